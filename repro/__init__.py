@@ -1,0 +1,3 @@
+"""repro: regenerates "The Sooner the Better: Investigating Structure of Early Winning Lottery Tickets"."""
+
+__version__ = "0.1.0"

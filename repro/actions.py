@@ -1,0 +1,340 @@
+"""What the commands do."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from repro import artifacts, files, published, transfer
+from repro import compare as comparing
+from repro.artifacts import Artifact
+from repro.data import cifar10
+from repro.errors import MissingInput, UsageError
+from repro.options import Options
+from repro.plan import Plan, cost, disk_bytes
+from repro.report import terminal
+from repro.run import Run, ancestors
+from repro.workspace import Workspace, data_folders, find_root
+
+FAMILIES = ("dense", "tickets", "gradual", "structures")
+
+
+def produce(options: Options, names: Sequence[str], *, dry_run: bool, as_json: bool) -> None:
+    """Train what the artifacts miss, then render and compare them."""
+    work, log = Workspace(options, names), terminal.console(stderr=True)
+    plan = work.plan()
+    if dry_run:
+        _say_plan(work, plan, terminal.console())
+        return
+    work.check_results_folder()
+    _execute(work, plan, log)
+    for artifact in work.artifacts:
+        document = work.render(artifact)
+        if as_json:
+            print(json.dumps(document))
+        else:
+            terminal.show(document, terminal.console())
+            print(f"written: {work.out / artifact.name}.json, .csv, .md and .png")
+
+
+def train_family(options: Options, family: str, *, dry_run: bool) -> None:
+    """Train the Runs of one family for all artifacts."""
+    if family not in FAMILIES:
+        raise UsageError(f"no family '{family}'; there are {', '.join(FAMILIES)}")
+    work, log = Workspace(options), terminal.console(stderr=True)
+    asked = [run for artifact in work.artifacts for run in work.runs(artifact)]
+    family_runs = [run for run in _with_ancestors(asked) if run.experiment == f"{family}-{run.arch}"]
+    plan = work.plan_for([run for run in family_runs if options.arch in (None, run.arch)])
+    if dry_run:
+        _say_plan(work, plan, terminal.console())
+        return
+    for arch in [options.arch] if options.arch else sorted({run.arch for run in family_runs}):
+        (work.store.runs_dir / f"{family}-{arch}").mkdir(parents=True, exist_ok=True)  # an output of its stage
+    _execute(work, plan, log)
+
+
+def list_artifacts(options: Options, as_json: bool) -> None:
+    """Every artifact of the paper, its place, state and cost."""
+    work = Workspace(options)
+    found: list[dict[str, Any]] = []
+    for name in artifacts.PAPER:
+        about = published.about(name)
+        entry: dict[str, Any] = {
+            "artifact": name,
+            "place": about.place,
+            "title": about.title,
+            "state": "not yet here",
+        }
+        if name in artifacts.IMPLEMENTED:
+            runs = _with_ancestors(work.runs(artifacts.get(name)))
+            done = sum(work.store.record(run) is not None for run in runs)
+            state = "done" if done == len(runs) else f"{done} of {len(runs)} Runs"
+            whole = cost(runs)
+            entry |= {
+                "state": state,
+                "runs": len(runs),
+                "done": done,
+                "epochs": whole.epochs,
+                "images": whole.images,
+            }
+        found.append(entry)
+    if as_json:
+        print(json.dumps({"profile": work.settings.name, "artifacts": found}))
+        return
+    rows = [
+        [e["artifact"], e["place"], e["title"], e["state"], f"{e['epochs']:,}" if "epochs" in e else ""]
+        for e in found
+    ]
+    header = ["artifact", "place", "what", "state", "epochs"]
+    terminal.console().print(terminal.table(header, rows, f"profile {work.settings.name}", left=3))
+
+
+def show_plan(options: Options, names: Sequence[str], calibrate: bool, as_json: bool) -> None:
+    """Runs needed, shared, done and left; epochs, images, time on this device, disk."""
+    work = Workspace(options, names)
+    per_artifact = {artifact.name: _plan_entry(work, artifact) for artifact in work.artifacts}
+    plan = work.plan()
+    whole, left = cost(plan.runs), cost(plan.missing, work.store)
+    speeds = _speeds(work, plan, options) if calibrate and plan.missing else {}
+    seconds = sum(work_ / speeds[arch] for arch, work_ in left.images_by_arch.items()) if speeds else None
+    shared = sum(e["runs"] for e in per_artifact.values()) - len(plan.runs)
+    disk = disk_bytes(plan.missing, plan.keep)
+    summary = {
+        "profile": work.settings.name,
+        "artifacts": per_artifact,
+        "runs": len(plan.runs),
+        "shared": shared,
+        "left": len(plan.missing),
+        "waves": len(plan.waves),
+        "epochs": whole.epochs,
+        "epochs_left": left.epochs,
+        "images_left": left.images,
+        "images_per_second": speeds,
+        "seconds_left": seconds,
+        "disk_bytes": disk,
+    }
+    if as_json:
+        print(json.dumps(summary))
+        return
+    out = terminal.console()
+    rows = [[name, *(f"{e[field]:,}" for field in _PLAN_FIELDS)] for name, e in per_artifact.items()]
+    rows.append(["together", *(f"{n:,}" for n in (
+        len(plan.runs), sum(run.experiment.startswith("tickets") for run in plan.runs), shared,
+        len(plan.runs) - len(plan.missing), left.runs, left.epochs, left.images))])  # fmt: skip
+    out.print(terminal.table(["artifact", *_PLAN_HEADER], rows, f"profile {work.settings.name}"))
+    for name, e in per_artifact.items():
+        for other, (number, tickets) in e["shared_with"].items():
+            if name < other:
+                out.print(f"{name} and {other} share {number} Runs, {tickets} of them tickets: trained once")
+    for arch, speed in speeds.items():
+        out.print(f"{arch}: {speed:,.0f} images/s here (calibrated)")
+    if seconds is not None:
+        out.print(f"time left on this device: {terminal.duration(seconds)}")
+    free = shutil.disk_usage(_existing(work.store.runs_dir)).free
+    out.print(f"disk: {terminal.size(disk)} of checkpoints to come, {terminal.size(free)} free")
+
+
+def compare(options: Options, names: Sequence[str], as_json: bool) -> int:
+    """Print every artifact's verdicts and the cells outside their band, write diff.json; returns how many."""
+    work = Workspace(options, names)
+    outside: list[dict[str, Any]] = []
+    verdicts: dict[str, dict[str, int]] = {}
+    largest: dict[str, float] = {}
+    for artifact in work.artifacts:
+        cells, _ = work.cells(artifact)
+        verdicts[artifact.name] = comparing.count(cells)
+        compared = [c for c in cells if c.verdict in (comparing.WITHIN, comparing.OUTSIDE)]
+        gaps = [
+            abs(c.reproduced - c.published)
+            for c in compared
+            if c.reproduced is not None and c.published is not None
+        ]
+        if gaps:
+            largest[artifact.name] = max(gaps)
+        for c in cells:
+            if c.verdict == comparing.OUTSIDE:
+                outside.append({"artifact": artifact.name, **{k: getattr(c, k) for k in _DIFF_FIELDS}})
+    result = {
+        "profile": work.settings.name,
+        "comparable": work.settings.comparable,
+        "verdicts": verdicts,
+        "largest_difference": largest,
+        "outside": outside,
+    }
+    files.write_text(work.out / "diff.json", json.dumps(result, indent=1) + "\n")
+    if as_json:
+        print(json.dumps(result))
+        return len(outside)
+    out = terminal.console()
+    for name, counts in verdicts.items():
+        out.print(f"{name}: " + ", ".join(f"{n} {verdict}" for verdict, n in counts.items()))
+    if not work.settings.comparable:
+        out.print(
+            f"profile {work.settings.name} is not the paper's: nothing is held against the published numbers"
+        )
+    if outside:
+        rows = [[str(_round(cell[k])) for k in ("artifact", *_DIFF_FIELDS)] for cell in outside]
+        out.print(terminal.table(["artifact", *_DIFF_FIELDS], rows, "outside their band"))
+    return len(outside)
+
+
+def show_published(name: str | None, as_json: bool) -> None:
+    """The printed numbers, of one artifact or all."""
+    cells = published.load(name)
+    if as_json:
+        keys = ("artifact", "series", "row", "col", "value")
+        print(json.dumps([{key: getattr(cell, key) for key in keys} for cell in cells]))
+        return
+    out = terminal.console()
+    for artifact in dict.fromkeys(cell.artifact for cell in cells):
+        about = published.about(artifact)
+        rows = [[c.series, c.row, c.col, f"{c.value:g}"] for c in cells if c.artifact == artifact]
+        header = ["series", "row", "column", "value"]
+        out.print(terminal.table(header, rows, f"{artifact}: {about.title} ({about.place}; {about.unit})", left=2))
+    if not cells:
+        out.print(f"{name} is drawn in the paper, without numbers: its sentences are in paper_tables/claims.yaml")
+
+
+def data_status(data_dir: Path | None, as_json: bool) -> None:
+    """Where CIFAR-10 is and whether it is the official one."""
+    folders = data_folders(data_dir, find_root(None))
+    place = cifar10.find(folders)
+    if place is None:
+        raise cifar10.missing(folders)
+    found = cifar10.load(place)
+    official = found.fingerprint == cifar10.OFFICIAL_FINGERPRINT
+    result = {
+        "place": str(place),
+        "train": len(found.train.labels),
+        "test": len(found.test.labels),
+        "fingerprint": found.fingerprint,
+        "official": official,
+    }
+    if as_json:
+        print(json.dumps(result))
+    else:
+        verdict = "the official CIFAR-10" if official else "NOT the official CIFAR-10: other images or labels"
+        print(
+            f"{place}: {result['train']:,} + {result['test']:,} images, fingerprint {found.fingerprint}, {verdict}"
+        )
+
+
+def data_prepare(data_dir: Path | None) -> None:
+    """Fetch CIFAR-10 where it is missing, and check it."""
+    folders = data_folders(data_dir, find_root(None))
+    if cifar10.find(folders) is None:
+        files.check_writable(folders[0])
+        print(f"downloading CIFAR-10 into {folders[0]}", file=sys.stderr)
+        cifar10.download(folders[0])
+    data_status(data_dir, as_json=False)
+
+
+def export_runs(options: Options, names: Sequence[str], file: Path, max_size: str) -> None:
+    """Write finished Runs and the checkpoints that others need to ``file``."""
+    work = Workspace(options, names)
+    plan = work.plan()
+    runs = _with_ancestors([run for artifact in work.artifacts for run in work.runs(artifact)])
+    for path in transfer.export(work.store, runs, plan.keep, file, transfer.parse_size(max_size)):
+        print(f"written: {path} ({terminal.size(path.stat().st_size)})")
+
+
+def import_runs(options: Options, paths: Sequence[Path], ship: bool) -> None:
+    """Take over finished Runs from ``paths``."""
+    work = Workspace(options)
+    files.check_writable(work.out)
+    with work.store.lock():
+        result = transfer.import_files(work.store, paths, work.out / "checkpoints" if ship else None)
+    print(f"{result.new} Runs new, {result.known} known already, {result.checkpoints} checkpoints")
+    for label in result.conflicts:
+        print(f"kept ours: {label} differs from the one in the file", file=sys.stderr)
+
+
+_PLAN_FIELDS = ("runs", "tickets", "shared", "done", "left", "epochs_left", "images_left")
+_PLAN_HEADER = ("Runs", "tickets", "shared", "done", "left", "epochs left", "images left")
+_DIFF_FIELDS = ("series", "row", "col", "published", "reproduced", "n", "band")
+
+
+def _plan_entry(work: Workspace, artifact: Artifact) -> dict[str, Any]:
+    plan = work.plan([artifact])
+    left = cost(plan.missing, work.store)
+    keys = {run.key for run in plan.runs}
+    others = {a.name: {r.key for r in work.plan([a]).runs} for a in work.artifacts if a is not artifact}
+    tickets = {run.key for run in plan.runs if run.experiment.startswith("tickets")}
+    shared_with = {n: [len(keys & other), len(tickets & other)] for n, other in others.items() if keys & other}
+    return {
+        "runs": len(plan.runs),
+        "tickets": len(tickets),
+        "shared": len(keys & set().union(*others.values())),
+        "shared_with": shared_with,
+        "done": len(plan.runs) - len(plan.missing),
+        "left": left.runs,
+        "epochs_left": left.epochs,
+        "images_left": left.images,
+    }
+
+
+def _say_plan(work: Workspace, plan: Plan, out: Console) -> None:
+    left = cost(plan.missing, work.store)
+    out.print(
+        f"profile {work.settings.name}: {len(plan.runs)} Runs, {len(plan.missing)} to train in {len(plan.waves)} waves, "
+        f"{left.epochs:,} epochs, {left.images:,} images"
+    )
+    for run in plan.missing:
+        out.print(f"  {run.key}  {run.label}", markup=False)
+
+
+def _execute(work: Workspace, plan: Plan, log: Console) -> None:
+    """Train the plan, if anything is missing."""
+    if not plan.missing:
+        return
+    _check_disk(work, plan)
+    wanted = {run.data.name for run in plan.missing}
+    if "cifar10" in wanted and cifar10.find(work.folders) is None:
+        raise cifar10.missing(work.folders)
+    from repro.engine import device, session
+    from repro.report.progress import Reporter
+
+    chosen = device.choose(work.options.device)
+    session.execute(plan, work.store, work.folders, chosen, Reporter(log, work.store), work.options.deadline)
+
+
+def _check_disk(work: Workspace, plan: Plan) -> None:
+    needed = disk_bytes(plan.missing, plan.keep)
+    free = shutil.disk_usage(_existing(work.store.runs_dir)).free
+    if needed > free:
+        raise MissingInput(
+            f"{work.store.runs_dir} needs {terminal.size(needed)} for checkpoints and has {terminal.size(free)} free: "
+            "free some, or pass another --runs-dir"
+        )
+
+
+def _speeds(work: Workspace, plan: Plan, options: Options) -> dict[str, float]:
+    from repro.engine import calibrate, device
+
+    chosen = device.choose(options.device)
+    cache = work.store.runs_dir / ".calibration.json"
+    first = {run.arch: run for run in plan.missing}
+    return {
+        arch: calibrate.images_per_second(arch, run.recipe, run.precision, chosen, cache)
+        for arch, run in first.items()
+    }
+
+
+def _with_ancestors(runs: Sequence[Run]) -> list[Run]:
+    return ancestors(list(runs))
+
+
+def _existing(folder: Path) -> Path:
+    while not folder.exists():
+        folder = folder.parent
+    return folder
+
+
+def _round(value: object) -> object:
+    return round(value, 4) if isinstance(value, float) else value

@@ -1,0 +1,33 @@
+"""The paper's artifacts: each says which Runs it needs and what it makes of their results.
+
+A new artifact is one module with an ``ARTIFACT`` and a line in `IMPLEMENTED` (docs/architecture.md).
+"""
+
+from __future__ import annotations
+
+from repro import published
+from repro.artifacts import fig1, fig2, fig3, table2
+from repro.artifacts.base import Artifact, Results
+from repro.errors import UsageError
+
+IMPLEMENTED: dict[str, Artifact] = {
+    a.name: a for a in (fig1.ARTIFACT, fig2.ARTIFACT, fig3.ARTIFACT, table2.ARTIFACT)
+}
+
+# Every artifact of the paper; the ones without a module are not regenerated yet.
+PAPER = ("fig1", "fig2", "fig3", "fig4", "fig5", "fig6", "table1", "table2", "table3", "table4")
+
+__all__ = ["IMPLEMENTED", "PAPER", "Artifact", "Results", "get", "place"]
+
+
+def place(name: str) -> str:
+    """Where the paper has it: "Fig. 1, Section 3.1"."""
+    return published.about(name).place
+
+
+def get(name: str) -> Artifact:
+    """The artifact called ``name``. Raises `UsageError` naming those that there are."""
+    if name not in IMPLEMENTED:
+        why = "is not regenerated yet" if name in PAPER else "is no artifact of the paper"
+        raise UsageError(f"{name} {why}; there are {', '.join(IMPLEMENTED)}")
+    return IMPLEMENTED[name]

@@ -1,0 +1,66 @@
+"""What an artifact is. Pure: no torch, no files, no screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from repro import published
+from repro.compare import Cell, cell
+from repro.experiments import Study
+from repro.record import DIVERGED, DONE, Record
+from repro.run import Run
+
+
+@dataclass(frozen=True)
+class Results:
+    """Finished Runs by key, seen from an artifact."""
+
+    records: dict[str, Record]
+
+    def done(self, runs: Sequence[Run]) -> list[Record]:
+        """The Records of those of ``runs`` that finished, in order."""
+        found = [self.records.get(run.key) for run in runs]
+        return [record for record in found if record and record.status == DONE]
+
+    def diverged(self, runs: Sequence[Run]) -> bool:
+        """Whether any of ``runs`` ended without a result."""
+        return any((r := self.records.get(run.key)) is not None and r.status == DIVERGED for run in runs)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One figure or table. ``runs(study, seeds)`` are the Runs that it needs, ``cells(study, results, seeds)``
+    what it makes of them; both are pure. ``assumptions`` are names from params.yaml that bear on it."""
+
+    name: str
+    title: str
+    runs: Callable[[Study, Sequence[int]], list[Run]]
+    cells: Callable[[Study, Results, Sequence[int]], list[Cell]]
+    assumptions: tuple[str, ...]
+    unit: str = "top-1 accuracy, %"
+
+
+def accuracy_cell(
+    study: Study,
+    results: Results,
+    runs: Sequence[Run],
+    artifact: str,
+    place: tuple[str, str, str],
+    counterpart: str | None,
+) -> Cell:
+    """Test accuracy of ``runs`` (one a seed) at ``place`` = (series, row, col), against the published
+    ``counterpart`` = its column in the paper (None: the paper has no such column)."""
+    series, row, col = place
+    records = results.done(runs)
+    return cell(
+        series,
+        row,
+        col,
+        [record.top1 for record in records if record.top1 is not None],
+        best=[record.best_top1 for record in records if record.best_top1 is not None],
+        published=published.lookup(artifact).get((series, row, counterpart)) if counterpart else None,
+        replicate_sd=study.settings.replicate_sd.get(runs[0].arch),
+        comparable=study.settings.comparable,
+        diverged=results.diverged(runs),
+    )

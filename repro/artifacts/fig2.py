@@ -1,0 +1,73 @@
+"""Fig. 2: (a) the standard deviation of each layer's weights while the dense network trains, with the slope
+that Eq. 5 predicts; (b) each layer's share of a pruning that is not done."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+from repro.artifacts.base import Artifact, Results
+from repro.compare import Cell, cell
+from repro.experiments import Study
+from repro.run import Run
+from repro.schedule import predicted_shrinkage, updates_per_epoch
+
+
+def runs(study: Study, seeds: Sequence[int]) -> list[Run]:
+    """The dense networks, which record W_std and per-layer rates after every epoch."""
+    return [study.dense(study.settings.profile.fig2.arch, seed) for seed in seeds]
+
+
+def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
+    """Series ``w_std`` and ``layer pruning rate`` (row = layer, col = epoch) and, from the first fall of the
+    rate on, ``w_std predicted``: Eq. 5 starting from the measured value there."""
+    records = results.done(runs(study, seeds))
+    if not records:
+        return [cell("w_std", "", "", [])]
+    found = []
+    epochs = records[0].probe["epoch"]
+    for series, field in (("w_std", "w_std"), ("layer pruning rate", "layer_rates")):
+        for layer in records[0].probe[field]:
+            for index, epoch in enumerate(epochs):
+                values = [record.probe[field][layer][index] for record in records]
+                found.append(cell(series, layer, str(epoch), values))
+    for layer in records[0].probe["w_std"]:
+        measured = [
+            statistics.fmean(r.probe["w_std"][layer][index] for r in records) for index in range(len(epochs))
+        ]
+        for epoch, value in predicted(study, epochs, measured):
+            found.append(cell("w_std predicted", layer, str(epoch), [value]))
+    return found
+
+
+def predicted(study: Study, epochs: Sequence[int], measured: Sequence[float]) -> list[tuple[int, float]]:
+    """(epoch, W_std) along Eq. 5, from the measured value at the first milestone on."""
+    profile = study.settings.profile
+    recipe, first = profile.recipe, min(profile.recipe.milestones, default=profile.recipe.epochs)
+    if first not in epochs:
+        return []
+    updates = updates_per_epoch(profile.data.train, recipe.batch_size)
+    value = measured[list(epochs).index(first)]
+    line = [(first, value)]
+    for epoch in range(first, recipe.epochs):
+        value *= predicted_shrinkage(recipe, epoch, updates)
+        line.append((epoch + 1, value))
+    return line
+
+
+ARTIFACT = Artifact(
+    name="fig2",
+    title="Standard deviation of weights and pseudo per-layer pruning rate while the dense network trains",
+    runs=runs,
+    cells=cells,
+    assumptions=(
+        "batch_size",
+        "augmentation",
+        "initialisation",
+        "shortcut",
+        "weight_decay",
+        "last_batch",
+        "prunable",
+    ),
+    unit="standard deviation of weights; share of weights removed",
+)

@@ -1,0 +1,289 @@
+"""The command line: commands and their options, nothing else. Imports no torch at start."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+
+from repro import artifacts
+from repro.errors import ReproError
+from repro.options import Options
+
+app = typer.Typer(
+    name="repro",
+    help="Regenerates 'The Sooner the Better: Investigating Structure of Early Winning Lottery Tickets' and "
+    "compares each number with the published one.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+data_app = typer.Typer(help="CIFAR-10: what is there, and fetching it.", no_args_is_help=True)
+runs_app = typer.Typer(help="Move finished Runs between machines.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+app.add_typer(runs_app, name="runs")
+
+Profile = Annotated[str | None, typer.Option(help="smoke, pilot or paper (default: `profile:` in params.yaml)")]
+Arch = Annotated[str | None, typer.Option(help="only this network: resnet20 or resnet56")]
+Seeds = Annotated[int | None, typer.Option(help="seeds 0 to N-1 of everything, dense networks included")]
+DataDir = Annotated[Path | None, typer.Option(help="where CIFAR-10 is (default: $REPRO_DATA, then data/)")]
+RunsDir = Annotated[Path | None, typer.Option(help="the store of Runs (default: runs/)")]
+Out = Annotated[Path | None, typer.Option(help="results (default: results/)")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
+Precision = Annotated[str | None, typer.Option(help="auto, float32 or bfloat16 (default: the profile's)")]
+Budget = Annotated[str | None, typer.Option(help="stop cleanly in time: 90s, 9m, 1.5h")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="key=value in the profile; may be repeated")]
+Params = Annotated[Path | None, typer.Option(help="another params.yaml")]
+Shipped = Annotated[bool, typer.Option("--ignore-shipped", help="train anew rather than read shipped results")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="say what would be trained, and stop")]
+Json = Annotated[bool, typer.Option("--json", help="JSON on stdout")]
+Names = Annotated[list[str] | None, typer.Argument(help="artifacts, all by default", metavar="[ARTIFACT]...")]
+
+
+def _artifact_command(name: str) -> Callable[..., None]:
+    def command(
+        profile: Profile = None,
+        arch: Arch = None,
+        seeds: Seeds = None,
+        data_dir: DataDir = None,
+        runs_dir: RunsDir = None,
+        out: Out = None,
+        device: Device = "auto",
+        precision: Precision = None,
+        time_budget: Budget = None,
+        overrides: Set = None,
+        params: Params = None,
+        ignore_shipped: Shipped = False,
+        dry_run: DryRun = False,
+        as_json: Json = False,
+    ) -> None:
+        from repro import actions
+
+        options = Options(
+            profile=profile, arch=arch, seeds=seeds, data_dir=data_dir, runs_dir=runs_dir, out=out, device=device,
+            precision=precision, time_budget=time_budget, overrides=overrides or (), ignore_shipped=ignore_shipped,
+            params_file=params,
+        )  # fmt: skip
+        actions.produce(options, [name], dry_run=dry_run, as_json=as_json)
+
+    return command
+
+
+for _name, _artifact in artifacts.IMPLEMENTED.items():
+    app.command(_name, help=f"{artifacts.place(_name)}. {_artifact.title}.")(_artifact_command(_name))
+
+
+@app.command()
+def train(
+    family: Annotated[str, typer.Argument(help="dense, tickets, gradual or structures")],
+    arch: Arch = None,
+    profile: Profile = None,
+    seeds: Seeds = None,
+    data_dir: DataDir = None,
+    runs_dir: RunsDir = None,
+    out: Out = None,
+    device: Device = "auto",
+    precision: Precision = None,
+    time_budget: Budget = None,
+    overrides: Set = None,
+    params: Params = None,
+    ignore_shipped: Shipped = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Train one family of experiments for all artifacts (what the stages of dvc.yaml call)."""
+    from repro import actions
+
+    options = Options(
+        profile=profile, arch=arch, seeds=seeds, data_dir=data_dir, runs_dir=runs_dir, out=out, device=device,
+        precision=precision, time_budget=time_budget, overrides=overrides or (), ignore_shipped=ignore_shipped,
+        params_file=params,
+    )  # fmt: skip
+    actions.train_family(options, family, dry_run=dry_run)
+
+
+@app.command()
+def reproduce(profile: Profile = None, data_dir: DataDir = None) -> None:
+    """The main job, through DVC: the paper profile where CUDA and data are, else smoke; says which and why."""
+    from repro import pipeline
+
+    pipeline.reproduce(profile, data_dir)
+
+
+@app.command("list")
+def list_(
+    profile: Profile = None,
+    data_dir: DataDir = None,
+    runs_dir: RunsDir = None,
+    out: Out = None,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Every artifact of the paper: place, state, cost."""
+    from repro import actions
+
+    options = Options(profile, data_dir=data_dir, runs_dir=runs_dir, out=out, overrides=overrides or ())
+    actions.list_artifacts(options, as_json)
+
+
+@app.command()
+def plan(
+    names: Names = None,
+    profile: Profile = None,
+    arch: Arch = None,
+    seeds: Seeds = None,
+    data_dir: DataDir = None,
+    runs_dir: RunsDir = None,
+    out: Out = None,
+    device: Device = "auto",
+    precision: Precision = None,
+    overrides: Set = None,
+    ignore_shipped: Shipped = False,
+    calibrate: Annotated[bool, typer.Option(help="measure this device for a few seconds")] = True,
+    as_json: Json = False,
+) -> None:
+    """Runs needed, shared, done and left; epochs, images, time on this device, disk."""
+    options = Options(
+        profile,
+        arch,
+        seeds,
+        data_dir,
+        runs_dir,
+        out,
+        device,
+        precision,
+        None,
+        overrides or (),
+        ignore_shipped,
+    )
+    from repro import actions
+
+    actions.show_plan(options, names or [], calibrate, as_json)
+
+
+@app.command()
+def diff(
+    names: Names = None,
+    profile: Profile = None,
+    data_dir: DataDir = None,
+    runs_dir: RunsDir = None,
+    out: Out = None,
+    overrides: Set = None,
+    as_json: Json = False,
+    no_fail: Annotated[bool, typer.Option("--no-fail", help="exit 0 whatever the verdicts")] = False,
+) -> None:
+    """Reproduced against published, cell by cell; exit 1 if cells are outside their band. Trains nothing."""
+    from repro import actions
+
+    options = Options(profile, data_dir=data_dir, runs_dir=runs_dir, out=out, overrides=overrides or ())
+    outside = actions.compare(options, names or [], as_json)
+    if outside and not no_fail:
+        raise typer.Exit(1)
+
+
+@app.command()
+def published(
+    name: Annotated[str | None, typer.Argument(help="an artifact, all by default", metavar="[ARTIFACT]")] = None,
+    as_json: Json = False,
+) -> None:
+    """The numbers that the paper prints."""
+    from repro import actions
+
+    actions.show_published(name, as_json)
+
+
+@app.command()
+def doctor(
+    profile: Profile = None,
+    data_dir: DataDir = None,
+    runs_dir: RunsDir = None,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Device, driver, versions, data, disk, and what would go wrong."""
+    from repro import doctor as checks
+
+    checks.report(Options(profile, data_dir=data_dir, runs_dir=runs_dir, out=out), as_json)
+
+
+@data_app.command("status")
+def data_status(data_dir: DataDir = None, as_json: Json = False) -> None:
+    """Whether CIFAR-10 is there, whole and the official one."""
+    from repro import actions
+
+    actions.data_status(data_dir, as_json)
+
+
+@data_app.command("prepare")
+def data_prepare(data_dir: DataDir = None) -> None:
+    """Download CIFAR-10 with torchvision (md5-checked) where it is not there, and check it."""
+    from repro import actions
+
+    actions.data_prepare(data_dir)
+
+
+@runs_app.command("export")
+def runs_export(
+    file: Annotated[Path, typer.Argument(help="the file to write, runs.zip for instance")],
+    names: Annotated[list[str] | None, typer.Option("--artifact", help="of these artifacts only")] = None,
+    max_size: Annotated[str, typer.Option(help="largest file; more go into numbered ones")] = "1GiB",
+    profile: Profile = None,
+    seeds: Seeds = None,
+    data_dir: DataDir = None,
+    runs_dir: RunsDir = None,
+    out: Out = None,
+    overrides: Set = None,
+) -> None:
+    """Write finished Runs, and the checkpoints that others grow from, to FILE."""
+    options = Options(
+        profile, seeds=seeds, data_dir=data_dir, runs_dir=runs_dir, out=out, overrides=overrides or ()
+    )
+    from repro import actions
+
+    actions.export_runs(options, names or [], file, max_size)
+
+
+@runs_app.command("import")
+def runs_import(
+    files: Annotated[list[Path], typer.Argument(help="files that `repro runs export` wrote")],
+    profile: Profile = None,
+    runs_dir: RunsDir = None,
+    out: Out = None,
+    ship: Annotated[bool, typer.Option("--ship", help="checkpoints into results/, for git")] = False,
+) -> None:
+    """Take over finished Runs; a Run that is finished here is never replaced."""
+    from repro import actions
+
+    actions.import_runs(Options(profile, runs_dir=runs_dir, out=out), files, ship)
+
+
+@app.callback()
+def _root() -> None:
+    signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run the command line; every error that a user can act on is one line on stderr and its exit code."""
+    try:
+        app(args=arguments, standalone_mode=True)
+    except ReproError as error:
+        print(f"repro: {' '.join(str(error).split())}", file=sys.stderr)
+        if "--json" in (arguments or sys.argv):
+            print(json.dumps({"error": str(error), "exit_code": error.exit_code}))
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("repro: interrupted; the same command goes on from the last whole epoch", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

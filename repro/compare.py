@@ -1,0 +1,86 @@
+"""Cells: a published number beside the reproduced one, with a band and a verdict. Pure.
+
+Verdicts: ``within`` and ``outside`` the band; ``not run``; ``not comparable`` (another profile than the
+paper's, or no replicate noise is known: the published number stands beside it for orientation only); ``unpublished`` (the paper prints
+no number for it); ``diverged``.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+WITHIN, OUTSIDE, NOT_RUN = "within", "outside", "not run"
+NOT_COMPARABLE, UNPUBLISHED, DIVERGED = "not comparable", "unpublished", "diverged"
+
+# Two-sided 97.5 % quantiles of Student's t for 2 to 9 degrees of freedom; beyond, the normal's is near.
+STUDENT = {2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
+NORMAL = 1.96
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number of an artifact. ``reproduced`` is the mean over ``n`` seeds, ``sd`` their standard deviation
+    (None below two), ``best_epoch`` the mean of the best epochs' accuracies, ``band`` half the width of the
+    interval around ``published`` inside which an honest repetition falls with 95 %."""
+
+    series: str
+    row: str
+    col: str
+    published: float | None
+    reproduced: float | None
+    n: int
+    sd: float | None
+    best_epoch: float | None
+    band: float | None
+    verdict: str
+
+
+def cell(
+    series: str,
+    row: str,
+    col: str,
+    values: Sequence[float],
+    *,
+    published: float | None = None,
+    best: Sequence[float] = (),
+    replicate_sd: float | None = None,
+    comparable: bool = True,
+    diverged: bool = False,
+) -> Cell:
+    """A cell from one value a seed. ``replicate_sd`` is the seed-to-seed noise where fewer than three tell it."""
+    n = len(values)
+    mean = statistics.fmean(values) if n else None
+    sd = statistics.stdev(values) if n > 1 else None
+    width = band(n, sd, replicate_sd) if n and published is not None else None
+    if diverged and not n:
+        verdict = DIVERGED
+    elif mean is None:
+        verdict = NOT_RUN
+    elif published is None:
+        verdict = UNPUBLISHED
+    elif width is None or not comparable:
+        verdict = NOT_COMPARABLE
+    else:
+        verdict = WITHIN if abs(mean - published) <= width else OUTSIDE
+    return Cell(series, row, col, published, mean, n, sd, statistics.fmean(best) if best else None, width, verdict)
+
+
+def band(n: int, sd: float | None, replicate_sd: float | None) -> float | None:
+    """Half-width of a 95 % prediction interval between one published value and the mean of ``n``:
+    1.96 sd sqrt(1 + 1/n) with the declared replicate noise; from three seeds on, without one, Student's t
+    with the measured sd. None where neither is known."""
+    if replicate_sd is not None:
+        return NORMAL * replicate_sd * math.sqrt(1 + 1 / n)
+    if sd is not None and n >= 3:
+        return STUDENT.get(n - 1, NORMAL) * sd * math.sqrt(1 + 1 / n)
+    return None
+
+
+def count(cells: Iterable[Cell]) -> dict[str, int]:
+    """How many cells have each verdict, the common verdicts first."""
+    order = [WITHIN, OUTSIDE, NOT_RUN, NOT_COMPARABLE, UNPUBLISHED, DIVERGED]
+    found = [cell.verdict for cell in cells]
+    return {verdict: found.count(verdict) for verdict in order if verdict in found}

@@ -1,0 +1,39 @@
+"""Images: CIFAR-10 from disk or a synthetic set from a seed, and what becomes of them on the device.
+
+`images.py` is the common form, `cifar10.py` and `synthetic.py` make it, `batches.py` augments on the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from repro.data import cifar10, synthetic
+from repro.data.images import Images
+from repro.errors import UsageError
+
+
+def fingerprint(name: str, folders: Sequence[Path]) -> str:
+    """The fingerprint that goes into Run keys.
+
+    For CIFAR-10: that of the images found in ``folders``, or of the official set where none are there, so
+    that finished Runs are found without data. Raises `MissingInput` where files are there but not CIFAR-10.
+    """
+    if name == "synthetic":
+        return synthetic.FINGERPRINT
+    if name == "cifar10":
+        place = cifar10.find(folders)
+        return cifar10.load(place).fingerprint if place else cifar10.OFFICIAL_FINGERPRINT
+    raise UsageError(f"unknown data set '{name}'; there are cifar10, synthetic")
+
+
+def load(name: str, folders: Sequence[Path]) -> Images:
+    """The whole data set. Raises `MissingInput`, with one line of help, where it is not to be found."""
+    if name == "synthetic":
+        return synthetic.generate()
+    if name == "cifar10":
+        place = cifar10.find(folders)
+        if place is None:
+            raise cifar10.missing(folders)
+        return cifar10.load(place)
+    raise UsageError(f"unknown data set '{name}'; there are cifar10, synthetic")

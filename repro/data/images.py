@@ -1,0 +1,78 @@
+"""A data set as four numpy arrays in an order of its own."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from repro.errors import UsageError
+
+Bytes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images uint8 [N, 32, 32, 3] (height, width, red-green-blue) and their labels uint8 [N]."""
+
+    images: Bytes
+    labels: Bytes
+
+    def first(self, count: int) -> Split:
+        """A part of ``count`` images with as many of each class as its size allows, the same for every user.
+
+        Raises `UsageError` where the split has fewer.
+        """
+        total = len(self.labels)
+        if count > total:
+            raise UsageError(f"{count} images asked for, the data set has {total}")
+        rank = np.empty(total, dtype=np.int64)
+        for label in np.unique(self.labels):
+            members = np.flatnonzero(self.labels == label)
+            rank[members] = np.arange(len(members))
+        chosen = np.sort(np.lexsort((self.labels, rank))[:count])
+        return Split(self.images[chosen], self.labels[chosen])
+
+
+@dataclass(frozen=True)
+class Images:
+    """A training and a test split, and their common fingerprint.
+
+    ``mean`` and ``std`` are per channel over the whole training split, in units of 0 to 255.
+    """
+
+    train: Split
+    test: Split
+    fingerprint: str
+    source: str
+
+    @property
+    def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Per-channel mean and standard deviation of the training images, from exact integer sums."""
+        pixels = self.train.images.reshape(-1, 3)
+        counts = [np.bincount(pixels[:, channel], minlength=256) for channel in range(3)]
+        values = np.arange(256)
+        means = [float((c * values).sum() / c.sum()) for c in counts]
+        squares = [float((c * values**2).sum() / c.sum()) for c in counts]
+        return tuple(means), tuple((s - m * m) ** 0.5 for m, s in zip(means, squares, strict=True))
+
+
+def assemble(train: Split, test: Split, source: str) -> Images:
+    """Both splits in canonical order (by a hash of each image), so that the order of files cannot matter."""
+    digest = hashlib.sha256()
+    ordered: list[Split] = []
+    for name, split in (("train", train), ("test", test)):
+        hashes = image_hashes(split)
+        order = np.argsort(hashes, kind="stable")
+        digest.update(name.encode() + hashes[order].tobytes())
+        ordered.append(Split(split.images[order], split.labels[order]))
+    return Images(ordered[0], ordered[1], fingerprint=digest.hexdigest()[:16], source=source)
+
+
+def image_hashes(split: Split) -> npt.NDArray[np.bytes_]:
+    """A hash of each image with its label, as hex digits: byte strings [N]."""
+    flat = np.concatenate([split.labels[:, None], split.images.reshape(len(split.images), -1)], axis=1)
+    # As hex text: numpy's byte strings drop trailing zeros.
+    return np.array([hashlib.blake2b(row.tobytes(), digest_size=16).hexdigest() for row in flat], dtype="S32")

@@ -1,0 +1,168 @@
+"""How fast this machine trains: measured once, then kept, so that a plan can say how long it takes."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from repro import nets
+from repro.data.batches import DeviceImages, EpochOrder
+from repro.data.images import Split
+from repro.engine.device import Device, resolve_precision
+from repro.engine.network import Network
+from repro.engine.step import Batches, make_stepper
+from repro.errors import MissingInput
+from repro.files import write_text
+from repro.params import Recipe
+
+WARM_UP = 2  # steps: kernels are chosen and memory is allocated in the first
+LEAST = 3  # steps or products timed, however slow
+BATCHES = 8  # in the random epoch that is gone through again and again
+
+
+def images_per_second(
+    arch: str, recipe: Recipe, precision: str, device: Device, cache: Path | None, seconds: float = 2.0
+) -> float:
+    """Training speed of ``arch`` on ``device``, from real steps on random images (median step time).
+
+    Measured for about ``seconds``, then remembered in ``cache``, a JSON file, by all that it depends on.
+    A cache that is damaged, or that cannot be written, only costs another measurement.
+    """
+    dtype = resolve_precision(precision, device)
+    known = _read(cache)
+    key = ", ".join(
+        (
+            device.name,
+            f"torch {torch.__version__}",
+            arch,
+            f"batch {recipe.batch_size}",
+            str(dtype).removeprefix("torch."),
+            f"{torch.get_num_threads()} threads",
+        )
+    )
+    if key in known:
+        return known[key]
+    speed = known[key] = _measure(arch, recipe, dtype, device, seconds)
+    if cache is not None:
+        with contextlib.suppress(MissingInput):
+            write_text(cache, json.dumps(known, indent=2, sort_keys=True) + "\n")
+    return speed
+
+
+def matmul_flops(device: Device, dtype: torch.dtype, seconds: float = 1.0) -> float:
+    """The device's own ceiling: FLOP/s of its best square matrix product in ``dtype``.
+
+    Float32 on CUDA may use TF32 here exactly where convolutions may (PyTorch's default).
+    """
+    sizes = (2048, 4096, 8192) if device.cuda else (512, 1024, 2048)
+    best = 0.0
+    with _tf32_as_in_convolutions(device):
+        for size in sizes:
+            a, b = torch.randn(2, size, size, device=device.torch).to(dtype)
+            out = torch.empty_like(a)
+            product = functools.partial(torch.mm, a, b, out=out)
+            best = max(best, 2 * size**3 / min(_times(product, device, seconds / len(sizes))))
+    return best
+
+
+def flops_per_image(arch: str) -> float:
+    """Floating-point operations to train ``arch`` on one 32x32 image.
+
+    Convolutions and linear layers, a multiply-add counted as two; the backward pass as two forward ones.
+    """
+    model = nets.build(arch, seed=0).eval()
+    multiply_adds = 0
+
+    def count(layer: nn.Module, _: object, output: Tensor) -> None:
+        nonlocal multiply_adds
+        multiply_adds += output.numel() * layer.get_parameter("weight")[0].numel()
+
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            module.register_forward_hook(count)
+    with torch.no_grad():
+        model(torch.zeros(1, 3, 32, 32))
+    return 3 * 2 * float(multiply_adds)
+
+
+def _measure(arch: str, recipe: Recipe, precision: torch.dtype, device: Device, seconds: float) -> float:
+    """Images a second over real steps, as `train.train` makes them."""
+    random = np.random.Generator(np.random.PCG64(0))
+    count = BATCHES * recipe.batch_size
+    pixels = random.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
+    split = Split(pixels, random.integers(0, 10, count, dtype=np.uint8))
+    images = DeviceImages(split, ((127.5,) * 3, (64.0,) * 3), device.torch)
+    batches = Batches(Network(arch, 0, device.torch), images, recipe, precision)
+    batches.network.model.train()
+    batches.start_epoch(EpochOrder.draw("calibration", 0, count, recipe.augment), recipe.lr)
+    stepper = make_stepper(batches)
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        if done % BATCHES == 0:
+            batches.position.zero_()
+        stepper.step(recipe.batch_size)
+        done += 1
+
+    return recipe.batch_size / median(_times(step, device, seconds))
+
+
+def _times(work: Callable[[], object], device: Device, seconds: float) -> list[float]:
+    """Seconds that ``work`` takes, again and again for about ``seconds``, after a warm-up."""
+    for _ in range(WARM_UP):
+        work()
+    synchronize(device)
+    times: list[float] = []
+    stop = time.perf_counter() + seconds
+    while len(times) < LEAST or time.perf_counter() < stop:
+        start = time.perf_counter()
+        work()
+        synchronize(device)
+        times.append(time.perf_counter() - start)
+    return times
+
+
+def synchronize(device: Device) -> None:
+    """Wait until the device has done what it was asked to."""
+    if device.cuda:
+        torch.cuda.synchronize(device.torch)
+
+
+@contextlib.contextmanager
+def _tf32_as_in_convolutions(device: Device) -> Iterator[None]:
+    before = torch.get_float32_matmul_precision()
+    if device.cuda and torch.backends.cudnn.allow_tf32:
+        torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def _read(cache: Path | None) -> dict[str, float]:
+    """What ``cache`` holds; nothing where it is absent or damaged."""
+    if cache is None:
+        return {}
+    try:
+        content = json.loads(cache.read_text())
+    except (OSError, ValueError):
+        return {}
+    entries = content.items() if isinstance(content, dict) else ()
+    return {key: float(value) for key, value in entries if _is_speed(value)}
+
+
+def _is_speed(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value) and value > 0

@@ -1,0 +1,106 @@
+"""Which device, which precision, and what is written down about them."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import repro
+from repro.errors import MissingInput, UsageError
+
+PACKAGES = ("torch", "torchvision", "numpy", "safetensors")
+
+
+@dataclass(frozen=True)
+class Device:
+    """A torch device and a name for people."""
+
+    torch: torch.device
+    name: str
+
+    @property
+    def cuda(self) -> bool:
+        """Whether it is a CUDA device."""
+        return self.torch.type == "cuda"
+
+
+def choose(name: str) -> Device:
+    """``auto``, ``cpu`` or ``cuda``. Sets PyTorch to deterministic kernels, on which resuming relies.
+
+    Raises `MissingInput` for ``cuda`` where there is none.
+    """
+    if name not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"--device {name}: choose auto, cpu or cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise MissingInput("--device cuda: PyTorch sees no CUDA device here; `repro doctor` says more")
+    # cuBLAS is deterministic only with a fixed workspace, and reads this when it starts.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.benchmark = False
+    if name == "cpu" or not torch.cuda.is_available():
+        torch.set_num_threads(cores())
+        return Device(torch.device("cpu"), f"{cpu_name()}, {cores()} threads")
+    return Device(torch.device("cuda", 0), torch.cuda.get_device_name(0))
+
+
+def resolve_precision(name: str, device: Device) -> torch.dtype:
+    """``auto`` is bfloat16 where the device multiplies it in hardware, else float32."""
+    if name == "float32" or (name == "auto" and not fast_bfloat16(device)):
+        return torch.float32
+    return torch.bfloat16
+
+
+def fast_bfloat16(device: Device) -> bool:
+    """Whether bfloat16 products run on units made for them (CUDA from Ampere on; AMX on a CPU)."""
+    if device.cuda:
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return "amx_bf16" in cpu_flags() or "avx512_bf16" in cpu_flags()
+
+
+def provenance(device: Device, precision: torch.dtype) -> dict[str, Any]:
+    """Where a number was made: device, precision, versions."""
+    record: dict[str, Any] = {
+        "device": device.name,
+        "precision": str(precision).removeprefix("torch."),
+        "repro": repro.__version__,
+        "python": platform.python_version(),
+        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "platform": platform.platform(terse=True),
+    }
+    if device.cuda:
+        record["cuda"] = torch.version.cuda
+        record["cudnn"] = torch.backends.cudnn.version()
+    else:
+        record["threads"] = torch.get_num_threads()
+    return record
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@functools.cache
+def cpu_flags() -> frozenset[str]:
+    """The processor's feature flags, where Linux tells them."""
+    return frozenset(_cpuinfo("flags").split())
+
+
+def cpu_name() -> str:
+    """The processor's name."""
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def _cpuinfo(field: str) -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(field)), "")

@@ -1,0 +1,99 @@
+"""Goes through a plan: waves in order, images onto the device, results into the store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from repro import data
+from repro.data.batches import DeviceImages
+from repro.data.images import Images
+from repro.engine.device import Device
+from repro.engine.train import Bench, EpochReport, OutOfTime
+from repro.engine.wave import train_wave
+from repro.errors import BudgetSpent, MissingInput, RunFailed
+from repro.plan import Plan, cost
+from repro.record import DONE, Record
+from repro.run import Data, Run
+from repro.store import Store
+
+MARGIN = 1.3  # an epoch is begun only if the budget holds this many times what the last one took
+
+
+class Observer(Protocol):
+    """Hears how the work goes; the engine itself prints nothing."""
+
+    def started(self, plan: Plan, device: str) -> None:
+        """Before the first wave."""
+
+    def epoch_done(self, report: EpochReport) -> None:
+        """After every epoch."""
+
+    def run_done(self, run: Run, record: Record, left: int) -> None:
+        """After every Run; ``left`` Runs remain."""
+
+    def ended(self) -> None:
+        """When nothing more comes, whatever the reason."""
+
+
+def execute(
+    plan: Plan,
+    store: Store,
+    folders: Sequence[Path],
+    device: Device,
+    observer: Observer,
+    deadline: float | None,
+) -> None:
+    """Train what is missing. ``deadline`` is on `time.monotonic`'s clock.
+
+    Raises `BudgetSpent` at the deadline, `RunFailed` after the last wave if a Run diverged, `MissingInput`
+    for data that is not there or not the data that the plan was made for.
+    """
+    diverged: list[str] = []
+    left = len(plan.missing)
+    benches: dict[Data, Bench] = {}
+
+    def has_time(last_epoch: float) -> bool:
+        return deadline is None or time.monotonic() + MARGIN * last_epoch < deadline
+
+    with store.lock():
+        observer.started(plan, device.name)
+        try:
+            for wave in plan.waves:
+                wanted = wave[0].data
+                if wanted not in benches:
+                    benches[wanted] = _bench(wanted, folders, device)
+                for run, record in train_wave(
+                    wave, benches[wanted], store, plan.keep, observer.epoch_done, has_time
+                ):
+                    left -= 1
+                    store.finish(run, record)
+                    observer.run_done(run, record, left)
+                    if record.status != DONE:
+                        diverged.append(run.label)
+        except OutOfTime:
+            rest = cost([run for run in plan.missing if store.record(run) is None], store)
+            raise BudgetSpent(
+                f"time budget spent: {left} Runs ({rest.epochs:,} epochs) are left; the same command goes on"
+            ) from None
+        finally:
+            observer.ended()
+    if diverged:
+        raise RunFailed(f"the loss of {len(diverged)} Runs was not finite: {', '.join(diverged)}")
+
+
+def _bench(wanted: Data, folders: Sequence[Path], device: Device) -> Bench:
+    images = data.load(wanted.name, folders)
+    if images.fingerprint != wanted.fingerprint:
+        raise MissingInput(f"{images.source} changed while planning: its fingerprint is {images.fingerprint}")
+    return make_bench(images, wanted, device)
+
+
+def make_bench(images: Images, wanted: Data, device: Device) -> Bench:
+    """The part of ``images`` that ``wanted`` asks for, on the device."""
+    place = device.torch
+    parts = (images.train.first(wanted.train), images.test.first(wanted.test))
+    train, test = (DeviceImages(part, images.statistics, place) for part in parts)
+    return Bench(device, train, test, images.source)

@@ -1,0 +1,26 @@
+"""Networks, by the names used in params.yaml."""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+from torch import nn
+
+from repro.errors import UsageError
+from repro.nets.resnet_cifar import ResNet
+
+BUILDERS = {"resnet20": lambda: ResNet(3), "resnet56": lambda: ResNet(9)}
+
+
+def build(arch: str, seed: int) -> nn.Module:
+    """A freshly initialised network on the CPU, float32. The same (arch, seed) gives the same bits anywhere.
+
+    Raises `UsageError` for an unknown arch.
+    """
+    if arch not in BUILDERS:
+        raise UsageError(f"unknown arch '{arch}'; there are {', '.join(BUILDERS)}")
+    digest = hashlib.sha256(f"init {arch} seed={seed}".encode()).digest()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int.from_bytes(digest[:7], "big"))
+        return BUILDERS[arch]()

@@ -1,0 +1,66 @@
+"""ResNets for 32x32 images as in He et al. (2015), section 4.2: three stages of 16, 32 and 64 channels."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def conv3x3(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
+    """A 3x3 convolution without bias: the BatchNorm behind it has one."""
+    return nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+
+
+def batch_norm(channels: int) -> nn.BatchNorm2d:
+    """BatchNorm without its batch counter, which only a cumulative average would need."""
+    norm = nn.BatchNorm2d(channels)
+    norm.num_batches_tracked = None
+    return norm
+
+
+class Block(nn.Module):
+    """Two 3x3 convolutions and a shortcut. Where the shape changes the shortcut is option A of He et al.:
+    every second pixel, and zeros for the new channels, so that it has no weights."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = conv3x3(inputs, outputs, stride)
+        self.bn1 = batch_norm(outputs)
+        self.conv2 = conv3x3(outputs, outputs)
+        self.bn2 = batch_norm(outputs)
+        self.stride = stride
+        self.new_channels = outputs - inputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, inputs, H, W] -> [N, outputs, H / stride, W / stride]."""
+        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        out = self.bn2(self.conv2(out))
+        if self.new_channels:
+            side = self.new_channels // 2
+            x = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, side, self.new_channels - side))
+        return F.relu(out + x, inplace=True)
+
+
+class ResNet(nn.Module):
+    """ResNet of 6n + 2 layers: n = 3 is ResNet20 (267,264 prunable weights), n = 9 is ResNet56."""
+
+    def __init__(self, n: int, classes: int = 10) -> None:
+        super().__init__()
+        self.conv = conv3x3(3, 16)
+        self.bn = batch_norm(16)
+        blocks, inputs = [], 16
+        for stage, outputs in enumerate((16, 32, 64)):
+            for position in range(n):
+                blocks.append(Block(inputs, outputs, stride=2 if stage and not position else 1))
+                inputs = outputs
+        self.blocks = nn.Sequential(*blocks)
+        self.linear = nn.Linear(inputs, classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images [N, 3, 32, 32], normalised -> logits [N, classes]."""
+        x = F.relu(self.bn(self.conv(x)), inplace=True)
+        logits: Tensor = self.linear(self.blocks(x).mean(dim=(2, 3)))
+        return logits

@@ -1,0 +1,315 @@
+"""params.yaml -> frozen, validated values.
+
+The values are plain frozen dataclasses and the reader below checks them against their annotations:
+an unknown key, a wrong type or an impossible value is refused with its place (``profiles.smoke.recipe.
+epochs``). Standard library only, so that the engine runs on bare GPU machines (docs/dependencies.md).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from repro.errors import MissingInput, UsageError
+
+ARCHS = ("resnet20", "resnet56")
+DATASETS = ("cifar10", "synthetic")
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+@dataclass(frozen=True)
+class DataParams:
+    """Which images: ``train`` and ``test`` count them (the whole of CIFAR-10 is 50,000 and 10,000)."""
+
+    name: str
+    train: int
+    test: int
+
+    def __post_init__(self) -> None:
+        _one_of("name", self.name, DATASETS)
+        _at_least("train", self.train, 10)
+        _at_least("test", self.test, 10)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained (appendix A.1): SGD with momentum, Eq. 1, and a stepwise learning rate.
+
+    ``milestones`` are epochs at which the rate is multiplied by ``gamma``; ``evaluate_every`` counts
+    epochs between evaluations on the test set (the last epoch is always evaluated).
+    """
+
+    epochs: int
+    batch_size: int
+    lr: float
+    milestones: tuple[int, ...]
+    gamma: float
+    momentum: float
+    weight_decay: float
+    augment: bool
+    evaluate_every: int
+
+    def __post_init__(self) -> None:
+        _at_least("epochs", self.epochs, 1)
+        _at_least("batch_size", self.batch_size, 2)
+        _at_least("evaluate_every", self.evaluate_every, 1)
+        for name in ("lr", "gamma"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name}: {getattr(self, name)} is not above 0")
+        for name in ("momentum", "weight_decay"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name}: {getattr(self, name)} is not in [0, 1)")
+        if list(self.milestones) != sorted(set(self.milestones)):
+            raise ValueError(f"milestones: {list(self.milestones)} do not increase")
+        for milestone in self.milestones:
+            _at_least("milestones", milestone, 1)
+
+
+@dataclass(frozen=True)
+class GridParams:
+    """Fig. 1: structures from epochs ``s`` (columns) rewound to epochs ``v`` (rows)."""
+
+    arch: str
+    s: tuple[int, ...]
+    v: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        _one_of("arch", self.arch, ARCHS)
+        _epochs("s", self.s)
+        _epochs("v", self.v)
+
+
+@dataclass(frozen=True)
+class CurveParams:
+    """Fig. 2: the dense training of one network."""
+
+    arch: str
+
+    def __post_init__(self) -> None:
+        _one_of("arch", self.arch, ARCHS)
+
+
+@dataclass(frozen=True)
+class DistanceParams:
+    """Fig. 3: structures from epochs ``s``, compared pairwise."""
+
+    arch: str
+    s: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        _one_of("arch", self.arch, ARCHS)
+        _epochs("s", self.s)
+
+
+@dataclass(frozen=True)
+class PruningRow:
+    """Table 2, one network: one-shot epochs and gradual windows (first and last epoch)."""
+
+    one_shot: tuple[int, ...]
+    windows: tuple[tuple[int, int], ...]
+
+    def __post_init__(self) -> None:
+        _epochs("one_shot", self.one_shot)
+        for first, last in self.windows:
+            _epochs("windows", (first, last))
+            if first >= last:
+                raise ValueError(f"windows: [{first}, {last}] does not end after it starts")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One way to run everything: data, recipe, and the shape of each artifact."""
+
+    data: DataParams
+    recipe: Recipe
+    precision: str
+    sparsity: float
+    seeds: int
+    fig1: GridParams
+    fig2: CurveParams
+    fig3: DistanceParams
+    table2: Mapping[str, PruningRow]
+
+    def __post_init__(self) -> None:
+        _one_of("precision", self.precision, PRECISIONS)
+        _at_least("seeds", self.seeds, 1)
+        if not 0 < self.sparsity < 1:
+            raise ValueError(f"sparsity: {self.sparsity} is not between 0 and 1")
+        for arch in self.table2:
+            _one_of("table2", arch, ARCHS)
+        asked = {"fig1.s": self.fig1.s, "fig1.v": self.fig1.v, "fig3.s": self.fig3.s}
+        for arch, row in self.table2.items():
+            asked[f"table2.{arch}.one_shot"] = row.one_shot
+            asked[f"table2.{arch}.windows"] = tuple(last for _, last in row.windows)
+        for place, epochs in asked.items():
+            for epoch in epochs:
+                if epoch > self.recipe.epochs:
+                    raise ValueError(f"{place}: epoch {epoch} lies beyond the schedule's {self.recipe.epochs}")
+
+
+@dataclass(frozen=True)
+class Params:
+    """The whole of params.yaml."""
+
+    profile: str
+    assumptions: Mapping[str, str]
+    replicate_sd: Mapping[str, float]
+    profiles: Mapping[str, Profile]
+
+    def __post_init__(self) -> None:
+        _one_of("profile", self.profile, tuple(self.profiles))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One profile of params.yaml, with what was set on the command line (``overrides``)."""
+
+    name: str
+    profile: Profile
+    assumptions: Mapping[str, str]
+    replicate_sd: Mapping[str, float]
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def comparable(self) -> bool:
+        """Whether its numbers may stand against the published ones: the paper profile, unchanged."""
+        return self.name == "paper" and not self.overrides
+
+
+def load(path: Path) -> Params:
+    """Read and check params.yaml. Raises `MissingInput` without the file, `UsageError` if it is wrong."""
+    try:
+        params: Params = _build(Params, _read(path), path.name)
+        return params
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}") from None
+
+
+def settings(path: Path, name: str | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """The profile called ``name`` (default: the file's own ``profile:``) with dotted ``overrides`` applied.
+
+    Raises `UsageError` naming the key and what would be right.
+    """
+    raw = _read(path)
+    params = load(path)
+    name = name or params.profile
+    if name not in params.profiles:
+        raise UsageError(f"no profile '{name}' in {path}: there are {', '.join(params.profiles)}")
+    profile = params.profiles[name]
+    if overrides:
+        tree = raw["profiles"][name]
+        for dotted, value in overrides.items():
+            _replace(tree, dotted, value)
+        try:
+            profile = _build(Profile, tree, "")
+        except ValueError as error:
+            raise UsageError(f"--set {', '.join(overrides)}: {str(error).lstrip('.')}") from None
+    return Settings(name, profile, params.assumptions, params.replicate_sd, dict(overrides or {}))
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """``recipe.epochs=4`` -> ("recipe.epochs", 4); the value is read as YAML."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise UsageError(f"--set {text!r}: write key=value, recipe.epochs=4 for instance")
+    try:
+        return key.strip(), yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise UsageError(f"--set {text!r}: {value!r} is not a YAML value") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        raw = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise MissingInput(f"no {path}: run repro in a checkout, or name the file with --params") from None
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f", line {where.line + 1}" if where else ""
+        raise UsageError(f"{path}{line}: not YAML ({getattr(error, 'problem', error)})") from None
+    if not isinstance(raw, dict):
+        raise UsageError(f"{path}: a mapping was expected at its top")
+    return raw
+
+
+def _replace(tree: Any, dotted: str, value: Any) -> None:
+    *way, last = dotted.split(".")
+    node, seen = tree, ""
+    for part in [*way, last]:
+        if not isinstance(node, dict) or part not in node:
+            known = list(node) if isinstance(node, dict) else []
+            raise UsageError(f"--set {dotted}: no key '{seen}{part}' in this profile{_did_you_mean(part, known)}")
+        if seen.count(".") == len(way):
+            node[part] = value
+            return
+        node, seen = node[part], f"{seen}{part}."
+
+
+def _build(kind: Any, value: Any, place: str) -> Any:
+    """``value`` as ``kind`` (dataclass, tuple, mapping or scalar), or a ValueError that starts with its place."""
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        return _build_dataclass(kind, value, place)
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise ValueError(f"{place}: a list was expected, not {value!r}")
+        kinds = [args[0]] * len(value) if args[-1] is Ellipsis else list(args)
+        if len(kinds) != len(value):
+            raise ValueError(f"{place}: {len(kinds)} values were expected, not {value!r}")
+        return tuple(_build(k, v, f"{place}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True)))
+    if origin is Mapping:
+        if not isinstance(value, dict):
+            raise ValueError(f"{place}: a mapping was expected, not {value!r}")
+        return types.MappingProxyType({str(k): _build(args[1], v, f"{place}.{k}") for k, v in value.items()})
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        hint = " (YAML reads 1e-4 as text: write 1.0e-4)" if kind is float and isinstance(value, str) else ""
+        raise ValueError(f"{place}: {kind.__name__} expected, not {value!r}{hint}")
+    return value
+
+
+def _build_dataclass(kind: type, value: Any, place: str) -> Any:
+    if not isinstance(value, dict):
+        raise ValueError(f"{place}: a mapping was expected, not {value!r}")
+    hints = typing.get_type_hints(kind)
+    for key in value:
+        if key not in hints:
+            raise ValueError(f"unknown key '{place}.{key}'{_did_you_mean(str(key), list(hints))}")
+    for key in hints:
+        if key not in value:
+            raise ValueError(f"key '{place}.{key}' is missing")
+    built = {key: _build(hints[key], value[key], f"{place}.{key}") for key in hints}
+    try:
+        return kind(**built)
+    except ValueError as error:
+        raise ValueError(f"{place}.{error}") from None
+
+
+def _did_you_mean(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean '{close[0]}'?" if close else f"; it has {', '.join(known)}" if known else ""
+
+
+def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ValueError(f"{name}: unknown '{value}'; there are {', '.join(known)}")
+
+
+def _at_least(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise ValueError(f"{name}: {value} is below {least}")
+
+
+def _epochs(name: str, epochs: tuple[int, ...]) -> None:
+    for epoch in epochs:
+        if epoch < 0:
+            raise ValueError(f"{name}: epoch {epoch} is negative")

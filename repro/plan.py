@@ -1,0 +1,87 @@
+"""From artifacts to the Runs that are missing: shared ones once, in waves, with their cost. Pure: no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from repro.run import Run, ancestors, generations, kept_epochs
+from repro.store import Store
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be trained. ``runs`` are all Runs needed, ancestors included; ``missing`` those to train.
+
+    ``keep`` tells, by key, at which epochs a Run's checkpoint is wanted by others. ``replays`` are keys of
+    finished Runs that are trained again because a child needs a checkpoint that is not at hand.
+    """
+
+    runs: tuple[Run, ...]
+    missing: tuple[Run, ...]
+    keep: dict[str, set[int]]
+    replays: frozenset[str]
+
+    @property
+    def waves(self) -> list[list[Run]]:
+        """``missing`` in lists of Runs that may train together: none grows from another of its wave."""
+        found: list[list[Run]] = []
+        for generation in generations(list(self.missing)):
+            groups: dict[tuple[object, ...], list[Run]] = {}
+            for run in generation:
+                shape = (run.arch, run.data, run.recipe, run.precision, run.first_epoch, run.last_epoch)
+                groups.setdefault(shape, []).append(run)
+            found.extend(groups.values())
+        return found
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What training takes: epochs, and images through the network (an image tested counts a third)."""
+
+    runs: int
+    epochs: int
+    images: int
+    images_by_arch: dict[str, int]
+
+
+def make_plan(asked: Iterable[Run], store: Store, everything: Iterable[Run] = ()) -> Plan:
+    """The plan for ``asked``. ``everything`` else that may be asked for later tells which checkpoints to keep."""
+    asked = list(asked)
+    keep = kept_epochs([*asked, *everything])
+    runs = ancestors(asked)
+    wanted: set[str] = {run.key for run in asked if store.record(run) is None}
+    replays: set[str] = set()
+    for run in reversed(runs):  # children first, so that what they need is known when their parent's turn comes
+        if run.key not in wanted:
+            continue
+        for parent in run.parents:
+            finished = store.record(parent.run) is not None
+            if not finished or not store.has_checkpoint(parent.run, parent.epoch):
+                wanted.add(parent.run.key)
+                if finished:
+                    replays.add(parent.run.key)
+    missing = tuple(run for run in runs if run.key in wanted)
+    return Plan(tuple(runs), missing, keep, frozenset(replays))
+
+
+def cost(runs: Iterable[Run], store: Store | None = None) -> Cost:
+    """What ``runs`` cost; with a ``store``, less what their kept states have behind them."""
+    epochs = images = count = 0
+    by_arch: dict[str, int] = {}
+    for run in runs:
+        left = run.epochs - (store.progress(run) if store else 0)
+        tests = sum(run.evaluates_after(epoch) for epoch in range(run.last_epoch - left + 1, run.last_epoch + 1))
+        work = left * run.data.train + tests * run.data.test // 3
+        count, epochs, images = count + 1, epochs + left, images + work
+        by_arch[run.arch] = by_arch.get(run.arch, 0) + work
+    return Cost(count, epochs, images, by_arch)
+
+
+def disk_bytes(runs: Iterable[Run], keep: dict[str, set[int]]) -> int:
+    """Bytes that the checkpoints of ``runs`` take in the store once all are trained."""
+    return sum(len(keep.get(run.key, ())) * CHECKPOINT_BYTES[run.arch] for run in runs)
+
+
+# A kept checkpoint, float32: parameters and BatchNorm statistics (measured; a mask adds a quarter).
+CHECKPOINT_BYTES = {"resnet20": 1_090_000, "resnet56": 3_450_000}

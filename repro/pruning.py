@@ -1,0 +1,64 @@
+"""Global magnitude pruning (paper section 3): masks, per-layer rates, Hamming distance.
+
+A mask is a dict from the name of a prunable weight to a bool tensor of its shape, True where the weight
+stays. Prunable is every convolution but the first; the last linear, biases and BatchNorm are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+Weights = Mapping[str, Tensor]
+Masks = dict[str, Tensor]
+
+
+def prunable_names(model: nn.Module) -> list[str]:
+    """Names of the weights that may be pruned, in the network's order (appendix A: not first, not last)."""
+    convolutions = [name for name, module in model.named_modules() if isinstance(module, nn.Conv2d)]
+    return [f"{name}.weight" for name in convolutions[1:]]
+
+
+def magnitude_masks(weights: Weights, sparsity: float) -> Masks:
+    """Masks that remove the ``round(sparsity * total)`` smallest magnitudes over all ``weights`` together.
+
+    The count is exact. Among equal magnitudes the earlier one (order of ``weights``, then row-major) goes
+    first, so the same weights always give the same masks. Raises ValueError for a sparsity outside [0, 1]
+    or a weight that is not finite.
+    """
+    if not 0 <= sparsity <= 1:
+        raise ValueError(f"sparsity {sparsity} is not in [0, 1]")
+    magnitudes = torch.cat([w.detach().abs().float().cpu().reshape(-1) for w in weights.values()])
+    if not torch.isfinite(magnitudes).all():
+        raise ValueError("a weight is not finite: nothing can be ranked")
+    keep = torch.ones(magnitudes.numel(), dtype=torch.bool)
+    removed = round(sparsity * magnitudes.numel())
+    keep[torch.sort(magnitudes, stable=True).indices[:removed]] = False
+    parts = keep.split([w.numel() for w in weights.values()])
+    return {name: part.view(w.shape) for (name, w), part in zip(weights.items(), parts, strict=True)}
+
+
+def sparsity_of(masks: Masks) -> float:
+    """Share of weights removed, over all layers together."""
+    total = sum(mask.numel() for mask in masks.values())
+    return 1 - sum(int(mask.sum()) for mask in masks.values()) / total
+
+
+def layer_rates(masks: Masks) -> dict[str, float]:
+    """Pruning rate of each layer: the share of its weights that is removed (Fig. 2b)."""
+    return {name: 1 - int(mask.sum()) / mask.numel() for name, mask in masks.items()}
+
+
+def hamming_distance(first: Masks, second: Masks) -> float:
+    """Share of positions at which two masks differ, over all layers together (Fig. 3)."""
+    if list(first) != list(second):
+        raise ValueError("the two masks are not of the same network")
+    differing = sum(int((first[name] != second[name]).sum()) for name in first)
+    return differing / sum(mask.numel() for mask in first.values())
+
+
+def weight_std(weights: Weights) -> dict[str, float]:
+    """W_std: standard deviation (over n, not n - 1) of each layer's weights (Fig. 2a)."""
+    return {name: float(w.detach().double().std(correction=0)) for name, w in weights.items()}

@@ -1,0 +1,150 @@
+"""An artifact as files: ``<artifact>.json``, ``.csv``, ``.md`` and ``.png``."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from repro import files
+from repro.artifacts import Artifact
+from repro.compare import Cell, count
+from repro.experiments import Study
+from repro.record import Record
+
+Document = dict[str, Any]
+
+
+def make(artifact: Artifact, study: Study, cells: Sequence[Cell], records: Sequence[Record]) -> Document:
+    """The artifact as JSON values. ``records`` are the finished Runs behind it."""
+    settings = study.settings
+    return {
+        "artifact": artifact.name,
+        "title": artifact.title,
+        "unit": artifact.unit,
+        "profile": settings.name,
+        "overrides": dict(settings.overrides),
+        "comparable": settings.comparable,
+        "assumptions": {name: settings.assumptions[name] for name in artifact.assumptions},
+        "provenance": provenance(study, records),
+        "verdicts": count(cells),
+        "cells": [dataclasses.asdict(cell) for cell in cells],
+    }
+
+
+def provenance(study: Study, records: Sequence[Record]) -> dict[str, Any]:
+    """What the numbers came from, summed up over Runs; each Run's own stands in the ledger under its key."""
+    profile = study.settings.profile
+
+    def seen(field: str) -> list[Any]:
+        return sorted({str(record.provenance.get(field, "unknown")) for record in records})
+
+    packages = {json.dumps(r.provenance.get("packages", {}), sort_keys=True) for r in records}
+    return {
+        "data": f"{profile.data.name}: {profile.data.train:,} training and {profile.data.test:,} test images",
+        "fingerprint": study.fingerprint,
+        "schedule": f"{profile.recipe.epochs} epochs, batch {profile.recipe.batch_size}",
+        "runs": len(records),
+        "seeds": sorted({int(record.provenance["seed"]) for record in records}),
+        "devices": seen("device"),
+        "precisions": seen("precision"),
+        "repro": seen("repro"),
+        "packages": [json.loads(text) for text in sorted(packages)],
+        "training_seconds": round(sum(r.provenance["wall_s"] for r in records), 1),
+        "ended": max((r.provenance["ended"] for r in records), default=None),
+        "keys": [record.key for record in records],
+    }
+
+
+def write(document: Document, folder: Path) -> list[Path]:
+    """Write the four files into ``folder``; returns them. Raises `MissingInput` where it cannot."""
+    from repro.report import plots
+
+    stem = folder / document["artifact"]
+    paths = [stem.with_suffix(suffix) for suffix in (".json", ".csv", ".md", ".png")]
+    files.write_text(paths[0], json.dumps(document, indent=1) + "\n")
+    files.write_text(paths[1], as_csv(document))
+    files.write_text(paths[2], as_markdown(document))
+    plots.draw(document, paths[3])
+    return paths
+
+
+def as_csv(document: Document) -> str:
+    """The cells, one a line."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [item.name for item in dataclasses.fields(Cell)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(document["cells"])
+    return text.getvalue()
+
+
+def as_markdown(document: Document) -> str:
+    """A page that reads by itself: what it is, the table, the verdicts, assumptions and provenance."""
+    about = document["provenance"]
+    lines = [f"# {document['artifact']}: {document['title']}", "", standing(document), ""]
+    lines += [f"![{document['artifact']}]({document['artifact']}.png)", ""]
+    for heading, header, rows in grids(document):
+        lines += [f"## {heading}", "", tabulate(rows, header, tablefmt="github", disable_numparse=True), ""]
+    lines += ["## Assumptions", "", *(f"- {name}: {text}" for name, text in document["assumptions"].items())]
+    lines += ["", "## Provenance", ""]
+    shown = {name: value for name, value in about.items() if name not in ("keys", "packages")}
+    lines += [f"- {name}: {_plain(value)}" for name, value in shown.items()]
+    lines += [f"- packages: {', '.join(f'{n} {v}' for n, v in p.items())}" for p in about["packages"]]
+    return "\n".join(lines) + "\n"
+
+
+def standing(document: Document) -> str:
+    """One sentence: may these numbers stand against the paper's, and how do they."""
+    verdicts = ", ".join(f"{n} {verdict}" for verdict, n in document["verdicts"].items()) or "no cells"
+    if document["comparable"]:
+        return f"Paper profile, {document['unit']}: {verdicts}."
+    changed = "".join(f", {key}={value}" for key, value in document["overrides"].items())
+    return (
+        f"Profile {document['profile']}{changed}: not comparable with the published numbers, which stand beside it "
+        f"for orientation only. {document['unit']}: {verdicts}."
+    )
+
+
+def grids(document: Document) -> list[tuple[str, list[str], list[list[str]]]]:
+    """(heading, header, rows) for each series; a curve of many epochs is thinned to some ten columns."""
+    found = []
+    series_names = list(dict.fromkeys(cell["series"] for cell in document["cells"]))
+    for series in series_names:
+        cells = [cell for cell in document["cells"] if cell["series"] == series]
+        columns = list(dict.fromkeys(cell["col"] for cell in cells))
+        heading = series
+        if len(columns) > 16:
+            columns = columns[:: -(-len(columns) // 11)]
+            heading = f"{series} (some epochs; all are in the CSV)"
+        rows = list(dict.fromkeys(cell["row"] for cell in cells))
+        by_place = {(cell["row"], cell["col"]): cell for cell in cells}
+        table = [[row, *(_shown(by_place.get((row, col)), document) for col in columns)] for row in rows]
+        found.append((heading, [CORNER.get(document["artifact"], ""), *columns], table))
+    return found
+
+
+CORNER = {"fig1": "v \\ s", "fig2": "layer \\ epoch", "fig3": "x \\ y", "table2": "network"}
+MARKS = {"within": "", "outside": " !", "not comparable": "", "unpublished": ""}
+
+
+def _shown(cell: Document | None, document: Document) -> str:
+    """``91.32 (91.54)``: reproduced, the published one in brackets, ``!`` outside the band."""
+    if cell is None:
+        return ""
+    digits = 2 if document["unit"].endswith("%") else 4
+    value = cell["verdict"] if cell["reproduced"] is None else f"{cell['reproduced']:.{digits}f}"
+    if cell["sd"] is not None:
+        value += f" ± {cell['sd']:.{digits}f}"
+    if cell["published"] is not None:
+        value += f" ({cell['published']:.{min(digits, 3)}f})"
+    return value + MARKS.get(cell["verdict"], "")
+
+
+def _plain(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,41 @@
+"""One picture for every artifact: the paper's number, ours, and how far apart they are.
+
+Drawn from the artifact's JSON alone. A cell that was not run is hatched, never an error.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from repro.files import write_bytes
+from repro.report import plots_grid, plots_lines
+from repro.report.plots_page import DPI, STYLE, Document
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DRAWINGS: Mapping[str, Callable[[Document], Figure]] = {
+    "fig1": plots_grid.fig1,
+    "fig2": plots_lines.fig2,
+    "fig3": plots_grid.fig3,
+}
+
+
+def draw(document: dict[str, Any], path: Path) -> None:
+    """Write the picture of an artifact's ``document`` to ``path``, a PNG, whole or not at all.
+
+    An artifact without a drawing of its own is drawn as dots, like Table 2. The same document gives the same
+    bytes. Raises `MissingInput` when the disk is full or read-only.
+    """
+    import matplotlib
+
+    drawing = DRAWINGS.get(str(document.get("artifact")), plots_lines.dots)
+    buffer = io.BytesIO()
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # whatever matplotlibrc the user has
+        cast(Any, matplotlib.rcParams).update(STYLE)
+        drawing(document).savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    write_bytes(path, buffer.getvalue())

@@ -1,0 +1,282 @@
+"""What the plots share: cells read carefully, colours, and a page measured in inches with header and footer.
+
+No artifact is known here, and matplotlib is imported inside functions only: importing this is cheap.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from repro import compare
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+
+Document = Mapping[str, Any]
+Cell = Mapping[str, Any]
+
+DPI = 150
+# Okabe and Ito's colours, which the colour-blind tell apart; what matters differs in shape or text too.
+INK, MUTED, FAINT, LINE = "#202124", "#5f6368", "#9aa0a6", "#dadce0"
+BLUE, VERMILION = "#0072B2", "#B84A00"
+STYLE: dict[str, Any] = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture on every machine
+    "font.size": 8.5,
+    "text.color": INK,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "hatch.color": FAINT,
+    "hatch.linewidth": 0.6,
+}
+MARGIN, NARROWEST = 0.28, 7.3
+TITLE, NOTE, SMALL = 13.0, 9.0, 7.5
+
+
+# ---- the document ------------------------------------------------------------------------------------------
+
+
+def cells_of(document: Document, series: str | None = None) -> list[Cell]:
+    """The document's cells, or those of one series."""
+    found = [cell for cell in document.get("cells") or [] if isinstance(cell, Mapping)]
+    return found if series is None else [cell for cell in found if cell.get("series") == series]
+
+
+def number(cell: Cell | None, field: str) -> float | None:
+    """A field as a finite number, or None: absent, null or not a number alike."""
+    value = None if cell is None else cell.get(field)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def verdict(cell: Cell | None) -> str:
+    """The cell's verdict; a cell that is not there was not run."""
+    return str((cell or {}).get("verdict") or compare.NOT_RUN)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Cells by row and column. A place without a cell is None, like a cell that was not run."""
+
+    rows: tuple[str, ...]
+    cols: tuple[str, ...]
+    cells: Mapping[tuple[str, str], Cell]
+
+    def at(self, row: str, col: str) -> Cell | None:
+        """The cell at a place."""
+        return self.cells.get((row, col))
+
+    def number(self, row: str, col: str, field: str) -> float | None:
+        """A field of the cell at a place as a finite number, or None."""
+        return number(self.at(row, col), field)
+
+
+def grid(cells: Iterable[Cell]) -> Grid:
+    """Cells arranged by row and column, epochs in increasing order."""
+    found = {(str(cell.get("row", "")), str(cell.get("col", ""))): cell for cell in cells}
+    return Grid(ordered(row for row, _ in found), ordered(col for _, col in found), found)
+
+
+def ordered(labels: Iterable[str]) -> tuple[str, ...]:
+    """Each label once: by value where all are whole numbers, else in order of appearance."""
+    once = list(dict.fromkeys(labels))
+    return tuple(sorted(once, key=int) if all(label.isdecimal() for label in once) else once)
+
+
+def comparable(document: Document) -> bool:
+    """Whether the published numbers are what this document's should agree with."""
+    return bool(document.get("comparable"))
+
+
+def tally(cells: Sequence[Cell], against_paper: bool) -> str:
+    """How the cells fared, in words."""
+    verdicts = [verdict(cell) for cell in cells]
+    run = sum(number(cell, "reproduced") is not None for cell in cells)
+    diverged, bad = verdicts.count(compare.DIVERGED), len(cells) - run
+    parts = [f"{run} of {len(cells)} cells run"] if bad or not against_paper else [f"{len(cells)} cells"]
+    if against_paper and run:
+        within, outside = verdicts.count(compare.WITHIN), verdicts.count(compare.OUTSIDE)
+        parts += [f"{within} within the 95 % band", f"{outside} outside it"]
+        if rest := run - within - outside:
+            parts.append(f"{rest} without a band")
+    if diverged:
+        parts.append(f"{diverged} diverged")
+    return ", ".join(parts)
+
+
+def footer(document: Document) -> str:
+    """Where the numbers come from, on one line."""
+    provenance = document.get("provenance") or {}
+    parts = [f"profile {document.get('profile') or 'unknown'}"]
+    if data := provenance.get("data"):
+        parts.append(str(data))
+    for field in ("devices", "precisions"):
+        if found := provenance.get(field):
+            parts.append(", ".join(str(item) for item in ([found] if isinstance(found, str) else found)))
+    if seeds := list(provenance.get("seeds") or []):
+        shown = ", ".join(str(seed) for seed in seeds[:8]) + (" …" if len(seeds) > 8 else "")
+        parts.append(f"seed {shown}" if len(seeds) == 1 else f"{len(seeds)} seeds: {shown}")
+    if (runs := provenance.get("runs")) is not None:
+        parts.append("1 Run" if runs == 1 else f"{runs} Runs")
+    return "   ·   ".join(parts)
+
+
+def warning(document: Document) -> str:
+    """Why the published numbers do not apply, and what was overridden; empty where all is as published."""
+    overrides = document.get("overrides") or {}
+    changed = ", ".join(f"{key}={value}" for key, value in overrides.items())
+    if comparable(document):
+        return f"Overrides: {changed}" if changed else ""
+    text = f"{document.get('profile') or 'unknown'} profile: not comparable with the "
+    printed = any(number(cell, "published") is not None for cell in cells_of(document))
+    text += "published numbers, shown for orientation only" if printed else "paper"
+    return f"{text}. Overrides: {changed}" if changed else text
+
+
+# ---- the page ----------------------------------------------------------------------------------------------
+
+
+class Page:
+    """A figure with a header above and a footer below a body of ``height`` inches. Places are in inches from
+    the lower left corner of the body; the page is at least as wide as its ``width`` and margins ask."""
+
+    def __init__(self, document: Document, width: float, height: float, summary: str) -> None:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        self.width = max(width, NARROWEST)
+        room = self.width - 2 * MARGIN
+        title = f"{label(str(document.get('artifact', '')))}   {document.get('title', '')}".strip()
+        head = [(line, TITLE, INK, "bold") for line in wrapped(title, room, TITLE, "bold")]
+        head += [(line, NOTE, MUTED, "normal") for line in wrapped(summary, room, NOTE)]
+        head += [
+            (line, NOTE, VERMILION, "bold") for line in wrapped(warning(document), room, NOTE, "bold", lines=3)
+        ]
+        foot = wrapped(footer(document), room, SMALL)
+        above = MARGIN + sum(leading(size) for _, size, _, _ in head) + 0.12
+        self.below = MARGIN + len(foot) * leading(SMALL) + 0.12
+        self.body, self.height = height, above + height + self.below
+        self.figure = Figure(figsize=(self.width, self.height), dpi=DPI, facecolor="white")
+        FigureCanvasAgg(self.figure)
+
+        y = self.height - MARGIN
+        for line, size, colour, weight in head:
+            self._line(line, y, size, colour, weight)
+            y -= leading(size)
+        self._rule(self.below - 0.1)
+        for index, line in enumerate(foot):
+            self._line(line, self.below - 0.18 - index * leading(SMALL), SMALL, MUTED, "normal")
+
+    def axes(self, x: float, y: float, width: float, height: float) -> Axes:
+        """Axes at a place of the body."""
+        return self.figure.add_axes(
+            (
+                x / self.width,
+                (y + self.below) / self.height,
+                width / self.width,
+                height / self.height,
+            )
+        )
+
+    def text(self, x: float, y: float, text: str, **style: Any) -> None:
+        """Text at a place of the body, left-aligned on its baseline."""
+        style.setdefault("parse_math", False)
+        self.figure.text(x / self.width, (y + self.below) / self.height, text, **style)
+
+    def legend(self, handles: Sequence[Artist]) -> None:
+        """A legend at the foot of the body, in as few rows as fit: `legend_room` says how high it stands."""
+        if handles:
+            self.figure.legend(
+                handles=list(handles),
+                loc="lower left",
+                bbox_to_anchor=(MARGIN / self.width, (self.below + 0.06) / self.height),
+                ncols=_legend_columns(handles, self.width),
+                frameon=False,
+                borderpad=0,
+                borderaxespad=0,
+                columnspacing=1.8,
+                handletextpad=0.6,
+                fontsize=8.5,
+            )
+
+    def nothing(self, why: str = "nothing has been run yet") -> None:
+        """Say in the middle of the body that there is nothing to draw."""
+        self.text(self.width / 2, self.body / 2, why, ha="center", va="center", size=11, color=MUTED)
+
+    def _line(self, text: str, y: float, size: float, colour: str, weight: str) -> None:
+        self.figure.text(
+            MARGIN / self.width, y / self.height, text, va="top", parse_math=False,
+            size=size, color=colour, weight=weight,
+        )  # fmt: skip
+
+    def _rule(self, y: float) -> None:
+        from matplotlib.lines import Line2D
+
+        ends = [MARGIN / self.width, 1 - MARGIN / self.width]
+        self.figure.add_artist(Line2D(ends, [y / self.height] * 2, color=LINE, linewidth=0.8))
+
+
+def label(artifact: str) -> str:
+    """As the paper calls it: ``fig1`` -> ``Fig. 1``."""
+    for short, long in (("fig", "Fig. "), ("table", "Table ")):
+        if artifact.startswith(short) and artifact[len(short) :].isdecimal():
+            return long + artifact[len(short) :]
+    return artifact
+
+
+def leading(size: float) -> float:
+    """Inches from one line of text to the next."""
+    return size * 1.45 / 72
+
+
+def text_width(text: str, size: float, weight: str = "normal") -> float:
+    """Inches that a line of text takes."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    font = FontProperties(family=STYLE["font.family"], size=size, weight=weight)
+    return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]) / 72
+
+
+def wrapped(text: str, width: float, size: float, weight: str = "normal", lines: int = 4) -> list[str]:
+    """``text`` in lines of at most ``width`` inches; what does not fit in ``lines`` ends in an ellipsis."""
+    found: list[str] = []
+    for word in text.split(" "):
+        longer = f"{found[-1]} {word}" if found else word
+        if found and text_width(longer.strip(), size, weight) <= width:
+            found[-1] = longer
+            continue
+        while len(word) > 1 and text_width(word, size, weight) > width:
+            fits = next(
+                n for n in range(len(word) - 1, 0, -1) if n == 1 or text_width(word[:n], size, weight) <= width
+            )
+            found.append(word[:fits])
+            word = word[fits:]
+        found.append(word)
+    kept = [line.strip() for line in found if line.strip()]
+    if len(kept) > lines:
+        kept = [*kept[: lines - 1], kept[lines - 1].rstrip(",.")[:-2] + " …"]
+    return kept
+
+
+def legend_room(handles: Sequence[Artist], width: float) -> float:
+    """Inches that the legend takes on a page of ``width``."""
+    if not handles:
+        return 0.0
+    return 0.12 + 0.2 * math.ceil(len(handles) / _legend_columns(handles, width))
+
+
+def _legend_columns(handles: Sequence[Artist], width: float) -> int:
+    entry = max(text_width(str(handle.get_label()), 8.5) for handle in handles) + 0.6
+    return max(1, min(len(handles), int((max(width, NARROWEST) - 2 * MARGIN) / entry)))

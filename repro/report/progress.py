@@ -1,0 +1,83 @@
+"""Progress of a session: a bar on a terminal, plain lines elsewhere. Always on stderr."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+from repro.plan import Plan, cost
+from repro.record import DONE, Record
+from repro.report.terminal import duration
+from repro.run import Run
+from repro.store import Store
+
+if TYPE_CHECKING:
+    from repro.engine.train import EpochReport
+
+LINE_EVERY = 10.0  # seconds between plain lines about epochs
+
+
+class Reporter:
+    """Tells which Run of how many trains, its epoch, images/s, accuracy, and the time left for everything."""
+
+    def __init__(self, console: Console, store: Store) -> None:
+        self._console = console
+        self._store = store
+        self._bar: Progress | None = None
+        self._last_line = 0.0
+
+    def started(self, plan: Plan, device: str) -> None:
+        work = cost(plan.missing, self._store)
+        self._total, self._done, self._runs, self._finished = work.images, 0, work.runs, 0
+        self._began = time.monotonic()
+        self._console.print(f"{work.runs} Runs to train, {work.epochs:,} epochs, on {device}")
+        for run in plan.missing:
+            if run.key in plan.replays:
+                self._console.print(f"{run.label} is trained again: a Run that grows from it needs its checkpoint")
+        if self._console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TaskProgressColumn())
+            self._bar = Progress(*columns, TextColumn("{task.fields[note]}"), console=self._console)
+            self._task = self._bar.add_task("starting", total=self._total, note="")
+            self._bar.start()
+
+    def epoch_done(self, report: EpochReport) -> None:
+        run = report.run
+        tests = run.data.test // 3 if run.evaluates_after(report.epoch) else 0
+        self._done += report.images + tests
+        spent = time.monotonic() - self._began
+        left = spent * (self._total - self._done) / self._done
+        top1 = "" if report.test_top1 is None else f", top-1 {report.test_top1:.2f} %"
+        where = f"{run.label}: epoch {report.epoch}/{run.last_epoch}"
+        note = (
+            f"{(report.images + tests) / report.seconds:,.0f} images/s{top1}, {duration(left)} left for everything"
+        )
+        if self._bar:
+            self._bar.update(
+                self._task,
+                completed=self._done,
+                description=f"[{self._finished + 1}/{self._runs}] {where}",
+                note=note,
+            )
+        elif time.monotonic() - self._last_line >= LINE_EVERY:
+            self._last_line = time.monotonic()
+            self._console.print(f"[{self._finished + 1}/{self._runs}] {where}, {note}", markup=False)
+
+    def run_done(self, run: Run, record: Record, left: int) -> None:
+        self._finished += 1
+        if not run.epochs:
+            return
+        if record.status == DONE:
+            outcome = f"top-1 {record.top1:.2f} %"
+        else:
+            outcome = f"diverged at epoch {record.provenance['diverged_at']}"
+        line = (
+            f"done {self._finished}/{self._runs}  {run.label}: {outcome}, {duration(record.provenance['wall_s'])}"
+        )
+        self._console.print(line, markup=False)
+
+    def ended(self) -> None:
+        if self._bar:
+            self._bar.stop()

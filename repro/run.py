@@ -1,0 +1,195 @@
+"""Run: one training, as a frozen value with a content key. Pure: no torch, no files.
+
+Everything in the paper is a Run: these weights, under this mask, on this data, by this recipe, for these
+epochs. Weights and mask may come out of another Run at an epoch, so Runs form a graph, and a Run's key
+covers its parents' keys.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from repro.params import Recipe
+
+# Part of every key. Raise it when the meaning of a training changes (augmentation, initialisation, the
+# order of random numbers, what an epoch does), so that old results are not taken for new ones.
+SEMANTICS = 1
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a Run trains and is tested on: the first ``train`` and ``test`` images, balanced over classes.
+
+    ``fingerprint`` is a hash of all images and labels that does not depend on the order of files. ``labels``
+    are the ``true`` ones, so far.
+    """
+
+    name: str
+    train: int
+    test: int
+    fingerprint: str
+    labels: str = "true"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The network of ``run`` after ``epoch`` epochs of its schedule (0: as initialised)."""
+
+    run: Run
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Mask:
+    """Which weights stay: global magnitude pruning of ``of`` at rate ``sparsity`` (paper section 3.1).
+
+    ``sparsity`` None takes over the mask that ``of`` already carries (retraining after gradual pruning).
+    """
+
+    of: Checkpoint
+    sparsity: float | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training. Every field is in the key, defaults included.
+
+    ``weights`` None means freshly initialised from ``seed``. The Run trains epochs ``first_epoch`` to
+    ``last_epoch`` of the recipe's schedule; ``last_epoch == first_epoch`` trains nothing and observes the
+    network as it starts. ``prune_at`` holds (epoch, sparsity) pairs: after that epoch, global magnitude
+    pruning to that sparsity. ``probe`` is a pruning rate: after every epoch the standard deviation of each
+    layer's weights and its share in a pruning at that rate are recorded (Fig. 2), without pruning.
+    """
+
+    experiment: str
+    arch: str
+    data: Data
+    recipe: Recipe
+    precision: str
+    seed: int
+    first_epoch: int
+    last_epoch: int
+    weights: Checkpoint | None = None
+    mask: Mask | None = None
+    prune_at: tuple[tuple[int, float], ...] = ()
+    probe: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.first_epoch <= self.last_epoch <= self.recipe.epochs:
+            raise ValueError(
+                f"epochs {self.first_epoch} to {self.last_epoch} do not lie in a schedule of {self.recipe.epochs}"
+            )
+        for parent in self.parents:
+            if not parent.run.first_epoch <= parent.epoch <= parent.run.last_epoch:
+                raise ValueError(f"{parent.run.label} has no epoch {parent.epoch}")
+
+    @functools.cached_property
+    def key(self) -> str:
+        """16 hex digits: a hash of everything that can change the result."""
+        text = json.dumps({"semantics": SEMANTICS, **self.spec()}, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def spec(self) -> dict[str, Any]:
+        """The Run as plain JSON values; parents by key and epoch."""
+        spec: dict[str, Any] = {}
+        for item in dataclasses.fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, Data | Recipe):
+                value = dataclasses.asdict(value)
+            elif isinstance(value, Checkpoint):
+                value = {"run": value.run.key, "epoch": value.epoch}
+            elif isinstance(value, Mask):
+                value = {"run": value.of.run.key, "epoch": value.of.epoch, "sparsity": value.sparsity}
+            spec[item.name] = value
+        return spec
+
+    @property
+    def parents(self) -> tuple[Checkpoint, ...]:
+        """The checkpoints that it starts from, without repetition."""
+        found = [self.weights] if self.weights else []
+        if self.mask and self.mask.of not in found:
+            found.append(self.mask.of)
+        return tuple(found)
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs it trains."""
+        return self.last_epoch - self.first_epoch
+
+    @property
+    def stream(self) -> str:
+        """Names its random numbers (data order, crops, flips).
+
+        From what the Run is for, not from its key: the same cell in another precision sees the same batches,
+        so the two can be compared as a pair, while no two cells of a grid share their noise.
+        """
+        parts = [
+            self.experiment,
+            self.arch,
+            f"seed={self.seed}",
+            f"epochs={self.first_epoch}-{self.last_epoch}",
+        ]
+        for name, parent in (("weights", self.weights), ("mask", self.mask and self.mask.of)):
+            if parent:
+                parts.append(f"{name}@{parent.epoch}/{parent.run.first_epoch}-{parent.run.last_epoch}")
+        return " ".join(parts)
+
+    @property
+    def label(self) -> str:
+        """A name that a person reads: ``tickets resnet20 s=100 v=5 seed 0``."""
+        words = [self.experiment.removesuffix(f"-{self.arch}"), self.arch]
+        if self.prune_at:
+            words.append(f"prune {self.first_epoch}-{self.last_epoch}")
+        elif self.mask and self.mask.sparsity is None:
+            words.append(f"retrain after {self.mask.of.run.first_epoch}-{self.mask.of.epoch}")
+        else:
+            words += [f"s={self.mask.of.epoch}"] if self.mask else []
+            words += [f"v={self.weights.epoch}"] if self.weights else []
+        return " ".join([*words, f"seed {self.seed}"])
+
+    def evaluates_after(self, epoch: int) -> bool:
+        """Whether the test set is evaluated once ``epoch`` epochs are done."""
+        return epoch == self.last_epoch or epoch % self.recipe.evaluate_every == 0
+
+
+def ancestors(runs: list[Run]) -> list[Run]:
+    """``runs`` and everything that they grow from, each once, parents before children."""
+    order: dict[str, Run] = {}
+
+    def visit(run: Run) -> None:
+        if run.key not in order:
+            for parent in run.parents:
+                visit(parent.run)
+            order[run.key] = run
+
+    for run in runs:
+        visit(run)
+    return list(order.values())
+
+
+def kept_epochs(runs: list[Run]) -> dict[str, set[int]]:
+    """Key of a Run -> the epochs at which others among ``runs`` (and their ancestors) start from it."""
+    wanted: dict[str, set[int]] = {}
+    for run in ancestors(runs):
+        for parent in run.parents:
+            wanted.setdefault(parent.run.key, set()).add(parent.epoch)
+    return wanted
+
+
+def generations(runs: list[Run]) -> Iterator[list[Run]]:
+    """``runs`` in layers: each layer grows only from layers before it (or from Runs not listed)."""
+    listed = {run.key for run in runs}
+    depth: dict[str, int] = {}
+    layers: dict[int, list[Run]] = {}
+    for run in ancestors(runs):
+        depth[run.key] = max((depth[p.run.key] + (p.run.key in listed) for p in run.parents), default=0)
+        if run.key in listed:
+            layers.setdefault(depth[run.key], []).append(run)
+    for layer in sorted(layers):
+        yield layers[layer]

@@ -1,0 +1,39 @@
+"""Schedules over epochs: the stepwise learning rate, Eq. 6's gradual pruning, and Eq. 5's predicted slope."""
+
+from __future__ import annotations
+
+import math
+
+from repro.params import Recipe
+
+
+def learning_rate(recipe: Recipe, epoch: int) -> float:
+    """The rate of 0-based ``epoch``: ``lr`` times ``gamma`` for every milestone reached (appendix A.1)."""
+    return recipe.lr * recipe.gamma ** sum(epoch >= milestone for milestone in recipe.milestones)
+
+
+def gradual_sparsity(t: float, t0: float, span: float, final: float, initial: float = 0.0) -> float:
+    """Eq. 6: s_t = s_f + (s_i - s_f) (1 - (t - t0) / (n dt))^3 with ``span`` = n dt, held outside the window.
+
+    >>> gradual_sparsity(100, 100, 50, 0.8), gradual_sparsity(150, 100, 50, 0.8)
+    (0.0, 0.8)
+    """
+    progress = min(max((t - t0) / span, 0.0), 1.0)
+    return final + (initial - final) * (1 - progress) ** 3
+
+
+def gradual_steps(first: int, last: int, final: float) -> tuple[tuple[int, float], ...]:
+    """(epoch, sparsity) pairs for a window: one pruning step after every epoch from ``first`` + 1 to ``last``."""
+    span = last - first
+    steps = [(t, gradual_sparsity(t, first, span, final)) for t in range(first + 1, last)]
+    return (*steps, (last, final))
+
+
+def updates_per_epoch(images: int, batch_size: int) -> int:
+    """Optimizer updates in one epoch, the smaller last batch included."""
+    return math.ceil(images / batch_size)
+
+
+def predicted_shrinkage(recipe: Recipe, epoch: int, updates: int) -> float:
+    """Eq. 5: W_std(t+n) / W_std(t) = 1 - n eta lambda / (1 - m) for ``updates`` = n updates in ``epoch``."""
+    return 1 - updates * learning_rate(recipe, epoch) * recipe.weight_decay / (1 - recipe.momentum)

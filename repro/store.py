@@ -1,0 +1,225 @@
+"""The store: results and checkpoints of Runs on disk, atomic, hash-checked, locked.
+
+    <runs_dir>/<experiment>/<key>/
+        run.json                              what the Run is
+        state-e0012-<hash>.safetensors        where it stands: the last two whole epochs
+        epoch-0100-<hash>.safetensors         kept checkpoints, for the Runs that grow from it
+        result.json                           the Record, once finished
+    <results>/<profile>/runs.jsonl            the ledger: one Record a line, in git
+    <results>/<profile>/checkpoints/<key>/    shipped checkpoints (paper profile)
+
+The hash in a file's name is the start of its content's SHA-256: a damaged file is found when it is read,
+set aside as ``*.damaged``, and what it held is trained again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from repro import files
+from repro.errors import UsageError
+from repro.record import Record
+from repro.run import Run
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+HASH = 16
+STATES = 2
+
+
+@dataclass(frozen=True)
+class State:
+    """A Run after ``epoch`` whole epochs: tensors to go on from, and its history so far."""
+
+    epoch: int
+    tensors: dict[str, Tensor]
+    history: dict[str, Any]
+
+
+class Store:
+    """Finished Runs from ledgers and ``runs_dir``; running ones in ``runs_dir`` alone."""
+
+    def __init__(self, runs_dir: Path, ledger: Path, shipped: Sequence[Path] = ()) -> None:
+        """``ledger`` is read and written; ``shipped`` ledgers are read only. None of them need exist."""
+        self.runs_dir = runs_dir
+        self.ledger = ledger
+        self.shipped = [path for path in shipped if path.resolve() != ledger.resolve()]
+        self._records: dict[str, Record] = {}
+        for path in [*self.shipped, ledger]:
+            for record in read_ledger(path):
+                self._records.setdefault(record.key, record)
+
+    # Finished Runs
+
+    def folder(self, run: Run) -> Path:
+        """Where this Run's files lie."""
+        return self.runs_dir / run.experiment / run.key
+
+    def record(self, run: Run) -> Record | None:
+        """The Record of a finished Run, or None."""
+        if run.key not in self._records:
+            path = self.folder(run) / "result.json"
+            if path.exists():
+                try:
+                    self._records[run.key] = Record.parse(path.read_text())
+                except (ValueError, TypeError):
+                    set_aside(path)
+        return self._records.get(run.key)
+
+    def records(self) -> list[Record]:
+        """All finished Runs known from ledgers."""
+        return list(self._records.values())
+
+    def finish(self, run: Run, record: Record) -> None:
+        """Keep ``record``: in the Run's folder, then in the ledger. A finished Run is never replaced.
+
+        A Run trained again for its checkpoints (its Record came without them) gets its files, while the
+        ledger keeps the first Record.
+        """
+        files.write_text(self.folder(run) / "result.json", record.line() + "\n")
+        for path in self.folder(run).glob("state-*.safetensors"):
+            path.unlink(missing_ok=True)
+        self.add([self._records.setdefault(run.key, record)])
+
+    def add(self, records: Sequence[Record]) -> int:
+        """Add ``records`` to the ledger where their key is new there; returns how many were."""
+        known = read_ledger(self.ledger)
+        keys = {record.key for record in known}
+        new = [record for record in records if record.key not in keys]
+        if new:
+            files.write_text(self.ledger, "".join(r.line() + "\n" for r in [*known, *new]))
+            for record in new:
+                self._records.setdefault(record.key, record)
+        return len(new)
+
+    # Checkpoints
+
+    def checkpoint_path(self, run: Run, epoch: int) -> Path | None:
+        """The file of a kept checkpoint: the store's own, else a shipped one."""
+        places = [self.folder(run)]
+        places += [path.parent / "checkpoints" / run.key for path in [self.ledger, *self.shipped]]
+        for place in places:
+            for path in place.glob(f"epoch-{epoch:04d}-*.safetensors"):
+                return path
+        return None
+
+    def has_checkpoint(self, run: Run, epoch: int) -> bool:
+        """Whether `load_checkpoint` will find a file."""
+        return self.checkpoint_path(run, epoch) is not None
+
+    def save_checkpoint(self, run: Run, epoch: int, tensors: dict[str, Tensor]) -> str:
+        """Keep the network after ``epoch`` epochs; returns its hash."""
+        return self._save(run, f"epoch-{epoch:04d}", tensors, None)
+
+    def load_checkpoint(self, run: Run, epoch: int) -> tuple[dict[str, Tensor], str] | None:
+        """The tensors and their hash, or None where the checkpoint is absent or was damaged (now set aside)."""
+        path = self.checkpoint_path(run, epoch)
+        loaded = _load(path) if path else None
+        return (loaded[0], _hash_in(path)) if loaded and path else None
+
+    # Running Runs
+
+    def begin(self, run: Run) -> None:
+        """Say in the Run's folder what it is."""
+        path = self.folder(run) / "run.json"
+        if not path.exists():
+            files.write_text(path, json.dumps({"label": run.label, **run.spec()}, indent=1) + "\n")
+
+    def save_state(self, run: Run, state: State) -> None:
+        """Keep where the Run stands; older states than the last two go."""
+        self._save(run, f"state-e{state.epoch:04d}", state.tensors, state.history)
+        for path in sorted(self.folder(run).glob("state-e*.safetensors"))[:-STATES]:
+            path.unlink(missing_ok=True)
+
+    def load_state(self, run: Run) -> State | None:
+        """The latest undamaged state, or None."""
+        for path in sorted(self.folder(run).glob("state-e*.safetensors"), reverse=True):
+            loaded = _load(path)
+            if loaded:
+                tensors, metadata = loaded
+                return State(int(path.name.split("-")[1][1:]), tensors, json.loads(metadata["history"]))
+        return None
+
+    def progress(self, run: Run) -> int:
+        """Epochs of its own that an unfinished Run has behind it, judged by file names."""
+        states = sorted(self.folder(run).glob("state-e*.safetensors"))
+        return int(states[-1].name.split("-")[1][1:]) - run.first_epoch if states else 0
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the store for training. Raises `UsageError` where another process holds it."""
+        from filelock import FileLock, Timeout
+
+        files.check_writable(self.runs_dir)
+        owner = self.runs_dir / ".owner"
+        lock = FileLock(self.runs_dir / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            who = owner.read_text().strip() if owner.exists() else "another process"
+            raise UsageError(
+                f"{self.runs_dir} is in use by {who}: wait for it to end, or pass another --runs-dir"
+            ) from None
+        try:
+            files.write_text(owner, f"process {os.getpid()} on {socket.gethostname()}\n")
+            yield
+        finally:
+            owner.unlink(missing_ok=True)
+            lock.release()
+
+    def _save(self, run: Run, stem: str, tensors: dict[str, Tensor], history: dict[str, Any] | None) -> str:
+        from safetensors.torch import save
+
+        metadata = {"history": json.dumps(history)} if history is not None else {}
+        content = save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata)
+        digest = files.sha256(content)[:HASH]
+        path = self.folder(run) / f"{stem}-{digest}.safetensors"
+        files.write_bytes(path, content)
+        for other in path.parent.glob(f"{stem}-*.safetensors"):
+            if other != path:
+                other.unlink(missing_ok=True)
+        return digest
+
+
+def read_ledger(path: Path) -> list[Record]:
+    """The Records of a ledger, none if it is absent. Raises `UsageError` naming a line that is not a Record."""
+    if not path.exists():
+        return []
+    records = []
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        try:
+            records.append(Record.parse(line))
+        except (ValueError, TypeError) as error:
+            raise UsageError(f"{path}, line {number}: not a Record ({error}); restore the file from git") from None
+    return records
+
+
+def set_aside(path: Path) -> None:
+    """Move a damaged file out of the way, and say so."""
+    print(f"damaged, set aside: {path}", file=sys.stderr)
+    os.replace(path, path.with_name(path.name + ".damaged"))
+
+
+def _hash_in(path: Path) -> str:
+    return path.name.removesuffix(".safetensors").rsplit("-", 1)[1]
+
+
+def _load(path: Path) -> tuple[dict[str, Tensor], dict[str, str]] | None:
+    """Tensors and metadata of a file whose content has the hash in its name; else set aside and None."""
+    from safetensors.torch import load
+
+    content = path.read_bytes()
+    if files.sha256(content)[:HASH] != _hash_in(path):
+        set_aside(path)
+        return None
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    return load(content), header.get("__metadata__", {})

@@ -1,0 +1,153 @@
+"""Finished Runs in files that travel: `repro runs export` and `repro runs import`.
+
+A file is a zip of Records, checkpoints and a manifest with the SHA-256 of each, whose own hash closes it.
+What does not fit one file goes into numbered ones; each can be imported by itself, in any order.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from repro import files
+from repro.errors import MissingInput, UsageError
+from repro.record import Record
+from repro.run import Run
+from repro.store import Store
+
+MANIFEST = "manifest.json"
+OVERHEAD = 400  # bytes that zip and manifest spend on a member
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import did."""
+
+    new: int
+    known: int
+    checkpoints: int
+    conflicts: tuple[str, ...]
+
+
+def export(store: Store, runs: Sequence[Run], keep: dict[str, set[int]], path: Path, max_size: int) -> list[Path]:
+    """Write the finished ones of ``runs`` and their wanted checkpoints to ``path``, or to numbered files beside
+    it where ``max_size`` bytes do not hold them. Raises `MissingInput` where nothing is finished, `UsageError`
+    where one checkpoint alone is too large."""
+    members: list[tuple[str, bytes]] = []
+    for run in runs:
+        record = store.record(run)
+        if record is None:
+            continue
+        members.append((f"records/{run.key}.json", record.line().encode()))
+        for epoch in sorted(keep.get(run.key, ())):
+            found = store.checkpoint_path(run, epoch)
+            if found:
+                members.append((f"checkpoints/{run.experiment}/{run.key}/{found.name}", found.read_bytes()))
+    if not members:
+        raise MissingInput("nothing to export: none of these Runs is finished")
+    parts: list[list[tuple[str, bytes]]] = [[]]
+    room = max_size
+    for name, content in members:
+        size = len(content) + OVERHEAD
+        if size > max_size - OVERHEAD:
+            raise UsageError(f"--max-size {max_size}: {name} alone has {len(content):,} bytes")
+        if size > room - OVERHEAD:
+            parts.append([])
+            room = max_size
+        parts[-1].append((name, content))
+        room -= size
+    written = []
+    for number, part in enumerate(parts, 1):
+        target = path if len(parts) == 1 else path.with_name(f"{path.stem}-{number:02d}{path.suffix}")
+        files.write_bytes(target, _pack(part))
+        written.append(target)
+    return written
+
+
+def import_files(store: Store, paths: Sequence[Path], checkpoints_to: Path | None = None) -> Imported:
+    """Take over what ``paths`` hold. Every file is checked whole before anything is written.
+
+    A Run that is finished here stays as it is; where the file's differs, it is named in ``conflicts``. So is a
+    Run that grew from another parent than the checkpoint kept here. Checkpoints go to the store, or to
+    ``checkpoints_to``/<key>/ (what git keeps). Raises `MissingInput` for a file that is damaged or altered.
+    """
+    members: dict[str, bytes] = {}
+    for path in paths:
+        members |= _unpack(path)
+    records = [Record.parse(content.decode()) for name, content in members.items() if name.startswith("records/")]
+    ours = {record.key: record for record in store.records()}
+    conflicts = [r.label for r in records if r.key in ours and ours[r.key] != r]
+    fresh = [r for r in records if r.key not in ours]
+    foreign = [r for r in fresh if _other_parent(r, ours)]
+    taken = [r for r in fresh if r not in foreign]
+    conflicts += [f"{r.label} (grown from another parent)" for r in foreign]
+    refused = {r.key for r in records if r.key in ours and ours[r.key] != r} | {r.key for r in foreign}
+    copied = 0
+    for name, content in members.items():
+        _, *rest = name.split("/")
+        if not name.startswith("checkpoints/") or rest[1] in refused:
+            continue
+        experiment, key, file = rest
+        target = (checkpoints_to / key if checkpoints_to else store.runs_dir / experiment / key) / file
+        if not target.exists():
+            files.write_bytes(target, content)
+            copied += 1
+    store.add(taken)
+    return Imported(len(taken), len(records) - len(taken) - len(conflicts), copied, tuple(conflicts))
+
+
+def parse_size(text: str) -> int:
+    """``15MiB``, ``900kB``, ``1000000``. Raises `UsageError` for anything else."""
+    units = {"": 1, "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+    digits = text.rstrip("kKMGiB ")
+    unit = text[len(digits) :].strip()
+    try:
+        return int(float(digits) * units[unit])
+    except (KeyError, ValueError):
+        raise UsageError(f"--max-size {text}: write 15MiB or 900kB") from None
+
+
+def _other_parent(record: Record, ours: dict[str, Record]) -> bool:
+    """Whether ``record`` grew from a checkpoint whose hash differs from what our parent's Record says."""
+    for place, digest in record.provenance.get("parents", {}).items():
+        key, _, epoch = place.partition("@")
+        known = ours[key].checkpoints.get(epoch) if key in ours else None
+        if known is not None and known != digest:
+            return True
+    return False
+
+
+def _pack(members: Sequence[tuple[str, bytes]]) -> bytes:
+    manifest = json.dumps({name: files.sha256(content) for name, content in members}, indent=0).encode()
+    buffer = BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in [*members, (MANIFEST, manifest)]:
+            # A fixed date: the same Runs give the same bytes.
+            archive.writestr(zipfile.ZipInfo(name, (2000, 1, 1, 0, 0, 0)), content)
+        archive.comment = files.sha256(manifest).encode()
+    return buffer.getvalue()
+
+
+def _unpack(path: Path) -> dict[str, bytes]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+            comment = archive.comment.decode(errors="replace")
+        manifest_bytes = members.pop(MANIFEST)
+    except FileNotFoundError:
+        raise MissingInput(f"no file {path}") from None
+    except (zipfile.BadZipFile, KeyError, OSError, EOFError, ValueError) as error:
+        raise MissingInput(f"{path}: not a whole export of repro ({error}); nothing was imported") from None
+    if files.sha256(manifest_bytes) != comment:
+        raise MissingInput(f"{path}: its manifest was altered; nothing was imported")
+    manifest = json.loads(manifest_bytes)
+    for name in sorted(manifest.keys() | members.keys()):
+        if name not in members or manifest.get(name) != files.sha256(members[name]):
+            raise MissingInput(f"{path}: {name} was altered or is missing; nothing was imported")
+        if ".." in name.split("/") or name.startswith("/"):
+            raise MissingInput(f"{path}: {name} would leave the store; nothing was imported")
+    return members

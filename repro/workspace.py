@@ -1,0 +1,138 @@
+"""Where a command works: params, data, store and results, from the options that all commands share.
+
+Imports no torch until something has to be trained.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from repro import artifacts, data, files, params
+from repro.artifacts import Artifact, Results
+from repro.compare import Cell
+from repro.errors import UsageError
+from repro.experiments import Study
+from repro.options import Options
+from repro.plan import Plan, make_plan
+from repro.record import Record
+from repro.report import document
+from repro.report.document import Document
+from repro.run import Run, ancestors
+from repro.store import Store
+
+MOST_SEEDS = 64
+
+
+class Workspace:
+    """Settings, study and store for one command on ``names`` (artifacts; empty means all)."""
+
+    def __init__(self, options: Options, names: Sequence[str] = ()) -> None:
+        """Raises `UsageError` or `MissingInput` for options that do not fit."""
+        self.options = options
+        _ = options.deadline  # a duration that is none is refused before any work
+        self.root = find_root(options.params_file)
+        self.artifacts = [artifacts.get(name) for name in names or artifacts.IMPLEMENTED]
+        overrides = dict(params.parse_override(text) for text in options.overrides)
+        if options.precision:
+            overrides["precision"] = options.precision
+        file = options.params_file or self.root / "params.yaml"
+        plain = params.settings(file, options.profile)
+        if options.arch:
+            overrides |= self._arch_overrides(plain, options.arch, names)
+        self.settings = params.settings(file, options.profile, overrides)
+        if options.seeds is not None and not 1 <= options.seeds <= MOST_SEEDS:
+            raise UsageError(f"--seeds {options.seeds}: choose 1 to {MOST_SEEDS}")
+        self.seeds = range(options.seeds or self.settings.profile.seeds)
+        self.folders = data_folders(options.data_dir, self.root)
+        self.study = Study(self.settings, data.fingerprint(self.settings.profile.data.name, self.folders))
+        results = options.out or self.root / "results"
+        self.out = results / (self.settings.name + _suffix(overrides))
+        shipped = [results / self.settings.name, self.root / "results" / self.settings.name]
+        shipped_ledgers = [] if options.ignore_shipped else [folder / "runs.jsonl" for folder in shipped]
+        runs_dir = options.runs_dir or self.root / "runs"
+        self.store = Store(runs_dir, self.out / "runs.jsonl", shipped_ledgers)
+
+    def runs(self, artifact: Artifact, seeds: Sequence[int] | None = None) -> list[Run]:
+        """The artifact's Runs for ``seeds`` (default: those asked for), of ``--arch`` alone where given."""
+        found = artifact.runs(self.study, self.seeds if seeds is None else seeds)
+        arch = self.options.arch
+        return [run for run in found if arch is None or run.arch == arch]
+
+    def plan(self, chosen: Sequence[Artifact] | None = None) -> Plan:
+        """What is missing for ``chosen`` artifacts (default: those of this command)."""
+        asked = [
+            run
+            for artifact in self.artifacts
+            if chosen is None or artifact in chosen
+            for run in self.runs(artifact)
+        ]
+        return self.plan_for(asked)
+
+    def plan_for(self, asked: Sequence[Run]) -> Plan:
+        """What is missing for the Runs ``asked``; checkpoints are kept for every artifact there is."""
+        everything = [run for artifact in artifacts.IMPLEMENTED.values() for run in self.runs(artifact)]
+        return make_plan(asked, self.store, everything)
+
+    def cells(self, artifact: Artifact) -> tuple[list[Cell], list[Record]]:
+        """The artifact from what is finished, with all seeds that the store knows, and the Records behind it."""
+        seeds = range(max(len(self.seeds), self._known_seeds()))
+        needed = artifact.runs(self.study, seeds)
+        found = {run.key: record for run in needed if (record := self.store.record(run))}
+        parents = [run for run in ancestors([run for run in needed if run.key in found]) if run.key not in found]
+        grown_from = [record for run in parents if (record := self.store.record(run))]
+        return artifact.cells(self.study, Results(found), seeds), [*found.values(), *grown_from]
+
+    def render(self, artifact: Artifact, write: bool = True) -> Document:
+        """The artifact's document, written to the results folder as well."""
+        cells, records = self.cells(artifact)
+        made = document.make(artifact, self.study, cells, records)
+        if write:
+            document.write(made, self.out)
+        return made
+
+    def check_results_folder(self) -> None:
+        """Raise `MissingInput` before hours of training if the results could not be written."""
+        files.check_writable(self.out)
+
+    def _known_seeds(self) -> int:
+        return max((int(r.provenance.get("seed", 0)) + 1 for r in self.store.records()), default=0)
+
+    def _arch_overrides(self, plain: params.Settings, arch: str, names: Sequence[str]) -> dict[str, object]:
+        if arch not in params.ARCHS:
+            raise UsageError(f"--arch {arch}: unknown; there are {', '.join(params.ARCHS)}")
+        if "table2" in names and arch not in plain.profile.table2:
+            known = ", ".join(plain.profile.table2)
+            raise UsageError(f"--arch {arch}: profile {plain.name} has no {arch} in table2; it has {known}")
+        figures = [name for name in names if name.startswith("fig")]
+        return {f"{name}.arch": arch for name in figures if getattr(plain.profile, name).arch != arch}
+
+
+def find_root(params_file: Path | None) -> Path:
+    """The project: where params.yaml is, from here upwards, else beside the package."""
+    if params_file:
+        return params_file.resolve().parent
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "params.yaml").exists() and (folder / "paper_tables").is_dir():
+            return folder
+    return Path(__file__).resolve().parent.parent
+
+
+def data_folders(data_dir: Path | None, root: Path) -> list[Path]:
+    """Where data is looked for: ``--data-dir`` alone if given, else ``$REPRO_DATA``, then ``data/``."""
+    if data_dir:
+        return [data_dir]
+    named = os.environ.get("REPRO_DATA")
+    return [*([Path(named)] if named else []), root / "data"]
+
+
+def _suffix(overrides: dict[str, object]) -> str:
+    """Results of a changed profile have a folder of their own, so that they never replace the profile's."""
+    if not overrides:
+        return ""
+    text = json.dumps({k: overrides[k] for k in sorted(overrides)}, default=str)
+    return "+" + hashlib.sha256(text.encode()).hexdigest()[:6]

@@ -1,0 +1,72 @@
+"""What several test modules share. Imports no torch, as most of repro does not."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from repro import params
+from repro.experiments import Study
+from repro.record import DONE, Record
+from repro.run import Run
+from repro.store import Store
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def study() -> Callable[..., Study]:
+    """``study("paper")``: a profile of the shipped params.yaml, on a data set with a made-up fingerprint."""
+
+    @functools.cache
+    def make(profile: str = "smoke") -> Study:
+        return Study(params.settings(ROOT / "params.yaml", profile), "0123456789abcdef")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def record_of() -> Callable[..., Record]:
+    """``record_of(run, top1=90.0)``: a Record as a finished ``run`` would leave it."""
+
+    def make(run: Run, **changes: Any) -> Record:
+        curve = {"epoch": [1], "train_loss": [1 / 3], "train_top1": [40.0]}
+        curve |= {"test_epoch": [1], "test_top1": [41.5]}
+        values: dict[str, Any] = {
+            "key": run.key,
+            "label": run.label,
+            "status": DONE,
+            # What JSON gives back: lists where the Run has tuples.
+            "spec": {name: _jsonable(value) for name, value in run.spec().items()},
+            "top1": 41.5,
+            "best_top1": 41.5,
+            "best_epoch": 1,
+            "train_top1": 40.0,
+            "curve": curve,
+            "provenance": {"device": "none"},
+        }
+        return Record(**values | changes)
+
+    return make
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty store in a folder of the test's own."""
+    return Store(tmp_path / "runs", tmp_path / "results" / "runs.jsonl")
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _jsonable(inner) for name, inner in value.items()}
+    return [_jsonable(inner) for inner in value] if isinstance(value, tuple | list) else value

@@ -1,0 +1,123 @@
+"""The machine's speed: measured once, remembered, never trusted from a damaged file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from repro.engine import calibrate
+from repro.engine.device import Device
+from repro.errors import MissingInput
+from repro.params import Recipe
+
+Calls = list[tuple[object, ...]]
+
+DEVICE = Device(torch.device("cpu"), "some processor, 2 threads")
+RECIPE = Recipe(
+    epochs=1,
+    batch_size=4,
+    lr=0.1,
+    milestones=(),
+    gamma=0.1,
+    momentum=0.9,
+    weight_decay=1e-4,
+    augment=True,
+    evaluate_every=1,
+)
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> Calls:
+    """What was measured, in order; each measurement gives 100 images/s more than the last."""
+    calls: Calls = []
+
+    def measure(*asked: object) -> float:
+        calls.append(asked)
+        return 100.0 * len(calls)
+
+    monkeypatch.setattr(calibrate, "_measure", measure)
+    return calls
+
+
+def speed(
+    cache: Path | None, recipe: Recipe = RECIPE, arch: str = "resnet20", precision: str = "float32"
+) -> float:
+    return calibrate.images_per_second(arch, recipe, precision, DEVICE, cache, seconds=0.0)
+
+
+def test_cache_saves_the_second_measurement(tmp_path: Path, measured: Calls) -> None:
+    cache = tmp_path / "new" / "speed.json"
+    assert speed(cache) == speed(cache) == 100.0
+    assert len(measured) == 1
+    [key] = json.loads(cache.read_text())
+    for part in (DEVICE.name, f"torch {torch.__version__}", "resnet20", "batch 4", "float32", "threads"):
+        assert part in key
+
+
+def test_cache_tells_apart_what_changes_the_speed(tmp_path: Path, measured: Calls) -> None:
+    cache = tmp_path / "speed.json"
+    asked = [{}, {"arch": "resnet56"}, {"precision": "bfloat16"}, {"recipe": replace(RECIPE, batch_size=8)}]
+    speeds = [speed(cache, **one) for one in asked]  # type: ignore[arg-type]
+    assert speeds == [100.0, 200.0, 300.0, 400.0]
+    assert [speed(cache, **one) for one in asked] == speeds  # type: ignore[arg-type]
+    assert speed(cache, recipe=replace(RECIPE, epochs=7, lr=0.01)) == 100.0  # these do not
+
+
+def test_without_cache_every_call_measures(measured: Calls) -> None:
+    assert [speed(None), speed(None)] == [100.0, 200.0]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[1, 2]", b"3", b"\xff\xfe", b'{"x": "fast"}', b"null", b'{"x": NaN}']
+)
+def test_damaged_cache_is_rewritten(tmp_path: Path, measured: Calls, content: bytes) -> None:
+    cache = tmp_path / "speed.json"
+    cache.write_bytes(content)
+    assert speed(cache) == speed(cache) == 100.0
+    assert list(json.loads(cache.read_text()).values()) == [100.0]
+
+
+@pytest.mark.parametrize("value", [0, -5, float("inf"), float("nan"), None, True, "900"])
+def test_impossible_speed_is_measured_anew(tmp_path: Path, measured: Calls, value: object) -> None:
+    cache = tmp_path / "speed.json"
+    speed(cache)
+    [key] = json.loads(cache.read_text())
+    cache.write_text(json.dumps({key: value, "another machine": 7.0}))
+    assert speed(cache) == 200.0
+    assert json.loads(cache.read_text()) == {key: 200.0, "another machine": 7.0}
+
+
+def test_cache_that_cannot_be_written_does_not_matter(
+    tmp_path: Path, measured: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: str) -> None:
+        raise MissingInput(f"no room left on the disk for {path}")
+
+    monkeypatch.setattr(calibrate, "write_text", full)
+    assert speed(tmp_path / "speed.json") == 100.0
+
+
+def test_real_steps_are_timed() -> None:
+    assert 0 < speed(None) < 1e9
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_matrix_products_are_timed(dtype: torch.dtype) -> None:
+    assert calibrate.matmul_flops(DEVICE, dtype, seconds=0.0) > 1e6
+
+
+@pytest.mark.parametrize(("arch", "n"), [("resnet20", 3), ("resnet56", 9)])
+def test_flops_follow_from_the_shapes_of_the_layers(arch: str, n: int) -> None:
+    """He et al., section 4.2: 2n convolutions at each of 16x32x32, 32x16x16 and 64x8x8."""
+    forward = 3 * 16 * 9 * 32**2 + 64 * 10  # multiply-adds of the first convolution and the linear layer
+    for channels, side in ((16, 32), (32, 16), (64, 8)):
+        inputs = [channels] * (2 * n)
+        inputs[0] = 16 if channels == 16 else channels // 2
+        forward += sum(inputs) * channels * 9 * side**2
+    assert calibrate.flops_per_image(arch) == 3 * 2 * forward
+    if arch == "resnet20":
+        assert round(forward / 1e6) == 41

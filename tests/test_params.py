@@ -1,0 +1,204 @@
+"""params.yaml and --set: what is wrong is refused, by name and place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from repro import params
+from repro.artifacts import IMPLEMENTED
+from repro.errors import MissingInput, UsageError
+
+
+@pytest.fixture
+def shipped(root: Path) -> Path:
+    return root / "params.yaml"
+
+
+GONE = object()
+
+
+def changed(shipped: Path, folder: Path, dotted: str, value: Any) -> Path:
+    """A copy of the shipped file with one value replaced, added or (GONE) taken out."""
+    tree = yaml.safe_load(shipped.read_text())
+    *way, last = dotted.split(".")
+    node = tree
+    for part in way:
+        node = node[part]
+    if value is GONE:
+        del node[last]
+    else:
+        node[last] = value
+    path = folder / "params.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    return path
+
+
+@pytest.mark.parametrize("profile", ["smoke", "pilot", "paper"])
+def test_the_shipped_file_loads(shipped: Path, profile: str) -> None:
+    settings = params.settings(shipped, profile)
+    assert settings.name == profile
+    assert settings.comparable == (profile == "paper")
+
+
+def test_the_paper_profile_is_the_papers(shipped: Path) -> None:
+    profile = params.settings(shipped, "paper").profile
+    assert (profile.recipe.epochs, profile.recipe.milestones, profile.recipe.lr) == (200, (120, 160), 0.1)
+    assert (profile.recipe.momentum, profile.recipe.weight_decay, profile.sparsity) == (0.9, 1e-4, 0.8)
+    assert (profile.data.name, profile.data.train, profile.data.test) == ("cifar10", 50_000, 10_000)
+    assert (len(profile.fig1.s), len(profile.fig1.v)) == (11, 13)
+
+
+def test_every_assumption_that_an_artifact_names_is_declared(shipped: Path) -> None:
+    named = {name for artifact in IMPLEMENTED.values() for name in artifact.assumptions}
+    assert named <= set(params.load(shipped).assumptions)
+
+
+def test_the_file_names_the_default_profile(shipped: Path) -> None:
+    assert params.settings(shipped).name == params.load(shipped).profile
+
+
+@pytest.mark.parametrize(
+    ("dotted", "value", "words"),
+    [
+        ("profiles.smoke.recipe.epoch", 4, ["profiles.smoke.recipe.epoch", "did you mean 'epochs'"]),
+        ("profiles.smoke.fig9", {}, ["profiles.smoke.fig9"]),
+        ("surprise", 1, ["surprise"]),
+        ("profiles.smoke.recipe.lr", GONE, ["profiles.smoke.recipe.lr", "missing"]),
+        ("profiles.pilot.recipe.epochs", "ten", ["profiles.pilot.recipe.epochs", "'ten'"]),
+        ("profiles.pilot.recipe.epochs", 4.5, ["profiles.pilot.recipe.epochs", "4.5"]),
+        ("profiles.pilot.recipe.epochs", True, ["profiles.pilot.recipe.epochs", "True"]),
+        ("profiles.smoke.recipe.augment", 1, ["profiles.smoke.recipe.augment", "bool"]),
+        ("profiles.smoke.recipe.weight_decay", "1e-4", ["profiles.smoke.recipe.weight_decay", "1.0e-4"]),
+        ("profiles.smoke.recipe.milestones", 3, ["profiles.smoke.recipe.milestones", "list"]),
+        ("profiles.smoke.recipe.milestones", [2, "x"], ["profiles.smoke.recipe.milestones[1]", "'x'"]),
+        ("profiles.smoke.recipe.milestones", [3, 2], ["profiles.smoke.recipe.milestones", "increase"]),
+        ("profiles.smoke.recipe", [1], ["profiles.smoke.recipe", "mapping"]),
+        ("profiles.smoke.table2", [1], ["profiles.smoke.table2", "mapping"]),
+        ("profiles.smoke.recipe.epochs", -4, ["profiles.smoke.recipe.epochs", "-4"]),
+        ("profiles.smoke.recipe.epochs", 0, ["profiles.smoke.recipe.epochs", "below 1"]),
+        ("profiles.smoke.recipe.batch_size", 1, ["profiles.smoke.recipe.batch_size"]),
+        ("profiles.smoke.recipe.lr", 0.0, ["profiles.smoke.recipe.lr"]),
+        ("profiles.smoke.recipe.lr", float("nan"), ["profiles.smoke.recipe.lr"]),
+        ("profiles.smoke.recipe.momentum", 1.0, ["profiles.smoke.recipe.momentum"]),
+        ("profiles.smoke.recipe.weight_decay", -1e-4, ["profiles.smoke.recipe.weight_decay"]),
+        ("profiles.smoke.recipe.evaluate_every", 0, ["profiles.smoke.recipe.evaluate_every"]),
+        ("profiles.smoke.fig1.s", [1, -2], ["profiles.smoke.fig1.s", "-2"]),
+        ("profiles.smoke.fig1.s", [1, 5], ["profiles.smoke.fig1.s", "epoch 5", "schedule's 4"]),
+        ("profiles.smoke.fig1.v", [5], ["profiles.smoke.fig1.v", "epoch 5"]),
+        ("profiles.smoke.fig3.s", [5], ["profiles.smoke.fig3.s", "epoch 5"]),
+        ("profiles.smoke.table2.resnet56.one_shot", [5], ["smoke.table2.resnet56.one_shot", "epoch 5"]),
+        ("profiles.smoke.table2.resnet20.windows", [[3, 5]], ["smoke.table2.resnet20.windows", "epoch 5"]),
+        ("profiles.smoke.table2.resnet20.windows", [[3, 2]], ["smoke.table2.resnet20.windows", "[3, 2]"]),
+        ("profiles.smoke.table2.resnet20.windows", [[1, 2, 3]], ["table2.resnet20.windows[0]", "2 values"]),
+        ("profiles.smoke.fig1.arch", "resnet18", ["profiles.smoke.fig1.arch", "resnet18", "resnet20"]),
+        ("profiles.smoke.table2.vgg", {"one_shot": [], "windows": []}, ["profiles.smoke.table2", "vgg"]),
+        ("profiles.smoke.data.name", "mnist", ["profiles.smoke.data.name", "mnist", "cifar10"]),
+        ("profiles.smoke.data.train", 3, ["profiles.smoke.data.train", "below 10"]),
+        ("profiles.smoke.precision", "half", ["profiles.smoke.precision", "half", "bfloat16"]),
+        ("profiles.smoke.sparsity", 80, ["profiles.smoke.sparsity", "80"]),
+        ("profiles.smoke.seeds", 0, ["profiles.smoke.seeds"]),
+        ("replicate_sd.resnet20", "small", ["replicate_sd.resnet20", "small"]),
+        ("profile", "fast", ["profile", "fast", "smoke"]),
+    ],
+)  # fmt: skip
+def test_a_wrong_file_is_refused_with_its_place(
+    shipped: Path, tmp_path: Path, dotted: str, value: Any, words: list[str]
+) -> None:
+    path = changed(shipped, tmp_path, dotted, value)
+    for read in (params.load, params.settings):
+        with pytest.raises(UsageError) as caught:
+            read(path)
+        assert "\n" not in str(caught.value)
+        assert [word for word in [str(path), *words] if word not in str(caught.value)] == []
+
+
+def test_a_whole_number_stands_for_a_decimal(shipped: Path, tmp_path: Path) -> None:
+    path = changed(shipped, tmp_path, "profiles.smoke.recipe.lr", 1)
+    lr = params.settings(path, "smoke").profile.recipe.lr
+    assert (lr, type(lr)) == (1.0, float)
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(MissingInput, match=r"nowhere\.yaml.*--params"):
+        params.settings(tmp_path / "nowhere.yaml")
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        (b"a: 1\nb: [1,\nc: 2\n", "line"),
+        (b"- 1\n", "mapping"),
+        (b"", "mapping"),
+        (b"a: \xff\n", "params.yaml"),
+    ],
+)
+def test_a_file_that_is_no_mapping_in_yaml(tmp_path: Path, content: bytes, word: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content)
+    for read in (params.load, params.settings):
+        with pytest.raises(UsageError, match=word) as caught:
+            read(path)
+        assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("recipe.epochs=4", ("recipe.epochs", 4)),
+        ("recipe.weight_decay=1.0e-4", ("recipe.weight_decay", 1e-4)),
+        ("recipe.augment=false", ("recipe.augment", False)),
+        ("fig1.s=[1, 2]", ("fig1.s", [1, 2])),
+        ("data.name=synthetic", ("data.name", "synthetic")),
+        ("a=b=c", ("a", "b=c")),
+    ],
+)
+def test_set_reads_its_value_as_yaml(text: str, expected: tuple[str, Any]) -> None:
+    assert params.parse_override(text) == expected
+
+
+@pytest.mark.parametrize("text", ["recipe.epochs", "=4", "", "fig1.s=[1,"])
+def test_set_that_is_not_key_and_value_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="--set"):
+        params.parse_override(text)
+
+
+def test_set_changes_that_value_alone_and_is_remembered(shipped: Path) -> None:
+    plain = params.settings(shipped, "paper")
+    found = params.settings(shipped, "paper", {"recipe.evaluate_every": 10, "fig1.s": [10, 20]})
+    assert found.profile.recipe.evaluate_every == 10
+    assert found.profile.fig1.s == (10, 20)
+    assert found.profile.fig1.v == plain.profile.fig1.v
+    assert dict(found.overrides) == {"recipe.evaluate_every": 10, "fig1.s": [10, 20]}
+
+
+def test_the_paper_profile_with_something_set_is_not_comparable(shipped: Path) -> None:
+    assert not params.settings(shipped, "paper", {"recipe.evaluate_every": 10}).comparable
+
+
+@pytest.mark.parametrize(
+    ("dotted", "value", "words"),
+    [
+        ("recipe.epoch", 4, ["recipe.epoch", "did you mean 'epochs'"]),
+        ("recip.epochs", 4, ["recip", "did you mean 'recipe'"]),
+        ("recipe.epochs.x", 4, ["recipe.epochs.x"]),
+        ("recipe.epochs", "ten", ["recipe.epochs", "'ten'"]),
+        ("recipe.epochs", -1, ["recipe.epochs", "-1"]),
+        ("recipe.epochs", 3, ["fig1.s", "epoch 4", "schedule's 3"]),
+        ("fig1.s", 3, ["fig1.s", "list"]),
+        ("fig1.arch", "vgg", ["fig1.arch", "vgg"]),
+        ("recipe", {"epochs": 4}, ["'recipe.", "missing"]),
+    ],
+)
+def test_a_wrong_set_is_refused_with_its_place(shipped: Path, dotted: str, value: Any, words: list[str]) -> None:
+    with pytest.raises(UsageError) as caught:
+        params.settings(shipped, "smoke", {dotted: value})
+    assert [word for word in ["--set", *words] if word not in str(caught.value)] == []
+
+
+def test_an_unknown_profile_is_refused_by_name(shipped: Path) -> None:
+    with pytest.raises(UsageError, match=r"'fast'.*smoke"):
+        params.settings(shipped, "fast")

@@ -1,0 +1,496 @@
+"""The printed numbers, and the sentences as claims: counts, spot values, and what follows from them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from statistics import fmean
+
+import pytest
+
+from repro import published
+from repro.errors import UsageError
+from repro.published import CURVES, PRINTED, Claim, Published, about, claims, load, lookup
+
+ROOT = Path(__file__).resolve().parent.parent
+PAPER = ROOT.parent / "shared" / "paper" / "paper.md"
+
+S = ("10", "20", "40", "60", "80", "100", "120", "140", "160", "180", "200")
+EARLY = S[5:]
+V = ("0", "5", *S)
+REWOUND = V[1:]
+
+
+def fig1(row: str, col: str) -> float:
+    return lookup("fig1")["tickets", row, col]
+
+
+def column(col: str) -> float:
+    """Mean of a column of Fig. 1 over v >= 5."""
+    return fmean(fig1(row, col) for row in REWOUND)
+
+
+# ---- the cells ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("artifact", "count"),
+    [
+        ("fig1", 154),
+        ("fig3", 21),
+        ("table1", 12),
+        ("table2", 18),
+        ("table3", 21),
+        ("table4", 18),
+        ("text", 50),
+    ],
+)
+def test_count(artifact: str, count: int) -> None:
+    assert len(load(artifact)) == len(lookup(artifact)) == count
+
+
+def test_all_cells_come_in_the_order_of_the_paper() -> None:
+    cells = load()
+    assert cells == [cell for artifact in PRINTED for cell in load(artifact)]
+    assert len(cells) == 294
+    assert len({(cell.artifact, *cell.key) for cell in cells}) == len(cells)
+    assert cells[0] == Published("fig1", "baseline", "baseline", "10", 80.26)
+    assert cells[11] == Published("fig1", "tickets", "0", "10", 89.81)
+
+
+@pytest.mark.parametrize(
+    ("artifact", "series", "row", "col", "value"),
+    [
+        ("fig1", "baseline", "baseline", "120", 87.55),
+        ("fig1", "baseline", "baseline", "200", 92.05),
+        ("fig1", "tickets", "0", "200", 89.37),
+        ("fig1", "tickets", "5", "100", 91.65),
+        ("fig1", "tickets", "140", "100", 91.77),
+        ("fig1", "tickets", "140", "120", 91.14),
+        ("fig1", "tickets", "180", "10", 90.73),
+        ("fig1", "tickets", "200", "180", 91.15),
+        ("fig3", "hamming", "100", "200", 0.159),
+        ("fig3", "hamming", "160", "180", 0.008),
+        ("fig3", "hamming", "180", "180", 0.0),
+        ("table1", "pruning rate", "resnet20", "200", 70),
+        ("table1", "1-shot", "resnet20", "240", 50.46),
+        ("table1", "4-shot gradual", "resnet20", "160", 68.83),
+        ("table2", "one-shot", "resnet56", "200", 94.00),
+        ("table2", "gradual", "resnet20", "75-125", 92.15),
+        ("table3", "one-shot", "resnet18", "0", 64.89),
+        ("table3", "gradual", "resnet18", "60-90", 69.18),
+        ("table3", "gradual", "resnet50", "40-70", 75.02),
+        ("table4", "GP + EWT", "resnet18", "accuracy delta", -0.56),
+        ("table4", "IP + WT", "resnet20", "pruning rate", 82.2),
+        ("table4", "IP + WT", "resnet50", "epochs", 720),
+        ("text", "accuracy", "resnet56", "baseline", 94.25),
+        ("text", "weights", "layer 10", "drop of W_std", 0.0015),
+        ("text", "setting", "cifar10", "weight decay", 0.0001),
+    ],
+)
+def test_spot_values(artifact: str, series: str, row: str, col: str, value: float) -> None:
+    assert lookup(artifact)[series, row, col] == value
+
+
+def test_fig1_is_a_full_grid() -> None:
+    assert {key for key in lookup("fig1") if key[0] == "tickets"} == {("tickets", v, s) for v in V for s in S}
+
+
+def test_cells_that_the_paper_leaves_out_are_left_out() -> None:
+    assert ("hamming", "120", "100") not in lookup("fig3")
+    assert ("gradual", "resnet56", "75-125") not in lookup("table2")
+    assert ("IP + WT", "resnet18", "epochs") not in lookup("table4")
+
+
+def test_one_shot_resnet20_is_the_diagonal_of_fig1() -> None:
+    one_shot = {key[2]: v for key, v in lookup("table2").items() if key[:2] == ("one-shot", "resnet20")}
+    assert one_shot == {col: fig1(col, col) for col in ("20", "60", "100", "120", "160", "200")}
+
+
+def test_column_means_of_fig1_are_those_of_the_reading_notes() -> None:
+    means = {"10": 90.25, "20": 90.37, "40": 90.82, "60": 91.15, "80": 91.40}
+    assert {col: round(column(col), 2) for col in means} == means
+    assert round(fmean(column(col) for col in EARLY), 2) == 91.46
+
+
+def test_hamming_distances_are_a_metric() -> None:
+    half = {key[1:]: value for key, value in lookup("fig3").items()}
+    distance = half | {(y, x): value for (x, y), value in half.items()}
+    epochs = sorted({x for x, _ in half}, key=int)
+    assert all(distance[x, x] == 0 for x in epochs)
+    rounding = 1e-3
+    for x in epochs:
+        for y in epochs:
+            assert all(distance[x, y] <= distance[x, z] + distance[z, y] + rounding for z in epochs)
+
+
+def test_first_cell_of_table1_is_one_network() -> None:
+    table = lookup("table1")
+    assert table["1-shot", "resnet20", "120"] == table["4-shot gradual", "resnet20", "120"] == 79.72
+
+
+def test_numbers_of_the_text_are_those_of_the_tables() -> None:
+    text = lookup("text")
+    assert text["accuracy", "resnet18", "gradual"] == lookup("table3")["gradual", "resnet18", "40-70"]
+    assert text["accuracy", "resnet50", "gradual"] == lookup("table3")["gradual", "resnet50", "40-70"]
+    distance = lookup("fig3")["hamming", "100", "200"]
+    assert text["weights", "masks 200 and 100", "hamming distance"] == distance
+
+
+def test_what_is_handed_out_is_a_copy() -> None:
+    load("fig3").clear()
+    lookup("fig3").clear()
+    claims().clear()
+    assert len(load("fig3")) == 21 and claims()
+
+
+@pytest.mark.parametrize("artifact", PRINTED + CURVES)
+def test_about(artifact: str) -> None:
+    it = about(artifact)
+    assert it.artifact == artifact
+    assert it.title and it.place and it.unit
+    number = {"fig": "Fig. ", "tab": "Table "}.get(artifact[:3])
+    assert number is None or it.place.startswith(number + artifact[-1])
+
+
+def test_curves_have_no_printed_cells() -> None:
+    assert all(load(artifact) == [] and lookup(artifact) == {} for artifact in CURVES)
+
+
+# ---- the claims --------------------------------------------------------------------------------------------
+
+
+def test_claims_are_in_order() -> None:
+    every = claims()
+    assert len(every) >= 50
+    ids = [claim.id for claim in every] + [entry.id for entry in published.contradictions()]
+    assert len(set(ids)) == len(ids)
+    assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) for name in ids)
+    statistics = [claim.statistic for claim in every]
+    assert len(set(statistics)) == len(statistics)
+    assert all(re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) for name in statistics)
+
+
+@pytest.mark.parametrize("claim", claims(), ids=lambda claim: claim.id)
+def test_claim(claim: Claim) -> None:
+    assert set(claim.artifact) <= {*PRINTED, *CURVES}
+    assert claim.claim.endswith(".") and len(claim.claim) <= 130
+    assert claim.definition.endswith(".")
+    if claim.direction == "between":
+        assert claim.above is not None and claim.below is not None and claim.above < claim.below
+    assert not claim.admits(float("nan"))
+
+
+def test_every_artifact_has_a_claim() -> None:
+    assert {name for claim in claims() for name in claim.artifact} == {*PRINTED, *CURVES}
+
+
+def quotes() -> Iterator[tuple[str, str]]:
+    for claim in claims():
+        yield claim.section, claim.quote
+        yield from claim.repeats
+    yield from ((entry.section, entry.quote) for entry in published.untested())
+
+
+def plain(text: str) -> str:
+    """Text without typesetting: no Markdown or LaTeX signs, no spaces, one case."""
+    for sign, word in (("ge", ">="), ("le", "<="), ("sim", "~"), ("times", "x"), ("lambda", "lambda")):
+        text = re.sub(rf"\\{sign}\b", word, text)
+    return re.sub(r"[\s$*{}\\]", "", text).lower()
+
+
+def test_quotes_are_sentences_or_parts_of_one() -> None:
+    for section, quote in quotes():
+        assert re.fullmatch(r"Abstract|[1-5](\.[1-4])?|A\.[12]|(Fig\.|Table) [1-6]", section), section
+        assert quote == " ".join(quote.split())
+        assert 20 <= len(quote) <= 240, quote
+        assert not re.search(r"[$\\{}]", quote), quote
+
+
+@pytest.mark.skipif(not PAPER.exists(), reason="the paper's text is not beside this checkout")
+def test_quotes_stand_in_the_paper() -> None:
+    paper = plain(PAPER.read_text(encoding="utf-8"))
+    assert [quote for _, quote in quotes() if plain(quote) not in paper] == []
+
+
+def mean(artifact: str, series: str, row: str, *cols: str) -> float:
+    return fmean(lookup(artifact)[series, row, col] for col in cols)
+
+
+def text(series: str, row: str, col: str) -> float:
+    return lookup("text")[series, row, col]
+
+
+def early() -> float:
+    return fmean(column(col) for col in EARLY)
+
+
+def rows_minus_columns() -> float:
+    rows = [fmean(fig1(row, col) for col in EARLY) for row in REWOUND]
+    columns = [column(col) for col in S]
+    return (max(rows) - min(rows)) - (max(columns) - min(columns))
+
+
+def first_ticket() -> int:
+    """First s of Fig. 1 from which every column mean is at most 0.1 below that of column 200."""
+    last = column("200")
+    return int(next(s for i, s in enumerate(S) if all(column(t) >= last - 0.1 for t in S[i:])))
+
+
+def gaps() -> list[float]:
+    """4-shot minus 1-shot memorization, Table 1."""
+    series = ("4-shot gradual", "1-shot")
+    gradual, one_shot = ([mean("table1", name, "resnet20", col) for col in T1] for name in series)
+    return [a - b for a, b in zip(gradual, one_shot, strict=True)]
+
+
+def one_shot_too_early(row: str) -> float:
+    return mean("table2", "one-shot", row, "20", "60") - mean("table2", "one-shot", row, *T2_LATE)
+
+
+def first_one_shot(artifact: str, row: str, margin: float) -> int:
+    cells = [c for c in load(artifact) if (c.series, c.row) == ("one-shot", row)]
+    last = cells[-1].value
+    near = [abs(c.value - last) <= margin for c in cells]
+    return int(next(c.col for i, c in enumerate(cells) if all(near[i:])))
+
+
+def heuristic() -> float:
+    """Largest miss of the PPR check, as a share of the schedule."""
+    misses = [
+        ("resnet20", "table2", 0.5, 200),
+        ("resnet56", "table2", 0.5, 200),
+        ("resnet18", "table3", 1, 90),
+    ]
+    return max(
+        abs(text("epoch", row, "PPR settles") - first_one_shot(artifact, row, margin)) / epochs
+        for row, artifact, margin, epochs in misses
+    )
+
+
+def gradual_epochs(row: str) -> float:
+    return mean("table4", "GP + EWT", row, "pruning epochs") + mean("table4", "GP + EWT", row, "retraining epochs")
+
+
+def iterative_over_gradual(row: str) -> float:
+    return mean("table4", "IP + WT", row, "epochs") / gradual_epochs(row)
+
+
+def delta(series: str, row: str) -> float:
+    return mean("table4", series, row, "accuracy delta")
+
+
+def pruning_minus_retraining(row: str) -> float:
+    pruning = mean("table4", "GP + EWT", row, "pruning epochs")
+    return pruning - mean("table4", "GP + EWT", row, "retraining epochs")
+
+
+T1 = ("160", "200", "240")
+T2_LATE = ("100", "120", "160", "200")
+T2_WINDOWS = ("75-125", "100-150", "125-175", "150-200")
+T3_LATE = ("60", "75", "90")
+T3_WINDOWS = ("40-70", "50-80", "60-90")
+T1_SHOT = ("table1", "1-shot", "resnet20")
+T2_SHOT, T2_SHOT_56 = ("table2", "one-shot", "resnet20"), ("table2", "one-shot", "resnet56")
+T2_GRADUAL = ("table2", "gradual", "resnet20")
+T3_SHOT = ("table3", "one-shot", "resnet18")
+T3_GRADUAL, T3_GRADUAL_50 = ("table3", "gradual", "resnet18"), ("table3", "gradual", "resnet50")
+SETTLED = ("epoch", "resnet20", "pruning rates settle")
+
+# Every statistic that the paper's own numbers give, computed from them anew.
+STATISTICS: dict[str, Callable[[], float]] = {
+    "early_minus_last_ticket": lambda: fmean(column(col) for col in EARLY[:-1]) - fig1("200", "200"),
+    "worst_early_column_minus_last_column": lambda: min(column(col) for col in EARLY[:-1]) - column("200"),
+    "early_tickets_minus_baseline": lambda: early() - lookup("fig1")["baseline", "baseline", "200"],
+    "too_early_minus_early": lambda: fmean(column(col) for col in S[:5]) - early(),
+    "smallest_step_up_to_80": lambda: min(column(b) - column(a) for a, b in pairwise(S[:5])),
+    "column_80_minus_early": lambda: column("80") - early(),
+    "very_early_minus_early": lambda: fmean(column(col) for col in S[:3]) - early(),
+    "rewound_minus_initial_at_200": lambda: column("200") - fig1("0", "200"),
+    "rewound_minus_initial": lambda: fmean(column(col) - fig1("0", col) for col in EARLY),
+    "row_range_minus_column_range": rows_minus_columns,
+    "drop_of_layer_10_in_782_updates": lambda: text("weights", "layer 10", "drop of W_std"),
+    "epoch_where_pruning_rates_settle": lambda: text(*SETTLED),
+    "saturation_minus_ticket_epoch": lambda: text(*SETTLED) - first_ticket(),
+    "distance_100_200": lambda: lookup("fig3")["hamming", "100", "200"],
+    "ticket_200_minus_ticket_100": lambda: fig1("100", "200") - fig1("100", "100"),
+    "epoch_where_ppr_settles_resnet20": lambda: text("epoch", "resnet20", "PPR settles"),
+    "epoch_where_ppr_settles_resnet56": lambda: text("epoch", "resnet56", "PPR settles"),
+    "epoch_where_ppr_settles_resnet18": lambda: text("epoch", "resnet18", "PPR settles"),
+    "ppr_minus_ticket_epoch": lambda: text("epoch", "resnet20", "PPR settles") - first_ticket(),
+    "largest_ppr_error_of_schedule": heuristic,
+    "one_shot_at_60_minus_80": lambda: mean(*T1_SHOT, "160") - mean(*T1_SHOT, "240"),
+    "gradual_minus_one_shot_memorization": lambda: fmean(gaps()),
+    "smallest_gradual_gap": lambda: min(gaps()),
+    "one_shot_early_minus_last_resnet20": lambda: mean(*T2_SHOT, *T2_LATE[:3]) - mean(*T2_SHOT, "200"),
+    "one_shot_early_minus_last_resnet56": lambda: mean(*T2_SHOT_56, *T2_LATE[:3]) - mean(*T2_SHOT_56, "200"),
+    "one_shot_too_early_minus_early": lambda: fmean(map(one_shot_too_early, ("resnet20", "resnet56"))),
+    "gradual_75_minus_later": lambda: mean(*T2_GRADUAL, "75-125") - mean(*T2_GRADUAL, *T2_WINDOWS[1:]),
+    "gradual_too_early_minus_later":
+        lambda: mean(*T2_GRADUAL, "25-75", "50-100") - mean(*T2_GRADUAL, *T2_WINDOWS),
+    "gradual_minus_one_shot_resnet20": lambda: mean(*T2_GRADUAL, *T2_WINDOWS) - mean(*T2_SHOT, *T2_LATE),
+    "one_shot_45_minus_later": lambda: mean(*T3_SHOT, "45") - mean(*T3_SHOT, *T3_LATE),
+    "gradual_minus_one_shot_resnet18": lambda: mean(*T3_GRADUAL, *T3_WINDOWS) - mean(*T3_SHOT, *T3_LATE),
+    "gradual_minus_baseline_resnet18":
+        lambda: mean(*T3_GRADUAL, "40-70") - text("accuracy", "resnet18", "baseline"),
+    "gradual_minus_baseline_resnet50":
+        lambda: mean(*T3_GRADUAL_50, "40-70") - text("accuracy", "resnet50", "baseline"),
+    "gradual_resnet50": lambda: mean(*T3_GRADUAL_50, "40-70"),
+    "share_of_epochs_resnet50": lambda: 100 / iterative_over_gradual("resnet50"),
+    "smallest_cost_ratio": lambda: min(map(iterative_over_gradual, ("resnet20", "resnet50"))),
+    "worst_gradual_minus_iterative":
+        lambda: min(delta("GP + EWT", row) - delta("IP + WT", row) for row in ("resnet20", "resnet50")),
+    "largest_pruning_minus_retraining_epochs":
+        lambda: max(map(pruning_minus_retraining, ("resnet20", "resnet18", "resnet50"))),
+    "accuracy_delta_resnet20": lambda: delta("GP + EWT", "resnet20"),
+    "baseline_accuracy_resnet20": lambda: text("accuracy", "resnet20", "baseline"),
+    "baseline_accuracy_resnet56": lambda: text("accuracy", "resnet56", "baseline"),
+    "baseline_accuracy_resnet18": lambda: text("accuracy", "resnet18", "baseline"),
+    "baseline_accuracy_resnet50": lambda: text("accuracy", "resnet50", "baseline"),
+}  # fmt: skip
+
+
+def test_published_statistics_follow_from_the_printed_cells() -> None:
+    printed = {claim.statistic: claim.published for claim in claims() if claim.published is not None}
+    assert printed.keys() == STATISTICS.keys()
+    assert printed == {name: pytest.approx(compute(), abs=6e-5) for name, compute in STATISTICS.items()}
+
+
+def test_only_one_claim_fails_on_the_papers_own_numbers() -> None:
+    printed = [(claim, claim.published) for claim in claims() if claim.published is not None]
+    assert [claim.id for claim, value in printed if not claim.admits(value)] == ["tickets-keep-the-baseline"]
+
+
+# ---- the contradictions ------------------------------------------------------------------------------------
+
+CONTRADICTIONS: dict[str, Callable[[list[float]], float]] = {
+    "resnet20-has-three-baselines": lambda c: max(c[0], c[1], c[2] - c[3]) - min(c[0], c[1], c[2] - c[3]),
+    "resnet18-delta-is-off-by-a-tenth": lambda c: c[0] - c[1] - c[2],
+    "resnet50-delta-is-rounded": lambda c: c[0] - c[1] - c[2],
+    "column-80-is-flat": lambda c: fmean(c[1:13]) - fmean(c[13:]),
+    "iterative-rate-differs-at-the-same-count": lambda c: c[0] - c[1],
+    "fig-1-tickets-are-below-the-baseline": lambda c: c[0] - c[1],
+    "memorization-gap-halves": lambda c: (c[2] - c[3]) / (c[0] - c[1]),
+    "resnet18-still-rises-after-45": lambda c: c[1] - c[2],
+    "gradual-loses-at-the-same-last-epoch": lambda c: c[0] - c[1],
+    "cost-ratio-is-exactly-as-said": lambda c: c[0] / (c[1] + c[2]),
+    "layer-10-needs-a-large-w-std": lambda c: c[0] * (1 - c[5]) / (c[1] * c[2] * c[3] * c[4]),
+}
+
+
+def test_contradictions_follow_from_the_cells_that_they_name() -> None:
+    found = {entry.id: entry for entry in published.contradictions()}
+    assert found.keys() == CONTRADICTIONS.keys()
+    for name, entry in found.items():
+        computed = CONTRADICTIONS[name]([cell.value for cell in entry.cells])
+        assert entry.value == pytest.approx(computed, abs=6e-5)
+        assert entry.says.endswith(".") and entry.computed.endswith(".")
+        assert all(cell in load(cell.artifact) for cell in entry.cells)
+
+
+# ---- refusals ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An own folder of tables, read instead of the paper's; the caches forget it afterwards."""
+
+    def forget() -> None:
+        for cached in (published._document, published._table, published._curves, published._sentences):
+            cached.cache_clear()
+
+    monkeypatch.setattr(published, "tables_dir", lambda: tmp_path)
+    forget()
+    yield tmp_path
+    forget()
+
+
+GOOD = """
+artifact: fig3
+title: a
+place: b
+unit: c
+series:
+  - name: hamming
+    columns: [100, 120]
+    rows:
+      - [100, 0, 0.154]
+      - [120, ~, 0]
+"""
+
+
+def test_a_small_table_is_read(tables: Path) -> None:
+    (tables / "fig3.yaml").write_text(GOOD)
+    assert lookup("fig3") == {
+        ("hamming", "100", "100"): 0, ("hamming", "100", "120"): 0.154, ("hamming", "120", "120"): 0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("[100, 0, 0.154]", "[100, 0]", "1 values under 2 columns"),
+        ("0.154", "15.4%", "must be a number"),
+        ("0.154", "true", "must be a number"),
+        ("0.154", ".nan", "must be a number"),
+        ("[120, ~, 0]", "[100, ~, 0]", "stands twice"),
+        ("artifact: fig3", "artifact: fig1", "not 'fig3'"),
+        ("title: a", "titel: a", "unknown 'titel'"),
+        ("title: a", "", "needs 'title'"),
+        ("title: a", "title: 1.5", "must be a text"),
+        ("rows:", "rows: [", "not valid YAML"),
+        ("[100, 120]", "100", "must be a list"),
+    ],
+)
+def test_a_bad_table_is_refused_with_its_place(tables: Path, old: str, new: str, says: str) -> None:
+    assert old in GOOD
+    (tables / "fig3.yaml").write_text(GOOD.replace(old, new))
+    with pytest.raises(UsageError, match=re.escape(says)) as refusal:
+        load("fig3")
+    assert "fig3.yaml" in str(refusal.value)
+
+
+def test_a_missing_table_is_refused(tables: Path) -> None:
+    with pytest.raises(UsageError, match=r"cannot read .*fig1\.yaml"):
+        load("fig1")
+
+
+@pytest.mark.parametrize("ask", [load, lookup, about])
+def test_an_unknown_artifact_is_refused(ask: Callable[[str], object]) -> None:
+    with pytest.raises(UsageError, match="unknown artifact 'fig9'"):
+        ask("fig9")
+
+
+CLAIM = """
+claims:
+- {id: a, section: "1", artifact: [fig3], quote: q, claim: c, statistic: s, definition: d, above: 0}
+untested:
+- {section: "1", quote: q, why: w}
+contradictions:
+- {id: b, says: s, value: 1, computed: c, cells: [[fig3, hamming, 100, 120]]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (", above: 0", "", "needs `above`, `below` or both"),
+        ("[fig3]", "[fig9]", "unknown artifact 'fig9'"),
+        ("id: b", "id: a", "stands twice"),
+        ("100, 120]", "120, 100]", "prints no cell"),
+        ("100, 120]", "100]", "a cell is"),
+        ("why: w", "because: w", "unknown 'because'"),
+    ],
+)
+def test_bad_claims_are_refused(tables: Path, old: str, new: str, says: str) -> None:
+    (tables / "fig3.yaml").write_text(GOOD)
+    (tables / "claims.yaml").write_text(CLAIM)
+    assert [claim.direction for claim in claims()] == ["above"]
+    published._document.cache_clear()
+    published._sentences.cache_clear()
+    assert old in CLAIM
+    (tables / "claims.yaml").write_text(CLAIM.replace(old, new))
+    with pytest.raises(UsageError, match=re.escape(says)):
+        claims()
