@@ -15,7 +15,7 @@ from repro import artifacts, files, published, transfer
 from repro import compare as comparing
 from repro.artifacts import Artifact
 from repro.data import cifar10
-from repro.errors import MissingInput, UsageError
+from repro.errors import CheckpointGone, MissingInput, RunFailed, UsageError
 from repro.options import Options
 from repro.plan import Plan, cost, disk_bytes
 from repro.report import terminal
@@ -28,19 +28,16 @@ FAMILIES = ("dense", "tickets", "gradual", "structures")
 def produce(options: Options, names: Sequence[str], *, dry_run: bool, as_json: bool) -> None:
     """Train what the artifacts miss, then render and compare them."""
     work, log = Workspace(options, names), terminal.console(stderr=True)
-    plan = work.plan()
     if dry_run:
-        _say_plan(work, plan, terminal.console())
+        _say_plan(work, work.plan(), terminal.console())
         return
     work.check_results_folder()
-    _execute(work, plan, log)
-    for artifact in work.artifacts:
-        document = work.render(artifact)
-        if as_json:
-            print(json.dumps(document))
-        else:
-            terminal.show(document, terminal.console())
-            print(f"written: {work.out / artifact.name}.json, .csv, .md and .png")
+    try:
+        _execute(work, [run for artifact in work.artifacts for run in work.runs(artifact)], log)
+    except RunFailed:  # said at the end; what did finish is shown, and what diverged is marked
+        _show(work, as_json)
+        raise
+    _show(work, as_json)
 
 
 def train_family(options: Options, family: str, *, dry_run: bool) -> None:
@@ -50,13 +47,13 @@ def train_family(options: Options, family: str, *, dry_run: bool) -> None:
     work, log = Workspace(options), terminal.console(stderr=True)
     asked = [run for artifact in work.artifacts for run in work.runs(artifact)]
     family_runs = [run for run in _with_ancestors(asked) if run.experiment == f"{family}-{run.arch}"]
-    plan = work.plan_for([run for run in family_runs if options.arch in (None, run.arch)])
+    wanted = [run for run in family_runs if options.arch in (None, run.arch)]
     if dry_run:
-        _say_plan(work, plan, terminal.console())
+        _say_plan(work, work.plan_for(wanted), terminal.console())
         return
     for arch in [options.arch] if options.arch else sorted({run.arch for run in family_runs}):
         (work.store.runs_dir / f"{family}-{arch}").mkdir(parents=True, exist_ok=True)  # an output of its stage
-    _execute(work, plan, log)
+    _execute(work, wanted, log)
 
 
 def list_artifacts(options: Options, as_json: bool) -> None:
@@ -279,19 +276,30 @@ def _plan_entry(work: Workspace, artifact: Artifact) -> dict[str, Any]:
     }
 
 
+def _show(work: Workspace, as_json: bool) -> None:
+    for artifact in work.artifacts:
+        document = work.render(artifact)
+        if as_json:
+            print(json.dumps(document))
+        else:
+            terminal.show(document, terminal.console())
+            print(f"written: {work.out / artifact.name}.json, .csv, .md and .png")
+
+
 def _say_plan(work: Workspace, plan: Plan, out: Console) -> None:
     left = cost(plan.missing, work.store)
     out.print(
-        f"profile {work.settings.name}: {len(plan.runs)} Runs, {len(plan.missing)} to train in {len(plan.waves)} waves, "
-        f"{left.epochs:,} epochs, {left.images:,} images"
+        f"profile {work.settings.name}: {len(plan.runs)} Runs, {len(plan.missing)} to train "
+        f"in {len(plan.waves)} waves, {left.epochs:,} epochs, {left.images:,} images"
     )
     for run in plan.missing:
         out.print(f"  {run.key}  {run.label}", markup=False)
 
 
-def _execute(work: Workspace, plan: Plan, log: Console) -> None:
-    """Train the plan, if anything is missing."""
-    if not plan.missing:
+def _execute(work: Workspace, asked: Sequence[Run], log: Console) -> None:
+    """Train what is missing of ``asked``, and again what turns out to be damaged on the way."""
+    plan = work.plan_for(asked)
+    if not plan.missing and not plan.blocked:
         return
     _check_disk(work, plan)
     wanted = {run.data.name for run in plan.missing}
@@ -301,7 +309,13 @@ def _execute(work: Workspace, plan: Plan, log: Console) -> None:
     from repro.report.progress import Reporter
 
     chosen = device.choose(work.options.device)
-    session.execute(plan, work.store, work.folders, chosen, Reporter(log, work.store), work.options.deadline)
+    while True:
+        try:
+            reporter = Reporter(log, work.store)
+            return session.execute(plan, work.store, work.folders, chosen, reporter, work.options.deadline)
+        except CheckpointGone as error:  # set aside by now, so that the new plan trains its Run again
+            log.print(f"{error}: trained again", markup=False)
+            plan = work.plan_for(asked)
 
 
 def _check_disk(work: Workspace, plan: Plan) -> None:
@@ -309,8 +323,8 @@ def _check_disk(work: Workspace, plan: Plan) -> None:
     free = shutil.disk_usage(_existing(work.store.runs_dir)).free
     if needed > free:
         raise MissingInput(
-            f"{work.store.runs_dir} needs {terminal.size(needed)} for checkpoints and has {terminal.size(free)} free: "
-            "free some, or pass another --runs-dir"
+            f"{work.store.runs_dir} needs {terminal.size(needed)} for checkpoints and has {terminal.size(free)} "
+            "free: free some, or pass another --runs-dir"
         )
 
 

@@ -1,8 +1,8 @@
 """Cells: a published number beside the reproduced one, with a band and a verdict. Pure.
 
 Verdicts: ``within`` and ``outside`` the band; ``not run``; ``not comparable`` (another profile than the
-paper's, or no replicate noise is known: the published number stands beside it for orientation only); ``unpublished`` (the paper prints
-no number for it); ``diverged``.
+paper's, or no replicate noise is known: the published number stands beside it for orientation only);
+``unpublished`` (the paper prints no number for it); ``diverged``.
 """
 
 from __future__ import annotations

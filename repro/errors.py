@@ -23,6 +23,10 @@ class MissingInput(ReproError):
     exit_code = 3
 
 
+class CheckpointGone(MissingInput):
+    """A checkpoint that a Run grows from is absent or was damaged: its Run has to be trained again."""
+
+
 class RunFailed(ReproError):
     """A Run ended without a result, a diverged loss for instance."""
 

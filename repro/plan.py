@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from repro.record import DIVERGED
 from repro.run import Run, ancestors, generations, kept_epochs
 from repro.store import Store
 
@@ -14,13 +15,15 @@ class Plan:
     """What is to be trained. ``runs`` are all Runs needed, ancestors included; ``missing`` those to train.
 
     ``keep`` tells, by key, at which epochs a Run's checkpoint is wanted by others. ``replays`` are keys of
-    finished Runs that are trained again because a child needs a checkpoint that is not at hand.
+    finished Runs that are trained again because a child needs a checkpoint that is not at hand. ``blocked``
+    can't be trained, since a Run that they grow from diverged.
     """
 
     runs: tuple[Run, ...]
     missing: tuple[Run, ...]
     keep: dict[str, set[int]]
     replays: frozenset[str]
+    blocked: tuple[Run, ...] = ()
 
     @property
     def waves(self) -> list[list[Run]]:
@@ -61,8 +64,19 @@ def make_plan(asked: Iterable[Run], store: Store, everything: Iterable[Run] = ()
                 wanted.add(parent.run.key)
                 if finished:
                     replays.add(parent.run.key)
-    missing = tuple(run for run in runs if run.key in wanted)
-    return Plan(tuple(runs), missing, keep, frozenset(replays))
+    blocked: dict[str, Run] = {}
+    for run in runs:  # parents first
+        if run.key in wanted and any(p.run.key in blocked or diverged(store, p.run) for p in run.parents):
+            blocked[run.key] = run
+    stuck = {p.run.key for run in blocked.values() for p in run.parents if diverged(store, p.run)}
+    missing = tuple(run for run in runs if run.key in wanted and run.key not in blocked and run.key not in stuck)
+    return Plan(tuple(runs), missing, keep, frozenset(replays - stuck), tuple(blocked.values()))
+
+
+def diverged(store: Store, run: Run) -> bool:
+    """Whether ``run`` ended without a result."""
+    record = store.record(run)
+    return record is not None and record.status == DIVERGED
 
 
 def cost(runs: Iterable[Run], store: Store | None = None) -> Cost:

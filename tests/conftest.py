@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from repro import params
@@ -16,6 +17,10 @@ from repro.run import Run
 from repro.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# The same examples every time, whatever the machine's speed.
+hypothesis.settings.register_profile("repro", derandomize=True, database=None, deadline=None)
+hypothesis.settings.load_profile("repro")
 
 
 @pytest.fixture(scope="session")

@@ -232,6 +232,12 @@ def test_generations_grow_only_from_earlier_ones() -> None:
     assert list(generations([RETRAINED, TICKET, WINDOW, DENSE])) == [[DENSE], [WINDOW, TICKET], [RETRAINED]]
 
 
+def test_a_run_waits_for_the_later_of_its_parents() -> None:
+    for weights, mask in ((DENSE, WINDOW), (WINDOW, DENSE)):
+        child = replace(DENSE, weights=Checkpoint(weights, 5), mask=Mask(Checkpoint(mask, 5), 0.8))
+        assert list(generations([child, DENSE, WINDOW])) == [[DENSE], [WINDOW], [child]]
+
+
 def test_a_run_that_is_not_listed_separates_nobody() -> None:
     """Finished parents do not make a Run wait."""
     assert list(generations([TICKET, WINDOW])) == [[TICKET, WINDOW]]

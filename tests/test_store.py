@@ -250,7 +250,9 @@ def test_a_shipped_ledger_is_read_and_not_written(
     assert found is not None
     assert found.top1 == 91.0
     store.finish(other, record_of(other))
+    store.finish(run, record_of(run, top1=92.0))  # trained again for a checkpoint that was not shipped
     assert shipped.read_bytes() == before
+    assert [record.top1 for record in read_ledger(store.ledger)] == [41.5, 91.0]
 
 
 @pytest.mark.parametrize(

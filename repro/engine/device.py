@@ -42,7 +42,8 @@ def choose(name: str) -> Device:
         raise MissingInput("--device cuda: PyTorch sees no CUDA device here; `repro doctor` says more")
     # cuBLAS is deterministic only with a fixed workspace, and reads this when it starts.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # Not torch.use_deterministic_algorithms: it imports the compiler, for operations that we do not use.
+    torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
     if name == "cpu" or not torch.cuda.is_available():
         torch.set_num_threads(cores())

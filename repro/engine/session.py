@@ -14,8 +14,8 @@ from repro.engine.device import Device
 from repro.engine.train import Bench, EpochReport, OutOfTime
 from repro.engine.wave import train_wave
 from repro.errors import BudgetSpent, MissingInput, RunFailed
-from repro.plan import Plan, cost
-from repro.record import DONE, Record
+from repro.plan import Plan, cost, diverged
+from repro.record import Record
 from repro.run import Data, Run
 from repro.store import Store
 
@@ -51,7 +51,6 @@ def execute(
     Raises `BudgetSpent` at the deadline, `RunFailed` after the last wave if a Run diverged, `MissingInput`
     for data that is not there or not the data that the plan was made for.
     """
-    diverged: list[str] = []
     left = len(plan.missing)
     benches: dict[Data, Bench] = {}
 
@@ -61,7 +60,11 @@ def execute(
     with store.lock():
         observer.started(plan, device.name)
         try:
-            for wave in plan.waves:
+            for planned in plan.waves:
+                wave = [run for run in planned if all(store.has_checkpoint(p.run, p.epoch) for p in run.parents)]
+                left -= len(planned) - len(wave)
+                if not wave:
+                    continue
                 wanted = wave[0].data
                 if wanted not in benches:
                     benches[wanted] = _bench(wanted, folders, device)
@@ -71,8 +74,6 @@ def execute(
                     left -= 1
                     store.finish(run, record)
                     observer.run_done(run, record, left)
-                    if record.status != DONE:
-                        diverged.append(run.label)
         except OutOfTime:
             rest = cost([run for run in plan.missing if store.record(run) is None], store)
             raise BudgetSpent(
@@ -80,8 +81,11 @@ def execute(
             ) from None
         finally:
             observer.ended()
-    if diverged:
-        raise RunFailed(f"the loss of {len(diverged)} Runs was not finite: {', '.join(diverged)}")
+    failed = [run.label for run in plan.runs if diverged(store, run)]
+    if failed:
+        blocked = sum(store.record(run) is None for run in plan.runs)
+        grown = f"; {blocked} Runs that grow from them could not be trained" if blocked else ""
+        raise RunFailed(f"the loss of {len(failed)} Runs was not finite: {', '.join(failed)}{grown}")
 
 
 def _bench(wanted: Data, folders: Sequence[Path], device: Device) -> Bench:

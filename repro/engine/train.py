@@ -16,7 +16,7 @@ from repro.engine import device as devices
 from repro.engine.device import Device
 from repro.engine.network import Network, masks_of, prunable_of
 from repro.engine.step import Batches, forward, make_stepper
-from repro.errors import MissingInput
+from repro.errors import CheckpointGone, MissingInput
 from repro.pruning import (
     Masks,
     hamming_distance,
@@ -191,9 +191,7 @@ def _masks(run: Run, tensors: dict[str, torch.Tensor]) -> Masks:
 def _parent(store: Store, run: Run, epoch: int, parents: dict[str, str]) -> dict[str, torch.Tensor]:
     loaded = store.load_checkpoint(run, epoch)
     if loaded is None:
-        raise MissingInput(
-            f"{run.label}: its checkpoint at epoch {epoch} is gone; the same command trains it again"
-        )
+        raise CheckpointGone(f"{run.label}: its checkpoint at epoch {epoch} is gone or was damaged")
     tensors, digest = loaded
     parents[f"{run.key}@{epoch}"] = digest
     return tensors

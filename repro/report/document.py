@@ -106,8 +106,8 @@ def standing(document: Document) -> str:
         return f"Paper profile, {document['unit']}: {verdicts}."
     changed = "".join(f", {key}={value}" for key, value in document["overrides"].items())
     return (
-        f"Profile {document['profile']}{changed}: not comparable with the published numbers, which stand beside it "
-        f"for orientation only. {document['unit']}: {verdicts}."
+        f"Profile {document['profile']}{changed}: not comparable with the published numbers, which stand beside "
+        f"it for orientation only. {document['unit']}: {verdicts}."
     )
 
 

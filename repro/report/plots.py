@@ -5,8 +5,9 @@ Drawn from the artifact's JSON alone. A cell that was not run is hatched, never 
 
 from __future__ import annotations
 
+import contextlib
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -30,12 +31,23 @@ def draw(document: dict[str, Any], path: Path) -> None:
     An artifact without a drawing of its own is drawn as dots, like Table 2. The same document gives the same
     bytes. Raises `MissingInput` when the disk is full or read-only.
     """
+    buffer = io.BytesIO()
+    with styled():
+        figure(document).savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    write_bytes(path, buffer.getvalue())
+
+
+def figure(document: Document) -> Figure:
+    """The picture before it is a file; to be made and saved inside `styled`."""
+    return DRAWINGS.get(str(document.get("artifact")), plots_lines.dots)(document)
+
+
+@contextlib.contextmanager
+def styled() -> Iterator[None]:
+    """matplotlib's settings as these plots need them, whatever matplotlibrc the user has."""
     import matplotlib
 
-    drawing = DRAWINGS.get(str(document.get("artifact")), plots_lines.dots)
-    buffer = io.BytesIO()
     with matplotlib.rc_context():
-        matplotlib.rcdefaults()  # whatever matplotlibrc the user has
+        matplotlib.rcdefaults()
         cast(Any, matplotlib.rcParams).update(STYLE)
-        drawing(document).savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
-    write_bytes(path, buffer.getvalue())
+        yield

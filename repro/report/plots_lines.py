@@ -24,6 +24,7 @@ from repro.report.plots_page import (
     label,
     legend_room,
     number,
+    seeds,
     tally,
     verdict,
     wrapped,
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_PREDICTIONS = 24
+PREDICTED: dict[str, Any] = {"color": INK, "linewidth": 0.75, "linestyle": (0, (4, 3))}
+DROP: dict[str, Any] = {"color": FAINT, "linewidth": 1.0, "linestyle": (0, (1, 2))}
 PER_ROW = 4
 
 
@@ -45,18 +48,18 @@ PER_ROW = 4
 def fig2(document: Document) -> Figure:
     """(a) W_std of every layer with Eq. 5's prediction, (b) per-layer rates of a pruning that is not done."""
     measured, expected, rates = (
-        grid(cell for cell in cells_of(document, name) if number(cell, "reproduced") is not None)
+        grid(cell for cell in cells_of(document, name) if _drawable(cell))
         for name in ("w_std", "w_std predicted", "layer pruning rate")
     )
-    layers = measured.rows or rates.rows
+    layers, summary = measured.rows or rates.rows, _about(measured, rates)
+    if not layers:
+        return Page(document, 9.0, 2.0, summary).nothing()
     shown = expected.rows if len(expected.rows) <= MOST_PREDICTIONS else spread(expected.rows, 12)
     keys = _curve_keys(measured, rates, expected, shown)
     left, width, height, apart = 0.9, 4.9, 3.4, 0.95
     below = legend_room(keys, 12.6) + 0.55
-    page = Page(document, 12.6, below + height + 0.5, _about(measured, rates))
-    if not layers:
-        page.nothing()
-        return page.figure
+    page = Page(document, 12.6, below + height + 0.42, summary)
+
     never = frozenset(layers) - frozenset(rates.rows) if rates.rows else frozenset()
     depth = _depth([FAINT if layer in never else None for layer in layers])
     a, b = (page.axes(left + shift, below, width, height) for shift in (0.0, width + apart))
@@ -65,28 +68,27 @@ def fig2(document: Document) -> Figure:
         (b, rates, "(b)  Pseudo per-layer pruning rate: nothing is pruned"),
     ):
         axes.set_title(title, loc="left", size=10, weight="bold", pad=9)
+        _epochs(axes, (measured, rates, expected))
         for row in curves.rows:
             colour = depth.cmap(layers.index(row)) if row in layers else FAINT
             _curve(axes, curves, row, color=colour, linewidth=1.4 if len(layers) <= 24 else 0.9)
         if not curves.rows:
             axes.text(0.5, 0.5, "not run", transform=axes.transAxes, ha="center", va="center", color=MUTED)
-        _epochs(axes, (measured, rates, expected))
         if expected.cols:
-            axes.axvline(int(expected.cols[0]), color=FAINT, linewidth=1.0, linestyle=(0, (1, 2)), zorder=0.5)
+            axes.axvline(int(expected.cols[0]), zorder=0.5, **DROP)
     for row in shown:
-        _curve(a, expected, row, color=INK, linewidth=0.9, linestyle=(0, (4, 2.2)), zorder=3)
+        _curve(a, expected, row, zorder=3, **PREDICTED)
     a.set_ylabel(r"$W_{std}$", size=9.5)
     b.set_ylabel("share of the layer's weights removed", size=9)
     _log_axis(a, measured)
-    if rates.rows:
-        from matplotlib.ticker import PercentFormatter
-
-        wide = b.get_ylim()[1] - b.get_ylim()[0] > 0.08
-        b.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0 if wide else 1, symbol=" %"))
-        b.set_ylim(max(0.0, b.get_ylim()[0]), min(1.0, b.get_ylim()[1]))
+    _percent_axis(b, rates)
     _depth_bar(page, depth, len(layers), left + 2 * width + apart + 0.2, below, height)
     page.legend(keys)
     return page.figure
+
+
+def _drawable(cell: Cell) -> bool:
+    return number(cell, "reproduced") is not None and str(cell.get("col")).isdecimal()
 
 
 def spread(rows: Sequence[str], most: int) -> tuple[str, ...]:
@@ -100,13 +102,8 @@ def _about(measured: Grid, rates: Grid) -> str:
     layers = len(measured.rows or rates.rows)
     if not layers:
         return "no layer measured"
-    seeds = {int(number(cell, "n") or 1) for cell in (*measured.cells.values(), *rates.cells.values())}
-    mean = (
-        "one seed"
-        if seeds == {1}
-        else f"mean of {'–'.join(str(n) for n in sorted({min(seeds), max(seeds)}))} seeds"
-    )
-    return f"{layers} layers, {mean}; the paper draws these curves and prints no numbers"
+    cells = [*measured.cells.values(), *rates.cells.values()]
+    return f"{layers} layers, {seeds(cells)}; the paper draws these curves and prints no numbers"
 
 
 def _curve(axes: Axes, curves: Grid, row: str, **style: Any) -> None:
@@ -147,6 +144,15 @@ def _log_axis(axes: Axes, curves: Grid) -> None:
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.3g}")
 
 
+def _percent_axis(axes: Axes, curves: Grid) -> None:
+    from matplotlib.ticker import PercentFormatter
+
+    if curves.rows:
+        low, high = axes.get_ylim()
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0 if high - low > 0.08 else 1, symbol=" %"))
+        axes.set_ylim(max(0.0, low), min(1.0, high))
+
+
 def _depth(given: Sequence[str | None]) -> ScalarMappable:
     """Colours by depth, from the input on, where none is ``given``: viridis without its pale end."""
     from matplotlib import colormaps
@@ -179,30 +185,13 @@ def _curve_keys(measured: Grid, rates: Grid, expected: Grid, shown: Sequence[str
     found: list[Artist] = []
     if expected.rows:
         some = "" if len(shown) == len(expected.rows) else f", {len(shown)} of {len(expected.rows)} layers"
-        found.append(
-            Line2D(
-                [],
-                [],
-                color=INK,
-                linewidth=0.9,
-                linestyle=(0, (4, 2.2)),
-                label=f"Eq. 5 from the first fall of the rate on{some}",
-            )
-        )
-        found.append(
-            Line2D(
-                [],
-                [],
-                color=FAINT,
-                linewidth=1.0,
-                linestyle=(0, (1, 2)),
-                label=f"learning rate falls, epoch {expected.cols[0]}",
-            )
-        )
+        text = f"Eq. 5, from the first drop of the learning rate on{some}"
+        found.append(Line2D([], [], label=text, **PREDICTED))
+        text = f"first drop of the learning rate (epoch {expected.cols[0]})"
+        found.append(Line2D([], [], label=text, **DROP))
     if rates.rows and set(measured.rows) - set(rates.rows):
-        found.append(
-            Line2D([], [], color=FAINT, linewidth=1.4, label="layers that are never pruned (first, last)")
-        )
+        text = "layers that are never pruned (first, last)"
+        found.append(Line2D([], [], color=FAINT, linewidth=1.4, label=text))
     return found
 
 
@@ -218,14 +207,13 @@ def dots(document: Document) -> Figure:
     summary = f"{document.get('unit') or 'value'}  ·  {tally(cells, against_paper)}"
     if not groups:
         page = Page(document, 9.0, 2.0, summary)
-        page.nothing()
-        return page.figure
+        return page.nothing()
 
     across = min(len(groups), PER_ROW)
     left, apart, above, foot = 0.8, 0.35, 0.42, 0.6
     longest = max(len(str(cell.get("col", ""))) for cell in cells)
     most = max(len(group) for group in groups.values())
-    width = max(2.0, min(7.0, most * max(0.42, 0.095 * longest)), (8.6 - left) / across - apart)
+    width = max(2.0, min(7.0, most * max(0.42, 0.095 * longest)), (9.0 - left) / across - apart)
     # Without a common scale the published numbers get a strip of their own above the reproduced ones.
     strip = 0.0 if against_paper or not _limits(cells, "published") else 1.05
     high = 2.7 + (strip + 0.18 if strip else 0.0)
@@ -265,7 +253,7 @@ def _limits(cells: Sequence[Cell], *fields: str) -> tuple[float, float] | None:
     for cell in cells:
         for field in fields:
             if (value := number(cell, field)) is not None:
-                # A band stands around a published number, where it is compared; an sd around a reproduced one.
+                # A band stands around a published number, where it counts; an sd around a reproduced one.
                 extra = {"reproduced": "sd", "published": "band" if len(fields) > 1 else ""}[field]
                 reach = number(cell, extra) or 0.0
                 ends += [value - reach, value + reach]
@@ -314,7 +302,7 @@ def _dots(
 
 def _missing(axes: Axes, x: int, cell: Cell) -> None:
     word = "diverged" if verdict(cell) == compare.DIVERGED else "not run"
-    axes.axvspan(x - 0.28, x + 0.28, facecolor="#fafafa", edgecolor=LINE, hatch="////", linewidth=0.0, zorder=0.6)
+    axes.axvspan(x - 0.2, x + 0.2, facecolor="#fafafa", edgecolor=LINE, hatch="////", linewidth=0.0, zorder=0.6)
     axes.text(
         x, 0.04, word, transform=axes.get_xaxis_transform(), rotation=90, ha="center", va="bottom", size=8,
         color=MUTED, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5}, zorder=4,
@@ -326,7 +314,7 @@ def _only_first(axes: Axes, first: bool, text: str) -> None:
     if first:
         axes.set_ylabel(text, size=9, parse_math=False)
     else:
-        axes.tick_params(labelleft=False)
+        axes.tick_params(labelleft=False, left=False)
 
 
 def _dot_keys(document: Document, cells: Sequence[Cell], against_paper: bool) -> list[Artist]:
@@ -340,7 +328,7 @@ def _dot_keys(document: Document, cells: Sequence[Cell], against_paper: bool) ->
     found: list[Artist] = []
     if any(number(cell, "reproduced") is not None for cell in cells):
         many = any(number(cell, "sd") is not None for cell in cells)
-        found.append(dot("o", BLUE, "reproduced, mean ± sd over seeds" if many else "reproduced, one seed"))
+        found.append(dot("o", BLUE, f"reproduced, {seeds(cells)}{' ± sd' if many else ''}"))
     if against_paper and any(verdict(cell) == compare.OUTSIDE for cell in cells):
         found.append(dot("D", VERMILION, "reproduced, outside the band"))
     if any(number(cell, "published") is not None for cell in cells):

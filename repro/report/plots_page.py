@@ -15,6 +15,7 @@ from repro import compare
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Document = Mapping[str, Any]
 Cell = Mapping[str, Any]
@@ -41,6 +42,7 @@ STYLE: dict[str, Any] = {
 }
 MARGIN, NARROWEST = 0.28, 7.3
 TITLE, NOTE, SMALL = 13.0, 9.0, 7.5
+DOT = "   ·   "
 
 
 # ---- the document ------------------------------------------------------------------------------------------
@@ -81,6 +83,10 @@ class Grid:
         """A field of the cell at a place as a finite number, or None."""
         return number(self.at(row, col), field)
 
+    def known(self, field: str) -> dict[tuple[str, str], float]:
+        """A field wherever it is a number."""
+        return {place: n for place, cell in self.cells.items() if (n := number(cell, field)) is not None}
+
 
 def grid(cells: Iterable[Cell]) -> Grid:
     """Cells arranged by row and column, epochs in increasing order."""
@@ -115,8 +121,16 @@ def tally(cells: Sequence[Cell], against_paper: bool) -> str:
     return ", ".join(parts)
 
 
+def seeds(cells: Sequence[Cell]) -> str:
+    """Over how many seeds the cells' values are; empty where nothing was run."""
+    counts = sorted({int(n) for cell in cells if (n := number(cell, "n"))})
+    if not counts or counts == [1]:
+        return "one seed" if counts else ""
+    return f"mean of {'–'.join(str(n) for n in sorted({counts[0], counts[-1]}))} seeds"
+
+
 def footer(document: Document) -> str:
-    """Where the numbers come from, on one line."""
+    """Where the numbers come from, its parts set off by `DOT`."""
     provenance = document.get("provenance") or {}
     parts = [f"profile {document.get('profile') or 'unknown'}"]
     if data := provenance.get("data"):
@@ -124,12 +138,12 @@ def footer(document: Document) -> str:
     for field in ("devices", "precisions"):
         if found := provenance.get(field):
             parts.append(", ".join(str(item) for item in ([found] if isinstance(found, str) else found)))
-    if seeds := list(provenance.get("seeds") or []):
-        shown = ", ".join(str(seed) for seed in seeds[:8]) + (" …" if len(seeds) > 8 else "")
-        parts.append(f"seed {shown}" if len(seeds) == 1 else f"{len(seeds)} seeds: {shown}")
+    if used := list(provenance.get("seeds") or []):
+        shown = ", ".join(str(seed) for seed in used[:8]) + (" …" if len(used) > 8 else "")
+        parts.append(f"seed {shown}" if len(used) == 1 else f"{len(used)} seeds: {shown}")
     if (runs := provenance.get("runs")) is not None:
         parts.append("1 Run" if runs == 1 else f"{runs} Runs")
-    return "   ·   ".join(parts)
+    return DOT.join(parts)
 
 
 def warning(document: Document) -> str:
@@ -156,14 +170,14 @@ class Page:
         from matplotlib.figure import Figure
 
         self.width = max(width, NARROWEST)
-        room = self.width - 2 * MARGIN
+        room = 0.99 * (self.width - 2 * MARGIN)  # hinting may widen a text by a pixel or two
         title = f"{label(str(document.get('artifact', '')))}   {document.get('title', '')}".strip()
         head = [(line, TITLE, INK, "bold") for line in wrapped(title, room, TITLE, "bold")]
         head += [(line, NOTE, MUTED, "normal") for line in wrapped(summary, room, NOTE)]
         head += [
             (line, NOTE, VERMILION, "bold") for line in wrapped(warning(document), room, NOTE, "bold", lines=3)
         ]
-        foot = wrapped(footer(document), room, SMALL)
+        foot = wrapped(footer(document), room, SMALL, by=DOT)
         above = MARGIN + sum(leading(size) for _, size, _, _ in head) + 0.12
         self.below = MARGIN + len(foot) * leading(SMALL) + 0.12
         self.body, self.height = height, above + height + self.below
@@ -210,9 +224,11 @@ class Page:
                 fontsize=8.5,
             )
 
-    def nothing(self, why: str = "nothing has been run yet") -> None:
-        """Say in the middle of the body that there is nothing to draw."""
-        self.text(self.width / 2, self.body / 2, why, ha="center", va="center", size=11, color=MUTED)
+    def nothing(self) -> Figure:
+        """Say in the middle of the body that there is nothing to draw; returns the figure."""
+        style = {"ha": "center", "va": "center", "size": 11, "color": MUTED}
+        self.text(self.width / 2, self.body / 2, "nothing has been run yet", **style)
+        return self.figure
 
     def _line(self, text: str, y: float, size: float, colour: str, weight: str) -> None:
         self.figure.text(
@@ -249,25 +265,29 @@ def text_width(text: str, size: float, weight: str = "normal") -> float:
     return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]) / 72
 
 
-def wrapped(text: str, width: float, size: float, weight: str = "normal", lines: int = 4) -> list[str]:
-    """``text`` in lines of at most ``width`` inches; what does not fit in ``lines`` ends in an ellipsis."""
+def wrapped(
+    text: str, width: float, size: float, weight: str = "normal", lines: int = 4, by: str = " "
+) -> list[str]:
+    """``text`` in lines of at most ``width`` inches, broken where ``by`` stands, and inside a word only where it
+    alone is too long. What does not fit in ``lines`` is left out, with an ellipsis."""
+
+    def fits(piece: str) -> bool:
+        return text_width(piece, size, weight) <= width
+
     found: list[str] = []
-    for word in text.split(" "):
-        longer = f"{found[-1]} {word}" if found else word
-        if found and text_width(longer.strip(), size, weight) <= width:
-            found[-1] = longer
+    for word in text.strip().split(by):
+        if found and fits(found[-1] + by + word):
+            found[-1] += by + word
             continue
-        while len(word) > 1 and text_width(word, size, weight) > width:
-            fits = next(
-                n for n in range(len(word) - 1, 0, -1) if n == 1 or text_width(word[:n], size, weight) <= width
-            )
-            found.append(word[:fits])
-            word = word[fits:]
+        while len(word) > 1 and not fits(word):
+            length = next((n for n in range(len(word) - 1, 1, -1) if fits(word[:n])), 1)
+            found.append(word[:length])
+            word = word[length:]
         found.append(word)
-    kept = [line.strip() for line in found if line.strip()]
-    if len(kept) > lines:
-        kept = [*kept[: lines - 1], kept[lines - 1].rstrip(",.")[:-2] + " …"]
-    return kept
+    found = [line.strip() for line in found if line.strip()]
+    if len(found) > lines:
+        found = [*found[: lines - 1], found[lines - 1][:-2].rstrip(" ,.") + " …"]
+    return found
 
 
 def legend_room(handles: Sequence[Artist], width: float) -> float:
@@ -278,5 +298,10 @@ def legend_room(handles: Sequence[Artist], width: float) -> float:
 
 
 def _legend_columns(handles: Sequence[Artist], width: float) -> int:
-    entry = max(text_width(str(handle.get_label()), 8.5) for handle in handles) + 0.6
-    return max(1, min(len(handles), int((max(width, NARROWEST) - 2 * MARGIN) / entry)))
+    room = max(width, NARROWEST) - 2 * MARGIN
+    entries = [text_width(str(handle.get_label()), 8.5) + 0.6 for handle in handles]
+    for columns in range(len(handles), 1, -1):
+        rows = math.ceil(len(handles) / columns)  # matplotlib fills column by column
+        if sum(max(entries[first : first + rows]) for first in range(0, len(entries), rows)) <= room:
+            return columns
+    return 1

@@ -1,0 +1,284 @@
+"""The commands as a user meets them, on a few tiny synthetic Runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from repro.cli import main
+from repro.engine import session
+from repro.store import Store
+
+ROOT = Path(__file__).resolve().parent.parent
+TINY = [
+    "--set", "data.train=96", "--set", "data.test=40", "--set", "recipe.epochs=2", "--set", "recipe.milestones=[1]",
+    "--set", "fig1.s=[1,2]", "--set", "fig1.v=[0,2]", "--set", "fig3.s=[1,2]",
+    "--set", "table2={resnet20: {one_shot: [2], windows: [[0,1]]}}",
+]  # fmt: skip
+TINY_RUNS = 5  # fig1: one dense, 2 x 2 tickets
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Runs a command with store and results in a folder of its own; returns exit code, stdout, stderr."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.delenv("REPRO_DATA", raising=False)
+
+    def run(*arguments: str, runs: str = "runs", out: str = "out") -> tuple[int, str, str]:
+        places = [["--runs-dir", str(tmp_path / runs)], ["--out", str(tmp_path / out)]]
+        own = [] if arguments[0] == "published" else [word for place in places for word in place]
+        with pytest.raises(SystemExit) as ended:
+            main([*arguments, *own])
+        code = ended.value.code
+        captured = capsys.readouterr()
+        return (code if isinstance(code, int) else 0), captured.out, captured.err
+
+    return run
+
+
+def results(tmp_path: Path, out: str = "out") -> Path:
+    """The one results folder of a changed profile."""
+    (folder,) = (tmp_path / out).glob("smoke*")
+    return folder
+
+
+def test_fig1_writes_four_files_and_a_second_call_trains_nothing(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, err = command("fig1", "--profile", "smoke", *TINY)
+    assert code == 0, err
+    assert "not comparable" in out
+    folder = results(tmp_path)
+    document = json.loads((folder / "fig1.json").read_text())
+    assert {"artifact", "profile", "assumptions", "provenance", "cells"} <= set(document)
+    fields = {"series", "row", "col", "published", "reproduced", "n", "sd", "best_epoch", "band", "verdict"}
+    assert all(set(cell) == fields for cell in document["cells"])
+    assert document["provenance"]["runs"] == TINY_RUNS
+    assert all(cell["verdict"] in ("not comparable", "unpublished") for cell in document["cells"])
+    assert (folder / "fig1.png").read_bytes().startswith(b"\x89PNG")
+    assert "v \\ s" in (folder / "fig1.md").read_text()
+    assert len((folder / "fig1.csv").read_text().splitlines()) == 1 + len(document["cells"])
+
+    monkeypatch.setattr(session, "execute", lambda *a: pytest.fail("trained again"))
+    code, out, _ = command("fig1", "--profile", "smoke", *TINY, "--json")
+    assert code == 0
+    assert json.loads(out)["cells"] == document["cells"]
+
+
+def test_artifacts_share_runs_and_plan_says_so(command: Command, tmp_path: Path) -> None:
+    assert command("fig1", "--profile", "smoke", *TINY)[0] == 0
+    code, out, _ = command("plan", "--profile", "smoke", *TINY, "--json", "--no-calibrate")
+    assert code == 0
+    plan = json.loads(out)
+    assert plan["artifacts"]["fig1"]["left"] == 0
+    assert plan["artifacts"]["fig2"]["left"] == 0
+    assert plan["artifacts"]["table2"]["shared_with"]["fig1"] == [2, 1]  # the dense Run and the diagonal's ticket
+    assert plan["left"] == 3 + 2  # fig3's three structures; a window and its retraining
+
+
+def test_the_paper_plan_has_143_tickets(command: Command) -> None:
+    code, out, _ = command("plan", "fig1", "table2", "--profile", "paper", "--no-calibrate")
+    assert code == 0
+    assert "143" in out
+    assert "fig1 and table2 share 7 Runs, 6 of them tickets" in out
+
+
+def test_dry_run_trains_nothing(command: Command, tmp_path: Path) -> None:
+    code, out, _ = command("fig1", "--profile", "smoke", *TINY, "--dry-run")
+    assert code == 0
+    assert f"{TINY_RUNS} to train" in out
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_ledger_renders_without_runs_or_data(command: Command, tmp_path: Path) -> None:
+    assert command("fig1", "--profile", "smoke", *TINY)[0] == 0
+    first = json.loads((results(tmp_path) / "fig1.json").read_text())
+    elsewhere = tmp_path / "clone" / results(tmp_path).name
+    elsewhere.mkdir(parents=True)
+    shutil.copy(results(tmp_path) / "runs.jsonl", elsewhere)
+    code, out, err = command("fig1", "--profile", "smoke", *TINY, "--json", runs="none", out="clone")
+    assert code == 0, err
+    assert json.loads(out)["cells"] == first["cells"]
+    assert not (tmp_path / "none").exists()
+
+
+def test_the_budget_ends_in_time_and_the_same_command_goes_on(command: Command, tmp_path: Path) -> None:
+    assert command("fig1", "--profile", "smoke", *TINY, runs="whole", out="whole-out")[0] == 0
+    code, _, err = command("fig1", "--profile", "smoke", *TINY, "--time-budget", "0.01s")
+    assert code == 5
+    assert "the same command goes on" in err
+    began = time.monotonic()
+    code, _, _ = command("fig1", "--profile", "smoke", *TINY, "--time-budget", "1s")
+    assert code in (0, 5)
+    assert time.monotonic() - began < 30
+    assert command("fig1", "--profile", "smoke", *TINY)[0] == 0
+    whole, parts = (json.loads((results(tmp_path, o) / "fig1.json").read_text()) for o in ("whole-out", "out"))
+    assert whole["cells"] == parts["cells"]
+
+
+def test_export_and_import_round_trip(command: Command, tmp_path: Path) -> None:
+    assert command("fig1", "--profile", "smoke", *TINY)[0] == 0
+    sets = [word for word in TINY]
+    code, out, _ = command("runs", "export", str(tmp_path / "all.zip"), "--profile", "smoke", *sets,
+                           "--max-size", "3MiB")  # fmt: skip
+    assert code == 0
+    parts = sorted(tmp_path.glob("all*.zip"))
+    assert len(parts) > 1 and all(part.stat().st_size < 3 * 2**20 for part in parts)
+
+    name = results(tmp_path).name
+    other = Store(tmp_path / "b-runs", tmp_path / "b" / name / "runs.jsonl")
+    from repro import transfer
+
+    first = transfer.import_files(other, parts)
+    assert (first.new, first.conflicts) == (TINY_RUNS, ())
+    assert first.checkpoints == 3  # dense at 0, 1 and 2
+    again = transfer.import_files(other, parts)
+    assert (again.new, again.known, again.checkpoints) == (0, TINY_RUNS, 0)
+    code, out, err = command("fig1", "--profile", "smoke", *TINY, "--json", runs="b-runs", out="b")
+    assert code == 0, err
+    assert json.loads(out)["cells"] == json.loads((results(tmp_path) / "fig1.json").read_text())["cells"]
+
+
+def test_an_altered_export_is_refused_and_nothing_written(command: Command, tmp_path: Path) -> None:
+    assert command("fig2", "--profile", "smoke", *TINY)[0] == 0
+    file = tmp_path / "dense.zip"
+    assert command("runs", "export", str(file), "--artifact", "fig2", "--profile", "smoke", *TINY)[0] == 0
+    content = bytearray(file.read_bytes())
+    for damaged in (bytes(content[: len(content) // 2]), _flip(content, len(content) // 3), b"no zip at all"):
+        file.write_bytes(damaged)
+        code, _, err = command("runs", "import", str(file), "--profile", "smoke", runs="c-runs", out="c")
+        assert code == 3
+        assert "nothing was imported" in err and err.count("\n") == 1
+        assert not (tmp_path / "c" / "smoke" / "runs.jsonl").exists()
+
+
+def test_a_finished_run_is_never_replaced_by_an_import(command: Command, tmp_path: Path) -> None:
+    assert command("fig2", "--profile", "smoke", *TINY)[0] == 0
+    file = tmp_path / "dense.zip"
+    assert command("runs", "export", str(file), "--artifact", "fig2", "--profile", "smoke", *TINY)[0] == 0
+    ledger = results(tmp_path) / "runs.jsonl"
+    ours = json.loads(ledger.read_text()) | {"top1": 12.5}
+    (tmp_path / "d" / "smoke").mkdir(parents=True)
+    theirs = tmp_path / "d" / "smoke" / "runs.jsonl"
+    theirs.write_text(json.dumps(ours) + "\n")
+    code, _, err = command("runs", "import", str(file), "--profile", "smoke", runs="d-runs", out="d")
+    assert code == 0
+    assert "kept ours" in err
+    assert json.loads(theirs.read_text())["top1"] == 12.5
+
+
+def test_a_damaged_checkpoint_is_set_aside_and_trained_again(command: Command, tmp_path: Path) -> None:
+    assert command("fig1", "--profile", "smoke", *TINY)[0] == 0
+    before = json.loads((results(tmp_path) / "fig1.json").read_text())
+    (checkpoint,) = (tmp_path / "runs").glob("dense-*/*/epoch-0001-*.safetensors")
+    content = checkpoint.read_bytes()
+    checkpoint.write_bytes(_flip(bytearray(content), len(content) - 7))
+    ledger = results(tmp_path) / "runs.jsonl"
+    dense = [line for line in ledger.read_text().splitlines() if json.loads(line)["label"].startswith("dense")]
+    ledger.write_text("".join(line + "\n" for line in dense))
+    shutil.rmtree(tmp_path / "runs" / "tickets-resnet20")
+    code, _, err = command("fig1", "--profile", "smoke", *TINY)
+    assert code == 0
+    assert "damaged, set aside" in err and "trained again" in err
+    assert checkpoint.read_bytes() == content
+    assert json.loads((results(tmp_path) / "fig1.json").read_text())["cells"] == before["cells"]
+
+
+def test_a_diverging_run_fails_aloud_and_is_marked(command: Command, tmp_path: Path) -> None:
+    code, out, err = command("fig1", "--profile", "smoke", *TINY, "--set", "recipe.lr=1.0e+20")
+    assert code == 4
+    assert "not finite" in err and "could not be trained" in err
+    assert command("fig1", "--profile", "smoke", *TINY, "--set", "recipe.lr=1.0e+20")[0] == 4
+    cells = json.loads((results(tmp_path) / "fig1.json").read_text())["cells"]
+    assert {cell["verdict"] for cell in cells if cell["series"] == "tickets"} == {"not run"}
+
+
+def test_seeds_give_a_standard_deviation(command: Command, tmp_path: Path) -> None:
+    code, out, err = command("fig2", "--profile", "smoke", *TINY, "--seeds", "2", "--json")
+    assert code == 0, err
+    cells = json.loads(out)["cells"]
+    assert {cell["n"] for cell in cells if cell["series"] == "w_std"} == {2}
+    assert all(cell["sd"] > 0 for cell in cells if cell["series"] == "w_std")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["fig1", "--set", "recipe.epoch=3"], 2, "did you mean 'epochs'"),
+        (["fig1", "--set", "recipe.epochs=-3"], 2, "-3 is below 1"),
+        (["fig1", "--set", "fig1.v=[-1]"], 2, "epoch -1 is negative"),
+        (["fig1", "--set", "fig1.s=[300]"], 2, "beyond the schedule"),
+        (["fig1", "--set", "fig1.s"], 2, "write key=value"),
+        (["fig1", "--profile", "tiny"], 2, "there are smoke, pilot, paper"),
+        (["fig1", "--arch", "resnet18"], 2, "there are resnet20, resnet56"),
+        (["table2", "--profile", "pilot", "--arch", "resnet56"], 2, "it has resnet20"),
+        (["fig1", "--seeds", "0"], 2, "choose 1 to"),
+        (["fig1", "--time-budget", "soon"], 2, "write 90s, 9m or 1.5h"),
+        (["fig1", "--device", "tpu"], 2, "choose auto, cpu or cuda"),
+        (["fig1", "--precision", "float16"], 2, "there are auto, float32, bfloat16"),
+        (["fig1", "--profile", "paper", "--data-dir", "/nonexistent"], 3, "no CIFAR-10 under /nonexistent"),
+        (["plan", "fig9"], 2, "no artifact of the paper"),
+        (["plan", "fig4"], 2, "not regenerated yet"),
+        (["published", "fig7"], 2, "unknown artifact"),
+        (["train", "sparse"], 2, "there are dense, tickets"),
+        (["runs", "import", "/nonexistent.zip"], 3, "no file"),
+    ],
+)
+def test_bad_input_is_one_clear_line(command: Command, arguments: list[str], code: int, said: str) -> None:
+    found, _, err = command(*arguments)
+    assert found == code
+    assert said in err
+    assert err.strip().count("\n") == 0, err
+
+
+def test_help_needs_no_torch() -> None:
+    code = "import sys; from repro.cli import app; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_published_json_has_every_number(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["published", "--json"])
+    cells = json.loads(capsys.readouterr().out)
+    assert sum(cell["artifact"] == "fig1" for cell in cells) == 154
+    assert set(cells[0]) == {"artifact", "series", "row", "col", "value"}
+
+
+def test_params_with_an_unknown_key(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text((ROOT / "params.yaml").read_text().replace("sparsity: 0.8", "sparcity: 0.8", 1))
+    code, _, err = command("fig1", "--params", str(file))
+    assert code == 2
+    assert "params.yaml.profiles.smoke.sparcity" in err and "did you mean 'sparsity'" in err
+
+
+def test_a_store_in_use_is_refused(command: Command, tmp_path: Path) -> None:
+    holder = Store(tmp_path / "runs", tmp_path / "x.jsonl")
+    with holder.lock():
+        code, _, err = command("fig1", "--profile", "smoke", *TINY)
+    assert code == 2
+    assert f"in use by process {os.getpid()}" in err
+
+
+def test_results_that_cannot_be_written_are_said_before_training(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file where the folder should be")
+    code, _, err = command("fig1", "--profile", "smoke", *TINY)
+    assert code == 3
+    assert err.strip().count("\n") == 0
+    assert not (tmp_path / "runs").exists()
+
+
+def _flip(content: bytearray, position: int) -> bytes:
+    changed = bytearray(content)
+    changed[position] ^= 0xFF
+    return bytes(changed)

@@ -1,0 +1,99 @@
+"""What only a CUDA device shows: `pytest -m gpu`. Skipped elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from repro import params
+from repro.data import synthetic
+from repro.data.batches import EpochOrder
+from repro.engine import device as devices
+from repro.engine.network import Network
+from repro.engine.session import make_bench
+from repro.engine.step import Batches, EagerStepper, GraphStepper, make_stepper
+from repro.engine.train import Bench, OutOfTime, train
+from repro.experiments import Study
+from repro.run import Run
+from repro.store import Store
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
+]
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    return Study(params.settings(ROOT / "params.yaml", "smoke"), synthetic.FINGERPRINT)
+
+
+@pytest.fixture(scope="module")
+def bench(study: Study) -> Bench:
+    return make_bench(synthetic.generate(), study.dense("resnet20", 0).data, devices.choose("cuda"))
+
+
+def steps(
+    stepper_type: type[EagerStepper] | type[GraphStepper], bench: Bench, run: Run, count: int
+) -> torch.Tensor:
+    """The flat weights after ``count`` updates at a small rate, float32."""
+    network = Network("resnet20", 0, bench.device.torch)
+    batches = Batches(network, bench.train, run.recipe, torch.float32)
+    batches.start_epoch(EpochOrder.draw("test", 0, len(bench.train), True), 0.01)
+    stepper = stepper_type(batches)
+    for _ in range(count):
+        stepper.step(run.recipe.batch_size)
+    return network.weights.clone()
+
+
+def test_a_graph_trains_as_eager_steps_do(bench: Bench, study: Study) -> None:
+    run = study.dense("resnet20", 0)
+    eager, graph = (steps(kind, bench, run, 6) for kind in (EagerStepper, GraphStepper))
+    start = Network("resnet20", 0, bench.device.torch).weights
+    assert float((eager - graph).norm() / (eager - start).norm()) < 1e-3
+
+
+def test_cuda_takes_the_graph(bench: Bench, study: Study) -> None:
+    run = study.dense("resnet20", 0)
+    network = Network("resnet20", 0, bench.device.torch)
+    before = network.weights.clone()
+    stepper = make_stepper(Batches(network, bench.train, run.recipe, torch.bfloat16))
+    assert stepper.name == "cuda graph"
+    assert torch.equal(before, network.weights), "the check left a trace"
+
+
+def test_a_mask_holds_in_a_graph(bench: Bench, study: Study) -> None:
+    run = study.dense("resnet20", 0)
+    network = Network("resnet20", 0, bench.device.torch)
+    batches = Batches(network, bench.train, run.recipe, torch.bfloat16)
+    batches.start_epoch(EpochOrder.draw("test", 0, len(bench.train), True), 0.1)
+    stepper = GraphStepper(batches)
+    stepper.step(run.recipe.batch_size)
+    network.prune(0.8)
+    for _ in range(5):
+        stepper.step(run.recipe.batch_size)
+        assert not network.weights[network.mask == 0].any()
+
+
+def test_interrupted_is_bit_for_bit_the_same(bench: Bench, study: Study, tmp_path: Path) -> None:
+    run = study.dense("resnet20", 0)
+    keep = {1, 2, 4}
+    whole = train(run, bench, Store(tmp_path / "a", tmp_path / "a.jsonl"), keep, lambda r: None, lambda s: True)
+    store = Store(tmp_path / "b", tmp_path / "b.jsonl")
+    for _ in range(run.epochs - 1):
+        turns = iter([True, False])
+        with pytest.raises(OutOfTime):
+            train(run, bench, store, keep, lambda r: None, lambda s, turns=turns: next(turns))  # type: ignore[misc]
+    parts = train(run, bench, store, keep, lambda r: None, lambda s: True)
+    assert parts.curve == whole.curve
+    assert parts.checkpoints == whole.checkpoints
+
+
+def test_whole_schedule_learns(bench: Bench, study: Study, tmp_path: Path) -> None:
+    run = study.dense("resnet20", 0)
+    record = train(run, bench, Store(tmp_path, tmp_path / "l.jsonl"), set(), lambda r: None, lambda s: True)
+    assert record.curve["train_loss"][-1] < record.curve["train_loss"][0]
+    assert record.provenance["strategy"] == "cuda graph"

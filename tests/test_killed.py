@@ -1,0 +1,64 @@
+"""A process killed at any moment loses at most the current epoch, and ends where an undisturbed one ends."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+KILLS = 10
+
+
+def start(folder: Path) -> subprocess.Popen[bytes]:
+    """``repro fig1 --profile smoke`` with everything that it writes in ``folder``."""
+    places = ["--runs-dir", str(folder / "runs"), "--out", str(folder / "out"), "--ignore-shipped"]
+    command = [sys.executable, "-m", "repro", "fig1", "--profile", "smoke", "--device", "cpu", *places]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def outcome(folder: Path) -> tuple[dict[str, object], dict[str, str]]:
+    """Every Run's accuracies and curve by key, and every kept checkpoint's SHA-256 by its place."""
+    lines = (folder / "out" / "smoke" / "runs.jsonl").read_text().splitlines()
+    records = [json.loads(line) for line in lines]
+    parts = ("status", "top1", "best_top1", "train_top1", "curve", "start", "probe", "checkpoints")
+    checkpoints = sorted((folder / "runs").glob("*/*/epoch-*.safetensors"))
+    return (
+        {record["key"]: [record[part] for part in parts] for record in records},
+        {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in checkpoints},
+    )
+
+
+def test_ten_kills_change_nothing(tmp_path: Path) -> None:
+    assert start(tmp_path / "whole").wait() == 0
+    moments = random.Random(20260101)
+    killed = 0
+    while killed < KILLS:
+        process = start(tmp_path / "killed")
+        # The states that are written tell when it trains; from there on, any moment.
+        seen, deadline = states(tmp_path / "killed"), time.monotonic() + 120
+        while states(tmp_path / "killed") == seen and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(moments.uniform(0, 2.5))
+        if process.poll() is not None:
+            break
+        process.kill()
+        process.wait()
+        killed += 1
+    assert killed >= KILLS // 2, "it ended before it could be killed often enough to tell"
+    assert start(tmp_path / "killed").wait() == 0
+    whole, parts = outcome(tmp_path / "whole"), outcome(tmp_path / "killed")
+    assert whole[0] == parts[0]
+    assert whole[1] == parts[1]
+    assert len(whole[0]) == 13 and len(whole[1]) == 4  # fig1's Runs; dense at 0, 1, 2 and 4
+    left = list((tmp_path / "killed").rglob("*.tmp"))
+    assert len(left) <= KILLS  # a kill may leave the file it was writing, never a half file in its place
+
+
+def states(folder: Path) -> set[str]:
+    """Names of all files of the store so far."""
+    return {path.name for path in folder.glob("runs/*/*/*.safetensors")}
