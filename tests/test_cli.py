@@ -19,7 +19,8 @@ from repro.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = [
-    "--set", "data.train=96", "--set", "data.test=40", "--set", "recipe.epochs=2", "--set", "recipe.milestones=[1]",
+    "--set", "data.train=96", "--set", "data.test=40",
+    "--set", "recipe.epochs=2", "--set", "recipe.milestones=[1]",
     "--set", "fig1.s=[1,2]", "--set", "fig1.v=[0,2]", "--set", "fig3.s=[1,2]",
     "--set", "table2={resnet20: {one_shot: [2], windows: [[0,1]]}}",
 ]  # fmt: skip
@@ -128,9 +129,9 @@ def test_the_budget_ends_in_time_and_the_same_command_goes_on(command: Command, 
 
 def test_export_and_import_round_trip(command: Command, tmp_path: Path) -> None:
     assert command("fig1", "--profile", "smoke", *TINY)[0] == 0
-    sets = [word for word in TINY]
-    code, out, _ = command("runs", "export", str(tmp_path / "all.zip"), "--profile", "smoke", *sets,
-                           "--max-size", "3MiB")  # fmt: skip
+    code, _, _ = command(
+        "runs", "export", str(tmp_path / "all.zip"), "--profile", "smoke", *TINY, "--max-size", "3MiB"
+    )
     assert code == 0
     parts = sorted(tmp_path.glob("all*.zip"))
     assert len(parts) > 1 and all(part.stat().st_size < 3 * 2**20 for part in parts)
@@ -195,12 +196,22 @@ def test_a_damaged_checkpoint_is_set_aside_and_trained_again(command: Command, t
 
 
 def test_a_diverging_run_fails_aloud_and_is_marked(command: Command, tmp_path: Path) -> None:
-    code, out, err = command("fig1", "--profile", "smoke", *TINY, "--set", "recipe.lr=1.0e+20")
+    code, _, err = command("fig1", "--profile", "smoke", *TINY, "--set", "recipe.lr=1.0e+20")
     assert code == 4
     assert "not finite" in err and "could not be trained" in err
     assert command("fig1", "--profile", "smoke", *TINY, "--set", "recipe.lr=1.0e+20")[0] == 4
     cells = json.loads((results(tmp_path) / "fig1.json").read_text())["cells"]
     assert {cell["verdict"] for cell in cells if cell["series"] == "tickets"} == {"not run"}
+
+
+def test_table2_prunes_gradually_and_retrains_under_the_final_mask(command: Command, tmp_path: Path) -> None:
+    code, _, err = command("table2", "--profile", "smoke", *TINY)
+    assert code == 0, err
+    records = [json.loads(line) for line in (results(tmp_path) / "runs.jsonl").read_text().splitlines()]
+    (retrained,) = [record for record in records if "retrain" in record["label"]]
+    assert retrained["start"]["sparsity"] == pytest.approx(0.8, abs=1e-5)
+    assert retrained["start"]["mask_distance"] == 0  # its weights are those that the mask was made from
+    assert retrained["status"] == "done" and len(retrained["curve"]["epoch"]) == 2
 
 
 def test_seeds_give_a_standard_deviation(command: Command, tmp_path: Path) -> None:

@@ -138,7 +138,9 @@ def test_a_diverged_parent_is_not_trained_again_and_again(
     """Its result is that it diverged: the same training would diverge again, and its ticket never starts."""
     dense, ticket = study().dense("resnet20", 0), study().ticket("resnet20", 0, 2, 1)
     store.finish(dense, record_of(dense, status="diverged", top1=None))
-    assert dense not in make_plan([ticket], store).missing
+    other = study().ticket("resnet20", 1, 2, 1)  # of another seed: it goes on
+    plan = make_plan([ticket, other], store)
+    assert [run.seed for run in plan.missing] == [1, 1]
 
 
 def test_cost_by_hand(study: Study_of) -> None:

@@ -151,7 +151,7 @@ def _begin(run: Run, network: Network, store: Store, bench: Bench, precision: to
         network.load(_parent(store, run.weights.run, run.weights.epoch, parents))
     if run.mask:
         tensors = _parent(store, run.mask.of.run, run.mask.of.epoch, parents)
-        masks = _masks(run, tensors)
+        masks = _masks(run, network, tensors)
         own = magnitude_masks(network.prunable_weights(), sparsity_of(masks))
         network.apply_masks(masks)
         start = {
@@ -178,14 +178,14 @@ def _begin(run: Run, network: Network, store: Store, bench: Bench, precision: to
     return history
 
 
-def _masks(run: Run, tensors: dict[str, torch.Tensor]) -> Masks:
+def _masks(run: Run, network: Network, tensors: dict[str, torch.Tensor]) -> Masks:
     assert run.mask is not None
     if run.mask.sparsity is not None:
         return magnitude_masks(prunable_of(run.arch, tensors), run.mask.sparsity)
     masks = masks_of(tensors)
     if masks is None:
         raise MissingInput(f"{run.label}: its parent's checkpoint carries no mask")
-    return masks
+    return {name: masks[name] for name in network.prunable}  # a file has an order of its own
 
 
 def _parent(store: Store, run: Run, epoch: int, parents: dict[str, str]) -> dict[str, torch.Tensor]:
