@@ -159,7 +159,7 @@ def compare(options: Options, names: Sequence[str], as_json: bool) -> int:
                 outside.append({"artifact": artifact.name, **{k: getattr(c, k) for k in _DIFF_FIELDS}})
     result = {
         "profile": work.settings.name,
-        "comparable": work.settings.comparable,
+        "comparable": work.study.comparable,
         "verdicts": verdicts,
         "largest_difference": largest,
         "outside": outside,
@@ -171,7 +171,7 @@ def compare(options: Options, names: Sequence[str], as_json: bool) -> int:
     out = terminal.console()
     for name, counts in verdicts.items():
         out.print(f"{name}: " + ", ".join(f"{n} {verdict}" for verdict, n in counts.items()))
-    if not work.settings.comparable:
+    if not work.study.comparable:
         out.print(
             f"profile {work.settings.name} is not the paper's: nothing is held against the published numbers"
         )

@@ -15,6 +15,12 @@ class Study:
 
     settings: Settings
     fingerprint: str
+    official: bool = True
+
+    @property
+    def comparable(self) -> bool:
+        """Whether its numbers may stand against the published ones: the paper profile, on the official images."""
+        return self.settings.comparable and self.official
 
     @property
     def schedule(self) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -62,8 +63,8 @@ class Recipe:
         _at_least("batch_size", self.batch_size, 2)
         _at_least("evaluate_every", self.evaluate_every, 1)
         for name in ("lr", "gamma"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name}: {getattr(self, name)} is not above 0")
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name}: {getattr(self, name)} is not above 0 and finite")
         for name in ("momentum", "weight_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name}: {getattr(self, name)} is not in [0, 1)")
@@ -119,9 +120,8 @@ class PruningRow:
     def __post_init__(self) -> None:
         _epochs("one_shot", self.one_shot)
         for first, last in self.windows:
-            _epochs("windows", (first, last))
-            if first >= last:
-                raise ValueError(f"windows: [{first}, {last}] does not end after it starts")
+            if not 0 <= first < last:
+                raise ValueError(f"windows: [{first}, {last}] is no window: two epochs, the first one smaller")
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,8 @@ def settings(path: Path, name: str | None = None, overrides: Mapping[str, Any] |
         try:
             profile = _build(Profile, tree, "")
         except ValueError as error:
-            raise UsageError(f"--set {', '.join(overrides)}: {str(error).lstrip('.')}") from None
+            why = str(error).replace("'.", "'").lstrip(".")
+            raise UsageError(f"--set {', '.join(overrides)}: {why}") from None
     return Settings(name, profile, params.assumptions, params.replicate_sd, dict(overrides or {}))
 
 
@@ -228,16 +229,29 @@ def parse_override(text: str) -> tuple[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        raw = yaml.safe_load(path.read_text())
+        raw = yaml.load(path.read_text(), _UniqueKeys)
     except FileNotFoundError:
         raise MissingInput(f"no {path}: run repro in a checkout, or name the file with --params") from None
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         line = f", line {where.line + 1}" if where else ""
         raise UsageError(f"{path}{line}: not YAML ({getattr(error, 'problem', error)})") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: not UTF-8 text") from None
     if not isinstance(raw, dict):
         raise UsageError(f"{path}: a mapping was expected at its top")
     return raw
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML takes the last of two equal keys in silence; here they are an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.MarkedYAMLError(problem=f"key '{key}' stands twice", problem_mark=node.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 def _replace(tree: Any, dotted: str, value: Any) -> None:
@@ -310,6 +324,8 @@ def _at_least(name: str, value: int, least: int) -> None:
 
 
 def _epochs(name: str, epochs: tuple[int, ...]) -> None:
+    if len(set(epochs)) < len(epochs):
+        raise ValueError(f"{name}: {list(epochs)} names an epoch twice")
     for epoch in epochs:
         if epoch < 0:
             raise ValueError(f"{name}: epoch {epoch} is negative")

@@ -85,10 +85,11 @@ class Store:
         A Run trained again for its checkpoints (its Record came without them) gets its files, while the
         ledger keeps the first Record.
         """
+        record = self._records.get(run.key, record)
+        self.add([record])  # first: a Run that counts as finished is in the ledger
         files.write_text(self.folder(run) / "result.json", record.line() + "\n")
         for path in self.folder(run).glob("state-*.safetensors"):
             path.unlink(missing_ok=True)
-        self.add([self._records.setdefault(run.key, record)])
 
     def add(self, records: Sequence[Record]) -> int:
         """Add ``records`` to the ledger where their key is new there; returns how many were."""
@@ -195,9 +196,9 @@ def read_ledger(path: Path) -> list[Record]:
     if not path.exists():
         return []
     records = []
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
         try:
-            records.append(Record.parse(line))
+            records.append(Record.parse(line.decode()))
         except (ValueError, TypeError) as error:
             raise UsageError(f"{path}, line {number}: not a Record ({error}); restore the file from git") from None
     return records

@@ -48,7 +48,9 @@ class Workspace:
             raise UsageError(f"--seeds {options.seeds}: choose 1 to {MOST_SEEDS}")
         self.seeds = range(options.seeds or self.settings.profile.seeds)
         self.folders = data_folders(options.data_dir, self.root)
-        self.study = Study(self.settings, data.fingerprint(self.settings.profile.data.name, self.folders))
+        name = self.settings.profile.data.name
+        fingerprint = data.fingerprint(name, self.folders)
+        self.study = Study(self.settings, fingerprint, data.official(name, fingerprint))
         results = options.out or self.root / "results"
         self.out = results / (self.settings.name + _suffix(overrides))
         shipped = [results / self.settings.name, self.root / "results" / self.settings.name]
@@ -91,6 +93,7 @@ class Workspace:
         cells, records = self.cells(artifact)
         made = document.make(artifact, self.study, cells, records)
         if write:
+            self.store.add(records)  # so that this results folder renders by itself, whoever trained them
             document.write(made, self.out)
         return made
 

@@ -61,6 +61,6 @@ def accuracy_cell(
         best=[record.best_top1 for record in records if record.best_top1 is not None],
         published=published.lookup(artifact).get((series, row, counterpart)) if counterpart else None,
         replicate_sd=study.settings.replicate_sd.get(runs[0].arch),
-        comparable=study.settings.comparable,
+        comparable=study.comparable,
         diverged=results.diverged(runs),
     )

@@ -33,7 +33,7 @@ def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
         late = noise if s >= settings.profile.recipe.milestones[-1] else None
         found.append(
             cell("baseline", "baseline", str(s), values, published=table.get(place), replicate_sd=late,
-                 comparable=settings.comparable)
+                 comparable=study.comparable)
         )  # fmt: skip
     for v in grid.v:
         for s in grid.s:
@@ -49,7 +49,7 @@ def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
                     best=[r.best_top1 for r in records if r.best_top1 is not None],
                     published=table.get(place),
                     replicate_sd=noise,
-                    comparable=settings.comparable,
+                    comparable=study.comparable,
                     diverged=results.diverged(tickets),
                 )
             )

@@ -32,7 +32,7 @@ def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
                 published=table.get(place),
                 # The declared noise, until three seeds measure it.
                 replicate_sd=study.settings.replicate_sd.get("hamming") if len(records) < 3 else None,
-                comparable=study.settings.comparable,
+                comparable=study.comparable,
             )
         )
     return found

@@ -27,6 +27,11 @@ def fingerprint(name: str, folders: Sequence[Path]) -> str:
     raise UsageError(f"unknown data set '{name}'; there are cifar10, synthetic")
 
 
+def official(name: str, found: str) -> bool:
+    """Whether ``found`` is the fingerprint of the data set that everybody calls ``name``."""
+    return found == {"synthetic": synthetic.FINGERPRINT, "cifar10": cifar10.OFFICIAL_FINGERPRINT}[name]
+
+
 def load(name: str, folders: Sequence[Path]) -> Images:
     """The whole data set. Raises `MissingInput`, with one line of help, where it is not to be found."""
     if name == "synthetic":

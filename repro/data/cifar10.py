@@ -6,10 +6,12 @@ A pickle is opened only after its md5 agrees with the one that torchvision publi
 from __future__ import annotations
 
 import functools
+import gzip
 import hashlib
 import io
 import pickle
 import tarfile
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -89,17 +91,22 @@ def _folder_reader(folder: Path) -> Reader:
             return (folder / name).read_bytes()
         except FileNotFoundError:
             raise MissingInput(f"{folder}: {name} is missing, so this is not the whole of CIFAR-10") from None
+        except OSError as error:
+            raise MissingInput(f"{folder / name} cannot be read: {error.strerror or error}") from None
 
     return read
 
 
 def _archive_reader(archive: Path) -> Reader:
     try:
-        with tarfile.open(archive) as tar:
+        # The whole stream first: only its end holds the checksum, and tarfile does not read that far.
+        content = gzip.decompress(archive.read_bytes())
+        with tarfile.open(fileobj=io.BytesIO(content)) as tar:
             members = [m for m in tar.getmembers() if m.isfile()]
             contents = {Path(m.name).name: tar.extractfile(m).read() for m in members}  # type: ignore[union-attr]
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
-        raise MissingInput(f"{archive}: not a whole archive ({error}); fetch it again") from None
+    except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
+        why = str(error).partition("\n")[0]
+        raise MissingInput(f"{archive}: not a whole archive ({why}); fetch it again") from None
 
     def read(name: str) -> bytes:
         if name not in contents:

@@ -76,7 +76,10 @@ class Network:
 
     def prune(self, sparsity: float) -> None:
         """Global magnitude pruning of the weights as they are; what is pruned already stays so."""
-        self.apply_masks(magnitude_masks(self.prunable_weights(), sparsity))
+        masks = magnitude_masks(self.prunable_weights(), sparsity)
+        for name, old in (self.masks() or {}).items():
+            masks[name] &= old
+        self.apply_masks(masks)
 
     def masks(self) -> Masks | None:
         """The masks in force, bool on the CPU, or None for a dense network."""

@@ -30,7 +30,7 @@ def make(artifact: Artifact, study: Study, cells: Sequence[Cell], records: Seque
         "unit": artifact.unit,
         "profile": settings.name,
         "overrides": dict(settings.overrides),
-        "comparable": settings.comparable,
+        "comparable": study.comparable,
         "assumptions": {name: settings.assumptions[name] for name in artifact.assumptions},
         "provenance": provenance(study, records),
         "verdicts": count(cells),
@@ -104,6 +104,10 @@ def standing(document: Document) -> str:
     verdicts = ", ".join(f"{n} {verdict}" for verdict, n in document["verdicts"].items()) or "no cells"
     if document["comparable"]:
         return f"Paper profile, {document['unit']}: {verdicts}."
+    if not document["overrides"] and document["profile"] == "paper":
+        return (
+            f"NOT the official images: not comparable with the published numbers. {document['unit']}: {verdicts}."
+        )
     changed = "".join(f", {key}={value}" for key, value in document["overrides"].items())
     return (
         f"Profile {document['profile']}{changed}: not comparable with the published numbers, which stand beside "
