@@ -32,7 +32,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from tabulate import tabulate
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 from torchvision import transforms
@@ -48,6 +47,7 @@ from repro.engine.network import Network
 from repro.engine.step import Batches, make_stepper
 from repro.errors import ReproError
 from repro.params import ARCHS, Recipe
+from repro.report.document import markdown_table
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKERS, PREFETCH = 2, 2
@@ -252,8 +252,7 @@ def table(result: dict[str, Any]) -> str:
             ]
         )
     head = ["loop", "precision", "images/s (min-max)", "x textbook", "GFLOP/s", "of matmul ceiling"]
-    align = ("left", "left", "right", "right", "right", "right")
-    return "\n".join([*lines, "", tabulate(body, head, disable_numparse=True, colalign=align)])
+    return "\n".join([*lines, "", markdown_table(head, body)])
 
 
 def main() -> int:

@@ -43,18 +43,16 @@ def test_ten_kills_change_nothing(tmp_path: Path) -> None:
         seen, deadline = states(tmp_path / "killed"), time.monotonic() + 120
         while states(tmp_path / "killed") == seen and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
-        time.sleep(moments.uniform(0, 2.5))
-        if process.poll() is not None:
-            break
+        time.sleep(moments.uniform(0, 1))
+        assert process.poll() is None, f"it ended after {killed} kills: too soon to tell"
         process.kill()
         process.wait()
         killed += 1
-    assert killed >= KILLS // 2, "it ended before it could be killed often enough to tell"
     assert start(tmp_path / "killed").wait() == 0
     whole, parts = outcome(tmp_path / "whole"), outcome(tmp_path / "killed")
     assert whole[0] == parts[0]
     assert whole[1] == parts[1]
-    assert len(whole[0]) == 13 and len(whole[1]) == 4  # fig1's Runs; dense at 0, 1, 2 and 4
+    assert len(whole[0]) == 13 and len(whole[1]) == 5  # fig1's Runs; dense at 0 to 4
     left = list((tmp_path / "killed").rglob("*.tmp"))
     assert len(left) <= KILLS  # a kill may leave the file it was writing, never a half file in its place
 

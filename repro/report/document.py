@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tabulate import tabulate
-
 from repro import files
 from repro.artifacts import Artifact
 from repro.compare import Cell, count
@@ -90,13 +88,23 @@ def as_markdown(document: Document) -> str:
     lines = [f"# {document['artifact']}: {document['title']}", "", standing(document), ""]
     lines += [f"![{document['artifact']}]({document['artifact']}.png)", ""]
     for heading, header, rows in grids(document):
-        lines += [f"## {heading}", "", tabulate(rows, header, tablefmt="github", disable_numparse=True), ""]
+        lines += [f"## {heading}", "", markdown_table(header, rows), ""]
     lines += ["## Assumptions", "", *(f"- {name}: {text}" for name, text in document["assumptions"].items())]
     lines += ["", "## Provenance", ""]
     shown = {name: value for name, value in about.items() if name not in ("keys", "packages")}
     lines += [f"- {name}: {_plain(value)}" for name, value in shown.items()]
     lines += [f"- packages: {', '.join(f'{n} {v}' for n, v in p.items())}" for p in about["packages"]]
     return "\n".join(lines) + "\n"
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown, columns aligned where tabulate is installed (bare GPU machines have none)."""
+    try:
+        from tabulate import tabulate
+    except ImportError:
+        ruled = [header, ["---"] * len(header), *rows]
+        return "\n".join("| " + " | ".join(row) + " |" for row in ruled)
+    return tabulate(rows, header, tablefmt="github", disable_numparse=True)
 
 
 def standing(document: Document) -> str:
