@@ -20,6 +20,7 @@ from repro.options import Options
 from repro.plan import Plan, cost, disk_bytes
 from repro.report import terminal
 from repro.run import Run, ancestors
+from repro.store import Store
 from repro.workspace import Workspace, data_folders, find_root
 
 FAMILIES = ("dense", "tickets", "gradual", "structures")
@@ -127,7 +128,7 @@ def show_plan(options: Options, names: Sequence[str], calibrate: bool, as_json: 
     out.print(terminal.table(["artifact", *_PLAN_HEADER], rows, f"profile {work.settings.name}"))
     for name, e in per_artifact.items():
         for other, (number, tickets) in e["shared_with"].items():
-            if name < other:
+            if name < other and tickets:
                 out.print(f"{name} and {other} share {number} Runs, {tickets} of them tickets: trained once")
     for arch, speed in speeds.items():
         out.print(f"{arch}: {speed:,.0f} images/s here (calibrated)")
@@ -237,19 +238,24 @@ def export_runs(options: Options, names: Sequence[str], file: Path, max_size: st
     work = Workspace(options, names)
     plan = work.plan()
     runs = _with_ancestors([run for artifact in work.artifacts for run in work.runs(artifact)])
-    for path in transfer.export(work.store, runs, plan.keep, file, transfer.parse_size(max_size)):
+    for path in transfer.export(work.store, runs, plan.keep, file, transfer.parse_size(max_size), work.out.name):
         print(f"written: {path} ({terminal.size(path.stat().st_size)})")
 
 
 def import_runs(options: Options, paths: Sequence[Path], ship: bool) -> None:
-    """Take over finished Runs from ``paths``."""
-    work = Workspace(options)
-    files.check_writable(work.out)
-    with work.store.lock():
-        result = transfer.import_files(work.store, paths, work.out / "checkpoints" if ship else None)
-    print(f"{result.new} Runs new, {result.known} known already, {result.checkpoints} checkpoints")
-    for label in result.conflicts:
-        print(f"kept ours: {label} differs from the one in the file", file=sys.stderr)
+    """Take over finished Runs from ``paths``, each into the results folder that it was exported from."""
+    root = find_root(None)
+    for name, members in transfer.read(paths).items():
+        out = (options.out or root / "results") / name
+        files.check_writable(out)
+        store = Store(
+            options.runs_dir or root / "runs", out / "runs.jsonl", [root / "results" / name / "runs.jsonl"]
+        )
+        with store.lock():
+            result = transfer.take(store, members, out / "checkpoints" if ship else None)
+        print(f"{out}: {result.new} Runs new, {result.known} known already, {result.checkpoints} checkpoints")
+        for label in result.conflicts:
+            print(f"kept ours: {label} differs from the one in the file", file=sys.stderr)
 
 
 _PLAN_FIELDS = ("runs", "tickets", "shared", "done", "left", "epochs_left", "images_left")

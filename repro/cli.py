@@ -251,7 +251,6 @@ def runs_export(
 @runs_app.command("import")
 def runs_import(
     files: Annotated[list[Path], typer.Argument(help="files that `repro runs export` wrote")],
-    profile: Profile = None,
     runs_dir: RunsDir = None,
     out: Out = None,
     ship: Annotated[bool, typer.Option("--ship", help="checkpoints into results/, for git")] = False,
@@ -259,7 +258,7 @@ def runs_import(
     """Take over finished Runs; a Run that is finished here is never replaced."""
     from repro import actions
 
-    actions.import_runs(Options(profile, runs_dir=runs_dir, out=out), files, ship)
+    actions.import_runs(Options(runs_dir=runs_dir, out=out), files, ship)
 
 
 @app.callback()

@@ -79,7 +79,7 @@ def _device() -> list[Check]:
             (
                 "cuda",
                 "note",
-                "no CUDA device: the paper profile would take weeks here, pilot an hour and a half",
+                "no CUDA device: `repro plan --profile paper` tells what the paper would take here",
             )
         )
     if not shutil.which("cc") and not shutil.which("gcc"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -20,6 +21,7 @@ from repro.run import Run
 from repro.store import Store
 
 MANIFEST = "manifest.json"
+Members = dict[str, bytes]
 OVERHEAD = 400  # bytes that zip and manifest spend on a member
 
 
@@ -33,10 +35,12 @@ class Imported:
     conflicts: tuple[str, ...]
 
 
-def export(store: Store, runs: Sequence[Run], keep: dict[str, set[int]], path: Path, max_size: int) -> list[Path]:
+def export(
+    store: Store, runs: Sequence[Run], keep: dict[str, set[int]], path: Path, max_size: int, results: str
+) -> list[Path]:
     """Write the finished ones of ``runs`` and their wanted checkpoints to ``path``, or to numbered files beside
-    it where ``max_size`` bytes do not hold them. Raises `MissingInput` where nothing is finished, `UsageError`
-    where one checkpoint alone is too large."""
+    it where ``max_size`` bytes do not hold them. ``results`` names the results folder that they belong to.
+    Raises `MissingInput` where nothing is finished, `UsageError` where one checkpoint alone is too large."""
     members: list[tuple[str, bytes]] = []
     for run in runs:
         record = store.record(run)
@@ -63,21 +67,30 @@ def export(store: Store, runs: Sequence[Run], keep: dict[str, set[int]], path: P
     written = []
     for number, part in enumerate(parts, 1):
         target = path if len(parts) == 1 else path.with_name(f"{path.stem}-{number:02d}{path.suffix}")
-        files.write_bytes(target, _pack(part))
+        files.write_bytes(target, _pack(part, results))
         written.append(target)
     return written
 
 
-def import_files(store: Store, paths: Sequence[Path], checkpoints_to: Path | None = None) -> Imported:
-    """Take over what ``paths`` hold. Every file is checked whole before anything is written.
+def read(paths: Sequence[Path]) -> dict[str, Members]:
+    """What ``paths`` hold, by the name of the results folder that it belongs to.
+
+    Raises `MissingInput` for a file that is damaged or altered.
+    """
+    found: dict[str, Members] = {}
+    for path in paths:
+        results, members = _unpack(path)
+        found.setdefault(results, {}).update(members)
+    return found
+
+
+def take(store: Store, members: Members, checkpoints_to: Path | None = None) -> Imported:
+    """Take over ``members``, which `read` has checked.
 
     A Run that is finished here stays as it is; where the file's differs, it is named in ``conflicts``. So is a
     Run that grew from another parent than the checkpoint kept here. Checkpoints go to the store, or to
-    ``checkpoints_to``/<key>/ (what git keeps). Raises `MissingInput` for a file that is damaged or altered.
+    ``checkpoints_to``/<key>/ (what git keeps).
     """
-    members: dict[str, bytes] = {}
-    for path in paths:
-        members |= _unpack(path)
     records = [Record.parse(content.decode()) for name, content in members.items() if name.startswith("records/")]
     ours = {record.key: record for record in store.records()}
     conflicts = [r.label for r in records if r.key in ours and ours[r.key] != r]
@@ -121,18 +134,19 @@ def _other_parent(record: Record, ours: dict[str, Record]) -> bool:
     return False
 
 
-def _pack(members: Sequence[tuple[str, bytes]]) -> bytes:
-    manifest = json.dumps({name: files.sha256(content) for name, content in members}, indent=0).encode()
+def _pack(members: Sequence[tuple[str, bytes]], results: str) -> bytes:
+    sums = {name: files.sha256(content) for name, content in members}
+    manifest = json.dumps({"results": results, "sha256": sums}, indent=0).encode()
     buffer = BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in [*members, (MANIFEST, manifest)]:
             # A fixed date: the same Runs give the same bytes.
-            archive.writestr(zipfile.ZipInfo(name, (2000, 1, 1, 0, 0, 0)), content)
+            archive.writestr(zipfile.ZipInfo(name, (2000, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
         archive.comment = files.sha256(manifest).encode()
     return buffer.getvalue()
 
 
-def _unpack(path: Path) -> dict[str, bytes]:
+def _unpack(path: Path) -> tuple[str, Members]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = {name: archive.read(name) for name in archive.namelist()}
@@ -140,14 +154,17 @@ def _unpack(path: Path) -> dict[str, bytes]:
         manifest_bytes = members.pop(MANIFEST)
     except FileNotFoundError:
         raise MissingInput(f"no file {path}") from None
-    except (zipfile.BadZipFile, KeyError, OSError, EOFError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, KeyError, OSError, EOFError, ValueError) as error:
         raise MissingInput(f"{path}: not a whole export of repro ({error}); nothing was imported") from None
     if files.sha256(manifest_bytes) != comment:
         raise MissingInput(f"{path}: its manifest was altered; nothing was imported")
     manifest = json.loads(manifest_bytes)
-    for name in sorted(manifest.keys() | members.keys()):
-        if name not in members or manifest.get(name) != files.sha256(members[name]):
+    sums, results = manifest["sha256"], str(manifest["results"])
+    for name in sorted(sums.keys() | members.keys()):
+        if name not in members or sums.get(name) != files.sha256(members[name]):
             raise MissingInput(f"{path}: {name} was altered or is missing; nothing was imported")
         if ".." in name.split("/") or name.startswith("/"):
             raise MissingInput(f"{path}: {name} would leave the store; nothing was imported")
-    return members
+    if Path(results).name != results:
+        raise MissingInput(f"{path}: {results!r} names no results folder; nothing was imported")
+    return results, members

@@ -140,10 +140,11 @@ def test_export_and_import_round_trip(command: Command, tmp_path: Path) -> None:
     other = Store(tmp_path / "b-runs", tmp_path / "b" / name / "runs.jsonl")
     from repro import transfer
 
-    first = transfer.import_files(other, parts)
+    (members,) = transfer.read(parts).values()
+    first = transfer.take(other, members)
     assert (first.new, first.conflicts) == (TINY_RUNS, ())
     assert first.checkpoints == 3  # dense at 0, 1 and 2
-    again = transfer.import_files(other, parts)
+    again = transfer.take(other, members)
     assert (again.new, again.known, again.checkpoints) == (0, TINY_RUNS, 0)
     code, out, err = command("fig1", "--profile", "smoke", *TINY, "--json", runs="b-runs", out="b")
     assert code == 0, err
@@ -157,10 +158,10 @@ def test_an_altered_export_is_refused_and_nothing_written(command: Command, tmp_
     content = bytearray(file.read_bytes())
     for damaged in (bytes(content[: len(content) // 2]), _flip(content, len(content) // 3), b"no zip at all"):
         file.write_bytes(damaged)
-        code, _, err = command("runs", "import", str(file), "--profile", "smoke", runs="c-runs", out="c")
+        code, _, err = command("runs", "import", str(file), runs="c-runs", out="c")
         assert code == 3
         assert "nothing was imported" in err and err.count("\n") == 1
-        assert not (tmp_path / "c" / "smoke" / "runs.jsonl").exists()
+        assert not (tmp_path / "c").exists()
 
 
 def test_a_finished_run_is_never_replaced_by_an_import(command: Command, tmp_path: Path) -> None:
@@ -169,10 +170,10 @@ def test_a_finished_run_is_never_replaced_by_an_import(command: Command, tmp_pat
     assert command("runs", "export", str(file), "--artifact", "fig2", "--profile", "smoke", *TINY)[0] == 0
     ledger = results(tmp_path) / "runs.jsonl"
     ours = json.loads(ledger.read_text()) | {"top1": 12.5}
-    (tmp_path / "d" / "smoke").mkdir(parents=True)
-    theirs = tmp_path / "d" / "smoke" / "runs.jsonl"
+    theirs = tmp_path / "d" / results(tmp_path).name / "runs.jsonl"
+    theirs.parent.mkdir(parents=True)
     theirs.write_text(json.dumps(ours) + "\n")
-    code, _, err = command("runs", "import", str(file), "--profile", "smoke", runs="d-runs", out="d")
+    code, _, err = command("runs", "import", str(file), runs="d-runs", out="d")
     assert code == 0
     assert "kept ours" in err
     assert json.loads(theirs.read_text())["top1"] == 12.5

@@ -53,7 +53,7 @@ def choose(name: str) -> Device:
     if name == "cpu" or not torch.cuda.is_available():
         torch.set_num_threads(cores())
         _keep_memory()
-        return Device(torch.device("cpu"), f"{cpu_name()}, {cores()} threads")
+        return Device(torch.device("cpu"), f"{cpu_name()}, {cores()} thread{'s' if cores() > 1 else ''}")
     return Device(torch.device("cuda", 0), torch.cuda.get_device_name(0))
 
 

@@ -71,8 +71,8 @@ def train(
     """Train ``run`` to its end, resuming where a state is kept, and return its Record (not yet stored).
 
     ``keep`` are the epochs whose checkpoints others need. ``has_time(seconds)`` is asked before each epoch,
-    with what the last one took; on a no, raises `OutOfTime`. A loss that is not finite ends the Run with the
-    status ``diverged``.
+    with what the last one took, and before each step with 0; on a no, raises `OutOfTime`. A loss that is not
+    finite ends the Run with the status ``diverged``.
     """
     store.begin(run)
     network = Network(run.arch, run.seed, bench.device.torch)
@@ -107,6 +107,8 @@ def train(
         )
         network.model.train()
         for position in range(0, len(bench.train), run.recipe.batch_size):
+            if not has_time(0.0):  # an epoch that does not end in time is given up: the last state is kept
+                raise OutOfTime
             stepper.step(min(run.recipe.batch_size, len(bench.train) - position))
         loss = float(batches.loss_sum) / len(bench.train)
         if not math.isfinite(loss) or not bool(torch.isfinite(network.weights).all()):
