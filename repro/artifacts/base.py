@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from repro import published
 from repro.compare import Cell, cell
 from repro.experiments import Study
 from repro.record import DIVERGED, DONE, Record
@@ -42,24 +41,15 @@ class Artifact:
 
 
 def accuracy_cell(
-    study: Study,
-    results: Results,
-    runs: Sequence[Run],
-    artifact: str,
-    place: tuple[str, str, str],
-    counterpart: str | None,
+    study: Study, results: Results, runs: Sequence[Run], place: tuple[str, str, str], published: float | None
 ) -> Cell:
-    """Test accuracy of ``runs`` (one a seed) at ``place`` = (series, row, col), against the published
-    ``counterpart`` = its column in the paper (None: the paper has no such column)."""
-    series, row, col = place
+    """Test accuracy of ``runs`` (one a seed) at ``place`` = (series, row, col), beside the ``published`` one."""
     records = results.done(runs)
     return cell(
-        series,
-        row,
-        col,
+        *place,
         [record.top1 for record in records if record.top1 is not None],
         best=[record.best_top1 for record in records if record.best_top1 is not None],
-        published=published.lookup(artifact).get((series, row, counterpart)) if counterpart else None,
+        published=published,
         replicate_sd=study.settings.replicate_sd.get(runs[0].arch),
         comparable=study.comparable,
         diverged=results.diverged(runs),

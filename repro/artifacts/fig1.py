@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from repro import published
-from repro.artifacts.base import Artifact, Results
+from repro.artifacts.base import Artifact, Results, accuracy_cell
 from repro.compare import Cell, cell
 from repro.experiments import Study
 from repro.run import Run
@@ -30,7 +30,7 @@ def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
         values = [top1 for record in results.done(dense) if (top1 := record.top1_at(s)) is not None]
         place = ("baseline", "baseline", study.published_epoch(s) or "")
         # At a rate of 0.1 the dense accuracy moves by points from epoch to epoch: no replicate noise is known.
-        late = noise if s >= settings.profile.recipe.milestones[-1] else None
+        late = noise if s >= max(settings.profile.recipe.milestones, default=0) else None
         found.append(
             cell("baseline", "baseline", str(s), values, published=table.get(place), replicate_sd=late,
                  comparable=study.comparable)
@@ -38,21 +38,8 @@ def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
     for v in grid.v:
         for s in grid.s:
             tickets = [study.ticket(grid.arch, seed, s, v) for seed in seeds]
-            records = results.done(tickets)
             place = ("tickets", study.published_epoch(v) or "", study.published_epoch(s) or "")
-            found.append(
-                cell(
-                    "tickets",
-                    str(v),
-                    str(s),
-                    [r.top1 for r in records if r.top1 is not None],
-                    best=[r.best_top1 for r in records if r.best_top1 is not None],
-                    published=table.get(place),
-                    replicate_sd=noise,
-                    comparable=study.comparable,
-                    diverged=results.diverged(tickets),
-                )
-            )
+            found.append(accuracy_cell(study, results, tickets, ("tickets", str(v), str(s)), table.get(place)))
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from repro import published
 from repro.artifacts.base import Artifact, Results, accuracy_cell
 from repro.compare import Cell
 from repro.experiments import Study
@@ -19,8 +20,9 @@ def runs(study: Study, seeds: Sequence[int]) -> list[Run]:
 
 def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
     """Series ``one-shot`` and ``gradual``, row = network, col = epoch or window."""
+    printed = published.lookup("table2")
     return [
-        accuracy_cell(study, results, found, "table2", place, counterpart)
+        accuracy_cell(study, results, found, place, printed.get((*place[:2], counterpart or "")))
         for place, counterpart, found in _table(study, seeds)
     ]
 
