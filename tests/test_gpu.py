@@ -60,7 +60,7 @@ def test_cuda_takes_the_graph(bench: Bench, study: Study) -> None:
     run = study.dense("resnet20", 0)
     network = Network("resnet20", 0, bench.device.torch)
     before = network.weights.clone()
-    stepper = make_stepper(Batches(network, bench.train, run.recipe, torch.bfloat16))
+    stepper = make_stepper(Batches(network, bench.train, run.recipe, torch.bfloat16), 1)
     assert stepper.name == "cuda graph"
     assert torch.equal(before, network.weights), "the check left a trace"
 

@@ -106,7 +106,7 @@ def _measure(arch: str, recipe: Recipe, precision: torch.dtype, device: Device, 
     batches = Batches(Network(arch, 0, device.torch), images, recipe, precision)
     batches.network.model.train()
     batches.start_epoch(EpochOrder.draw("calibration", 0, count, recipe.augment), recipe.lr)
-    stepper = make_stepper(batches)
+    stepper = make_stepper(batches, 0)  # eager on a CPU: compiling alone would outlast the calibration
     done = 0
 
     def step() -> None:

@@ -1,27 +1,38 @@
-"""One update of one network: forward, backward, Eq. 1. Eager, or captured once in a CUDA graph and replayed.
+"""One update of one network: forward, backward, Eq. 1. Eager, compiled (CPU), or replayed as a CUDA graph.
 
-Both go through the same function on the same static tensors, with the position in the epoch and the
+All go through the same function on the same static tensors, with the position in the epoch and the
 learning rate on the device, so that a replay needs nothing from Python.
 """
 
 from __future__ import annotations
 
+import functools
+import os
+import shutil
 import warnings
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from repro.data.batches import DeviceImages, EpochOrder
 from repro.engine.network import Network
 from repro.params import Recipe
 
+LossOf = Callable[[nn.Module, Tensor, Tensor, torch.dtype], tuple[Tensor, Tensor]]
+COMPILE_FROM = 1_000_000  # images that a Run trains in all
+# What rounding explains over two steps (measured: docs/performance.md), with room.
+TOLERANCE = {torch.float32: 1e-2, torch.bfloat16: 0.25}
+_trusted: set[tuple[object, ...]] = set()
 WARM_UP_STEPS = 3  # cuDNN and cuBLAS set themselves up before a capture
 
 
 class Stepper(Protocol):
-    """Trains one epoch; the network's flat tensors hold the outcome."""
+    """Trains step by step; the network's flat tensors hold the outcome."""
+
+    name: str
 
     def step(self, size: int) -> None:
         """One update on the next ``size`` images of the epoch."""
@@ -48,13 +59,12 @@ class Batches:
         for counter in (self.position, self.loss_sum, self.correct):
             counter.zero_()
 
-    def update(self, size: int) -> None:
-        """One update on the next ``size`` images. Device work only."""
+    def update(self, size: int, loss_of: LossOf | None = None) -> None:
+        """One update on the next ``size`` images, through `loss_and_logits` or an equivalent. Device work only."""
         here = self.position + self._offsets[:size]
         index, top, left, flip = (values[here] for values in self.order)
         images, labels = self.images.gather(index, top, left, flip), self.images.labels[index]
-        logits = forward(self.network, images, self.precision)
-        loss = F.cross_entropy(logits, labels)
+        loss, logits = (loss_of or loss_and_logits)(self.network.model, images, labels, self.precision)
         loss.backward()
         self.network.update(self.recipe, self.rate)
         with torch.no_grad():
@@ -73,6 +83,22 @@ class EagerStepper:
 
     def step(self, size: int) -> None:
         self._batches.update(size)
+
+
+class CompiledStepper:
+    """Forward and backward through torch.compile, which fuses BatchNorm, ReLU and addition: a CPU with bfloat16.
+
+    Only the full batch: one smaller batch an epoch is not worth compiling a second time.
+    """
+
+    name = "compiled"
+
+    def __init__(self, batches: Batches) -> None:
+        self._batches = batches
+
+    def step(self, size: int) -> None:
+        full = size == self._batches.recipe.batch_size
+        self._batches.update(size, _compiled_loss() if full else None)
 
 
 class GraphStepper:
@@ -113,43 +139,74 @@ class GraphStepper:
         return graph
 
 
-def make_stepper(batches: Batches) -> EagerStepper | GraphStepper:
-    """CUDA graphs on CUDA, checked against eager steps on the spot; eager elsewhere.
+def make_stepper(batches: Batches, images: int) -> Stepper:
+    """The strategy for a Run that trains ``images`` images in all: CUDA graphs on CUDA, compiled on a CPU where
+    that pays, else eager. It follows from the Run and the device, never from what ran before.
 
-    Where the capture fails or its first steps disagree with eager ones, that is said and eager is taken.
+    A strategy that fails, or whose first steps disagree with eager ones, is refused aloud and eager taken.
     """
-    if batches.images.images.device.type != "cuda":
+    strategy = _strategy(batches, images)
+    if strategy is EagerStepper:
         return EagerStepper(batches)
-    graph = GraphStepper(batches)
+    stepper = strategy(batches)
+    known = (strategy.name, type(batches.network.model), len(batches.network.weights), batches.precision)
+    if known in _trusted:
+        return stepper
     try:
-        difference = _disagreement(batches, graph)
-    except RuntimeError as error:
-        warnings.warn(f"CUDA graph capture failed, training eagerly instead: {error}", stacklevel=2)
+        difference = _disagreement(batches, stepper)
+    except (RuntimeError, torch._dynamo.exc.TorchDynamoException) as error:
+        why = str(error).partition("\n")[0]
+        warnings.warn(f"strategy '{strategy.name}' failed, training eagerly instead: {why}", stacklevel=2)
         return EagerStepper(batches)
-    if difference > 1e-2:
+    if not difference < TOLERANCE[batches.precision]:
         warnings.warn(
-            f"CUDA graph steps differ from eager ones by {difference:.1e}: training eagerly", stacklevel=2
+            f"strategy '{strategy.name}' differs from eager steps by {difference:.1e}: training eagerly",
+            stacklevel=2,
         )
         return EagerStepper(batches)
-    return graph
+    _trusted.add(known)
+    return stepper
 
 
-def forward(network: Network, images: Tensor, precision: torch.dtype) -> Tensor:
+def _strategy(batches: Batches, images: int) -> type[EagerStepper] | type[CompiledStepper] | type[GraphStepper]:
+    if batches.images.images.device.type == "cuda":
+        return GraphStepper
+    # Compiling takes up to a minute a process, and wins nothing in float32 (docs/performance.md).
+    pays = images >= COMPILE_FROM and batches.precision == torch.bfloat16
+    return CompiledStepper if pays and shutil.which(os.environ.get("CXX", "g++")) else EagerStepper
+
+
+def loss_and_logits(
+    model: nn.Module, images: Tensor, labels: Tensor, precision: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """Mean cross entropy (scalar) and logits float32 [N, classes]."""
+    logits = forward(model, images, precision)
+    return F.cross_entropy(logits, labels), logits
+
+
+@functools.cache
+def _compiled_loss() -> LossOf:
+    # One compiled function for all Runs of a process: a network's tensors are its arguments, so the next Run's
+    # fit as well.
+    return torch.compile(loss_and_logits, dynamic=False)
+
+
+def forward(model: nn.Module, images: Tensor, precision: torch.dtype) -> Tensor:
     """Logits float32 [N, classes]; convolutions in ``precision``, weights stay float32."""
     # Without the cast cache: a graph must cast anew at every replay, and a weight is used once a step.
     with torch.autocast(images.device.type, torch.bfloat16, precision == torch.bfloat16, cache_enabled=False):
-        logits: Tensor = network.model(images).float()
+        logits: Tensor = model(images).float()
     return logits
 
 
-def _disagreement(batches: Batches, graph: GraphStepper, steps: int = 2) -> float:
-    """Largest relative difference of the weights after a few steps, eager against graph; leaves no trace."""
+def _disagreement(batches: Batches, stepper: Stepper, steps: int = 2) -> float:
+    """How far the weights end apart after a few steps, relative to the way they went; leaves no trace."""
     network, size = batches.network, len(batches._offsets)
     statics = [network.weights, network.momentum, network.gradients, batches.position, batches.loss_sum]
     statics += [batches.correct, batches.rate, *batches.order, *network.model.buffers()]
     before = [static.clone() for static in statics]
     ends = []
-    for step in (graph.step, batches.update):
+    for step in (stepper.step, batches.update):
         for static, value in zip(statics, before, strict=True):
             static.copy_(value)
         batches.rate.fill_(0.01)

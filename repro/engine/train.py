@@ -92,7 +92,7 @@ def train(
     network.model.train()
     batches = Batches(network, bench.train, run.recipe, precision)
     batches.start_epoch(EpochOrder.draw(run.stream, first, len(bench.train), run.recipe.augment), 0.0)
-    stepper = make_stepper(batches)
+    stepper = make_stepper(batches, run.epochs * len(bench.train))
     history["provenance"]["strategy"] = stepper.name
     prune_at = dict(run.prune_at)
     seconds = 0.0
@@ -140,7 +140,7 @@ def evaluate(network: Network, images: DeviceImages, precision: torch.dtype) -> 
     with torch.inference_mode():
         for start in range(0, len(images), EVALUATION_BATCH):
             stop = min(start + EVALUATION_BATCH, len(images))
-            logits = forward(network, images.plain(start, stop), precision)
+            logits = forward(network.model, images.plain(start, stop), precision)
             correct += (logits.argmax(1) == images.labels[start:stop]).sum()
     return 100 * int(correct) / len(images)
 
