@@ -25,6 +25,7 @@ from repro.run import Run, ancestors
 from repro.store import Store
 
 MOST_SEEDS = 64
+DEVICES = ("auto", "cpu", "cuda")
 
 
 class Workspace:
@@ -33,7 +34,9 @@ class Workspace:
     def __init__(self, options: Options, names: Sequence[str] = ()) -> None:
         """Raises `UsageError` or `MissingInput` for options that do not fit."""
         self.options = options
-        _ = options.deadline  # a duration that is none is refused before any work
+        _ = options.deadline  # a duration that is none is refused before any work, and so is a device
+        if options.device not in DEVICES:
+            raise UsageError(f"--device {options.device}: choose {', '.join(DEVICES[:-1])} or {DEVICES[-1]}")
         self.root = find_root(options.params_file)
         self.artifacts = [artifacts.get(name) for name in names or artifacts.IMPLEMENTED]
         overrides = dict(params.parse_override(text) for text in options.overrides)

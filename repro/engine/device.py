@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 import repro
-from repro.errors import MissingInput, UsageError
+from repro.errors import MissingInput
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # from malloc.h
 PACKAGES = ("torch", "torchvision", "numpy", "safetensors")
@@ -39,8 +39,6 @@ def choose(name: str) -> Device:
 
     Raises `MissingInput` for ``cuda`` where there is none.
     """
-    if name not in ("auto", "cpu", "cuda"):
-        raise UsageError(f"--device {name}: choose auto, cpu or cuda")
     if name == "cuda" and not torch.cuda.is_available():
         raise MissingInput("--device cuda: PyTorch sees no CUDA device here; `repro doctor` says more")
     # cuBLAS is deterministic only with a fixed workspace, and reads this when it starts.
