@@ -264,10 +264,15 @@ def runs_import(
 @app.callback()
 def _root() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)
+
+
+class _Interrupted(BaseException):
+    """Ctrl-C or a polite kill. Not KeyboardInterrupt, which the command-line library ends without a word."""
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    raise _Interrupted
 
 
 def main(arguments: list[str] | None = None) -> Any:
@@ -279,7 +284,7 @@ def main(arguments: list[str] | None = None) -> Any:
         if "--json" in (arguments or sys.argv):
             print(json.dumps({"error": str(error), "exit_code": error.exit_code}))
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except _Interrupted:
         print("repro: interrupted; the same command goes on from the last whole epoch", file=sys.stderr)
         sys.exit(130)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -264,6 +265,19 @@ def test_published_json_has_every_number(capsys: pytest.CaptureFixture[str]) -> 
     cells = json.loads(capsys.readouterr().out)
     assert sum(cell["artifact"] == "fig1" for cell in cells) == 154
     assert set(cells[0]) == {"artifact", "series", "row", "col", "value"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_says_how_to_go_on(tmp_path: Path, number: signal.Signals) -> None:
+    places = ["--runs-dir", str(tmp_path / "runs"), "--out", str(tmp_path / "out"), "--ignore-shipped"]
+    command = [sys.executable, "-m", "repro", "fig1", "--profile", "smoke", "--device", "cpu", *places]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    while not list((tmp_path / "runs").glob("*/*/state-*")) and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == "repro: interrupted; the same command goes on from the last whole epoch"
 
 
 def test_params_with_an_unknown_key(command: Command, tmp_path: Path) -> None:
