@@ -28,6 +28,9 @@ class Observer(Protocol):
     def started(self, plan: Plan, device: str) -> None:
         """Before the first wave."""
 
+    def run_started(self, run: Run) -> None:
+        """Before the first epoch of every Run."""
+
     def epoch_done(self, report: EpochReport) -> None:
         """After every epoch."""
 
@@ -68,8 +71,9 @@ def execute(
                 wanted = wave[0].data
                 if wanted not in benches:
                     benches[wanted] = _bench(wanted, folders, device)
+                bench = benches[wanted]
                 for run, record in train_wave(
-                    wave, benches[wanted], store, plan.keep, observer.epoch_done, has_time
+                    wave, bench, store, plan.keep, observer.run_started, observer.epoch_done, has_time
                 ):
                     left -= 1
                     store.finish(run, record)

@@ -19,9 +19,11 @@ def train_wave(
     bench: Bench,
     store: Store,
     keep: dict[str, set[int]],
+    on_start: Callable[[Run], None],
     on_epoch: Callable[[EpochReport], None],
     has_time: Callable[[float], bool],
 ) -> Iterator[tuple[Run, Record]]:
     """Each Run with its Record as soon as it ends. Raises `OutOfTime` as `train` does."""
     for run in runs:
+        on_start(run)
         yield run, train(run, bench, store, keep.get(run.key, set()), on_epoch, has_time)

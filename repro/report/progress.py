@@ -6,7 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
 
 from repro.plan import Plan, cost
 from repro.record import DONE, Record
@@ -38,10 +39,26 @@ class Reporter:
             if run.key in plan.replays:
                 self._console.print(f"{run.label} is trained again: a Run that grows from it needs its checkpoint")
         if self._console.is_terminal:
-            columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TaskProgressColumn())
+            # The spinner turns while a long epoch or a compilation goes on.
+            columns = (
+                SpinnerColumn(),
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=24),
+                TaskProgressColumn(),
+            )
             self._bar = Progress(*columns, TextColumn("{task.fields[note]}"), console=self._console)
             self._task = self._bar.add_task("starting", total=self._total, note="")
             self._bar.start()
+
+    def run_started(self, run: Run) -> None:
+        where = (
+            f"[{self._finished + 1}/{self._runs}] {run.label}: epoch {run.first_epoch + 1}/{run.last_epoch} begins"
+        )
+        if self._bar:
+            self._bar.update(self._task, description=escape(where))
+        elif run.epochs and time.monotonic() - self._last_line >= LINE_EVERY:
+            self._last_line = time.monotonic()
+            self._console.print(where, markup=False)
 
     def epoch_done(self, report: EpochReport) -> None:
         run = report.run
@@ -58,7 +75,7 @@ class Reporter:
             self._bar.update(
                 self._task,
                 completed=self._done,
-                description=f"[{self._finished + 1}/{self._runs}] {where}",
+                description=escape(f"[{self._finished + 1}/{self._runs}] {where}"),
                 note=note,
             )
         elif time.monotonic() - self._last_line >= LINE_EVERY:
