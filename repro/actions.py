@@ -34,7 +34,7 @@ def produce(options: Options, names: Sequence[str], *, dry_run: bool, as_json: b
         return
     work.check_results_folder()
     try:
-        _execute(work, [run for artifact in work.artifacts for run in work.runs(artifact)], log)
+        _execute(work, work.asked(), log)
     except RunFailed:  # said at the end; what did finish is shown, and what diverged is marked
         _show(work, as_json)
         raise
@@ -46,8 +46,7 @@ def train_family(options: Options, family: str, *, dry_run: bool) -> None:
     if family not in FAMILIES:
         raise UsageError(f"no family '{family}'; there are {', '.join(FAMILIES)}")
     work, log = Workspace(options), terminal.console(stderr=True)
-    asked = [run for artifact in work.artifacts for run in work.runs(artifact)]
-    family_runs = [run for run in _with_ancestors(asked) if run.experiment == f"{family}-{run.arch}"]
+    family_runs = [run for run in ancestors(work.asked()) if run.experiment == f"{family}-{run.arch}"]
     wanted = [run for run in family_runs if options.arch in (None, run.arch)]
     if dry_run:
         _say_plan(work, work.plan_for(wanted), terminal.console())
@@ -70,7 +69,7 @@ def list_artifacts(options: Options, as_json: bool) -> None:
             "state": "not yet here",
         }
         if name in artifacts.IMPLEMENTED:
-            runs = _with_ancestors(work.runs(artifacts.get(name)))
+            runs = ancestors(work.runs(artifacts.get(name)))
             done = sum(work.store.record(run) is not None for run in runs)
             state = "done" if done == len(runs) else f"{done} of {len(runs)} Runs"
             whole = cost(runs)
@@ -237,7 +236,7 @@ def export_runs(options: Options, names: Sequence[str], file: Path, max_size: st
     """Write finished Runs and the checkpoints that others need to ``file``."""
     work = Workspace(options, names)
     plan = work.plan()
-    runs = _with_ancestors([run for artifact in work.artifacts for run in work.runs(artifact)])
+    runs = ancestors(work.asked())
     for path in transfer.export(work.store, runs, plan.keep, file, transfer.parse_size(max_size), work.out.name):
         print(f"written: {path} ({terminal.size(path.stat().st_size)})")
 
@@ -264,10 +263,10 @@ _DIFF_FIELDS = ("series", "row", "col", "published", "reproduced", "n", "band")
 
 
 def _plan_entry(work: Workspace, artifact: Artifact) -> dict[str, Any]:
-    plan = work.plan([artifact])
+    plan = work.plan_for(work.runs(artifact))
     left = cost(plan.missing, work.store)
     keys = {run.key for run in plan.runs}
-    others = {a.name: {r.key for r in work.plan([a]).runs} for a in work.artifacts if a is not artifact}
+    others = {a.name: {r.key for r in ancestors(work.runs(a))} for a in work.artifacts if a is not artifact}
     tickets = {run.key for run in plan.runs if run.experiment.startswith("tickets")}
     shared_with = {n: [len(keys & other), len(tickets & other)] for n, other in others.items() if keys & other}
     return {
@@ -344,10 +343,6 @@ def _speeds(work: Workspace, plan: Plan, options: Options) -> dict[str, float]:
         arch: calibrate.images_per_second(arch, run.recipe, run.precision, chosen, cache)
         for arch, run in first.items()
     }
-
-
-def _with_ancestors(runs: Sequence[Run]) -> list[Run]:
-    return ancestors(list(runs))
 
 
 def _existing(folder: Path) -> Path:

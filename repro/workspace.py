@@ -67,15 +67,13 @@ class Workspace:
         arch = self.options.arch
         return [run for run in found if arch is None or run.arch == arch]
 
-    def plan(self, chosen: Sequence[Artifact] | None = None) -> Plan:
-        """What is missing for ``chosen`` artifacts (default: those of this command)."""
-        asked = [
-            run
-            for artifact in self.artifacts
-            if chosen is None or artifact in chosen
-            for run in self.runs(artifact)
-        ]
-        return self.plan_for(asked)
+    def asked(self) -> list[Run]:
+        """The Runs that the artifacts of this command need."""
+        return [run for artifact in self.artifacts for run in self.runs(artifact)]
+
+    def plan(self) -> Plan:
+        """What is missing for the artifacts of this command."""
+        return self.plan_for(self.asked())
 
     def plan_for(self, asked: Sequence[Run]) -> Plan:
         """What is missing for the Runs ``asked``; checkpoints are kept for every artifact there is."""

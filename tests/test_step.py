@@ -58,16 +58,19 @@ def test_a_bad_strategy_is_refused_aloud(make, monkeypatch: pytest.MonkeyPatch, 
         name = f"bad one that {fault}"
 
         def step(self, size: int) -> None:
+            super().step(size)
             if fault == "fails":
                 raise RuntimeError("no such kernel")
-            super().step(size)
             self._batches.network.weights.mul_(1.5)
 
     monkeypatch.setattr(steps, "_strategy", lambda *_: Bad)
     batches = make(torch.bfloat16)
+    before = [t.clone() for t in (*batches.network.model.state_dict().values(), batches.network.momentum)]
     with pytest.warns(UserWarning, match="bad one"):
         stepper: Stepper = make_stepper(batches, 10**9)
     assert stepper.name == "eager"
+    after = [*batches.network.model.state_dict().values(), batches.network.momentum]
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True)), "it left a trace"
 
 
 def test_the_check_leaves_no_trace(make) -> None:  # type: ignore[no-untyped-def]

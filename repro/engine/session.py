@@ -87,7 +87,7 @@ def execute(
             observer.ended()
     failed = [run.label for run in plan.runs if diverged(store, run)]
     if failed:
-        blocked = sum(store.record(run) is None for run in plan.runs)
+        blocked = sum(store.record(run) is None for run in (*plan.missing, *plan.blocked))
         grown = f"; {blocked} Runs that grow from them could not be trained" if blocked else ""
         raise RunFailed(f"the loss of {len(failed)} Runs was not finite: {', '.join(failed)}{grown}")
 

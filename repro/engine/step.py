@@ -134,8 +134,7 @@ class GraphStepper:
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             batches.update(size)
-        for static, value in zip(statics, before, strict=True):
-            static.copy_(value)
+        _restore(statics, before)
         return graph
 
 
@@ -206,14 +205,20 @@ def _disagreement(batches: Batches, stepper: Stepper, steps: int = 2) -> float:
     statics += [batches.correct, batches.rate, *batches.order, *network.model.buffers()]
     before = [static.clone() for static in statics]
     ends = []
-    for step in (stepper.step, batches.update):
-        for static, value in zip(statics, before, strict=True):
-            static.copy_(value)
-        batches.rate.fill_(0.01)
-        for _ in range(steps):
-            batches.position.zero_()
-            step(size)
-        ends.append(network.weights.clone())
-    for static, value in zip(statics, before, strict=True):
-        static.copy_(value)
+    try:
+        for step in (stepper.step, batches.update):
+            _restore(statics, before)
+            batches.rate.fill_(0.01)
+            for _ in range(steps):
+                batches.position.zero_()
+                step(size)
+            ends.append(network.weights.clone())
+    finally:  # also where a strategy fails on the way: training goes on eagerly from where it stood
+        _restore(statics, before)
     return float((ends[0] - ends[1]).norm() / (ends[1] - before[0]).norm().clamp_min(1e-12))
+
+
+def _restore(statics: list[Tensor], values: list[Tensor]) -> None:
+    with torch.no_grad():
+        for static, value in zip(statics, values, strict=True):
+            static.copy_(value)
