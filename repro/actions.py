@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from repro.run import Run, ancestors
 from repro.store import Store
 from repro.workspace import Workspace, data_folders, find_root
 
-FAMILIES = ("dense", "tickets", "gradual", "structures")
+FAMILIES = ("dense", "tickets", "gradual", "structures", "ppr", "memorization", "iterative")
 
 
 def produce(options: Options, names: Sequence[str], *, dry_run: bool, as_json: bool) -> None:
@@ -34,7 +34,7 @@ def produce(options: Options, names: Sequence[str], *, dry_run: bool, as_json: b
         return
     work.check_results_folder()
     try:
-        _execute(work, work.asked(), log)
+        _execute(work, work.asked, log)
     except RunFailed:  # said at the end; what did finish is shown, and what diverged is marked
         _show(work, as_json)
         raise
@@ -46,12 +46,15 @@ def train_family(options: Options, family: str, *, dry_run: bool) -> None:
     if family not in FAMILIES:
         raise UsageError(f"no family '{family}'; there are {', '.join(FAMILIES)}")
     work, log = Workspace(options), terminal.console(stderr=True)
-    family_runs = [run for run in ancestors(work.asked()) if run.experiment == f"{family}-{run.arch}"]
-    wanted = [run for run in family_runs if options.arch in (None, run.arch)]
+
+    def wanted() -> list[Run]:
+        of_family = [run for run in ancestors(work.asked()) if run.experiment == f"{family}-{run.arch}"]
+        return [run for run in of_family if options.arch in (None, run.arch)]
+
     if dry_run:
-        _say_plan(work, work.plan_for(wanted), terminal.console())
+        _say_plan(work, work.plan_for(wanted()), terminal.console())
         return
-    for arch in [options.arch] if options.arch else sorted({run.arch for run in family_runs}):
+    for arch in [options.arch] if options.arch else sorted({run.arch for run in wanted()}):
         (work.store.runs_dir / f"{family}-{arch}").mkdir(parents=True, exist_ok=True)  # an output of its stage
     _execute(work, wanted, log)
 
@@ -301,9 +304,10 @@ def _say_plan(work: Workspace, plan: Plan, out: Console) -> None:
         out.print(f"  {run.key}  {run.label}", markup=False)
 
 
-def _execute(work: Workspace, asked: Sequence[Run], log: Console) -> None:
-    """Train what is missing of ``asked``, and again what turns out to be damaged on the way."""
-    plan = work.plan_for(asked)
+def _execute(work: Workspace, asked: Callable[[], list[Run]], log: Console) -> None:
+    """Train what is missing of ``asked``, again what turns out to be damaged on the way, and then what the new
+    results ask for."""
+    plan = work.plan_for(asked())
     if not plan.missing and not plan.blocked:
         return
     _check_disk(work, plan)
@@ -314,13 +318,13 @@ def _execute(work: Workspace, asked: Sequence[Run], log: Console) -> None:
     from repro.report.progress import Reporter
 
     chosen = device.choose(work.options.device)
-    while True:
+    while plan.missing or plan.blocked:
         try:
             reporter = Reporter(log, work.store)
-            return session.execute(plan, work.store, work.folders, chosen, reporter, work.options.deadline)
+            session.execute(plan, work.store, work.folders, chosen, reporter, work.options.deadline)
         except CheckpointGone as error:  # set aside by now, so that the new plan trains its Run again
             log.print(f"{error}: trained again", markup=False)
-            plan = work.plan_for(asked)
+        plan = work.plan_for(asked())
 
 
 def _check_disk(work: Workspace, plan: Plan) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from repro.params import Settings
+from repro.params import Recipe, Settings
 from repro.run import Checkpoint, Data, Mask, Run
-from repro.schedule import gradual_steps
+from repro.schedule import gradual_steps, iterative_sparsity
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,63 @@ class Study:
         mask = Mask(Checkpoint(dense, x), self.settings.profile.sparsity)
         return self._run("structures", arch, seed, 0, 0, weights=Checkpoint(dense, y), mask=mask)
 
+    def ppr(self, arch: str, seed: int, epoch: int, rate: float) -> Run:
+        """PPR (section 3.3): the dense weights of an epoch, pruned, trained for one epoch at a constant rate."""
+        start = Checkpoint(self.dense(arch, seed), epoch)
+        recipe = replace(self.settings.profile.recipe, epochs=1, milestones=(), lr=rate, evaluate_every=1)
+        mask = Mask(start, self.settings.profile.sparsity)
+        return self._run("ppr", arch, seed, 0, 1, weights=start, mask=mask, recipe=recipe)
+
+    def beyond(self, arch: str, seed: int, epoch: int) -> Checkpoint:
+        """The dense network at ``epoch``, also beyond the schedule, where its rate falls once more (Table 1)."""
+        dense = self.dense(arch, seed)
+        if epoch <= self.schedule:
+            return Checkpoint(dense, epoch)
+        start, last = Checkpoint(dense, self.schedule), self.settings.profile.table1.steps[-1][0]
+        more = self._run("dense", arch, seed, self.schedule, last, weights=start, recipe=self._longer)
+        return Checkpoint(more, epoch)
+
+    def stepwise(self, arch: str, seed: int) -> Run:
+        """Table 1's gradual pruning: the first step on the dense weights, the others as training goes on."""
+        (first, rate), *others = self.settings.profile.table1.steps
+        start = self.beyond(arch, seed, first)
+        last = others[-1][0]
+        return self._run(
+            "gradual", arch, seed, first, last, weights=start, mask=Mask(start, rate),
+            prune_at=tuple(others), recipe=self._longer,
+        )  # fmt: skip
+
+    def memorization(self, arch: str, seed: int, mask: Mask, size: int) -> Run:
+        """What a structure can memorize (section 3.3): its own weights, trained on ``size`` random labels."""
+        profile = self.settings.profile
+        data = Data(profile.data.name, size, size, self.fingerprint, f"random-{seed}")
+        recipe = profile.memorization_recipe
+        return self._run(
+            "memorization", arch, seed, 0, recipe.epochs, weights=mask.of, mask=mask, recipe=recipe, data=data
+        )
+
+    def iterative(self, arch: str, seed: int, training: int) -> Run:
+        """The n-th training of iterative pruning (Table 4); the first is the dense one."""
+        if training == 1:
+            return self.dense(arch, seed)
+        own = self.settings.profile.table4
+        before = Checkpoint(self.iterative(arch, seed, training - 1), self.schedule)
+        start = Checkpoint(self.dense(arch, seed), own.rewind)
+        mask = Mask(before, iterative_sparsity(own.share, training - 1))
+        return self._run("iterative", arch, seed, 0, self.schedule, weights=start, mask=mask)
+
     def published_epoch(self, epoch: int) -> str | None:
         """The paper's epoch at the same share of its 200-epoch schedule, where that is a whole number."""
         scaled, rest = divmod(epoch * 200, self.schedule)
         return None if rest else str(scaled)
+
+    @property
+    def _longer(self) -> Recipe:
+        """The dense recipe, going on to the last step of Table 1."""
+        own = self.settings.profile.table1
+        last = max(own.steps[-1][0], self.schedule)
+        recipe = self.settings.profile.recipe
+        return replace(recipe, epochs=last, milestones=(*recipe.milestones, *own.further_milestones))
 
     def _run(
         self,
@@ -68,11 +121,14 @@ class Study:
         mask: Mask | None = None,
         prune_at: tuple[tuple[int, float], ...] = (),
         probe: float | None = None,
+        recipe: Recipe | None = None,
+        data: Data | None = None,
     ) -> Run:
         profile = self.settings.profile
-        # The baseline row of Fig. 1 asks for the dense accuracy at any epoch.
-        recipe = replace(profile.recipe, evaluate_every=1) if family == "dense" else profile.recipe
-        data = Data(profile.data.name, profile.data.train, profile.data.test, self.fingerprint)
+        recipe = recipe or profile.recipe
+        if family == "dense":  # the baseline row of Fig. 1 asks for the dense accuracy at any epoch
+            recipe = replace(recipe, evaluate_every=1)
+        data = data or Data(profile.data.name, profile.data.train, profile.data.test, self.fingerprint)
         return Run(
             experiment=f"{family}-{arch}",
             arch=arch,

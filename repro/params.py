@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import itertools
 import math
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,84 @@ class PruningRow:
 
 
 @dataclass(frozen=True)
+class PprParams:
+    """Fig. 4 and 6, one network: the constant ``rates`` of one epoch's retraining, from ``every`` n-th epoch."""
+
+    rates: tuple[float, ...]
+    every: int
+
+    def __post_init__(self) -> None:
+        _at_least("every", self.every, 1)
+        if len(set(self.rates)) < len(self.rates):
+            raise ValueError(f"rates: {list(self.rates)} names a rate twice")
+        for rate in self.rates:
+            if not 0 < rate < math.inf:
+                raise ValueError(f"rates: {rate} is not above 0 and finite")
+
+
+@dataclass(frozen=True)
+class MemorizationParams:
+    """How a network is trained on random labels (Fig. 5, Table 1): the profile's recipe, without augmentation,
+    with a schedule of its own, since what can be memorized depends on its length."""
+
+    epochs: int
+    milestones: tuple[int, ...]
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class CapacityParams:
+    """Fig. 5: structures from epochs ``s``, trained on ``sizes`` randomly labelled examples."""
+
+    arch: str
+    s: tuple[int, ...]
+    sizes: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        _one_of("arch", self.arch, ARCHS)
+        _epochs("s", self.s)
+        _sizes("sizes", self.sizes)
+
+
+@dataclass(frozen=True)
+class StepsParams:
+    """Table 1: pruning ``steps`` of (epoch, rate) along the dense schedule, which goes on beyond its end with
+    ``further_milestones``, and the ``sizes`` among which the number of examples is calibrated."""
+
+    arch: str
+    steps: tuple[tuple[int, float], ...]
+    further_milestones: tuple[int, ...]
+    sizes: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        _one_of("arch", self.arch, ARCHS)
+        _sizes("sizes", self.sizes)
+        if len(self.steps) < 2:
+            raise ValueError("steps: at least two are needed")
+        for (epoch, rate), (later, higher) in itertools.pairwise(self.steps):
+            if not (0 <= epoch < later and 0 < rate < higher < 1):
+                raise ValueError(f"steps: {list(self.steps)} do not increase in epoch and in rate below 1")
+
+
+@dataclass(frozen=True)
+class IterativeParams:
+    """Table 4: ``trainings`` of the whole schedule, ``share`` of what is left pruned after each but the last,
+    each rewound to epoch ``rewind`` of the dense training."""
+
+    arch: str
+    trainings: int
+    share: float
+    rewind: int
+
+    def __post_init__(self) -> None:
+        _one_of("arch", self.arch, ARCHS)
+        _at_least("trainings", self.trainings, 2)
+        _at_least("rewind", self.rewind, 0)
+        if not 0 < self.share < 1:
+            raise ValueError(f"share: {self.share} is not between 0 and 1")
+
+
+@dataclass(frozen=True)
 class Profile:
     """One way to run everything: data, recipe, and the shape of each artifact."""
 
@@ -136,16 +215,35 @@ class Profile:
     fig1: GridParams
     fig2: CurveParams
     fig3: DistanceParams
+    fig4: Mapping[str, PprParams]
+    fig5: CapacityParams
+    fig6: Mapping[str, PprParams]
+    memorization: MemorizationParams
+    table1: StepsParams
     table2: Mapping[str, PruningRow]
+    table4: IterativeParams
 
     def __post_init__(self) -> None:
         _one_of("precision", self.precision, PRECISIONS)
         _at_least("seeds", self.seeds, 1)
         if not 0 < self.sparsity < 1:
             raise ValueError(f"sparsity: {self.sparsity} is not between 0 and 1")
-        for arch in self.table2:
-            _one_of("table2", arch, ARCHS)
-        asked = {"fig1.s": self.fig1.s, "fig1.v": self.fig1.v, "fig3.s": self.fig3.s}
+        for name in ("fig4", "fig6", "table2"):
+            for arch in getattr(self, name):
+                _one_of(name, arch, ARCHS)
+        _ = self.memorization_recipe  # refused here if its schedule is none
+        for milestone in self.table1.further_milestones:
+            if milestone < self.recipe.epochs:
+                raise ValueError(
+                    f"table1.further_milestones: {milestone} lies within the schedule's {self.recipe.epochs} epochs"
+                )
+        sizes = {"fig5.sizes": self.fig5.sizes, "table1.sizes": self.table1.sizes}
+        for place, counts in sizes.items():
+            for count in counts:
+                if count > self.data.train:
+                    raise ValueError(f"{place}: {count} examples, but data.train is {self.data.train}")
+        asked = {"fig1.s": self.fig1.s, "fig1.v": self.fig1.v, "fig3.s": self.fig3.s, "fig5.s": self.fig5.s}
+        asked["table4.rewind"] = (self.table4.rewind,)
         for arch, row in self.table2.items():
             asked[f"table2.{arch}.one_shot"] = row.one_shot
             asked[f"table2.{arch}.windows"] = tuple(last for _, last in row.windows)
@@ -153,6 +251,19 @@ class Profile:
             for epoch in epochs:
                 if epoch > self.recipe.epochs:
                     raise ValueError(f"{place}: epoch {epoch} lies beyond the schedule's {self.recipe.epochs}")
+
+    @property
+    def memorization_recipe(self) -> Recipe:
+        """The recipe of trainings on random labels; accuracy is taken at the end."""
+        own = self.memorization
+        return replace(
+            self.recipe,
+            epochs=own.epochs,
+            milestones=own.milestones,
+            batch_size=own.batch_size,
+            augment=False,
+            evaluate_every=own.epochs,
+        )
 
 
 @dataclass(frozen=True)
@@ -321,6 +432,12 @@ def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
 def _at_least(name: str, value: int, least: int) -> None:
     if value < least:
         raise ValueError(f"{name}: {value} is below {least}")
+
+
+def _sizes(name: str, sizes: tuple[int, ...]) -> None:
+    if not sizes or list(sizes) != sorted(set(sizes)):
+        raise ValueError(f"{name}: {list(sizes)} do not increase")
+    _at_least(name, sizes[0], 2)
 
 
 def _epochs(name: str, epochs: tuple[int, ...]) -> None:

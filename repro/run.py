@@ -27,7 +27,8 @@ class Data:
     """What a Run trains and is tested on: the first ``train`` and ``test`` images, balanced over classes.
 
     ``fingerprint`` is a hash of all images and labels that does not depend on the order of files. ``labels``
-    are the ``true`` ones, so far.
+    are the ``true`` ones, or ``random-0``, ``random-1``, ...: uniform over the classes, drawn from that name. A
+    Run on random labels is tested on the examples that it trains on, so that its accuracy is what it memorized.
     """
 
     name: str
@@ -123,6 +124,11 @@ class Run:
         return self.last_epoch - self.first_epoch
 
     @property
+    def rounds(self) -> int:
+        """How often a network on the way to this one's structure was trained and then pruned."""
+        return 0 if self.mask is None else 1 + self.mask.of.run.rounds
+
+    @property
     def stream(self) -> str:
         """Names its random numbers (data order, crops, flips).
 
@@ -138,6 +144,12 @@ class Run:
         for name, parent in (("weights", self.weights), ("mask", self.mask and self.mask.of)):
             if parent:
                 parts.append(f"{name}@{parent.epoch}/{parent.run.first_epoch}-{parent.run.last_epoch}")
+        if self.rounds > 1:  # the levels of iterative pruning differ in nothing else
+            parts.append(f"rounds={self.rounds}")
+        if self.experiment.startswith("ppr"):
+            parts.append(f"rate={self.recipe.lr:g}")
+        if self.data.labels != "true":  # the same network on another number of examples, or at another rate
+            parts.append(f"examples={self.data.train} sparsity={self.mask and self.mask.sparsity}")
         return " ".join(parts)
 
     @property
@@ -148,9 +160,18 @@ class Run:
             words.append(f"prune {self.first_epoch}-{self.last_epoch}")
         elif self.mask and self.mask.sparsity is None:
             words.append(f"retrain after {self.mask.of.run.first_epoch}-{self.mask.of.epoch}")
-        else:
-            words += [f"s={self.mask.of.epoch}"] if self.mask else []
+        elif self.rounds > 1:
+            words.append(f"round {self.rounds}")
+        elif self.mask:
+            words += [f"s={self.mask.of.epoch}"]
             words += [f"v={self.weights.epoch}"] if self.weights else []
+        elif self.weights:
+            words.append(f"{self.first_epoch}-{self.last_epoch}")
+        if self.data.labels != "true":
+            at = f" at {self.mask.sparsity:.0%}" if self.mask and self.mask.sparsity else ""
+            words.append(f"N={self.data.train}{at}")
+        if self.experiment.startswith("ppr"):
+            words.append(f"rate {self.recipe.lr:g}")
         return " ".join([*words, f"seed {self.seed}"])
 
     def evaluates_after(self, epoch: int) -> bool:

@@ -29,6 +29,15 @@ def gradual_steps(first: int, last: int, final: float) -> tuple[tuple[int, float
     return (*steps, (last, final))
 
 
+def iterative_sparsity(share: float, rounds: int) -> float:
+    """Sparsity once ``share`` of what was left has been pruned ``rounds`` times: 1 - (1 - share)^rounds.
+
+    >>> round(iterative_sparsity(0.2, 7), 3)
+    0.79
+    """
+    return float(1 - (1 - share) ** rounds)
+
+
 def updates_per_epoch(images: int, batch_size: int) -> int:
     """Optimizer updates in one epoch, the smaller last batch included."""
     return math.ceil(images / batch_size)

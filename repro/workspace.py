@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from repro import artifacts, data, files, params
@@ -61,19 +61,30 @@ class Workspace:
         runs_dir = options.runs_dir or self.root / "runs"
         self.store = Store(runs_dir, self.out / "runs.jsonl", shipped_ledgers)
 
-    def runs(self, artifact: Artifact, seeds: Sequence[int] | None = None) -> list[Run]:
-        """The artifact's Runs for ``seeds`` (default: those asked for), of ``--arch`` alone where given."""
-        found = artifact.runs(self.study, self.seeds if seeds is None else seeds)
+    def runs(self, artifact: Artifact, seeds: Sequence[int] | None = None, guess: bool = True) -> list[Run]:
+        """The artifact's Runs for ``seeds`` (default: those asked for), of ``--arch`` alone where given.
+
+        Those that only results can name are among them as far as these are known; with ``guess`` in any case,
+        at the best guess.
+        """
+        seeds = self.seeds if seeds is None else seeds
+        found = artifact.runs(self.study, seeds)
+        if artifact.follow and (guess or all(self.store.record(run) for run in found)):
+            found = [*found, *artifact.follow(self.study, self.results(), seeds)]
         arch = self.options.arch
         return [run for run in found if arch is None or run.arch == arch]
 
+    def results(self) -> Results:
+        """All finished Runs."""
+        return Results({record.key: record for record in self.store.records()})
+
     def asked(self) -> list[Run]:
-        """The Runs that the artifacts of this command need."""
-        return [run for artifact in self.artifacts for run in self.runs(artifact)]
+        """The Runs that the artifacts of this command need, as far as results can name them by now."""
+        return [run for artifact in self.artifacts for run in self.runs(artifact, guess=False)]
 
     def plan(self) -> Plan:
-        """What is missing for the artifacts of this command."""
-        return self.plan_for(self.asked())
+        """What is missing for the artifacts of this command, guesses included."""
+        return self.plan_for([run for artifact in self.artifacts for run in self.runs(artifact)])
 
     def plan_for(self, asked: Sequence[Run]) -> Plan:
         """What is missing for the Runs ``asked``; checkpoints are kept for every artifact there is."""
@@ -82,8 +93,10 @@ class Workspace:
 
     def cells(self, artifact: Artifact) -> tuple[list[Cell], list[Record]]:
         """The artifact from what is finished, with all seeds that the store knows, and the Records behind it."""
-        seeds = range(max(len(self.seeds), self._known_seeds()))
+        seeds = range(max(len(self.seeds), self.known_seeds))
         needed = artifact.runs(self.study, seeds)
+        if artifact.follow:
+            needed += artifact.follow(self.study, self.results(), seeds)
         found = {run.key: record for run in needed if (record := self.store.record(run))}
         parents = [run for run in ancestors([run for run in needed if run.key in found]) if run.key not in found]
         grown_from = [record for run in parents if (record := self.store.record(run))]
@@ -102,17 +115,24 @@ class Workspace:
         """Raise `MissingInput` before hours of training if the results could not be written."""
         files.check_writable(self.out)
 
-    def _known_seeds(self) -> int:
+    @property
+    def known_seeds(self) -> int:
+        """One more than the highest seed of a finished Run."""
         return max((int(r.provenance.get("seed", 0)) + 1 for r in self.store.records()), default=0)
 
     def _arch_overrides(self, plain: params.Settings, arch: str, names: Sequence[str]) -> dict[str, object]:
         if arch not in params.ARCHS:
             raise UsageError(f"--arch {arch}: unknown; there are {', '.join(params.ARCHS)}")
-        if "table2" in names and arch not in plain.profile.table2:
-            known = ", ".join(plain.profile.table2)
-            raise UsageError(f"--arch {arch}: profile {plain.name} has no {arch} in table2; it has {known}")
-        figures = [name for name in names if name.startswith("fig")]
-        return {f"{name}.arch": arch for name in figures if getattr(plain.profile, name).arch != arch}
+        overrides: dict[str, object] = {}
+        for name in names:
+            own = getattr(plain.profile, name, None)
+            if isinstance(own, Mapping):  # one row a network: only those that the profile has
+                if arch not in own:
+                    has = ", ".join(own)
+                    raise UsageError(f"--arch {arch}: profile {plain.name} has no {arch} in {name}; it has {has}")
+            elif own is not None and own.arch != arch:
+                overrides[f"{name}.arch"] = arch
+        return overrides
 
 
 def find_root(params_file: Path | None) -> Path:

@@ -23,6 +23,10 @@ TINY = [
     "--set", "data.train=96", "--set", "data.test=40",
     "--set", "recipe.epochs=2", "--set", "recipe.milestones=[1]",
     "--set", "fig1.s=[1,2]", "--set", "fig1.v=[0,2]", "--set", "fig3.s=[1,2]",
+    "--set", "fig5.s=[1]", "--set", "fig5.sizes=[32,64]", "--set", "table1.sizes=[32,64]",
+    "--set", "table1.steps=[[1,0.4],[2,0.6],[3,0.8]]", "--set", "table1.further_milestones=[2]",
+    "--set", "memorization={epochs: 2, milestones: [1], batch_size: 16}",
+    "--set", "table4={arch: resnet20, trainings: 3, share: 0.2, rewind: 1}",
     "--set", "table2={resnet20: {one_shot: [2], windows: [[0,1]]}}",
 ]  # fmt: skip
 TINY_RUNS = 5  # fig1: one dense, 2 x 2 tickets
@@ -85,7 +89,8 @@ def test_artifacts_share_runs_and_plan_says_so(command: Command, tmp_path: Path)
     assert plan["artifacts"]["fig1"]["left"] == 0
     assert plan["artifacts"]["fig2"]["left"] == 0
     assert plan["artifacts"]["table2"]["shared_with"]["fig1"] == [2, 1]  # the dense Run and the diagonal's ticket
-    assert plan["left"] == 3 + 2  # fig3's three structures; a window and its retraining
+    assert plan["artifacts"]["fig3"]["left"] == 3  # three structures
+    assert plan["artifacts"]["table2"]["left"] == 2  # a window and its retraining
 
 
 def test_the_paper_plan_has_143_tickets(command: Command) -> None:
@@ -241,7 +246,7 @@ def test_seeds_give_a_standard_deviation(command: Command, tmp_path: Path) -> No
         (["fig1", "--precision", "float16"], 2, "there are auto, float32, bfloat16"),
         (["fig1", "--profile", "paper", "--data-dir", "/nonexistent"], 3, "no CIFAR-10 under /nonexistent"),
         (["plan", "fig9"], 2, "no artifact of the paper"),
-        (["plan", "fig4"], 2, "not regenerated yet"),
+        (["plan", "table3"], 2, "not regenerated yet"),
         (["published", "fig7"], 2, "unknown artifact"),
         (["train", "sparse"], 2, "there are dense, tickets"),
         (["runs", "import", "/nonexistent.zip"], 3, "no file"),

@@ -248,3 +248,53 @@ def test_a_run_that_is_not_listed_separates_nobody() -> None:
 def test_labels_say_what_a_run_is() -> None:
     assert TICKET.label == "tickets resnet20 s=10 v=5 seed 0"
     assert replace(TICKET, mask=Mask(Checkpoint(DENSE, 11), 0.8)).label != TICKET.label
+
+
+def test_what_the_labels_of_the_papers_experiments_say(study: Callable[..., Study]) -> None:
+    paper = study("paper")
+    mask = Mask(Checkpoint(paper.dense("resnet20", 1), 120), 0.8)
+    found = [
+        paper.dense("resnet20", 1),
+        paper.beyond("resnet20", 1, 240).run,
+        paper.stepwise("resnet20", 1),
+        paper.ppr("resnet20", 1, 60, 0.01),
+        paper.memorization("resnet20", 1, mask, 5000),
+        paper.iterative("resnet20", 1, 8),
+    ]
+    assert [run.label for run in found] == [
+        "dense resnet20 seed 1",
+        "dense resnet20 200-240 seed 1",
+        "gradual resnet20 prune 120-240 seed 1",
+        "ppr resnet20 s=60 v=60 rate 0.01 seed 1",
+        "memorization resnet20 s=120 v=120 N=5000 at 80% seed 1",
+        "iterative resnet20 round 7 seed 1",
+    ]
+
+
+def test_iterative_pruning_prunes_what_its_last_training_left(study: Callable[..., Study]) -> None:
+    """Table 4: eight trainings, the dense one first, each rewound to epoch 5; seven prunings leave 0.8^7."""
+    paper = study("paper")
+    last = paper.iterative("resnet20", 0, 8)
+    chain = [run for run in ancestors([last]) if run.mask]
+    assert [round(1 - run.mask.sparsity, 9) for run in chain if run.mask and run.mask.sparsity] == [
+        round(0.8**k, 9) for k in range(1, 8)
+    ]
+    assert all(run.weights == Checkpoint(paper.dense("resnet20", 0), 5) for run in chain)
+    assert [run.rounds for run in chain] == list(range(1, 8))
+    assert sum(run.epochs for run in ancestors([last])) == 1600
+    assert len({run.stream for run in chain}) == 7
+
+
+def test_the_schedule_of_table_1_goes_on_to_epoch_240(study: Callable[..., Study]) -> None:
+    from repro.schedule import learning_rate
+
+    paper = study("paper")
+    beyond, stepwise = paper.beyond("resnet20", 0, 240).run, paper.stepwise("resnet20", 0)
+    for run in (beyond, stepwise):
+        rates = [learning_rate(run.recipe, epoch) for epoch in (119, 120, 160, 200, 239)]
+        assert rates == pytest.approx([0.1, 0.01, 1e-3, 1e-4, 1e-4])
+    assert (beyond.first_epoch, beyond.last_epoch) == (200, 240)
+    assert (stepwise.first_epoch, stepwise.last_epoch) == (120, 240)
+    assert stepwise.mask == Mask(Checkpoint(paper.dense("resnet20", 0), 120), 0.4)
+    assert stepwise.prune_at == ((160, 0.6), (200, 0.7), (240, 0.8))
+    assert paper.beyond("resnet20", 0, 160) == Checkpoint(paper.dense("resnet20", 0), 160)

@@ -30,7 +30,11 @@ class Results:
 @dataclass(frozen=True)
 class Artifact:
     """One figure or table. ``runs(study, seeds)`` are the Runs that it needs, ``cells(study, results, seeds)``
-    what it makes of them; both are pure. ``assumptions`` are names from params.yaml that bear on it."""
+    what it makes of them; both are pure. ``assumptions`` are names from params.yaml that bear on it.
+
+    ``follow(study, results, seeds)`` are further Runs, which only the results of ``runs`` can name (Table 1's
+    number of examples): the best guess until these are finished. ``digits`` are those shown after the point.
+    """
 
     name: str
     title: str
@@ -38,6 +42,8 @@ class Artifact:
     cells: Callable[[Study, Results, Sequence[int]], list[Cell]]
     assumptions: tuple[str, ...]
     unit: str = "top-1 accuracy, %"
+    follow: Callable[[Study, Results, Sequence[int]], list[Run]] | None = None
+    digits: int = 2
 
 
 def accuracy_cell(

@@ -19,15 +19,15 @@ def runs(study: Study, seeds: Sequence[int]) -> list[Run]:
 
 
 def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
-    """Series ``w_std`` and ``layer pruning rate`` (row = layer, col = epoch) and, from the first fall of the
-    rate on, ``w_std predicted``: Eq. 5 starting from the measured value there."""
+    """Series ``w_std``, ``w_mean`` and ``layer pruning rate`` (row = layer, col = epoch) and, from the first fall
+    of the rate on, ``w_std predicted``: Eq. 5 starting from the measured value there."""
     records = results.done(runs(study, seeds))
     if not records:
         return [cell("w_std", "", "", [])]
     found = []
     epochs = records[0].probe["epoch"]
-    for series, field in (("w_std", "w_std"), ("layer pruning rate", "layer_rates")):
-        for layer in records[0].probe[field]:
+    for series, field in (("w_std", "w_std"), ("w_mean", "w_mean"), ("layer pruning rate", "layer_rates")):
+        for layer in records[0].probe.get(field, ()):
             for index, epoch in enumerate(epochs):
                 values = [record.probe[field][layer][index] for record in records]
                 found.append(cell(series, layer, str(epoch), values))
@@ -70,4 +70,5 @@ ARTIFACT = Artifact(
         "prunable",
     ),
     unit="standard deviation of weights; share of weights removed",
+    digits=4,
 )

@@ -55,4 +55,5 @@ ARTIFACT = Artifact(
     cells=cells,
     assumptions=("prunable", "shortcut", "batch_size", "augmentation", "initialisation", "weight_decay"),
     unit="share of prunable weights on which two masks differ",
+    digits=4,
 )

@@ -19,6 +19,12 @@ def seed_of(*words: object) -> int:
     return int.from_bytes(hashlib.sha256(" ".join(map(str, words)).encode()).digest()[:7], "big")
 
 
+def random_labels(name: str, count: int, classes: int = 10) -> Tensor:
+    """Labels uniform over the classes, int64 [count], drawn from their ``name`` alone (memorization, Fig. 5)."""
+    random = torch.Generator().manual_seed(seed_of("labels", name))
+    return torch.randint(0, classes, (count,), generator=random)
+
+
 @dataclass
 class EpochOrder:
     """What one epoch does to each of its N images: order, crop offsets and flip, int64 [N] each."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from repro import data
-from repro.data.batches import DeviceImages
+from repro.data.batches import DeviceImages, random_labels
 from repro.data.images import Images
 from repro.engine.device import Device
 from repro.engine.train import Bench, EpochReport, OutOfTime
@@ -55,7 +55,7 @@ def execute(
     for data that is not there or not the data that the plan was made for.
     """
     left = len(plan.missing)
-    benches: dict[Data, Bench] = {}
+    bench, bench_of = None, None  # of one data set at a time: memorization needs many
 
     def has_time(last_epoch: float) -> bool:
         return deadline is None or time.monotonic() + MARGIN * last_epoch < deadline
@@ -69,9 +69,8 @@ def execute(
                 if not wave:
                     continue
                 wanted = wave[0].data
-                if wanted not in benches:
-                    benches[wanted] = _bench(wanted, folders, device)
-                bench = benches[wanted]
+                if bench is None or wanted != bench_of:
+                    bench, bench_of = _bench(wanted, folders, device), wanted
                 for run, record in train_wave(
                     wave, bench, store, plan.keep, observer.run_started, observer.epoch_done, has_time
                 ):
@@ -100,8 +99,13 @@ def _bench(wanted: Data, folders: Sequence[Path], device: Device) -> Bench:
 
 
 def make_bench(images: Images, wanted: Data, device: Device) -> Bench:
-    """The part of ``images`` that ``wanted`` asks for, on the device."""
+    """The part of ``images`` that ``wanted`` asks for, on the device. With random labels both splits are one."""
     place = device.torch
+    if wanted.labels != "true":
+        examples = images.train.first(wanted.train)
+        labels = random_labels(wanted.labels, wanted.train)
+        shown = DeviceImages(examples, images.statistics, place, labels)
+        return Bench(device, shown, shown, f"{images.source}, labels {wanted.labels}")
     parts = (images.train.first(wanted.train), images.test.first(wanted.test))
     train, test = (DeviceImages(part, images.statistics, place) for part in parts)
     return Bench(device, train, test, images.source)

@@ -213,9 +213,12 @@ def _evaluate(
 
 
 def _probe(epoch: int, rate: float, network: Network, history: dict[str, Any]) -> None:
-    """Fig. 2: W_std of every layer, and the prunable ones' shares in a pruning at ``rate`` that is not done."""
-    probe = history["probe"] or {"rate": rate, "epoch": [], "w_std": {}, "layer_rates": {}}
+    """Fig. 2: mean and standard deviation of every layer's weights, and the prunable layers' shares in a pruning
+    at ``rate`` that is not done."""
+    probe = history["probe"] or {"rate": rate, "epoch": [], "w_std": {}, "w_mean": {}, "layer_rates": {}}
     probe["epoch"].append(epoch)
+    for name, weight in network.layer_weights().items():
+        probe["w_mean"].setdefault(name, []).append(_round(float(weight.double().mean())))
     for name, value in weight_std(network.layer_weights()).items():
         probe["w_std"].setdefault(name, []).append(_round(value))
     for name, value in layer_rates(magnitude_masks(network.prunable_weights(), rate)).items():

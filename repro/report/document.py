@@ -26,6 +26,7 @@ def make(artifact: Artifact, study: Study, cells: Sequence[Cell], records: Seque
         "artifact": artifact.name,
         "title": artifact.title,
         "unit": artifact.unit,
+        "digits": artifact.digits,
         "profile": settings.name,
         "overrides": dict(settings.overrides),
         "comparable": study.comparable,
@@ -137,11 +138,11 @@ def grids(document: Document) -> list[tuple[str, list[str], list[list[str]]]]:
         rows = list(dict.fromkeys(cell["row"] for cell in cells))
         by_place = {(cell["row"], cell["col"]): cell for cell in cells}
         table = [[row, *(_shown(by_place.get((row, col)), document) for col in columns)] for row in rows]
-        found.append((heading, [CORNER.get(document["artifact"], ""), *columns], table))
+        found.append((heading, [CORNER.get(document["artifact"], "network"), *columns], table))
     return found
 
 
-CORNER = {"fig1": "v \\ s", "fig2": "layer \\ epoch", "fig3": "x \\ y", "table2": "network"}
+CORNER = {"fig1": "v \\ s", "fig2": "layer \\ epoch", "fig3": "x \\ y", "fig5": "pruned at \\ examples"}
 MARKS = {"within": "", "outside": " !", "not comparable": "", "unpublished": ""}
 
 
@@ -149,7 +150,7 @@ def _shown(cell: Document | None, document: Document) -> str:
     """``91.32 (91.54)``: reproduced, the published one in brackets, ``!`` outside the band."""
     if cell is None:
         return ""
-    digits = 2 if document["unit"].endswith("%") else 4
+    digits = document["digits"]
     value = cell["verdict"] if cell["reproduced"] is None else f"{cell['reproduced']:.{digits}f}"
     if cell["sd"] is not None:
         value += f" ± {cell['sd']:.{digits}f}"

@@ -1,0 +1,46 @@
+"""What Fig. 4 and 6 share: PPR accuracy at every epoch of the dense training, beside the dense accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from repro.artifacts.base import Results, accuracy_cell
+from repro.compare import Cell, cell
+from repro.experiments import Study
+from repro.params import PprParams
+from repro.run import Run
+
+Rows = Mapping[str, PprParams]
+
+
+def runs(study: Study, seeds: Sequence[int], rows: Rows) -> list[Run]:
+    """The dense networks, and one epoch's retraining from every checked epoch at every rate."""
+    found = [study.dense(arch, seed) for arch in rows for seed in seeds]
+    for arch, asked in rows.items():
+        for rate in asked.rates:
+            found += [study.ppr(arch, s, epoch, rate) for s in seeds for epoch in epochs(study, asked)]
+    return found
+
+
+def cells(study: Study, results: Results, seeds: Sequence[int], rows: Rows) -> list[Cell]:
+    """Series ``ppr <rate>`` for every rate, then ``baseline``; row = network, col = epoch."""
+    found = []
+    for arch, asked in rows.items():
+        for rate in asked.rates:
+            for epoch in epochs(study, asked):
+                ppr = [study.ppr(arch, seed, epoch, rate) for seed in seeds]
+                found.append(accuracy_cell(study, results, ppr, (f"ppr {rate:g}", arch, str(epoch)), None))
+        dense = results.done([study.dense(arch, seed) for seed in seeds])
+        for epoch in epochs(study, asked):
+            values = [top1 for record in dense if (top1 := record.top1_at(epoch)) is not None]
+            found.append(cell("baseline", arch, str(epoch), values))
+    return found
+
+
+def epochs(study: Study, asked: PprParams) -> range:
+    """The epochs that are checked."""
+    return range(asked.every, study.schedule + 1, asked.every)
+
+
+ASSUMPTIONS = ("ppr", "batch_size", "augmentation", "initialisation", "shortcut", "weight_decay", "last_batch",
+               "prunable")  # fmt: skip
