@@ -1,0 +1,195 @@
+"""The command ``repro ticket``: the paper's strategy on a network of this project, or on someone's own."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from repro import data, files, nets, params
+from repro.data.batches import DeviceImages, seed_of
+from repro.engine import device as devices
+from repro.errors import UsageError
+from repro.params import DataParams, Recipe
+from repro.report import terminal
+from repro.ticket.progress import Reporter
+from repro.ticket.report import COUNTED, write
+from repro.ticket.search import DEVICES, find_ticket
+from repro.ticket.spec import STRATEGIES
+from repro.workspace import data_folders, find_root
+from repro.yaml_values import build, replace_value
+
+# The smoke profile's four epochs are too few for a curve to settle.
+SMOKE_EPOCHS, SMOKE_BATCH = 8, 32
+CHECKS = 40  # PPR checks over a whole schedule, at most about
+
+
+def ticket(
+    *,
+    arch: str | None = None,
+    network: str | None = None,
+    profile: str | None = None,
+    sparsity: float | None = None,
+    check_every: int | None = None,
+    patience: int | None = None,
+    tolerance: float | None = None,
+    beside: Sequence[str] | None = None,
+    seed: int = 0,
+    data_dir: Path | None = None,
+    folder: Path | None = None,
+    device: str = "auto",
+    overrides: Sequence[str] = (),
+    as_json: bool = False,
+) -> None:
+    """Find a ticket, write ticket.json, .md and .png into ``folder`` and print the table.
+
+    ``beside`` None means all strategies in the smoke profile and none elsewhere, since they cost more than the
+    ticket. Raises `UsageError` for anything that cannot be, `MissingInput` without the data asked for.
+    """
+    root = find_root(None)
+    log = terminal.console(stderr=True)
+    changes = dict(params.parse_override(text) for text in overrides)
+    own = _setting(root / "params.yaml", profile, changes)
+    recipe, smoke = own.recipe, own.name == "smoke"
+    if arch and network:
+        raise UsageError("--arch and --network: choose one")
+    name = network or arch or params.ARCHS[0]
+    model = own_network(network, seed) if network else nets.build(name, seed)
+    if device not in DEVICES:
+        raise UsageError(f"--device {device}: choose {', '.join(DEVICES[:-1])} or {DEVICES[-1]}")
+    # Who says where CIFAR-10 is wants it, also where the profile is synthetic.
+    source = "cifar10" if data_dir else own.data.name
+    if source == "synthetic":
+        log.print("synthetic images: the numbers show that it works, and nothing about real ones", markup=False)
+    train_set, test_set = _images(source, own.data, data_folders(data_dir, root), devices.choose(device).torch)
+    numbers = {"sparsity": sparsity, "check_every": check_every, "patience": patience, "tolerance": tolerance}
+    given = {key: value for key, value in {**numbers, "data_dir": data_dir}.items() if value is not None}
+    where = folder or _folder(root, name, own, seed, changes | given)
+    chosen = (STRATEGIES if smoke else ()) if beside is None else [b for b in beside if b != "none"]
+    with Reporter(log) as reporter:
+        result = find_ticket(
+            model,
+            train_set,
+            test_set,
+            recipe=recipe,
+            sparsity=own.sparsity if sparsity is None else sparsity,
+            check_every=max(1, recipe.epochs // CHECKS) if check_every is None else check_every,
+            patience=patience,
+            tolerance=tolerance,
+            beside=chosen,
+            seed=seed,
+            device=device,
+            precision=own.precision,
+            folder=where,
+            on_event=reporter,
+        )
+    on = f"{source}, {len(train_set):,} training and {len(test_set):,} test images"
+    title = f"{name} on {on}, {recipe.epochs} epochs, batch {recipe.batch_size}"
+    paths = write(result, title, own.name, {"overrides": changes})
+    if as_json:
+        print(paths[0].read_text(), end="")
+        return
+    out = terminal.console()
+    header, rows = result.rows()
+    out.print(terminal.table(header, rows, title))
+    for sentence in result.sentences():
+        out.print(sentence, markup=False)
+    out.print(COUNTED.replace("`", ""), markup=False)
+    print(f"written: {where / 'ticket'}.json, .md and .png")
+
+
+def own_network(spec: str, seed: int) -> nn.Module:
+    """``package.module:function`` -> the network that it makes, initialised from ``seed``.
+
+    The current folder is looked at first. Raises `UsageError` in one line for a name that leads nowhere, or to
+    something that is no network.
+    """
+    module_name, colon, function_name = spec.partition(":")
+    if not (module_name and colon and function_name):
+        raise UsageError(
+            f"--network {spec}: write package.module:function, torchvision.models:resnet18 for instance"
+        )
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:  # whatever the user's module does when it is imported
+        raise UsageError(f"--network {spec}: {module_name} cannot be imported: {_why(error)}") from None
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        raise UsageError(f"--network {spec}: {module_name} has no function {function_name}")
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed_of("ticket network", spec, seed))
+            model = function()
+    except Exception as error:
+        raise UsageError(f"--network {spec}: {function_name}() fails: {_why(error)}") from None
+    if not isinstance(model, nn.Module):
+        raise UsageError(
+            f"--network {spec}: {function_name}() gives {type(model).__name__}, not a torch.nn.Module"
+        )
+    return model
+
+
+def _images(
+    source: str, counts: DataParams, folders: Sequence[Path], place: torch.device
+) -> tuple[DeviceImages, DeviceImages]:
+    """Training and test images of a profile on the device."""
+    found = data.load(source, folders)
+    splits = found.train.first(counts.train), found.test.first(counts.test)
+    train_set, test_set = (DeviceImages(split, found.statistics, place) for split in splits)
+    return train_set, test_set
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """The part of a profile that a search needs."""
+
+    name: str
+    data: DataParams
+    recipe: Recipe
+    precision: str
+    sparsity: float
+
+
+def _setting(file: Path, profile: str | None, changes: dict[str, Any]) -> _Setting:
+    """The profile, smoke made longer, with ``changes`` (dotted keys) to data, recipe, precision or sparsity.
+
+    Not through the whole profile: its artifacts tie epochs of their own to the recipe's schedule.
+    """
+    plain = params.settings(file, profile)
+    tree: dict[str, Any] = {name: getattr(plain.profile, name) for name in ("precision", "sparsity")}
+    tree |= {name: dataclasses.asdict(getattr(plain.profile, name)) for name in ("data", "recipe")}
+    if plain.name == "smoke":
+        times = SMOKE_EPOCHS // plain.profile.recipe.epochs
+        longer = [milestone * times for milestone in plain.profile.recipe.milestones]
+        tree["recipe"] |= {"epochs": SMOKE_EPOCHS, "milestones": longer, "batch_size": SMOKE_BATCH}
+    tree["recipe"]["milestones"] = list(tree["recipe"]["milestones"])
+    for dotted, value in changes.items():
+        replace_value(tree, dotted, value)
+    try:
+        found: _Setting = build(_Setting, {"name": plain.name, **tree}, "")
+    except ValueError as error:
+        why = str(error).replace("'.", "'").lstrip(".")
+        raise UsageError(f"--set {', '.join(changes)}: {why}") from None
+    return found
+
+
+def _folder(root: Path, name: str, setting: _Setting, seed: int, changes: dict[str, Any]) -> Path:
+    """One folder a search: what was changed gives it another one."""
+    text = json.dumps(changes, sort_keys=True, default=str)
+    suffix = f"+{files.sha256(text.encode())[:6]}" if changes else ""
+    return root / "runs" / f"ticket-{name.replace(':', '.')}-{setting.name}-seed{seed}{suffix}"
+
+
+def _why(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".partition("\n")[0]

@@ -1,0 +1,201 @@
+"""What a search found, and what each strategy cost."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from repro.engine.network import masks_of
+from repro.pruning import Masks
+from repro.record import Record
+from repro.ticket.settle import Settling
+from repro.ticket.spec import ITERATIVE, ONE_SHOT, Spec
+from repro.ticket.train import Bench
+from repro.ticket.trainee import fill
+
+NAMES = {ONE_SHOT: "one-shot", ITERATIVE: "iterative"}
+
+
+@dataclass(frozen=True)
+class Check:
+    """PPR of one dense epoch (section 3.3): test accuracy in % after pruning and one epoch of retraining."""
+
+    epoch: int
+    top1: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One strategy: test accuracy of its last and its best epoch in %, share of prunable weights that are zero,
+    and the epochs that it takes by itself, dense training and PPR checks included."""
+
+    name: str
+    top1: float
+    best_top1: float
+    sparsity: float
+    dense: int
+    checks: int
+    window: int
+    retraining: int
+
+    @property
+    def epochs(self) -> int:
+        """All epochs of the strategy, each pass over the training set counted as one."""
+        return self.dense + self.checks + self.window + self.retraining
+
+
+@dataclass(frozen=True)
+class Result:
+    """What `find_ticket` found. Epochs are epochs done of the schedule, accuracies per cent of the test set.
+
+    ``safe_epoch`` is the epoch from which pruning is safe and ``known_at`` the one at which that was known; both
+    are None where PPR never settled. ``window`` is the gradual pruning's first and last epoch. ``dense`` holds
+    the dense accuracies by epoch, up to where it was trained: to the end only where something beside the ticket
+    needed that, or where PPR did not settle. ``epochs_trained`` is all that was spent, shared trainings once.
+    ``model`` is the ticket in eval mode, its pruned weights exactly zero, and ``masks`` says which.
+    """
+
+    spec: Spec
+    safe_epoch: int | None
+    known_at: int | None
+    window: tuple[int, int] | None
+    checks: tuple[Check, ...]
+    dense: dict[int, float]
+    ticket: Outcome
+    beside: dict[str, Outcome]
+    epochs_trained: int
+    provenance: dict[str, Any]
+    folder: Path
+    model: nn.Module
+    masks: Masks
+
+    @property
+    def dense_top1(self) -> float | None:
+        """Accuracy at the end of the dense training, None where it stopped early."""
+        return self.dense.get(self.spec.schedule)
+
+    @property
+    def iterative_epochs(self) -> int:
+        """What iterative pruning to this sparsity takes, whether it was trained or not."""
+        return (1 + self.spec.rounds) * self.spec.schedule
+
+    def sentences(self) -> list[str]:
+        """The finding in words."""
+        spec, ticket = self.spec, self.ticket
+        if self.safe_epoch is None:
+            found = [
+                f"PPR did not settle within {spec.schedule} epochs ({spec.patience} checks without a gain above "
+                f"{spec.tolerance:.2g} points): pruned at the end of the dense schedule, all at once."
+            ]
+        else:
+            found = [
+                f"Pruning is safe from epoch {self.safe_epoch} of {spec.schedule}. That was known at epoch "
+                f"{self.known_at}, after {spec.patience} checks without a gain above {spec.tolerance:.2g} points."
+            ]
+        if self.window:
+            found.append(f"Pruned gradually over epochs {self.window[0]}-{self.window[1]}, then retrained.")
+        share = 100 * ticket.epochs / self.iterative_epochs
+        trained = "" if ITERATIVE in self.beside else ", not trained here"
+        found.append(
+            f"The ticket took {ticket.epochs:,} epochs, {share:.0f} % of iterative pruning's "
+            f"{self.iterative_epochs:,} ({1 + spec.rounds} trainings{trained})."
+        )
+        return found
+
+    def rows(self) -> tuple[list[str], list[list[str]]]:
+        """Header and rows of the table: one row a strategy, the dense network first where it was trained whole."""
+        header = ["", "top-1 %", "to dense", "pruned %", "dense", "checks", "window", "retraining", "epochs"]
+        found = []
+        if self.dense_top1 is not None:
+            whole = f"{self.spec.schedule:,}"
+            found.append(["dense", f"{self.dense_top1:.2f}", "", "0.0", whole, "", "", "", whole])
+        for outcome in (self.ticket, *self.beside.values()):
+            gain = "" if self.dense_top1 is None else f"{outcome.top1 - self.dense_top1:+.2f}"
+            counts = (outcome.dense, outcome.checks, outcome.window, outcome.retraining)
+            found.append(
+                [outcome.name, f"{outcome.top1:.2f}", gain, f"{100 * outcome.sparsity:.1f}"]
+                + [f"{n:,}" if n else "" for n in counts]
+                + [f"{outcome.epochs:,}"]
+            )
+        return header, found
+
+    def table(self, style: str = "simple") -> str:
+        """The table as text; ``style`` is one of tabulate's, ``github`` for Markdown."""
+        from tabulate import tabulate  # here, since bare GPU machines have none
+
+        header, rows = self.rows()
+        align = ["left"] + ["right"] * (len(header) - 1)
+        return tabulate(rows, header, tablefmt=style, colalign=align, disable_numparse=True)
+
+    def document(self) -> dict[str, Any]:
+        """All but the network as JSON values."""
+        spec = dataclasses.asdict(self.spec)
+        outcomes = [self.ticket, *self.beside.values()]
+        return {
+            "title": "An early winning ticket",
+            "safe_epoch": self.safe_epoch,
+            "known_at": self.known_at,
+            "window": list(self.window) if self.window else None,
+            "sentences": self.sentences(),
+            "dense_top1": self.dense_top1,
+            "strategies": [{**dataclasses.asdict(o), "epochs": o.epochs} for o in outcomes],
+            "epochs_trained": self.epochs_trained,
+            "iterative_epochs": self.iterative_epochs,
+            "checks": [[check.epoch, check.top1] for check in self.checks],
+            "dense": [[epoch, top1] for epoch, top1 in self.dense.items()],
+            "search": spec,
+            "provenance": self.provenance,
+        }
+
+
+def assemble(
+    spec: Spec,
+    bench: Bench,
+    folder: Path,
+    found: Settling,
+    checks: Sequence[Check],
+    dense: Record,
+    ticket: Record,
+    others: dict[str, Record],
+    tensors: dict[str, Tensor],
+    epochs_trained: int,
+) -> Result:
+    """The Result from the Records of a search; ``tensors`` are the ticket's, masks included."""
+    safe = found.epoch if found.known_at else None
+    window = (safe, spec.window_end(safe)) if safe is not None else None
+    # What the ticket takes by itself: the dense training only to where it was known to be safe.
+    ticket_dense = spec.schedule if found.known_at is None else found.known_at
+    pruning = window[1] - window[0] if window else 0
+    beside = {}
+    for name, record in others.items():
+        trainings = spec.rounds if name == ITERATIVE else 1
+        beside[name] = _outcome(NAMES[name], record, spec.schedule, 0, 0, trainings * spec.schedule)
+    model = copy.deepcopy(bench.subject.model).eval()
+    fill(model, tensors)
+    masks = masks_of(tensors) or {}
+    return Result(
+        spec=spec,
+        safe_epoch=safe,
+        known_at=found.known_at,
+        window=window,
+        checks=tuple(checks),
+        dense=dict(zip(map(int, dense.curve["test_epoch"]), dense.curve["test_top1"], strict=True)),
+        ticket=_outcome("ticket", ticket, ticket_dense, len(checks), pruning, spec.schedule),
+        beside=beside,
+        epochs_trained=epochs_trained,
+        provenance=ticket.provenance,
+        folder=folder,
+        model=model,
+        masks={name: masks[name] for name in spec.prunable},
+    )
+
+
+def _outcome(name: str, record: Record, dense: int, checks: int, window: int, retraining: int) -> Outcome:
+    top1, best = record.top1 or 0.0, record.best_top1 or 0.0  # a Run that ended was tested at its end
+    return Outcome(name, top1, best, float(record.start["sparsity"]), dense, checks, window, retraining)

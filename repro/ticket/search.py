@@ -1,0 +1,246 @@
+"""find_ticket: the dense training with its PPR checks, the branch that becomes the ticket, and what is beside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from torch import nn
+
+from repro import files
+from repro.engine import device as devices
+from repro.errors import UsageError
+from repro.params import PRECISIONS, Recipe
+from repro.record import Record
+from repro.run import Data, Run
+from repro.store import Store
+from repro.ticket import probe
+from repro.ticket.events import Event, Kind
+from repro.ticket.prunable import choose_prunable
+from repro.ticket.randomness import untouched
+from repro.ticket.result import Check, Result, assemble
+from repro.ticket.samples import samples
+from repro.ticket.settle import Settling, default_patience, default_tolerance, settle
+from repro.ticket.spec import ITERATIVE, ONE_SHOT, STRATEGIES, Spec
+from repro.ticket.train import Bench, Gone, Trained, checkpoint, train
+from repro.ticket.trainee import Subject, Trainee
+
+DEVICES = ("auto", "cpu", "cuda")
+Observer = Callable[[Event], object]
+# What people read for a Run's experiment.
+PHASES = {"dense": "dense", "ppr": "PPR check", "gradual": "gradual pruning", "ticket": "ticket"}
+
+
+def find_ticket(
+    model: nn.Module,
+    train_set: Any,
+    test_set: Any,
+    *,
+    recipe: Recipe,
+    sparsity: float = 0.8,
+    check_every: int = 1,
+    ppr_rate: float | None = None,
+    patience: int | None = None,
+    tolerance: float | None = None,
+    window: float = 0.25,
+    rewind: int | None = None,
+    prunable: Sequence[str] | None = None,
+    beside: Sequence[str] = (),
+    seed: int = 0,
+    device: str = "auto",
+    precision: str = "float32",
+    workers: int = 0,
+    folder: str | Path = "runs/ticket",
+    on_event: Observer | None = None,
+) -> Result:
+    """Find an early winning ticket of ``model``, a classifier as initialised, by the paper's strategy (section 4).
+
+    The network is trained dense by ``recipe``; every ``check_every`` epochs a copy is pruned to ``sparsity`` and
+    trained for one epoch at ``ppr_rate`` (default: a tenth of the recipe's rate), and its test accuracy taken.
+    Once these accuracies have settled (`settle`: ``patience`` checks without a gain of more than ``tolerance``
+    points; defaults `default_patience` and `default_tolerance`), the network of the epoch where the plateau began
+    is pruned gradually along the dense schedule (Eq. 6) for ``window`` times the schedule, at most to its end,
+    and retrained under that mask for a whole schedule. If they never settle, it is pruned at the end.
+
+    ``beside`` names what is trained for comparison: ``"one-shot"`` (dense to the end, pruned, retrained) and
+    ``"iterative"`` (20 % of what is left at a time, rewound to epoch ``rewind``; default: a fortieth of the
+    schedule, 5 of 200, at least 1). The dense training is shared.
+
+    ``train_set`` and ``test_set`` are torch Datasets of (tensor, label) or pairs of tensors, inputs float
+    [N, ...] and labels int [N]. ``prunable`` names the weights to prune (default: `choose_prunable`).
+    ``recipe.augment`` crops and flips images [N, C, H, W]; a Dataset with random transforms of its own wants it
+    off. ``workers`` processes read a Dataset.
+
+    Every epoch is kept in ``folder``, and the same call goes on from there. The given model, the global random
+    state and torch's settings stay as they are. The same call gives the same bits on one device.
+
+    Raises `UsageError` for what cannot be, in ``folder`` another search for instance, `RunFailed` for a loss
+    that is not finite, `MissingInput` for a full disk.
+    """
+    unknown = [name for name in beside if name not in STRATEGIES]
+    if unknown or isinstance(beside, str):
+        raise UsageError(f"beside {unknown or beside}: choose from {', '.join(STRATEGIES)}")
+    if device not in DEVICES:
+        raise UsageError(f"device {device}: choose {', '.join(DEVICES[:-1])} or {DEVICES[-1]}")
+    if precision not in PRECISIONS:
+        raise UsageError(f"precision {precision}: choose {', '.join(PRECISIONS[:-1])} or {PRECISIONS[-1]}")
+    folder = Path(folder)
+    with untouched():
+        chosen = devices.choose(device)
+        names = choose_prunable(model, prunable)
+        training = samples(train_set, "train_set", chosen.torch, workers)
+        testing = samples(test_set, "test_set", chosen.torch, workers)
+        kind = devices.resolve_precision(precision, chosen)
+        layout, classes = probe.look(model, training, testing, chosen.torch, kind, recipe)
+        default_rewind = min(max(1, round(recipe.epochs / 40)), recipe.epochs)
+        spec = Spec(
+            network=probe.fingerprint(model),
+            prunable=names,
+            data=Data("own", len(training), len(testing), f"{training.fingerprint}+{testing.fingerprint}"),
+            recipe=recipe,
+            precision=precision,
+            sparsity=sparsity,
+            check_every=check_every,
+            ppr_rate=recipe.lr / 10 if ppr_rate is None else ppr_rate,
+            patience=default_patience(recipe.epochs, check_every) if patience is None else patience,
+            tolerance=default_tolerance(len(testing)) if tolerance is None else tolerance,
+            window=window,
+            chance=100 / classes,
+            rewind=default_rewind if rewind is None else rewind,
+            seed=seed,
+        )
+        files.check_writable(folder)
+        lock = FileLock(folder / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise UsageError(
+                f"{folder} is in use by another process: wait for it, or pass another folder"
+            ) from None
+        try:
+            spec.check_folder(folder)
+            subject = Subject(model, names, chosen.torch, kind, layout, recipe)
+            bench = Bench(subject, chosen, training, testing)
+            return _Search(spec, bench, folder, tuple(beside), on_event or (lambda event: None)).result()
+        finally:
+            lock.release()
+
+
+class _Search:
+    """One call of `find_ticket`: which Runs, in which order, and what the observer hears."""
+
+    def __init__(self, spec: Spec, bench: Bench, folder: Path, beside: tuple[str, ...], tell: Observer) -> None:
+        self.spec, self.bench, self.beside, self.folder = spec, bench, beside, folder
+        self.store = Store(folder / "runs", folder / "runs.jsonl")
+        self._tell = tell
+        self._again: set[str] = set()  # keys of Runs whose files are lost: their Records do not count
+        self._epochs: dict[str, int] = {}  # epochs trained, by the Run's key
+
+    def result(self) -> Result:
+        while True:
+            try:
+                return self._search()
+            except Gone as lost:  # set aside by now: trained again, to the same bits
+                self._again.add(lost.run.key)
+                for path in self.store.folder(lost.run).glob("*.safetensors"):
+                    path.unlink()
+
+    def _search(self) -> Result:
+        spec, end = self.spec, self.spec.schedule
+        dense = self._train(spec.dense(), {spec.rewind, end}, self._until_settled)
+        found = self._settling(end)
+        safe = found.epoch if found.known_at else None
+        # The ticket before what stands beside it: it is what was asked for.
+        if safe is None:
+            self._say("unsettled", "dense", end, end)
+        else:
+            self._say("safe", "dense", safe, end)
+            self._train(spec.gradual(safe), {spec.window_end(safe)})
+        ticket = self._train(spec.ticket(safe), {end})
+        others: dict[str, Record] = {}
+        if self.beside:
+            dense = self._train(spec.dense(), {spec.rewind, end}, self._check)
+        if ONE_SHOT in self.beside:
+            others[ONE_SHOT] = self._train(spec.one_shot(), {end})
+        if ITERATIVE in self.beside:
+            for number in range(1, spec.rounds + 1):
+                others[ITERATIVE] = self._train(spec.iterative(number), {end})
+        checks = [Check(epoch, record.top1 or 0.0) for epoch, record in self._checks(end)]
+        tensors = checkpoint(self.store, spec.ticket(safe), end)
+        return assemble(spec, self.bench, self.folder, found, checks, dense, ticket, others, tensors, self._spent)
+
+    def _train(self, run: Run, keep: set[int], stop: Callable[[int, Trainee], bool] | None = None) -> Record:
+        known = self.store.record(run)
+        if known and run.key not in self._again:
+            self._epochs[run.key] = run.epochs
+            return known
+        self._epochs[run.key] = self.store.progress(run)
+        phase = PHASES.get(run.experiment, f"{run.experiment} pruning")
+        if run.experiment == ITERATIVE:
+            phase += f" {run.rounds + 1}/{self.spec.rounds + 1}"
+
+        def heard(trained: Trained) -> None:
+            self._epochs[run.key] = trained.epoch - run.first_epoch
+            speed = {"loss": trained.loss, "images_per_second": trained.images_per_second}
+            self._say("epoch", phase, trained.epoch, run.last_epoch, trained.top1, **speed)
+
+        record = train(run, self.bench, self.store, keep, heard, stop)
+        if self._epochs[run.key] == run.epochs:
+            self._again.discard(run.key)
+        if self.store.record(run):
+            self._say("done", phase, run.last_epoch, run.last_epoch, record.top1)
+        return record
+
+    def _until_settled(self, epoch: int, trainee: Trainee) -> bool:
+        """Asked along the dense training: check PPR where due, and stop once it has settled."""
+        return self._check(epoch, trainee) or self._settling(epoch).known_at is not None
+
+    def _check(self, epoch: int, trainee: Trainee) -> bool:
+        """Check PPR where due and not settled yet, and keep the network that pruning may start from. No stop."""
+        spec, dense = self.spec, self.spec.dense()
+        if not spec.due(epoch) or self._settling(epoch - 1).known_at is not None:
+            return False
+        # Kept first, since the check starts from it like any other Run.
+        self.store.save_checkpoint(dense, epoch, trainee.tensors())
+        if self.store.record(spec.ppr(epoch)) is None:
+            record = train(spec.ppr(epoch), self.bench, self.store, set(), lambda trained: None)
+            self._say("check", "PPR check", epoch, spec.schedule, record.top1)
+        needed = {self._settling(epoch).epoch, spec.rewind, spec.schedule}
+        for path in self.store.folder(dense).glob("epoch-*.safetensors"):
+            if int(path.name.split("-")[1]) not in needed:
+                path.unlink()
+        return False
+
+    def _settling(self, epoch: int) -> Settling:
+        """What the checks of the first ``epoch`` epochs tell."""
+        checks = [(e, record.top1 or 0.0) for e, record in self._checks(epoch)]
+        return settle(checks, self.spec.patience, self.spec.tolerance, self.spec.chance)
+
+    def _checks(self, epoch: int) -> list[tuple[int, Record]]:
+        due = [e for e in range(1, epoch + 1) if self.spec.due(e)]
+        return [(e, record) for e in due if (record := self.store.record(self.spec.ppr(e)))]
+
+    @property
+    def _spent(self) -> int:
+        return sum(self._epochs.values()) + len(self._checks(self.spec.schedule))
+
+    def _left(self) -> int:
+        """Epochs still to come, at most."""
+        spec = self.spec
+        found = self._settling(spec.schedule)
+        if found.known_at:
+            dense = spec.schedule if self.beside else found.known_at
+            checks = len(self._checks(spec.schedule))
+            ticket = spec.window_end(found.epoch) - found.epoch + spec.schedule
+        else:
+            dense, checks = spec.schedule, spec.schedule // spec.check_every
+            ticket = spec.window_end(0) + spec.schedule
+        trainings = (ONE_SHOT in self.beside) + (ITERATIVE in self.beside) * spec.rounds
+        return max(0, dense + checks + ticket + trainings * spec.schedule - self._spent)
+
+    def _say(
+        self, kind: Kind, phase: str, epoch: int, last: int, top1: float | None = None, **more: float
+    ) -> None:
+        self._tell(Event(kind, phase, epoch, last, top1, self._spent, self._left(), **more))

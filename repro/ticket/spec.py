@@ -1,0 +1,182 @@
+"""A search as a frozen value: everything that shapes it, and the Runs that it consists of. Pure: no torch.
+
+The Runs are the same values as those of the paper's experiments (repro/run.py), on the user's network and data.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from repro import files
+from repro.errors import UsageError
+from repro.params import Recipe
+from repro.run import Checkpoint, Data, Mask, Run
+from repro.schedule import gradual_steps, iterative_sparsity
+
+ONE_SHOT, ITERATIVE = "one-shot", "iterative"
+STRATEGIES = (ONE_SHOT, ITERATIVE)
+SHARE = 0.2  # of what is left, pruned after each training of iterative pruning (Frankle & Carbin; Table 4)
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a search is. ``network`` names the class and a hash of its modules and initial weights; epochs are
+    epochs of the recipe's schedule, ``ppr_rate`` a learning rate, ``tolerance`` accuracy points, ``chance`` the
+    accuracy of guessing in %, ``window`` a share of the schedule. Raises `UsageError` for what cannot be."""
+
+    network: str
+    prunable: tuple[str, ...]
+    data: Data
+    recipe: Recipe
+    precision: str
+    sparsity: float
+    check_every: int
+    ppr_rate: float
+    patience: int
+    tolerance: float
+    window: float
+    chance: float
+    rewind: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        if not 0 < self.sparsity < 1:
+            raise UsageError(f"sparsity {self.sparsity}: choose a share of weights between 0 and 1, 0.8 for 80 %")
+        if not 1 <= self.check_every <= self.recipe.epochs:
+            raise UsageError(f"check_every {self.check_every}: choose 1 to {self.recipe.epochs}, the schedule")
+        if self.patience < 1:
+            raise UsageError(f"patience {self.patience}: at least one check is needed")
+        for name in ("ppr_rate", "tolerance"):
+            value = getattr(self, name)
+            if not 0 <= value < math.inf or (name == "ppr_rate" and not value):
+                raise UsageError(f"{name} {value}: choose a number above 0")
+        if not 0 < self.window <= 1:
+            raise UsageError(f"window {self.window}: choose a share of the schedule, 0.25 for a quarter")
+        if not 0 <= self.rewind <= self.recipe.epochs:
+            raise UsageError(f"rewind {self.rewind}: choose an epoch from 0 to {self.recipe.epochs}")
+
+    @property
+    def schedule(self) -> int:
+        """Epochs of the whole schedule."""
+        return self.recipe.epochs
+
+    @property
+    def rounds(self) -> int:
+        """Prunings of iterative pruning: the number that comes nearest to the sparsity; 7 for 80 %."""
+        return max(1, round(math.log(1 - self.sparsity) / math.log(1 - SHARE)))
+
+    def due(self, epoch: int) -> bool:
+        """Whether PPR is checked once ``epoch`` epochs are trained."""
+        return epoch > 0 and epoch % self.check_every == 0
+
+    def window_end(self, safe: int) -> int:
+        """The epoch at which gradual pruning from ``safe`` on ends: never beyond the schedule."""
+        return min(safe + max(1, round(self.window * self.schedule)), self.schedule)
+
+    def dense(self) -> Run:
+        """The dense training of the whole schedule, tested after every epoch."""
+        return self._run("dense", recipe=replace(self.recipe, evaluate_every=1))
+
+    def ppr(self, epoch: int) -> Run:
+        """The check of an epoch (section 3.3): its weights, pruned, trained for one epoch at a constant rate."""
+        start = Checkpoint(self.dense(), epoch)
+        recipe = replace(self.recipe, epochs=1, milestones=(), lr=self.ppr_rate, evaluate_every=1)
+        return self._run("ppr", recipe=recipe, weights=start, mask=Mask(start, self.sparsity))
+
+    def gradual(self, safe: int) -> Run:
+        """Gradual pruning along the dense schedule (section 3.4, Eq. 6), one step an epoch."""
+        last = self.window_end(safe)
+        steps = gradual_steps(safe, last, self.sparsity)
+        start = Checkpoint(self.dense(), safe)
+        return self._run("gradual", weights=start, prune_at=steps, first=safe, last=last)
+
+    def ticket(self, safe: int | None) -> Run:
+        """The retraining that makes the ticket: the whole schedule, from the window's end and under its mask.
+
+        Where PPR never settled (``safe`` None) there is no window, and this is `one_shot`.
+        """
+        if safe is None:
+            return self.one_shot()
+        end = Checkpoint(self.gradual(safe), self.window_end(safe))
+        return self._run("ticket", weights=end, mask=Mask(end, None))
+
+    def one_shot(self) -> Run:
+        """The conventional cost: dense to the end, pruned at once, retrained for the whole schedule."""
+        end = Checkpoint(self.dense(), self.schedule)
+        return self._run("one-shot", weights=end, mask=Mask(end, self.sparsity))
+
+    def iterative(self, number: int) -> Run:
+        """The training after the ``number``-th pruning of `rounds`, rewound to an early epoch of the dense one.
+
+        Each pruning takes 20 % of what is left; the last goes to the sparsity itself, so that all strategies are
+        compared at the same one.
+        """
+        before = self.dense() if number == 1 else self.iterative(number - 1)
+        rate = self.sparsity if number == self.rounds else iterative_sparsity(SHARE, number)
+        mask = Mask(Checkpoint(before, self.schedule), rate)
+        return self._run("iterative", weights=Checkpoint(self.dense(), self.rewind), mask=mask)
+
+    def check_folder(self, folder: Path) -> None:
+        """Take ``folder`` for this search. Raises `UsageError` naming what differs where it holds another one."""
+        path, own = folder / "search.json", _flat(self)
+        if not path.exists():
+            files.write_text(path, json.dumps(own, indent=1) + "\n")
+            return
+        try:
+            theirs = json.loads(path.read_text())
+            different = [name for name in own if own[name] != theirs.get(name)]
+        except (ValueError, AttributeError):
+            raise UsageError(f"{path}: not a search; pass another folder, or remove this one") from None
+        if different:
+            what = ", ".join(f"{name} ({_short(theirs.get(name))}, not {_short(own[name])})" for name in different)
+            raise UsageError(
+                f"{folder} holds another search, it differs in {what}: pass another folder, or remove it"
+            )
+
+    def _run(
+        self,
+        family: str,
+        recipe: Recipe | None = None,
+        weights: Checkpoint | None = None,
+        mask: Mask | None = None,
+        prune_at: tuple[tuple[int, float], ...] = (),
+        first: int = 0,
+        last: int | None = None,
+    ) -> Run:
+        recipe = recipe or self.recipe
+        return Run(
+            experiment=family,
+            arch=self.network,
+            data=self.data,
+            recipe=recipe,
+            precision=self.precision,
+            seed=self.seed,
+            first_epoch=first,
+            last_epoch=recipe.epochs if last is None else last,
+            weights=weights,
+            mask=mask,
+            prune_at=prune_at,
+        )
+
+
+def _flat(spec: Spec) -> dict[str, Any]:
+    """The spec as JSON values, the parts of data and recipe by dotted names."""
+    found: dict[str, Any] = {}
+    for item in dataclasses.fields(spec):
+        value = getattr(spec, item.name)
+        if isinstance(value, Data | Recipe):
+            found |= {f"{item.name}.{name}": part for name, part in dataclasses.asdict(value).items()}
+        else:
+            found[item.name] = value
+    plain: dict[str, Any] = json.loads(json.dumps(found))  # lists where there are tuples, as in the file
+    return plain
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else text[:37] + "..."
