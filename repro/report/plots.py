@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from repro.files import write_bytes
-from repro.report import plots_grid, plots_lines
+from repro.report import plots_bars, plots_curves, plots_grid, plots_lines, plots_tables
 from repro.report.plots_page import DPI, STYLE, Document
 
 if TYPE_CHECKING:
@@ -22,6 +22,11 @@ DRAWINGS: Mapping[str, Callable[[Document], Figure]] = {
     "fig1": plots_grid.fig1,
     "fig2": plots_lines.fig2,
     "fig3": plots_grid.fig3,
+    "fig4": plots_curves.ppr,
+    "fig5": plots_curves.fig5,
+    "fig6": plots_curves.ppr,
+    "table1": plots_tables.table1,
+    "table4": plots_bars.table4,
 }
 
 

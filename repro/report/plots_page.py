@@ -5,6 +5,7 @@ No artifact is known here, and matplotlib is imported inside functions only: imp
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -301,7 +302,9 @@ def _legend_columns(handles: Sequence[Artist], width: float) -> int:
     room = max(width, NARROWEST) - 2 * MARGIN
     entries = [text_width(str(handle.get_label()), 8.5) + 0.6 for handle in handles]
     for columns in range(len(handles), 1, -1):
-        rows = math.ceil(len(handles) / columns)  # matplotlib fills column by column
-        if sum(max(entries[first : first + rows]) for first in range(0, len(entries), rows)) <= room:
+        # matplotlib fills column by column, the first ones with one entry more where they do not divide evenly.
+        fewest, longer = divmod(len(entries), columns)
+        ends = list(itertools.accumulate(fewest + (column < longer) for column in range(columns)))
+        if sum(max(entries[start:end]) for start, end in zip([0, *ends], ends, strict=False)) <= room:
             return columns
     return 1

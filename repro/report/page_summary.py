@@ -1,0 +1,164 @@
+"""What the documents and the claims say together: the one-sentence answer, counts, their order. Pure.
+
+Shared by the page (`page.py`) and the folder's README (`index.py`), so that both say the same.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from repro import compare
+from repro.artifacts import PAPER
+from repro.report.plots_page import Document, cells_of, comparable, label, verdict
+
+Claim = Mapping[str, Any]
+HOLDS, FAILS, UNDECIDED, NOT_RUN, UNPUBLISHED = "holds", "fails", "undecided", "not run", "unpublished"
+CLAIM_VERDICTS = (HOLDS, FAILS, UNDECIDED, NOT_RUN, UNPUBLISHED)
+CELL_VERDICTS = (
+    compare.WITHIN, compare.OUTSIDE, compare.NOT_COMPARABLE,
+    compare.UNPUBLISHED, compare.DIVERGED, compare.NOT_RUN,
+)  # fmt: skip
+TEXT = "text"  # the artifact of sentences about numbers that stand in no figure or table
+
+
+@dataclass(frozen=True)
+class Answer:
+    """``short`` answers "does the paper hold?", ``long`` explains; no ``caveat`` where the runs may decide."""
+
+    short: str
+    long: str
+    caveat: str
+
+
+def shown_of(documents: Sequence[Document]) -> dict[str, Document]:
+    """The documents by artifact; what has no cells is none (a folder holds other JSON files, too)."""
+    return {str(document.get("artifact")): document for document in documents if document.get("cells") is not None}
+
+
+def claims_of(claims: Mapping[str, Any] | None) -> list[Claim]:
+    """The claims themselves; none where there is no such document."""
+    return [claim for claim in (claims or {}).get("claims") or [] if isinstance(claim, Mapping)]
+
+
+def claim_verdict(claim: Claim | None) -> str:
+    """A claim's verdict; one that nobody looked at was not run."""
+    return str((claim or {}).get("verdict") or NOT_RUN)
+
+
+def counts(claims: Mapping[str, Any] | None) -> Counter[str]:
+    """How many claims have each verdict."""
+    return Counter(claim_verdict(claim) for claim in claims_of(claims))
+
+
+def cell_counts(document: Document) -> Counter[str]:
+    """How many cells have each verdict."""
+    return Counter(verdict(cell) for cell in cells_of(document))
+
+
+def decisive(documents: Sequence[Document], claims: Mapping[str, Any] | None) -> bool:
+    """Whether these results may say anything of the paper: all of them are the paper's own setting."""
+    return all(comparable(document) for document in documents) and (not claims or bool(claims.get("comparable")))
+
+
+def home(claim: Claim) -> str:
+    """The artifact under which a claim is listed: the first that it names."""
+    named = [str(name) for name in claim.get("artifact") or []]
+    return named[0] if named else TEXT
+
+
+def order(documents: Sequence[Document], claims: Mapping[str, Any] | None) -> list[str]:
+    """Every artifact to be listed: the paper's, a user's own, and last "text", where a claim is about it."""
+    names = [*PAPER, *(str(document.get("artifact", "")) for document in documents), *map(home, claims_of(claims))]
+    found = [name for name in dict.fromkeys(names) if name != TEXT]
+    return [*found, TEXT] if TEXT in names else found
+
+
+def title(artifact: str) -> str:
+    """``fig1`` -> ``Fig. 1``, ``text`` -> ``Text``."""
+    return "Text" if artifact == TEXT else label(artifact)
+
+
+def profile(documents: Sequence[Document], claims: Mapping[str, Any] | None) -> str:
+    """The profile, with what was changed."""
+    names = dict.fromkeys(str(document.get("profile") or "unknown") for document in documents)
+    return ", ".join(names) or str((claims or {}).get("profile") or "unknown")
+
+
+def answer(documents: Sequence[Document], claims: Mapping[str, Any] | None) -> Answer:
+    """Does the paper hold?"""
+    found, name = counts(claims), profile(documents, claims)
+    total, decided = sum(found.values()), found[HOLDS] + found[FAILS]
+    tally = words(found, CLAIM_VERDICTS)
+    if not documents and not total:
+        return Answer("Nothing has been run", "There is no artifact and no claim in this folder yet.", "")
+    if not decisive(documents, claims):
+        caveat = _caveat(name, documents)
+        short = "This run cannot say" if name == "paper" else f"This {name} run cannot say"
+        if not total:
+            return Answer(short, "No claim was evaluated.", caveat)
+        return Answer(short, f"In its own small setting, of {total} claims {tally}.", caveat)
+    cells = Counter[str]()
+    for document in documents:
+        cells += cell_counts(document)
+    if not total:
+        return Answer(
+            "No claim was evaluated", f"Of {sum(cells.values()):,} cells {words(cells, CELL_VERDICTS)}.", ""
+        )
+    return Answer(_short(found, total, decided), f"Of {total} claims {tally}.", "")
+
+
+def _short(found: Counter[str], total: int, decided: int) -> str:
+    """The paper's setting was run: as much as its decided claims bear, and no more."""
+    if not decided:
+        return "Nothing is decided yet"
+    if found[HOLDS] == total:
+        return "Yes, every claim holds"
+    early = decided * 2 < total
+    if not found[FAILS]:
+        return "Too little is decided; so far it holds" if early else "Yes, as far as it was decided"
+    if early:
+        return "Too little is decided; not everything holds"
+    if not found[HOLDS]:
+        return "No"
+    return "For the most part" if found[HOLDS] > 2 * found[FAILS] else "Only in part"
+
+
+def _caveat(name: str, documents: Sequence[Document]) -> str:
+    """Why these numbers decide nothing, with what the setting is."""
+    provenance = next((p for d in documents if isinstance(p := d.get("provenance"), Mapping)), {})
+    setting = ", ".join(str(provenance[key]) for key in ("schedule", "data") if provenance.get(key))
+    changed: Mapping[str, Any] = next((over for d in documents if (over := d.get("overrides"))), {})
+    setting += "".join(f", {key} = {value}" for key, value in changed.items())
+    what = "The images are not the official ones" if name == "paper" and not changed else ""
+    text = what or f"The {name} profile is not the paper's setting"
+    text += f": {setting}." if setting else "."
+    return text + " It decides nothing about the paper: published numbers stand beside it for orientation only."
+
+
+NONE = {
+    "were not run": "none was run", "are not comparable": "none is comparable",
+    "have no published number": "none has a published number",
+}  # fmt: skip
+
+
+def words(found: Mapping[str, int], names: Sequence[str]) -> str:
+    """``31 hold, 4 fail and 8 are undecided``."""
+    several = {
+        HOLDS: ("holds", "hold"), FAILS: ("fails", "fail"), UNDECIDED: ("is undecided", "are undecided"),
+        NOT_RUN: ("was not run", "were not run"),
+        UNPUBLISHED: ("has no published number", "have no published number"),
+        compare.WITHIN: ("is within its band", "are within their bands"),
+        compare.OUTSIDE: ("is outside its band", "are outside their bands"),
+        compare.NOT_COMPARABLE: ("is not comparable", "are not comparable"),
+        compare.DIVERGED: ("diverged", "diverged"),
+    }  # fmt: skip
+    every = sum(found.values())
+    parts = []
+    for name in (*names, *sorted(set(found) - set(names))):
+        if n := found.get(name, 0):
+            told = several.get(name, (name, name))[n != 1]
+            parts.append(NONE.get(told, f"all {told}") if n == every > 1 else f"{n:,} {told}")
+    return ", ".join(parts[:-1]) + " and " + parts[-1] if len(parts) > 1 else "".join(parts) or "none"

@@ -1,0 +1,122 @@
+"""The small plot of a claim: its value and 95 % interval against the bounds between which the claim holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from repro.report.page_html import Markup, tag
+from repro.report.plots_page import number
+from repro.report.svg import Scale, brief, canvas, circle, diamond, line, mark, rect, text
+
+WIDTH, HEIGHT, MIDDLE, EDGE = 260.0, 48.0, 17.0, 12.0
+
+
+def interval(claim: Mapping[str, Any], state: str) -> Markup:
+    """Drawn at one scale of its own: the zone where the claim holds is tinted, its bounds are labelled, our value
+    is solid with its interval, the published statistic hollow. ``state`` is the claim's verdict as a class."""
+    above, below, value, low, high, printed = (
+        number(claim, name) for name in ("above", "below", "value", "low", "high", "published")
+    )
+    known = [v for v in (above, below, value, low, high, printed) if v is not None]
+    x = scale(known)
+    left, right = (EDGE if above is None else x(above)), (WIDTH - EDGE if below is None else x(below))
+    parts: list[Markup | None] = [
+        rect(min(left, right), 4, abs(right - left), 26, class_="zone"),
+        line(EDGE, MIDDLE, WIDTH - EDGE, MIDDLE, "track"),
+    ]
+    labels = [(x(bound), brief(bound)) for bound in (above, below) if bound is not None]
+    # Two labels that would touch stand on the outer sides of their lines.
+    close = len(labels) == 2 and abs(labels[1][0] - labels[0][0]) < 52
+    for index, (place, words) in enumerate(labels):
+        anchor = ("end", "start")[index] if close else "middle"
+        parts += [
+            line(place, 4, place, 31, "bound"),
+            text(min(max(place, 14), WIDTH - 14), 42, words, anchor, "tiny"),
+        ]
+    if printed is not None:
+        parts.append(circle(x(printed), MIDDLE, 5.2, "paper-dot"))
+    if low is not None and high is not None:
+        parts += [line(x(low), MIDDLE, x(high), MIDDLE, "whisker")]
+        parts += [line(x(end), MIDDLE - 4, x(end), MIDDLE + 4, "whisker") for end in (low, high)]
+    if value is not None:
+        fails = state == "fails"
+        parts.append(
+            diamond(x(value), MIDDLE, 4.2, "our-dot") if fails else circle(x(value), MIDDLE, 4.2, "our-dot")
+        )
+    about = told(claim)
+    return canvas(WIDTH, HEIGHT, about, mark(about, *parts), kind=f"interval is-{state}")
+
+
+def scale(known: list[float]) -> Scale:
+    """Limits that hold everything known, with room; one value alone stands in the middle."""
+    low, high = (min(known), max(known)) if known else (0.0, 1.0)
+    room = 0.22 * (high - low) or abs(low) * 0.5 or 1.0
+    return Scale(low - room, high + room, EDGE, WIDTH - EDGE)
+
+
+def told(claim: Mapping[str, Any]) -> str:
+    """The plot in words."""
+    parts = []
+    value, low, high, printed = (number(claim, name) for name in ("value", "low", "high", "published"))
+    if value is not None:
+        parts.append(f"ours {amount(value)}")
+        if low is not None and high is not None:
+            parts.append(f"95 % interval {amount(low)} to {amount(high)}")
+    else:
+        parts.append("no value of ours")
+    if printed is not None:
+        parts.append(f"paper {amount(printed)}")
+    return "\n".join([*parts, condition(claim)])
+
+
+def condition(claim: Mapping[str, Any]) -> str:
+    """``holds above −0.5 and below 0.5``."""
+    bounds = [f"{side} {brief(v)}" for side in ("above", "below") if (v := number(claim, side)) is not None]
+    return "holds " + " and ".join(bounds) if bounds else "has no bound"
+
+
+def amount(value: float) -> str:
+    """A statistic in about three digits that matter: claims are in points, epochs, shares and ratios alike."""
+    if value and abs(value) < 0.01:
+        return f"{value:.2g}".replace("-", "\N{MINUS SIGN}")
+    decimals = 0 if abs(value) >= 1000 else 1 if abs(value) >= 100 else 2 if abs(value) >= 1 else 3
+    return f"{value:,.{decimals}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def glyph(state: str) -> Markup:
+    """The sign of a verdict: its shape differs, not its colour alone. The shapes stand once in the page."""
+    return tag(
+        "svg", tag("use", href=f"#g-{state}"), class_=f"glyph is-{state}", viewBox="0 0 16 16", aria_hidden="true"
+    )
+
+
+RIM = '<circle class="rim" cx="8" cy="8" r="6.2"/>'
+SHAPES: Mapping[str, str] = {
+    "holds": '<circle cx="8" cy="8" r="7"/><path class="cut" d="M4.6 8.3L7 10.7L11.6 5.7"/>',
+    "fails": '<path d="M8 .4L15.6 8L8 15.6L.4 8z"/><path class="cut" d="M5.6 5.6L10.4 10.4M10.4 5.6L5.6 10.4"/>',
+    "undecided": RIM + '<path d="M8 1.8A6.2 6.2 0 0 1 8 14.2z"/>',
+    "not-run": '<circle class="rim dashed" cx="8" cy="8" r="6"/>',
+    "unpublished": RIM + '<path class="stroke" d="M5 8L11 8"/>',
+    "not-comparable": RIM + '<path class="stroke" d="M5 6.3L11 6.3M5 9.7L11 9.7"/>',
+    "diverged": RIM + '<path class="stroke" d="M5.6 5.6L10.4 10.4M10.4 5.6L5.6 10.4"/>',
+}
+SAME = {"within": "holds", "outside": "fails"}  # cells and claims share their signs
+
+
+def state(verdict: str) -> str:
+    """A verdict as a class: ``not run`` -> ``not-run``, ``within`` -> ``holds``."""
+    name = SAME.get(verdict, verdict.replace(" ", "-"))
+    return name if name in SHAPES else "unpublished"
+
+
+def shapes() -> Markup:
+    """The signs and the hatching, once for the page."""
+    symbols = [
+        tag("symbol", Markup(drawing), id=f"g-{name}", viewBox="0 0 16 16") for name, drawing in SHAPES.items()
+    ]
+    hatch = Markup(
+        '<pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
+        '<path class="hatching" d="M0 3L6 3"/></pattern>'
+    )
+    return tag("svg", *symbols, tag("defs", hatch), width=0, height=0, class_="shapes", aria_hidden="true")
