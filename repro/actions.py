@@ -23,6 +23,7 @@ from repro.run import Run, ancestors
 from repro.store import Store
 from repro.workspace import Workspace, data_folders, find_root
 
+FURTHER_SEEDS = 10  # as far as the plan looks ahead
 FAMILIES = ("dense", "tickets", "gradual", "structures", "ppr", "memorization", "iterative")
 
 
@@ -63,12 +64,12 @@ def list_artifacts(options: Options, as_json: bool) -> None:
     """Every artifact of the paper, its place, state and cost."""
     work = Workspace(options)
     found: list[dict[str, Any]] = []
-    for name in artifacts.PAPER:
-        about = published.about(name)
+    for name in dict.fromkeys([*artifacts.PAPER, *artifacts.IMPLEMENTED]):
+        known = artifacts.IMPLEMENTED.get(name)
         entry: dict[str, Any] = {
             "artifact": name,
-            "place": about.place,
-            "title": about.title,
+            "place": artifacts.place(name),
+            "title": published.about(name).title if name in artifacts.PAPER or not known else known.title,
             "state": "not yet here",
         }
         if name in artifacts.IMPLEMENTED:
@@ -105,6 +106,7 @@ def show_plan(options: Options, names: Sequence[str], calibrate: bool, as_json: 
     seconds = sum(work_ / speeds[arch] for arch, work_ in left.images_by_arch.items()) if speeds else None
     shared = sum(e["runs"] for e in per_artifact.values()) - len(plan.runs)
     disk = disk_bytes(plan.missing, plan.keep)
+    further = _further_seed(work, speeds)
     summary = {
         "profile": work.settings.name,
         "artifacts": per_artifact,
@@ -118,6 +120,7 @@ def show_plan(options: Options, names: Sequence[str], calibrate: bool, as_json: 
         "images_per_second": speeds,
         "seconds_left": seconds,
         "disk_bytes": disk,
+        "further_seed": further,
     }
     if as_json:
         print(json.dumps(summary))
@@ -136,6 +139,7 @@ def show_plan(options: Options, names: Sequence[str], calibrate: bool, as_json: 
         out.print(f"{arch}: {speed:,.0f} images/s here (calibrated)")
     if seconds is not None:
         out.print(f"time left on this device: {terminal.duration(seconds)}")
+    _say_further_seed(further, out)
     free = shutil.disk_usage(_existing(work.store.runs_dir)).free
     out.print(f"disk: {terminal.size(disk)} of checkpoints to come, {terminal.size(free)} free")
 
@@ -235,12 +239,18 @@ def data_prepare(data_dir: Path | None) -> None:
     data_status(data_dir, as_json=False)
 
 
-def export_runs(options: Options, names: Sequence[str], file: Path, max_size: str) -> None:
-    """Write finished Runs and the checkpoints that others need to ``file``."""
+def export_runs(options: Options, names: Sequence[str], file: Path, max_size: str, left_only: bool) -> None:
+    """Write finished Runs and the checkpoints that others need to ``file``; with ``left_only`` those that Runs
+    still to be trained need, for whichever artifact."""
     work = Workspace(options, names)
-    plan = work.plan()
+    keep = work.plan().keep
+    if left_only:
+        every = [run for name in artifacts.IMPLEMENTED for run in work.runs(artifacts.get(name))]
+        left = [run for run in ancestors(every) if work.store.record(run) is None]
+        needed = {(parent.run.key, parent.epoch) for run in left for parent in run.parents}
+        keep = {key: {epoch for epoch in epochs if (key, epoch) in needed} for key, epochs in keep.items()}
     runs = ancestors(work.asked())
-    for path in transfer.export(work.store, runs, plan.keep, file, transfer.parse_size(max_size), work.out.name):
+    for path in transfer.export(work.store, runs, keep, file, transfer.parse_size(max_size), work.out.name):
         print(f"written: {path} ({terminal.size(path.stat().st_size)})")
 
 
@@ -335,6 +345,32 @@ def _check_disk(work: Workspace, plan: Plan) -> None:
             f"{work.store.runs_dir} needs {terminal.size(needed)} for checkpoints and has {terminal.size(free)} "
             "free: free some, or pass another --runs-dir"
         )
+
+
+def _further_seed(work: Workspace, speeds: dict[str, float]) -> dict[str, Any]:
+    """What one more seed of this command's artifacts costs, and which claims each further seed would decide."""
+    from repro import claims, conclude
+
+    judged = conclude.judgements(work)
+    names = {artifact.name for artifact in work.artifacts}
+    ours = [j for j in judged if names & set(j.claim.artifact)]
+    now = max([len(work.seeds), *(j.n for j in ours)])
+    price = cost(ancestors([run for artifact in work.artifacts for run in work.runs(artifact, [now])]))
+    known = price.images_by_arch.keys() <= speeds.keys()
+    return {
+        "runs": price.runs,
+        "epochs": price.epochs,
+        "images": price.images,
+        "seconds": sum(n / speeds[arch] for arch, n in price.images_by_arch.items()) if known else None,
+        "decides": {str(n): ids for n, ids in claims.further_seeds(ours, FURTHER_SEEDS).items() if ids},
+    }
+
+
+def _say_further_seed(further: dict[str, Any], out: Console) -> None:
+    time = "" if further["seconds"] is None else f", {terminal.duration(further['seconds'])} on this device"
+    out.print(f"each further seed: {further['runs']:,} Runs, {further['epochs']:,} epochs{time}")
+    for seeds, claims in further["decides"].items():
+        out.print(f"  with {seeds} seeds, at the present estimates, decided: {', '.join(claims)}", markup=False)
 
 
 def _speeds(work: Workspace, plan: Plan, options: Options) -> dict[str, float]:

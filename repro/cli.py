@@ -81,7 +81,9 @@ for _name, _artifact in artifacts.IMPLEMENTED.items():
 
 @app.command()
 def train(
-    family: Annotated[str, typer.Argument(help="dense, tickets, gradual or structures")],
+    family: Annotated[
+        str, typer.Argument(help="dense, tickets, gradual, structures, ppr, memorization or iterative")
+    ],
     arch: Arch = None,
     profile: Profile = None,
     seeds: Seeds = None,
@@ -187,6 +189,81 @@ def diff(
 
 
 @app.command()
+def ticket(
+    arch: Arch = None,
+    network: Annotated[str | None, typer.Option(help="a network of your own: package.module:function")] = None,
+    profile: Profile = None,
+    sparsity: Annotated[
+        float | None, typer.Option(help="share of weights to prune (default: the profile's)")
+    ] = None,
+    check_every: Annotated[
+        int | None, typer.Option(help="epochs between PPR checks (default: 40 a schedule)")
+    ] = None,
+    patience: Annotated[int | None, typer.Option(help="checks without a gain that settle PPR")] = None,
+    tolerance: Annotated[float | None, typer.Option(help="accuracy points that are no gain yet")] = None,
+    beside: Annotated[
+        list[str] | None, typer.Option(help="one-shot, iterative or none; may be repeated (smoke: both)")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="of initialisation and data order")] = 0,
+    data_dir: DataDir = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="where the search is kept (default: runs/ticket-...)")
+    ] = None,
+    device: Device = "auto",
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """The paper's strategy as a tool: find an early winning ticket of a network, also of your own."""
+    from repro.ticket import command
+
+    command.ticket(
+        arch=arch, network=network, profile=profile, sparsity=sparsity, check_every=check_every, patience=patience,
+        tolerance=tolerance, beside=beside, seed=seed, data_dir=data_dir, folder=folder, device=device,
+        overrides=overrides or (), as_json=as_json,
+    )  # fmt: skip
+
+
+@app.command()
+def claims(
+    profile: Profile = None,
+    seeds: Seeds = None,
+    data_dir: DataDir = None,
+    runs_dir: RunsDir = None,
+    out: Out = None,
+    overrides: Set = None,
+    of_published: Annotated[
+        bool, typer.Option("--published", help="judge the paper's printed numbers alone")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """The paper's sentences, each with its statistic: holds, fails or undecided. Trains nothing."""
+    from repro import conclude
+
+    options = Options(
+        profile, seeds=seeds, data_dir=data_dir, runs_dir=runs_dir, out=out, overrides=overrides or ()
+    )
+    conclude.show_claims(options, of_published=of_published, as_json=as_json)
+
+
+@app.command()
+def report(
+    profile: Profile = None,
+    seeds: Seeds = None,
+    data_dir: DataDir = None,
+    runs_dir: RunsDir = None,
+    out: Out = None,
+    overrides: Set = None,
+) -> None:
+    """One self-contained page, index.html, and a README.md from the results: what holds, what does not."""
+    from repro import conclude
+
+    options = Options(
+        profile, seeds=seeds, data_dir=data_dir, runs_dir=runs_dir, out=out, overrides=overrides or ()
+    )
+    conclude.write_report(options)
+
+
+@app.command()
 def published(
     name: Annotated[str | None, typer.Argument(help="an artifact, all by default", metavar="[ARTIFACT]")] = None,
     as_json: Json = False,
@@ -232,6 +309,9 @@ def runs_export(
     file: Annotated[Path, typer.Argument(help="the file to write, runs.zip for instance")],
     names: Annotated[list[str] | None, typer.Option("--artifact", help="of these artifacts only")] = None,
     max_size: Annotated[str, typer.Option(help="largest file; more go into numbered ones")] = "1GiB",
+    left_only: Annotated[
+        bool, typer.Option("--left-only", help="only the checkpoints that Runs still to be trained grow from")
+    ] = False,
     profile: Profile = None,
     seeds: Seeds = None,
     data_dir: DataDir = None,
@@ -245,7 +325,7 @@ def runs_export(
     )
     from repro import actions
 
-    actions.export_runs(options, names or [], file, max_size)
+    actions.export_runs(options, names or [], file, max_size, left_only)
 
 
 @runs_app.command("import")
@@ -278,6 +358,8 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line; every error that a user can act on is one line on stderr and its exit code."""
     try:
+        for artifact in artifacts.load_others():
+            app.command(artifact.name, help=f"{artifact.title}.")(_artifact_command(artifact.name))
         app(args=arguments, standalone_mode=True)
     except ReproError as error:
         print(f"repro: {' '.join(str(error).split())}", file=sys.stderr)

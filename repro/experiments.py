@@ -31,10 +31,12 @@ class Study:
         """The dense baseline: fresh weights, no mask, the whole schedule, probed for Fig. 2 as it goes."""
         return self._run("dense", arch, seed, 0, self.schedule, probe=self.settings.profile.sparsity)
 
-    def ticket(self, arch: str, seed: int, s: int, v: int) -> Run:
-        """Ticket (s, v), section 3.1: the dense weights of epoch v under the mask of epoch s, whole schedule."""
+    def ticket(self, arch: str, seed: int, s: int, v: int, sparsity: float | None = None) -> Run:
+        """Ticket (s, v), section 3.1: the dense weights of epoch v under the mask of epoch s, whole schedule.
+
+        ``sparsity`` is the profile's where none is given (80 %)."""
         dense = self.dense(arch, seed)
-        mask = Mask(Checkpoint(dense, s), self.settings.profile.sparsity)
+        mask = Mask(Checkpoint(dense, s), self.settings.profile.sparsity if sparsity is None else sparsity)
         return self._run("tickets", arch, seed, 0, self.schedule, weights=Checkpoint(dense, v), mask=mask)
 
     def gradual(self, arch: str, seed: int, first: int, last: int) -> Run:
@@ -134,7 +136,7 @@ class Study:
             arch=arch,
             data=data,
             recipe=recipe,
-            precision=profile.precision,
+            precision=profile.precision_of.get(arch, profile.precision),
             seed=seed,
             first_epoch=first,
             last_epoch=last,

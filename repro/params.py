@@ -1,18 +1,12 @@
 """params.yaml -> frozen, validated values.
 
-The values are plain frozen dataclasses and the reader below checks them against their annotations:
-an unknown key, a wrong type or an impossible value is refused with its place (``profiles.smoke.recipe.
-epochs``). Standard library only, so that the engine runs on bare GPU machines (docs/dependencies.md).
+The values are plain frozen dataclasses; `yaml_values` checks the file against their annotations.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
 import itertools
 import math
-import types
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,7 +14,8 @@ from typing import Any
 
 import yaml
 
-from repro.errors import MissingInput, UsageError
+from repro.errors import UsageError
+from repro.yaml_values import build, read, replace_value
 
 ARCHS = ("resnet20", "resnet56")
 DATASETS = ("cifar10", "synthetic")
@@ -210,6 +205,8 @@ class Profile:
     data: DataParams
     recipe: Recipe
     precision: str
+    precision_of: Mapping[str, str]
+    """Networks that need another precision than the others."""
     sparsity: float
     seeds: int
     fig1: GridParams
@@ -225,6 +222,9 @@ class Profile:
 
     def __post_init__(self) -> None:
         _one_of("precision", self.precision, PRECISIONS)
+        for arch, precision in self.precision_of.items():
+            _one_of("precision_of", arch, ARCHS)
+            _one_of(f"precision_of.{arch}", precision, PRECISIONS)
         _at_least("seeds", self.seeds, 1)
         if not 0 < self.sparsity < 1:
             raise ValueError(f"sparsity: {self.sparsity} is not between 0 and 1")
@@ -235,7 +235,7 @@ class Profile:
         for milestone in self.table1.further_milestones:
             if milestone < self.recipe.epochs:
                 raise ValueError(
-                    f"table1.further_milestones: {milestone} lies within the schedule's {self.recipe.epochs} epochs"
+                    f"table1.further_milestones: {milestone} lies within the schedule of {self.recipe.epochs}"
                 )
         sizes = {"fig5.sizes": self.fig5.sizes, "table1.sizes": self.table1.sizes}
         for place, counts in sizes.items():
@@ -298,7 +298,7 @@ class Settings:
 def load(path: Path) -> Params:
     """Read and check params.yaml. Raises `MissingInput` without the file, `UsageError` if it is wrong."""
     try:
-        params: Params = _build(Params, _read(path), path.name)
+        params: Params = build(Params, read(path), path.name)
         return params
     except ValueError as error:
         raise UsageError(f"{path}: {error}") from None
@@ -309,7 +309,7 @@ def settings(path: Path, name: str | None = None, overrides: Mapping[str, Any] |
 
     Raises `UsageError` naming the key and what would be right.
     """
-    raw = _read(path)
+    raw = read(path)
     params = load(path)
     name = name or params.profile
     if name not in params.profiles:
@@ -318,9 +318,9 @@ def settings(path: Path, name: str | None = None, overrides: Mapping[str, Any] |
     if overrides:
         tree = raw["profiles"][name]
         for dotted, value in overrides.items():
-            _replace(tree, dotted, value)
+            replace_value(tree, dotted, value)
         try:
-            profile = _build(Profile, tree, "")
+            profile = build(Profile, tree, "")
         except ValueError as error:
             why = str(error).replace("'.", "'").lstrip(".")
             raise UsageError(f"--set {', '.join(overrides)}: {why}") from None
@@ -336,92 +336,6 @@ def parse_override(text: str) -> tuple[str, Any]:
         return key.strip(), yaml.safe_load(value)
     except yaml.YAMLError:
         raise UsageError(f"--set {text!r}: {value!r} is not a YAML value") from None
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        raw = yaml.load(path.read_text(), _UniqueKeys)
-    except FileNotFoundError:
-        raise MissingInput(f"no {path}: run repro in a checkout, or name the file with --params") from None
-    except yaml.YAMLError as error:
-        where = getattr(error, "problem_mark", None)
-        line = f", line {where.line + 1}" if where else ""
-        raise UsageError(f"{path}{line}: not YAML ({getattr(error, 'problem', error)})") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{path}: not UTF-8 text") from None
-    if not isinstance(raw, dict):
-        raise UsageError(f"{path}: a mapping was expected at its top")
-    return raw
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML takes the last of two equal keys in silence; here they are an error."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.MarkedYAMLError(problem=f"key '{key}' stands twice", problem_mark=node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-def _replace(tree: Any, dotted: str, value: Any) -> None:
-    *way, last = dotted.split(".")
-    node, seen = tree, ""
-    for part in [*way, last]:
-        if not isinstance(node, dict) or part not in node:
-            known = list(node) if isinstance(node, dict) else []
-            raise UsageError(f"--set {dotted}: no key '{seen}{part}' in this profile{_did_you_mean(part, known)}")
-        if seen.count(".") == len(way):
-            node[part] = value
-            return
-        node, seen = node[part], f"{seen}{part}."
-
-
-def _build(kind: Any, value: Any, place: str) -> Any:
-    """``value`` as ``kind`` (dataclass, tuple, mapping or scalar), or a ValueError that starts with its place."""
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        return _build_dataclass(kind, value, place)
-    origin, args = typing.get_origin(kind), typing.get_args(kind)
-    if origin is tuple:
-        if not isinstance(value, list):
-            raise ValueError(f"{place}: a list was expected, not {value!r}")
-        kinds = [args[0]] * len(value) if args[-1] is Ellipsis else list(args)
-        if len(kinds) != len(value):
-            raise ValueError(f"{place}: {len(kinds)} values were expected, not {value!r}")
-        return tuple(_build(k, v, f"{place}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True)))
-    if origin is Mapping:
-        if not isinstance(value, dict):
-            raise ValueError(f"{place}: a mapping was expected, not {value!r}")
-        return types.MappingProxyType({str(k): _build(args[1], v, f"{place}.{k}") for k, v in value.items()})
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        hint = " (YAML reads 1e-4 as text: write 1.0e-4)" if kind is float and isinstance(value, str) else ""
-        raise ValueError(f"{place}: {kind.__name__} expected, not {value!r}{hint}")
-    return value
-
-
-def _build_dataclass(kind: type, value: Any, place: str) -> Any:
-    if not isinstance(value, dict):
-        raise ValueError(f"{place}: a mapping was expected, not {value!r}")
-    hints = typing.get_type_hints(kind)
-    for key in value:
-        if key not in hints:
-            raise ValueError(f"unknown key '{place}.{key}'{_did_you_mean(str(key), list(hints))}")
-    for key in hints:
-        if key not in value:
-            raise ValueError(f"key '{place}.{key}' is missing")
-    built = {key: _build(hints[key], value[key], f"{place}.{key}") for key in hints}
-    try:
-        return kind(**built)
-    except ValueError as error:
-        raise ValueError(f"{place}.{error}") from None
-
-
-def _did_you_mean(word: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean '{close[0]}'?" if close else f"; it has {', '.join(known)}" if known else ""
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from repro import actions, artifacts, files, params
+from repro import actions, artifacts, conclude, files, params
 from repro.data import cifar10
 from repro.errors import RunFailed, UsageError
 from repro.options import Options
@@ -33,10 +33,12 @@ def reproduce(profile: str | None, data_dir: Path | None) -> None:
         print("DVC is not installed: the artifacts are made without it", file=sys.stderr)
         for name in artifacts.IMPLEMENTED:
             actions.produce(Options(profile=chosen, data_dir=data_dir), [name], dry_run=False, as_json=False)
+        conclude.write_report(Options(profile=chosen, data_dir=data_dir))
     print()
     actions.list_artifacts(Options(profile=chosen, data_dir=data_dir), as_json=False)
     actions.compare(Options(profile=chosen, data_dir=data_dir), [], as_json=False)
     print(f"figures and tables: {root / 'results' / chosen}")
+    print(f"what holds and what does not: {root / 'results' / chosen / 'index.html'}")
     print(f"this was profile {chosen}: {why}")
 
 

@@ -41,7 +41,7 @@ class Workspace:
         self.artifacts = [artifacts.get(name) for name in names or artifacts.IMPLEMENTED]
         overrides = dict(params.parse_override(text) for text in options.overrides)
         if options.precision:
-            overrides["precision"] = options.precision
+            overrides |= {"precision": options.precision, "precision_of": {}}
         file = options.params_file or self.root / "params.yaml"
         plain = params.settings(file, options.profile)
         if options.arch:

@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 
 from repro import params
+from repro.cli import main
 from repro.experiments import Study
 from repro.record import DONE, Record
 from repro.run import Run
@@ -63,6 +64,26 @@ def record_of() -> Callable[..., Record]:
         return Record(**values | changes)
 
     return make
+
+
+@pytest.fixture
+def command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command with store and results in a folder of its own; returns exit code, stdout, stderr."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.delenv("REPRO_DATA", raising=False)
+
+    def run(*arguments: str, runs: str = "runs", out: str = "out") -> tuple[int, str, str]:
+        places = [["--runs-dir", str(tmp_path / runs)], ["--out", str(tmp_path / out)]]
+        own = [] if arguments[0] == "published" else [word for place in places for word in place]
+        with pytest.raises(SystemExit) as ended:
+            main([*arguments, *own])
+        code = ended.value.code
+        captured = capsys.readouterr()
+        return (code if isinstance(code, int) else 0), captured.out, captured.err
+
+    return run
 
 
 @pytest.fixture

@@ -4,52 +4,27 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tiny import TINY
 
 from repro.cli import main
 from repro.engine import session
 from repro.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent
-TINY = [
-    "--set", "data.train=96", "--set", "data.test=40",
-    "--set", "recipe.epochs=2", "--set", "recipe.milestones=[1]",
-    "--set", "fig1.s=[1,2]", "--set", "fig1.v=[0,2]", "--set", "fig3.s=[1,2]",
-    "--set", "fig5.s=[1]", "--set", "fig5.sizes=[32,64]", "--set", "table1.sizes=[32,64]",
-    "--set", "table1.steps=[[1,0.4],[2,0.6],[3,0.8]]", "--set", "table1.further_milestones=[2]",
-    "--set", "memorization={epochs: 2, milestones: [1], batch_size: 16}",
-    "--set", "table4={arch: resnet20, trainings: 3, share: 0.2, rewind: 1}",
-    "--set", "table2={resnet20: {one_shot: [2], windows: [[0,1]]}}",
-]  # fmt: skip
 TINY_RUNS = 5  # fig1: one dense, 2 x 2 tickets
 
 Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Runs a command with store and results in a folder of its own; returns exit code, stdout, stderr."""
-    monkeypatch.chdir(ROOT)
-    monkeypatch.delenv("REPRO_DATA", raising=False)
-
-    def run(*arguments: str, runs: str = "runs", out: str = "out") -> tuple[int, str, str]:
-        places = [["--runs-dir", str(tmp_path / runs)], ["--out", str(tmp_path / out)]]
-        own = [] if arguments[0] == "published" else [word for place in places for word in place]
-        with pytest.raises(SystemExit) as ended:
-            main([*arguments, *own])
-        code = ended.value.code
-        captured = capsys.readouterr()
-        return (code if isinstance(code, int) else 0), captured.out, captured.err
-
-    return run
 
 
 def results(tmp_path: Path, out: str = "out") -> Path:
@@ -155,6 +130,24 @@ def test_export_and_import_round_trip(command: Command, tmp_path: Path) -> None:
     code, out, err = command("fig1", "--profile", "smoke", *TINY, "--json", runs="b-runs", out="b")
     assert code == 0, err
     assert json.loads(out)["cells"] == json.loads((results(tmp_path) / "fig1.json").read_text())["cells"]
+
+
+def test_an_export_for_what_is_left_leaves_out_what_nobody_needs_any_more(
+    command: Command, tmp_path: Path
+) -> None:
+    """Once fig1 is done its tickets need no checkpoint; the epochs that fig4 starts from go along."""
+    profile = ["--profile", "smoke", *TINY, "--set", "table2={resnet20: {one_shot: [2], windows: []}}"]
+    assert command("fig1", *profile)[0] == 0
+    whole, left = tmp_path / "whole.zip", tmp_path / "left.zip"
+    arguments = ["--artifact", "fig1", *profile]
+    assert command("runs", "export", str(whole), *arguments)[0] == 0
+    assert command("runs", "export", str(left), *arguments, "--left-only")[0] == 0
+
+    def epochs(file: Path) -> list[str]:
+        return sorted(re.findall(r"epoch-\d{4}", " ".join(zipfile.ZipFile(file).namelist())))
+
+    assert epochs(whole) == ["epoch-0000", "epoch-0001", "epoch-0002"]
+    assert epochs(left) == ["epoch-0001", "epoch-0002"]  # nothing that is left starts from the initialisation
 
 
 def test_an_altered_export_is_refused_and_nothing_written(command: Command, tmp_path: Path) -> None:

@@ -1,9 +1,15 @@
 """The paper's artifacts: each says which Runs it needs and what it makes of their results.
 
-A new artifact is one module with an ``ARTIFACT`` and a line in `IMPLEMENTED` (docs/architecture.md).
+A new artifact is one module with an ``ARTIFACT``: here and in `_MODULES`, or anywhere and named in
+``$REPRO_ARTIFACTS`` (docs/extending.md).
 """
 
 from __future__ import annotations
+
+import importlib.util
+import os
+import re
+from pathlib import Path
 
 from repro import published
 from repro.artifacts import fig1, fig2, fig3, fig4, fig5, fig6, table1, table2, table4
@@ -16,12 +22,42 @@ IMPLEMENTED: dict[str, Artifact] = {module.ARTIFACT.name: module.ARTIFACT for mo
 # Every artifact of the paper; the ones without a module are not regenerated yet.
 PAPER = ("fig1", "fig2", "fig3", "fig4", "fig5", "fig6", "table1", "table2", "table3", "table4")
 
-__all__ = ["IMPLEMENTED", "PAPER", "Artifact", "Results", "get", "place"]
+__all__ = ["IMPLEMENTED", "PAPER", "Artifact", "Results", "get", "load_others", "place"]
+
+
+def load_others() -> list[Artifact]:
+    """Take in the artifacts of the files named in ``$REPRO_ARTIFACTS`` and return them.
+
+    Raises `UsageError` for a file that is not there, does not run, or has no ``ARTIFACT`` of a name of its own.
+    """
+    found: list[Artifact] = []
+    for text in filter(None, os.environ.get("REPRO_ARTIFACTS", "").split(os.pathsep)):
+        artifact = _load(Path(text))
+        if artifact.name in (*PAPER, *(other.name for other in found)):
+            raise UsageError(f"$REPRO_ARTIFACTS: {text}: there is an artifact {artifact.name} already")
+        found.append(artifact)
+    IMPLEMENTED.update({artifact.name: artifact for artifact in found})
+    return found
+
+
+def _load(file: Path) -> Artifact:
+    spec = importlib.util.spec_from_file_location(f"repro_artifact_{file.stem}", file)
+    if spec is None or spec.loader is None or not file.is_file():
+        raise UsageError(f"$REPRO_ARTIFACTS: {file}: no Python file")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UsageError(f"$REPRO_ARTIFACTS: {file}: {type(error).__name__}: {error}") from error
+    artifact = getattr(module, "ARTIFACT", None)
+    if not isinstance(artifact, Artifact) or not re.fullmatch(r"[a-z][a-z0-9-]*", artifact.name):
+        raise UsageError(f"$REPRO_ARTIFACTS: {file}: needs an ARTIFACT with a name of small letters and digits")
+    return artifact
 
 
 def place(name: str) -> str:
     """Where the paper has it: "Fig. 1, Section 3.1"."""
-    return published.about(name).place
+    return published.about(name).place if name in PAPER else "not in the paper"
 
 
 def get(name: str) -> Artifact:

@@ -1,0 +1,38 @@
+"""The paper's sentences, claim by claim: a statistic, its 95 % interval, and whether the claim holds.
+
+``judge(tables_of(study, results, seeds), noise)`` judges Runs, ``judge([published_tables()], noise)`` the paper's
+own numbers. Pure: the standard library alone. docs/claims.md says how a claim is decided.
+"""
+
+from __future__ import annotations
+
+from repro.claims.judging import (
+    FAILS,
+    HOLDS,
+    NOT_RUN,
+    UNDECIDED,
+    UNPUBLISHED,
+    VERDICTS,
+    Judgement,
+    further_seeds,
+    judge,
+)
+from repro.claims.report import document
+from repro.claims.tables import Setting, Tables, published_tables, tables_of
+
+__all__ = [
+    "FAILS",
+    "HOLDS",
+    "NOT_RUN",
+    "UNDECIDED",
+    "UNPUBLISHED",
+    "VERDICTS",
+    "Judgement",
+    "Setting",
+    "Tables",
+    "document",
+    "further_seeds",
+    "judge",
+    "published_tables",
+    "tables_of",
+]

@@ -1,0 +1,162 @@
+"""Claims decided: *holds*, *fails*, *undecided*, *not run*; *unpublished* where the paper gives no number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from repro import published
+from repro.claims import intervals
+from repro.claims.forms import Form, Largest, OverLayers, Smallest, Unmeasured, Values, cells_of, noisy
+from repro.claims.intervals import Sample
+from repro.claims.noise import UnknownNoise
+from repro.claims.statistics import STATISTICS
+from repro.claims.tables import Absent, Cell, Grid, Tables
+from repro.published import Claim
+
+HOLDS, FAILS, UNDECIDED, NOT_RUN, UNPUBLISHED = "holds", "fails", "undecided", "not run", "unpublished"
+VERDICTS = (HOLDS, FAILS, UNDECIDED, NOT_RUN, UNPUBLISHED)
+MOST_SEEDS = 64
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A claim and what the tables say of it. ``low`` and ``high`` bound the statistic with 95 %, infinite where
+    there is no bound; ``n`` counts the seeds used, ``cells`` the cells of each; ``noise`` says what the interval
+    comes from, ``missing`` what stands in the way. ``needed``: the number of seeds at which the same estimate
+    would be decided."""
+
+    claim: Claim
+    verdict: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    noise: str = ""
+    needed: int | None = None
+    missing: str = ""
+    cells: int = 0
+
+
+def judge(tables: Sequence[Tables], noise: Mapping[str, float]) -> list[Judgement]:
+    """Every claim of the paper, in its order, by ``tables`` (one a seed, or the paper's own alone) and the
+    declared standard deviation of one Run by kind (params.yaml: replicate_sd)."""
+    if not tables:
+        return [Judgement(claim, NOT_RUN, missing="there is no seed") for claim in published.claims()]
+    grid = Grid.of(tables)
+    return [_judge(claim, grid, tables, noise) for claim in published.claims()]
+
+
+def decide(claim: Claim, low: float, high: float) -> str:
+    """By the interval alone: inside the claim's bounds, wholly outside, or neither."""
+    if (claim.above is not None and high <= claim.above) or (claim.below is not None and low >= claim.below):
+        return FAILS
+    inside = (claim.above is None or claim.above < low) and (claim.below is None or high < claim.below)
+    return HOLDS if inside else UNDECIDED
+
+
+def further_seeds(judgements: Sequence[Judgement], upto: int) -> dict[int, list[str]]:
+    """For each number of seeds beyond the present one, up to ``upto``, the claims that it would newly decide."""
+    now = max((judgement.n for judgement in judgements), default=0)
+    return {n: [j.claim.id for j in judgements if j.needed == n] for n in range(now + 1, upto + 1)}
+
+
+def _judge(claim: Claim, grid: Grid, tables: Sequence[Tables], noise: Mapping[str, float]) -> Judgement:
+    lacking = UNPUBLISHED if grid.printed else NOT_RUN
+    try:
+        form = STATISTICS[claim.statistic](grid)
+    except Absent as absent:
+        waiting = [name for name in claim.artifact if grid.untouched(name)]
+        why = f"{' and '.join(waiting)} not run yet" if waiting else str(absent)
+        return Judgement(claim, lacking, missing=why)
+    kept = _measured(form, tables)
+    partial = kept is not form
+    why = _missing(form, tables)
+    seeds = _complete(kept, tables) if kept else []
+    if kept is None or not seeds:
+        return Judgement(claim, lacking, missing=why)
+    judged = _of(claim, kept, Sample(seeds, noise), noise, why)
+    if grid.printed and all(cell[0] == "text" for cell in cells_of(kept)):
+        # The sentence would support itself: no table or figure prints the numbers behind it.
+        return replace(judged, verdict=UNPUBLISHED, needed=None, missing="stated in the text alone")
+    if not partial:
+        return judged
+    # Of a largest value some parts are unknown: it is no smaller than what the others show.
+    low, high = judged.low, judged.high
+    if low is None or high is None:
+        return Judgement(claim, lacking, missing=why)
+    low, high = (low, math.inf) if isinstance(form, Largest) else (-math.inf, high)
+    if decide(claim, low, high) != FAILS:
+        return Judgement(claim, lacking, missing=why)
+    why += "; what there is decides it"
+    return Judgement(claim, FAILS, judged.value, low, high, judged.n, judged.noise, None, why, judged.cells)
+
+
+def _of(claim: Claim, form: Form, sample: Sample, noise: Mapping[str, float], why: str) -> Judgement:
+    found, cells = intervals.value(form, sample), len(cells_of(form))
+    try:
+        low, high = intervals.interval(form, sample)
+    except UnknownNoise as unknown:
+        why = "; ".join(filter(None, [f"no replicate noise is known for {unknown}", why]))
+        return Judgement(claim, UNDECIDED, found, n=sample.n, missing=why, cells=cells)
+    verdict = decide(claim, low, high)
+    needed = _needed(claim, form, sample) if verdict == UNDECIDED else None
+    return Judgement(claim, verdict, found, low, high, sample.n, _noise(form, sample), needed, why, cells)
+
+
+def _needed(claim: Claim, form: Form, sample: Sample) -> int | None:
+    """The smallest number of seeds that would decide the same estimate; None beyond `MOST_SEEDS`."""
+    for n in range(sample.n + 1, MOST_SEEDS + 1):
+        if decide(claim, *intervals.interval(form, sample.at(n))) != UNDECIDED:
+            return n
+    return None
+
+
+def _noise(form: Form, sample: Sample) -> str:
+    if not noisy(form):
+        return "as the text states it" if all(cell[0] == "text" for cell in cells_of(form)) else "exact"
+    if sample.measured:
+        return f"Student's t over {sample.n} seeds"
+    if isinstance(form, OverLayers):
+        return f"over {len(form.layers)} layers"
+    return f"replicate noise, n = {sample.n}"
+
+
+def _complete(form: Form, tables: Sequence[Tables]) -> Sequence[Values]:
+    """The values of the seeds that have every cell."""
+    cells = cells_of(form)
+    found = [{cell: value for cell in cells if (value := table.value(cell)) is not None} for table in tables]
+    return [values for values in found if len(values) == len(cells)]
+
+
+def _measured(form: Form, tables: Sequence[Tables]) -> Form | None:
+    """The form itself where a seed has all its cells; of a largest or smallest value, the parts that have them."""
+    if not isinstance(form, Largest | Smallest):
+        return form
+    parts = tuple(p for p in form.parts if not isinstance(p, Unmeasured) and _complete(p, tables))
+    if len(parts) == len(form.parts) and _complete(form, tables):
+        return form
+    if not parts:
+        return None
+    whole = type(form)(parts)
+    return whole if len(parts) < len(form.parts) and _complete(whole, tables) else None
+
+
+def _missing(form: Form, tables: Sequence[Tables]) -> str:
+    """How many cells have no value, in the fullest seed where none is complete; seeds that are left out."""
+    unknown = [part.why for part in getattr(form, "parts", ()) if isinstance(part, Unmeasured)]
+    cells = cells_of(form)
+    lacking = [[cell for cell in cells if table.value(cell) is None] for table in tables]
+    fewest = min(range(len(tables)), key=lambda i: len(lacking[i]))
+    if lacking[fewest]:
+        return "; ".join([*unknown, _gap(tables[fewest], lacking[fewest], len(cells))])
+    short = [i for i, cells_lacking in enumerate(lacking) if cells_lacking]
+    left_out = [f"seed {tables[i].seed} left out: {_gap(tables[i], lacking[i], len(cells))}" for i in short]
+    return "; ".join([*unknown, *left_out])
+
+
+def _gap(table: Tables, lacking: Sequence[Cell], of: int) -> str:
+    ended = sum(cell in table.diverged for cell in lacking)
+    text = f"{len(lacking)} of {of} cells {'has' if len(lacking) == 1 else 'have'} no value"
+    return f"{text} ({ended} diverged)" if ended else text

@@ -1,0 +1,69 @@
+"""How uncertain a weighted sum of cells is where too few seeds measure it: declared noise, allocated at worst.
+
+The declared standard deviation of a kind is that of one Run from seed to seed. How much of it belongs to the Run
+itself, to its structure, to its start weights or to the dense network that they come from is not known, and it
+matters: what belongs to a structure does not average out over the tickets that share it. The variance of a
+weighted sum is linear in these shares, so the largest over the extreme allocations covers every mixture.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+
+from repro.claims.tables import Cell
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What carries the noise of one number: itself (``own``), and what it shares with others.
+
+    ``era`` groups the structures of one tenth of the schedule, which are much alike (Fig. 3: 0.8 % of the weights
+    differ between epochs 160 and 180). ``parent`` is the dense network behind it: noise that all its children
+    share cancels in contrasts between them. ``relative``: the declared noise is that of a logarithm, so times
+    the value of this cell.
+    """
+
+    kind: str
+    own: Hashable
+    structure: Hashable
+    era: Hashable
+    weights: Hashable
+    parent: Hashable
+    relative: Cell | None = None
+
+
+ALLOCATIONS = ("own", "structure", "era", "weights", "parent")
+
+
+class UnknownNoise(Exception):
+    """No replicate noise is declared for this kind (the message)."""
+
+
+def standard_deviation(
+    units: Mapping[Unit, float], declared: Mapping[str, float], sizes: Mapping[Cell, float]
+) -> float:
+    """Of the sum of ``units`` times their coefficients, for one seed. Raises `UnknownNoise`.
+
+    Kinds are independent of each other, and so are a dense network's own accuracy and its children's noise.
+    """
+    families: dict[tuple[str, Hashable], dict[Unit, float]] = defaultdict(dict)
+    for unit, coefficient in units.items():
+        if unit.kind not in declared:
+            raise UnknownNoise(unit.kind)
+        scale = abs(sizes[unit.relative]) if unit.relative else 1.0
+        families[unit.kind, unit.parent][unit] = coefficient * scale
+    return math.sqrt(sum(declared[kind] ** 2 * _worst(part) for (kind, _), part in families.items()))
+
+
+def _worst(units: Mapping[Unit, float]) -> float:
+    """The largest variance over the allocations, in units of the declared variance."""
+    found = []
+    for allocation in ALLOCATIONS:
+        shared: dict[Hashable, float] = defaultdict(float)
+        for unit, coefficient in units.items():
+            shared[getattr(unit, allocation)] += coefficient
+        found.append(sum(total**2 for total in shared.values()))
+    return max(found)

@@ -1,0 +1,60 @@
+"""Quantiles that intervals need, by one-sided error: Student's t, the normal, and the median's ranks.
+
+Closed forms (Abramowitz & Stegun 26.7.3 and 26.7.4) inverted by bisection: Bonferroni's levels lie far outside
+what `repro.compare` tables, and the standard library has no t.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import statistics
+
+
+def normal(tail: float) -> float:
+    """The point that a standard normal exceeds with probability ``tail``."""
+    return -statistics.NormalDist().inv_cdf(tail)
+
+
+@functools.cache
+def student(freedom: int, tail: float) -> float:
+    """The point that Student's t with ``freedom`` >= 1 degrees of freedom exceeds with probability ``tail``.
+
+    >>> round(student(2, 0.025), 3), round(student(17, 0.025), 3)
+    (4.303, 2.11)
+    """
+    if freedom < 1 or not 0 < tail < 0.5:
+        raise ValueError(f"no t quantile for {freedom} degrees of freedom and a tail of {tail}")
+    low, high = 0.0, math.pi / 2
+    for _ in range(100):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _tail(freedom, middle) > tail else (low, middle)
+    return math.sqrt(freedom) * math.tan((low + high) / 2)
+
+
+def _tail(freedom: int, angle: float) -> float:
+    """P(T > t) where t = sqrt(freedom) tan(angle)."""
+    sine, cosine = math.sin(angle), math.cos(angle)
+    odd = freedom % 2
+    term, total = (cosine if odd else 1.0), 0.0
+    for k in range(odd, freedom - 1, 2):
+        total += term
+        term *= cosine**2 * (k + 1) / (k + 2)
+    inside = 2 / math.pi * (angle + sine * total) if odd else sine * total
+    return (1 - inside) / 2
+
+
+def median_rank(n: int, tail: float) -> int:
+    """The largest k such that the k-th smallest of ``n`` exceeds the population's median with probability at most
+    ``tail`` (0: there is none). Exact for any continuous distribution: the count below it is binomial.
+
+    >>> median_rank(18, 0.025), median_rank(5, 0.025)
+    (5, 0)
+    """
+    below, k = 0.0, 0
+    while k < n:
+        below += math.comb(n, k) / 2**n
+        if below > tail:
+            break
+        k += 1
+    return k

@@ -1,0 +1,184 @@
+"""Cell values, one table a seed, named as the paper names them: epochs count out of its 200.
+
+An artifact's cells carry the profile's own epochs; here they are scaled, so that one statistic reads the paper's
+tables and a regenerated one alike. A cell that the profile has but that carries no value is *missing*; one that
+the profile does not have (a smaller grid, by design) is simply absent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from repro import published
+from repro.artifacts import IMPLEMENTED, PAPER
+from repro.artifacts.base import Results
+from repro.compare import DIVERGED
+from repro.experiments import Study
+from repro.params import Recipe
+
+Key = published.Key
+Cell = tuple[str, str, str, str]
+"""(artifact, series, row, column)."""
+
+PAPER_EPOCHS = 200
+PAPER_FALL = 120.0  # the first fall of the learning rate, appendix A.1
+
+ROW_EPOCHS = ("fig1", "fig3", "fig5")
+COLUMN_EPOCHS = ("fig1", "fig2", "fig3", "fig4", "fig6", "table1", "table2", "table3")
+"""Artifacts whose rows or columns are epochs or windows of epochs."""
+COUNTS = "calibration"  # a series whose columns are numbers of examples
+
+_EPOCHS = re.compile(r"\d+(-\d+)?")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a regenerated table was made with: Eq. 5 and the learning rate follow from it."""
+
+    recipe: Recipe
+    images: int
+    arch: str = "resnet20"
+    """The network of Fig. 1, whose rows do not name it."""
+
+    def own_epoch(self, epoch: int) -> int:
+        """The profile's epoch at the paper's ``epoch``."""
+        return epoch * self.recipe.epochs // PAPER_EPOCHS
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The values of one seed, or those that the paper printed (``setting`` None)."""
+
+    values: Mapping[str, Mapping[Key, float]]
+    missing: Mapping[str, Sequence[Key]] = field(default_factory=dict)
+    setting: Setting | None = None
+    seed: int | None = None
+    diverged: frozenset[Cell] = frozenset()
+    """Those of the missing cells whose training ended without a result."""
+
+    def value(self, cell: Cell) -> float | None:
+        """The value of ``cell``; None where it is missing or absent."""
+        return self.values.get(cell[0], {}).get(cell[1:])
+
+
+class Absent(Exception):
+    """A statistic needs a group of cells of which the grid has none; the message names it."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Which cells there are, without their values: a statistic's form cannot depend on what was measured."""
+
+    keys: Mapping[str, Mapping[Key, None]]
+    setting: Setting | None
+
+    @classmethod
+    def of(cls, tables: Sequence[Tables]) -> Grid:
+        """The cells that any of ``tables`` has, missing ones included."""
+        keys: dict[str, dict[Key, None]] = {}
+        for table in tables:
+            for group in (table.values, table.missing):
+                for artifact, found in group.items():
+                    keys.setdefault(artifact, {}).update(dict.fromkeys(found))
+        return cls(keys, tables[0].setting)
+
+    @property
+    def printed(self) -> bool:
+        """Whether these are the paper's own tables."""
+        return self.setting is None
+
+    @property
+    def fall(self) -> float:
+        """The paper's epoch at which the learning rate first falls."""
+        if self.setting is None:
+            return PAPER_FALL
+        recipe = self.setting.recipe
+        return min(recipe.milestones, default=recipe.epochs) * PAPER_EPOCHS / recipe.epochs
+
+    def untouched(self, artifact: str) -> bool:
+        """Whether nothing of the artifact was run, so that even its grid is unknown (Fig. 2's layers)."""
+        keys = self.keys.get(artifact)
+        return bool(keys) and not any(row for _, row, _ in keys or ())
+
+    def has(self, *cell: str) -> bool:
+        """Whether there is a cell (artifact, series, row, column)."""
+        return cell[1:] in self.keys.get(cell[0], ())
+
+    def rows(self, artifact: str, series: str) -> list[str]:
+        """The rows of a series, in the artifact's order."""
+        found = dict.fromkeys(row for name, row, _ in self.keys.get(artifact, ()) if name == series and row)
+        return list(found)
+
+    def columns(self, artifact: str, series: str, row: str | None = None) -> list[str]:
+        """The columns of a series (of one of its rows), in the artifact's order."""
+        keys = self.keys.get(artifact, ())
+        return list(dict.fromkeys(c for name, r, c in keys if name == series and c and row in (None, r)))
+
+    def epochs(self, artifact: str, series: str, row: str | None = None) -> list[int]:
+        """`columns` that are whole numbers, increasing."""
+        return sorted(int(column) for column in self.columns(artifact, series, row) if column.isdigit())
+
+
+def published_tables() -> Tables:
+    """The numbers that the paper printed."""
+    values: dict[str, dict[Key, float]] = {}
+    for cell in published.load():
+        values.setdefault(cell.artifact, {})[cell.key] = cell.value
+    return Tables(values)
+
+
+def tables_of(study: Study, results: Results, seeds: Sequence[int]) -> list[Tables]:
+    """One table a seed from finished Runs. The dense networks' final accuracies, which the paper gives in its
+    text, stand in ``text`` as there: (accuracy, network, baseline)."""
+    return [_tables(study, results, seed) for seed in seeds]
+
+
+def _tables(study: Study, results: Results, seed: int) -> Tables:
+    values: dict[str, dict[Key, float]] = {}
+    missing: dict[str, list[Key]] = {}
+    diverged: set[Cell] = set()
+    networks: dict[str, None] = {}
+
+    def add(artifact: str, key: Key, value: float | None, failed: bool = False) -> None:
+        if value is not None:
+            values.setdefault(artifact, {})[key] = value
+            return
+        missing.setdefault(artifact, []).append(key)
+        if failed:
+            diverged.add((artifact, *key))
+
+    for name in PAPER:
+        artifact = IMPLEMENTED.get(name)
+        if artifact is None:
+            continue
+        networks |= dict.fromkeys(run.arch for run in artifact.runs(study, [seed]))
+        for found in artifact.cells(study, results, [seed]):
+            key = _scaled(study, name, (found.series, found.row, found.col))
+            if key is not None:
+                add(name, key, found.reproduced, found.verdict == DIVERGED)
+    for arch in networks:
+        run = study.dense(arch, seed)
+        done = results.done([run])
+        add("text", ("accuracy", arch, "baseline"), done[0].top1 if done else None, results.diverged([run]))
+    profile = study.settings.profile
+    setting = Setting(profile.recipe, profile.data.train, profile.fig1.arch)
+    return Tables(values, missing, setting, seed, frozenset(diverged))
+
+
+def _scaled(study: Study, artifact: str, key: Key) -> Key | None:
+    """The key with the paper's epochs; None where one of them is no whole epoch of its schedule."""
+    series, row, col = key
+    by_row = artifact in ROW_EPOCHS
+    by_column = artifact in COLUMN_EPOCHS and series != COUNTS
+    new_row = _scale(study, row) if by_row else row
+    new_col = _scale(study, col) if by_column else col
+    return None if new_row is None or new_col is None else (series, new_row, new_col)
+
+
+def _scale(study: Study, text: str) -> str | None:
+    if not _EPOCHS.fullmatch(text):
+        return text  # "baseline", or a placeholder where nothing ran
+    scaled = [study.published_epoch(int(part)) for part in text.split("-")]
+    return None if None in scaled else "-".join(part or "" for part in scaled)

@@ -1,0 +1,81 @@
+"""What it all says: the claims decided, and the page and README of a results folder."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from repro import claims, files
+from repro.artifacts import Artifact
+from repro.options import Options
+from repro.report import claims_table, document, index, terminal
+from repro.report.document import Document
+from repro.report.page import page
+from repro.workspace import Workspace
+
+Verdicts = dict[str, Any]
+
+
+def show_claims(options: Options, *, of_published: bool, as_json: bool) -> None:
+    """Decide every claim from the finished Runs, or from the paper's own numbers alone, and print them."""
+    work = Workspace(options)
+    found = published_claims(work) if of_published else decided(work)
+    if not of_published:
+        _write_claims(work, found)
+    if as_json:
+        print(json.dumps(found))
+        return
+    out = terminal.console()
+    out.print(claims_table.table(found))
+    for line in claims_table.notes(found):
+        out.print(line, markup=False)
+
+
+def write_report(options: Options) -> None:
+    """``index.html`` and ``README.md`` of the results folder, with every artifact brought up to date first."""
+    work = Workspace(options)
+    work.check_results_folder()
+    documents = [_up_to_date(work, artifact) for artifact in work.artifacts]
+    found = decided(work)
+    _write_claims(work, found)
+    files.write_text(work.out / "index.html", page(documents, found, published_claims(work)))
+    files.write_text(work.out / "README.md", index.as_markdown(documents, found, "index.html"))
+    print(f"written: {work.out / 'index.html'}, README.md, claims.json and claims.md beside it")
+
+
+def decided(work: Workspace) -> Verdicts:
+    """The claims' document from the Runs that the store knows, every seed of them."""
+    seeds = list(range(max(len(work.seeds), work.known_seeds)))
+    return claims.document(
+        judgements(work),
+        profile=work.settings.name,
+        comparable=work.study.comparable,
+        source="runs",
+        seeds=seeds,
+    )
+
+
+def judgements(work: Workspace) -> list[claims.Judgement]:
+    """Every claim decided from the Runs that the store knows."""
+    seeds = range(max(len(work.seeds), work.known_seeds))
+    return claims.judge(claims.tables_of(work.study, work.results(), seeds), work.settings.replicate_sd)
+
+
+def published_claims(work: Workspace) -> Verdicts:
+    """The same from the paper's own numbers, as if they were one seed's results."""
+    found = claims.judge([claims.published_tables()], work.settings.replicate_sd)
+    return claims.document(found, profile="published", comparable=True, source="published", seeds=[0])
+
+
+def _write_claims(work: Workspace, found: Verdicts) -> None:
+    files.write_text(work.out / "claims.json", json.dumps(found, indent=1) + "\n")
+    files.write_text(work.out / "claims.md", claims_table.as_markdown(found))
+
+
+def _up_to_date(work: Workspace, artifact: Artifact) -> Document:
+    """The artifact's document; its files are written anew where they say something else."""
+    made = work.render(artifact, write=False)
+    path = work.out / f"{artifact.name}.json"
+    if not path.exists() or json.loads(path.read_text()) != json.loads(json.dumps(made)):
+        document.write(made, work.out)
+    return made

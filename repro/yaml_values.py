@@ -1,0 +1,105 @@
+"""YAML -> frozen dataclasses, checked against their annotations.
+
+An unknown key, a wrong type or an impossible value is refused with its place (``profiles.smoke.recipe.epochs``).
+Standard library and PyYAML only, so that the engine runs on bare GPU machines (docs/dependencies.md).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from repro.errors import MissingInput, UsageError
+
+
+def read(path: Path) -> dict[str, Any]:
+    try:
+        raw = yaml.load(path.read_text(), _UniqueKeys)
+    except FileNotFoundError:
+        raise MissingInput(f"no {path}: run repro in a checkout, or name the file with --params") from None
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f", line {where.line + 1}" if where else ""
+        raise UsageError(f"{path}{line}: not YAML ({getattr(error, 'problem', error)})") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: not UTF-8 text") from None
+    if not isinstance(raw, dict):
+        raise UsageError(f"{path}: a mapping was expected at its top")
+    return raw
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML takes the last of two equal keys in silence; here they are an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.MarkedYAMLError(problem=f"key '{key}' stands twice", problem_mark=node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def replace_value(tree: Any, dotted: str, value: Any) -> None:
+    *way, last = dotted.split(".")
+    node, seen = tree, ""
+    for part in [*way, last]:
+        if not isinstance(node, dict) or part not in node:
+            known = list(node) if isinstance(node, dict) else []
+            raise UsageError(f"--set {dotted}: no key '{seen}{part}' in this profile{_did_you_mean(part, known)}")
+        if seen.count(".") == len(way):
+            node[part] = value
+            return
+        node, seen = node[part], f"{seen}{part}."
+
+
+def build(kind: Any, value: Any, place: str) -> Any:
+    """``value`` as ``kind`` (dataclass, tuple, mapping or scalar), or a ValueError that starts with its place."""
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        return _dataclass(kind, value, place)
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise ValueError(f"{place}: a list was expected, not {value!r}")
+        kinds = [args[0]] * len(value) if args[-1] is Ellipsis else list(args)
+        if len(kinds) != len(value):
+            raise ValueError(f"{place}: {len(kinds)} values were expected, not {value!r}")
+        return tuple(build(k, v, f"{place}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True)))
+    if origin is Mapping:
+        if not isinstance(value, dict):
+            raise ValueError(f"{place}: a mapping was expected, not {value!r}")
+        return types.MappingProxyType({str(k): build(args[1], v, f"{place}.{k}") for k, v in value.items()})
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        hint = " (YAML reads 1e-4 as text: write 1.0e-4)" if kind is float and isinstance(value, str) else ""
+        raise ValueError(f"{place}: {kind.__name__} expected, not {value!r}{hint}")
+    return value
+
+
+def _dataclass(kind: type, value: Any, place: str) -> Any:
+    if not isinstance(value, dict):
+        raise ValueError(f"{place}: a mapping was expected, not {value!r}")
+    hints = typing.get_type_hints(kind)
+    for key in value:
+        if key not in hints:
+            raise ValueError(f"unknown key '{place}.{key}'{_did_you_mean(str(key), list(hints))}")
+    for key in hints:
+        if key not in value:
+            raise ValueError(f"key '{place}.{key}' is missing")
+    built = {key: build(hints[key], value[key], f"{place}.{key}") for key in hints}
+    try:
+        return kind(**built)
+    except ValueError as error:
+        raise ValueError(f"{place}.{error}") from None
+
+
+def _did_you_mean(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean '{close[0]}'?" if close else f"; it has {', '.join(known)}" if known else ""

@@ -1,0 +1,72 @@
+"""The worked example of docs/extending.md: a Fig. 7 that the paper does not have, in one file."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tiny import TINY
+
+from repro import artifacts
+from repro.errors import UsageError
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLE = ROOT / "examples" / "fig7.py"
+
+
+def repro(*arguments: str, file: Path = EXAMPLE) -> subprocess.CompletedProcess[str]:
+    environment = dict(os.environ, REPRO_ARTIFACTS=str(file), PYTHONPATH=str(ROOT))
+    return subprocess.run(
+        [sys.executable, "-m", "repro", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+
+
+def test_the_document_shows_the_file_itself() -> None:
+    shown = (ROOT / "docs" / "extending.md").read_text().split("```python\n")[1].split("```")[0]
+    assert shown == EXAMPLE.read_text()
+    assert len(shown.splitlines()) < 55
+
+
+def test_fig7_trains_renders_and_shares_runs_with_fig1(tmp_path: Path) -> None:
+    places = ["--runs-dir", str(tmp_path / "runs"), "--out", str(tmp_path / "out")]
+    made = repro("fig7", "--profile", "smoke", *TINY, *places, "--json")
+    assert made.returncode == 0, made.stderr
+    document = json.loads(made.stdout)
+    assert [(c["row"], c["col"]) for c in document["cells"]] == [
+        (s, p) for s in ("1", "2") for p in ("50%", "80%", "90%", "95%")
+    ]
+    assert all(cell["n"] == 1 for cell in document["cells"])
+    (folder,) = (tmp_path / "out").iterdir()
+    assert {f"fig7.{kind}" for kind in ("json", "csv", "md", "png")} <= {path.name for path in folder.iterdir()}
+    planned = repro("plan", "fig7", "fig1", "--profile", "smoke", *TINY, *places, "--json", "--no-calibrate")
+    shared = json.loads(planned.stdout)["artifacts"]["fig7"]["shared_with"]["fig1"]
+    assert shared == [2, 1]  # the dense network, and the ticket (2, 2) at 80 %
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "no Python file"),
+        ("ARTIFACT = 1\n", "needs an ARTIFACT"),
+        ("import nothing_of_that_name\n", "ModuleNotFoundError"),
+        (EXAMPLE.read_text().replace('"fig7"', '"fig1"'), "there is an artifact fig1 already"),
+        (EXAMPLE.read_text().replace('"fig7"', '"../x"'), "needs an ARTIFACT with a name"),
+    ],
+)
+def test_a_file_that_will_not_do_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None, said: str
+) -> None:
+    file = tmp_path / "mine.py"
+    if content is not None:
+        file.write_text(content)
+    monkeypatch.setenv("REPRO_ARTIFACTS", str(file))
+    before = dict(artifacts.IMPLEMENTED)
+    with pytest.raises(UsageError, match=said) as refused:
+        artifacts.load_others()
+    assert str(file) in str(refused.value)
+    assert before == artifacts.IMPLEMENTED
