@@ -13,6 +13,21 @@ from typing import Annotated, Any
 import typer
 
 from repro import artifacts
+from repro.cli_options import (
+    READING,
+    TRAINING,
+    Arch,
+    DataDir,
+    Device,
+    DryRun,
+    Json,
+    Names,
+    Out,
+    Profile,
+    RunsDir,
+    Set,
+    takes,
+)
 from repro.errors import ReproError
 from repro.options import Options
 
@@ -29,47 +44,12 @@ runs_app = typer.Typer(help="Move finished Runs between machines.", no_args_is_h
 app.add_typer(data_app, name="data")
 app.add_typer(runs_app, name="runs")
 
-Profile = Annotated[str | None, typer.Option(help="smoke, pilot or paper (default: `profile:` in params.yaml)")]
-Arch = Annotated[str | None, typer.Option(help="only this network: resnet20 or resnet56")]
-Seeds = Annotated[int | None, typer.Option(help="seeds 0 to N-1 of everything, dense networks included")]
-DataDir = Annotated[Path | None, typer.Option(help="where CIFAR-10 is (default: $REPRO_DATA, then data/)")]
-RunsDir = Annotated[Path | None, typer.Option(help="the store of Runs (default: runs/)")]
-Out = Annotated[Path | None, typer.Option(help="results (default: results/)")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
-Precision = Annotated[str | None, typer.Option(help="auto, float32 or bfloat16 (default: the profile's)")]
-Budget = Annotated[str | None, typer.Option(help="stop cleanly in time: 90s, 9m, 1.5h")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="key=value in the profile; may be repeated")]
-Params = Annotated[Path | None, typer.Option(help="another params.yaml")]
-Shipped = Annotated[bool, typer.Option("--ignore-shipped", help="train anew rather than read shipped results")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="say what would be trained, and stop")]
-Json = Annotated[bool, typer.Option("--json", help="JSON on stdout")]
-Names = Annotated[list[str] | None, typer.Argument(help="artifacts, all by default", metavar="[ARTIFACT]...")]
-
 
 def _artifact_command(name: str) -> Callable[..., None]:
-    def command(
-        profile: Profile = None,
-        arch: Arch = None,
-        seeds: Seeds = None,
-        data_dir: DataDir = None,
-        runs_dir: RunsDir = None,
-        out: Out = None,
-        device: Device = "auto",
-        precision: Precision = None,
-        time_budget: Budget = None,
-        overrides: Set = None,
-        params: Params = None,
-        ignore_shipped: Shipped = False,
-        dry_run: DryRun = False,
-        as_json: Json = False,
-    ) -> None:
+    @takes(*TRAINING)
+    def command(options: Options, dry_run: DryRun = False, as_json: Json = False) -> None:
         from repro import actions
 
-        options = Options(
-            profile=profile, arch=arch, seeds=seeds, data_dir=data_dir, runs_dir=runs_dir, out=out, device=device,
-            precision=precision, time_budget=time_budget, overrides=overrides or (), ignore_shipped=ignore_shipped,
-            params_file=params,
-        )  # fmt: skip
         actions.produce(options, [name], dry_run=dry_run, as_json=as_json)
 
     return command
@@ -80,32 +60,17 @@ for _name, _artifact in artifacts.IMPLEMENTED.items():
 
 
 @app.command()
+@takes(*TRAINING)
 def train(
+    options: Options,
     family: Annotated[
         str, typer.Argument(help="dense, tickets, gradual, structures, ppr, memorization or iterative")
     ],
-    arch: Arch = None,
-    profile: Profile = None,
-    seeds: Seeds = None,
-    data_dir: DataDir = None,
-    runs_dir: RunsDir = None,
-    out: Out = None,
-    device: Device = "auto",
-    precision: Precision = None,
-    time_budget: Budget = None,
-    overrides: Set = None,
-    params: Params = None,
-    ignore_shipped: Shipped = False,
     dry_run: DryRun = False,
 ) -> None:
     """Train one family of experiments for all artifacts (what the stages of dvc.yaml call)."""
     from repro import actions
 
-    options = Options(
-        profile=profile, arch=arch, seeds=seeds, data_dir=data_dir, runs_dir=runs_dir, out=out, device=device,
-        precision=precision, time_budget=time_budget, overrides=overrides or (), ignore_shipped=ignore_shipped,
-        params_file=params,
-    )  # fmt: skip
     actions.train_family(options, family, dry_run=dry_run)
 
 
@@ -118,71 +83,39 @@ def reproduce(profile: Profile = None, data_dir: DataDir = None) -> None:
 
 
 @app.command("list")
-def list_(
-    profile: Profile = None,
-    data_dir: DataDir = None,
-    runs_dir: RunsDir = None,
-    out: Out = None,
-    overrides: Set = None,
-    as_json: Json = False,
-) -> None:
+@takes(*READING)
+def list_(options: Options, as_json: Json = False) -> None:
     """Every artifact of the paper: place, state, cost."""
     from repro import actions
 
-    options = Options(profile, data_dir=data_dir, runs_dir=runs_dir, out=out, overrides=overrides or ())
     actions.list_artifacts(options, as_json)
 
 
 @app.command()
+@takes(*READING, "arch", "seeds", "device", "precision", "ignore_shipped")
 def plan(
+    options: Options,
     names: Names = None,
-    profile: Profile = None,
-    arch: Arch = None,
-    seeds: Seeds = None,
-    data_dir: DataDir = None,
-    runs_dir: RunsDir = None,
-    out: Out = None,
-    device: Device = "auto",
-    precision: Precision = None,
-    overrides: Set = None,
-    ignore_shipped: Shipped = False,
     calibrate: Annotated[bool, typer.Option(help="measure this device for a few seconds")] = True,
     as_json: Json = False,
 ) -> None:
-    """Runs needed, shared, done and left; epochs, images, time on this device, disk."""
-    options = Options(
-        profile,
-        arch,
-        seeds,
-        data_dir,
-        runs_dir,
-        out,
-        device,
-        precision,
-        None,
-        overrides or (),
-        ignore_shipped,
-    )
+    """Runs needed, shared, done and left; epochs, images, time on this device, disk; what a further seed costs."""
     from repro import actions
 
     actions.show_plan(options, names or [], calibrate, as_json)
 
 
 @app.command()
+@takes(*READING)
 def diff(
+    options: Options,
     names: Names = None,
-    profile: Profile = None,
-    data_dir: DataDir = None,
-    runs_dir: RunsDir = None,
-    out: Out = None,
-    overrides: Set = None,
     as_json: Json = False,
     no_fail: Annotated[bool, typer.Option("--no-fail", help="exit 0 whatever the verdicts")] = False,
 ) -> None:
     """Reproduced against published, cell by cell; exit 1 if cells are outside their band. Trains nothing."""
     from repro import actions
 
-    options = Options(profile, data_dir=data_dir, runs_dir=runs_dir, out=out, overrides=overrides or ())
     outside = actions.compare(options, names or [], as_json)
     if outside and not no_fail:
         raise typer.Exit(1)
@@ -224,13 +157,9 @@ def ticket(
 
 
 @app.command()
+@takes(*READING, "seeds")
 def claims(
-    profile: Profile = None,
-    seeds: Seeds = None,
-    data_dir: DataDir = None,
-    runs_dir: RunsDir = None,
-    out: Out = None,
-    overrides: Set = None,
+    options: Options,
     of_published: Annotated[
         bool, typer.Option("--published", help="judge the paper's printed numbers alone")
     ] = False,
@@ -239,27 +168,15 @@ def claims(
     """The paper's sentences, each with its statistic: holds, fails or undecided. Trains nothing."""
     from repro import conclude
 
-    options = Options(
-        profile, seeds=seeds, data_dir=data_dir, runs_dir=runs_dir, out=out, overrides=overrides or ()
-    )
     conclude.show_claims(options, of_published=of_published, as_json=as_json)
 
 
 @app.command()
-def report(
-    profile: Profile = None,
-    seeds: Seeds = None,
-    data_dir: DataDir = None,
-    runs_dir: RunsDir = None,
-    out: Out = None,
-    overrides: Set = None,
-) -> None:
+@takes(*READING, "seeds")
+def report(options: Options) -> None:
     """One self-contained page, index.html, and a README.md from the results: what holds, what does not."""
     from repro import conclude
 
-    options = Options(
-        profile, seeds=seeds, data_dir=data_dir, runs_dir=runs_dir, out=out, overrides=overrides or ()
-    )
     conclude.write_report(options)
 
 
@@ -275,17 +192,12 @@ def published(
 
 
 @app.command()
-def doctor(
-    profile: Profile = None,
-    data_dir: DataDir = None,
-    runs_dir: RunsDir = None,
-    out: Out = None,
-    as_json: Json = False,
-) -> None:
+@takes("profile", "data_dir", "runs_dir", "out")
+def doctor(options: Options, as_json: Json = False) -> None:
     """Device, driver, versions, data, disk, and what would go wrong."""
     from repro import doctor as checks
 
-    checks.report(Options(profile, data_dir=data_dir, runs_dir=runs_dir, out=out), as_json)
+    checks.report(options, as_json)
 
 
 @data_app.command("status")
@@ -305,24 +217,17 @@ def data_prepare(data_dir: DataDir = None) -> None:
 
 
 @runs_app.command("export")
+@takes(*READING, "seeds")
 def runs_export(
+    options: Options,
     file: Annotated[Path, typer.Argument(help="the file to write, runs.zip for instance")],
     names: Annotated[list[str] | None, typer.Option("--artifact", help="of these artifacts only")] = None,
     max_size: Annotated[str, typer.Option(help="largest file; more go into numbered ones")] = "1GiB",
     left_only: Annotated[
         bool, typer.Option("--left-only", help="only the checkpoints that Runs still to be trained grow from")
     ] = False,
-    profile: Profile = None,
-    seeds: Seeds = None,
-    data_dir: DataDir = None,
-    runs_dir: RunsDir = None,
-    out: Out = None,
-    overrides: Set = None,
 ) -> None:
     """Write finished Runs, and the checkpoints that others grow from, to FILE."""
-    options = Options(
-        profile, seeds=seeds, data_dir=data_dir, runs_dir=runs_dir, out=out, overrides=overrides or ()
-    )
     from repro import actions
 
     actions.export_runs(options, names or [], file, max_size, left_only)

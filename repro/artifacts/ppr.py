@@ -4,16 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from repro.artifacts.base import Results, accuracy_cell
+from repro.artifacts.base import Artifact, Results, accuracy_cell
 from repro.compare import Cell, cell
 from repro.experiments import Study
 from repro.params import PprParams
 from repro.run import Run
 
-Rows = Mapping[str, PprParams]
+ASSUMPTIONS = ("ppr", "batch_size", "augmentation", "initialisation", "shortcut", "weight_decay", "last_batch",
+               "prunable")  # fmt: skip
 
 
-def runs(study: Study, seeds: Sequence[int], rows: Rows) -> list[Run]:
+def artifact(name: str, title: str) -> Artifact:
+    """The artifact whose networks, rates and epochs stand under ``name`` in the profile. The paper draws these
+    curves and prints no numbers."""
+
+    def rows(study: Study) -> Mapping[str, PprParams]:
+        found: Mapping[str, PprParams] = getattr(study.settings.profile, name)
+        return found
+
+    return Artifact(
+        name=name,
+        title=title,
+        runs=lambda study, seeds: runs(study, seeds, rows(study)),
+        cells=lambda study, results, seeds: cells(study, results, seeds, rows(study)),
+        assumptions=ASSUMPTIONS,
+    )
+
+
+def runs(study: Study, seeds: Sequence[int], rows: Mapping[str, PprParams]) -> list[Run]:
     """The dense networks, and one epoch's retraining from every checked epoch at every rate."""
     found = [study.dense(arch, seed) for arch in rows for seed in seeds]
     for arch, asked in rows.items():
@@ -22,7 +40,7 @@ def runs(study: Study, seeds: Sequence[int], rows: Rows) -> list[Run]:
     return found
 
 
-def cells(study: Study, results: Results, seeds: Sequence[int], rows: Rows) -> list[Cell]:
+def cells(study: Study, results: Results, seeds: Sequence[int], rows: Mapping[str, PprParams]) -> list[Cell]:
     """Series ``ppr <rate>`` for every rate, then ``baseline``; row = network, col = epoch."""
     found = []
     for arch, asked in rows.items():
@@ -40,7 +58,3 @@ def cells(study: Study, results: Results, seeds: Sequence[int], rows: Rows) -> l
 def epochs(study: Study, asked: PprParams) -> range:
     """The epochs that are checked."""
     return range(asked.every, study.schedule + 1, asked.every)
-
-
-ASSUMPTIONS = ("ppr", "batch_size", "augmentation", "initialisation", "shortcut", "weight_decay", "last_batch",
-               "prunable")  # fmt: skip
