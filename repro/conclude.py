@@ -63,7 +63,7 @@ def judgements(work: Workspace) -> list[claims.Judgement]:
 
 def published_claims(work: Workspace) -> Verdicts:
     """The same from the paper's own numbers, as if they were one seed's results."""
-    found = claims.judge([claims.published_tables()], work.settings.replicate_sd)
+    found = claims.judge([claims.published_tables()], work.published_sd)
     return claims.document(found, profile="published", comparable=True, source="published", seeds=[0])
 
 

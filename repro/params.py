@@ -64,10 +64,7 @@ class Recipe:
         for name in ("momentum", "weight_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name}: {getattr(self, name)} is not in [0, 1)")
-        if list(self.milestones) != sorted(set(self.milestones)):
-            raise ValueError(f"milestones: {list(self.milestones)} do not increase")
-        for milestone in self.milestones:
-            _at_least("milestones", milestone, 1)
+        _milestones("milestones", self.milestones)
 
 
 @dataclass(frozen=True)
@@ -144,6 +141,11 @@ class MemorizationParams:
     epochs: int
     milestones: tuple[int, ...]
     batch_size: int
+
+    def __post_init__(self) -> None:
+        _at_least("epochs", self.epochs, 1)
+        _at_least("batch_size", self.batch_size, 2)
+        _milestones("milestones", self.milestones)
 
 
 @dataclass(frozen=True)
@@ -231,7 +233,6 @@ class Profile:
         for name in ("fig4", "fig6", "table2"):
             for arch in getattr(self, name):
                 _one_of(name, arch, ARCHS)
-        _ = self.memorization_recipe  # refused here if its schedule is none
         for milestone in self.table1.further_milestones:
             if milestone < self.recipe.epochs:
                 raise ValueError(
@@ -272,11 +273,16 @@ class Params:
 
     profile: str
     assumptions: Mapping[str, str]
-    replicate_sd: Mapping[str, float]
+    replicate_sd: Mapping[str, Mapping[str, float]]
     profiles: Mapping[str, Profile]
 
     def __post_init__(self) -> None:
         _one_of("profile", self.profile, tuple(self.profiles))
+        for name, kinds in self.replicate_sd.items():
+            _one_of("replicate_sd", name, tuple(self.profiles))
+            for kind, sd in kinds.items():
+                if not 0 < sd < math.inf:
+                    raise ValueError(f"replicate_sd.{name}.{kind}: {sd} is not above 0 and finite")
 
 
 @dataclass(frozen=True)
@@ -324,7 +330,7 @@ def settings(path: Path, name: str | None = None, overrides: Mapping[str, Any] |
         except ValueError as error:
             why = str(error).replace("'.", "'").lstrip(".")
             raise UsageError(f"--set {', '.join(overrides)}: {why}") from None
-    return Settings(name, profile, params.assumptions, params.replicate_sd, dict(overrides or {}))
+    return Settings(name, profile, params.assumptions, params.replicate_sd.get(name, {}), dict(overrides or {}))
 
 
 def parse_override(text: str) -> tuple[str, Any]:
@@ -346,6 +352,13 @@ def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
 def _at_least(name: str, value: int, least: int) -> None:
     if value < least:
         raise ValueError(f"{name}: {value} is below {least}")
+
+
+def _milestones(name: str, milestones: tuple[int, ...]) -> None:
+    if list(milestones) != sorted(set(milestones)):
+        raise ValueError(f"{name}: {list(milestones)} do not increase")
+    for milestone in milestones:
+        _at_least(name, milestone, 1)
 
 
 def _sizes(name: str, sizes: tuple[int, ...]) -> None:

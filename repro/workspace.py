@@ -44,6 +44,8 @@ class Workspace:
             overrides |= {"precision": options.precision, "precision_of": {}}
         file = options.params_file or self.root / "params.yaml"
         plain = params.settings(file, options.profile)
+        # The noise that the published numbers have, whatever profile this is.
+        self.published_sd = params.load(file).replicate_sd.get("paper", {})
         if options.arch:
             overrides |= self._arch_overrides(plain, options.arch, names)
         self.settings = params.settings(file, options.profile, overrides)
