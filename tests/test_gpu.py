@@ -14,9 +14,9 @@ from repro.engine import device as devices
 from repro.engine.network import Network
 from repro.engine.session import make_bench
 from repro.engine.step import Batches, EagerStepper, GraphStepper, make_stepper
-from repro.engine.train import Bench, OutOfTime, train
+from repro.engine.train import Bench, OutOfTime, evaluate, train
 from repro.experiments import Study
-from repro.run import Run
+from repro.run import Checkpoint, Mask, Run
 from repro.store import Store
 
 pytestmark = [
@@ -97,3 +97,20 @@ def test_whole_schedule_learns(bench: Bench, study: Study, tmp_path: Path) -> No
     record = train(run, bench, Store(tmp_path, tmp_path / "l.jsonl"), set(), lambda r: None, lambda s: True)
     assert record.curve["train_loss"][-1] < record.curve["train_loss"][0]
     assert record.provenance["strategy"] == "cuda graph"
+
+
+def test_random_labels_are_memorized_on_cuda(study: Study, tmp_path: Path) -> None:
+    store, images, cuda = Store(tmp_path, tmp_path / "l.jsonl"), synthetic.generate(), devices.choose("cuda")
+    dense = study.dense("resnet20", 0)
+    train(dense, make_bench(images, dense.data, cuda), store, {4}, lambda r: None, lambda s: True)
+    run = study.memorization("resnet20", 0, Mask(Checkpoint(dense, 4), 0.8), 64)
+    assert run.precision == "auto"  # bfloat16 on this device
+    record = train(run, make_bench(images, run.data, cuda), store, {4}, lambda r: None, lambda s: True)
+    assert record.provenance["strategy"] == "cuda graph"
+    assert record.start["sparsity"] == pytest.approx(0.8, abs=1e-5)
+    loaded = store.load_checkpoint(run, 4)
+    assert loaded
+    network = Network("resnet20", 0, cuda.torch)
+    network.load(loaded[0])
+    again = evaluate(network, make_bench(images, run.data, cuda).train, torch.bfloat16)
+    assert again == record.top1
