@@ -85,4 +85,7 @@ def test_the_plan_prices_a_further_seed(command: Command) -> None:
     assert code == 0
     further = json.loads(out)["further_seed"]
     assert (further["runs"], further["epochs"]) == (144, 144 * 200)
+    _, out, _ = command("plan", "table1", "--profile", "paper", "--no-calibrate", "--json")
+    # dense and beyond, the stepwise window, and seven networks on random labels: no second calibration
+    assert json.loads(out)["further_seed"]["runs"] == 2 + 1 + 7
     assert "each further seed: 144 Runs, 28,800 epochs" in command(*arguments)[1]
