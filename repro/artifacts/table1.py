@@ -34,14 +34,15 @@ def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
     """Series ``1-shot`` and ``4-shot gradual`` (row = network, col = epoch), then ``calibration`` (col = number
     of examples). The first column calibrates and is in no comparison."""
     arch, printed = study.settings.profile.table1.arch, published.lookup("table1")
-    noise, size = study.settings.replicate_sd.get("memorization"), calibrated(study, results)
+    size = calibrated(study, results)
     found = []
     for series, epoch, first, asked in _table(study, seeds, size or study.settings.profile.table1.sizes[-1]):
         place = (series, arch, study.published_epoch(epoch) or "")
         records = results.done(asked) if size else []
         values = [record.top1 for record in records if record.top1 is not None]
         found.append(
-            cell(series, arch, str(epoch), values, published=printed.get(place), replicate_sd=noise,
+            # No replicate noise of the whole schedule is known: there is a band from three seeds on.
+            cell(series, arch, str(epoch), values, published=printed.get(place),
                  comparable=study.comparable and not first, diverged=results.diverged(asked))
         )  # fmt: skip
     for candidate, run in _calibration(study).items():
