@@ -100,9 +100,9 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Runs needed, shared, done and left; epochs, images, time on this device, disk; what a further seed costs."""
-    from repro import actions
+    from repro import outlook
 
-    actions.show_plan(options, names or [], calibrate, as_json)
+    outlook.show_plan(options, names or [], calibrate, as_json)
 
 
 @app.command()

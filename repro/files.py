@@ -53,3 +53,10 @@ def check_writable(folder: Path) -> None:
     probe = folder / f".writable.{os.getpid()}"
     write_bytes(probe, b"")
     probe.unlink(missing_ok=True)
+
+
+def existing(folder: Path) -> Path:
+    """``folder``, or the nearest folder above it that is there."""
+    while not folder.exists():
+        folder = folder.parent
+    return folder
