@@ -8,22 +8,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from repro import compare
-from repro.report.plots_page import Cell, number, text_width, verdict
+from repro.report.plots_page import Cell, number, place, text_width, verdict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 REACH = 4  # neighbours to each side that a median is taken of
 MOST_TICKS = 12
-
-
-def place(cell: Cell) -> float | None:
-    """The column as a finite number, or None."""
-    try:
-        found = float(str(cell.get("col")))
-    except ValueError:
-        return None
-    return found if math.isfinite(found) else None
 
 
 def reading(cell: Cell | None) -> float | None:

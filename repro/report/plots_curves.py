@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from repro import compare
-from repro.report.plots_axis import REACH, increasing, medians, number_ticks, place, reading, spaced
+from repro.report.plots_axis import REACH, increasing, medians, number_ticks, reading, spaced
 from repro.report.plots_heat import spanning
 from repro.report.plots_lines import pretty
 from repro.report.plots_page import (
@@ -26,6 +26,7 @@ from repro.report.plots_page import (
     legend_room,
     number,
     ordered,
+    place,
     seeds,
     tally,
     text_width,

@@ -63,6 +63,15 @@ def number(cell: Cell | None, field: str) -> float | None:
     return float(value)
 
 
+def place(cell: Cell) -> float | None:
+    """The column as a finite number, or None."""
+    try:
+        found = float(str(cell.get("col")))
+    except ValueError:
+        return None
+    return found if math.isfinite(found) else None
+
+
 def verdict(cell: Cell | None) -> str:
     """The cell's verdict; a cell that is not there was not run."""
     return str((cell or {}).get("verdict") or compare.NOT_RUN)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from repro import compare
-from repro.report.plots_axis import increasing, number_ticks, place, reading
+from repro.report.plots_axis import increasing, number_ticks, reading
 from repro.report.plots_grid import signed
 from repro.report.plots_lines import pretty
 from repro.report.plots_page import (
@@ -26,6 +26,7 @@ from repro.report.plots_page import (
     legend_room,
     number,
     ordered,
+    place,
     seeds,
     tally,
     verdict,

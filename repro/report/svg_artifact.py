@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from repro.report.plots_page import Document, cells_of, number
+from repro.report.plots_page import Document, cells_of, number, place
 from repro.report.svg import Panel
 from repro.report.svg_dots import dots
 from repro.report.svg_heat import heat
-from repro.report.svg_lines import lines, place
+from repro.report.svg_lines import lines
 
 AXES = {
     "fig1": ("weights from epoch v", "structure from epoch s"), "fig2": ("layer", "epoch"),

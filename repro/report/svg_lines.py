@@ -7,12 +7,11 @@ would make a page of megabytes of a figure with twenty layers and two hundred ep
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from repro.report.page_html import Markup, escape, join, tag
-from repro.report.plots_page import Cell, Document, cells_of, comparable, number, seeds
+from repro.report.plots_page import Cell, Document, cells_of, comparable, number, place, seeds
 from repro.report.svg import (
     Panel,
     Scale,
@@ -54,15 +53,6 @@ class Curve:
     def values(self) -> list[float]:
         """The heights."""
         return [y for _, y, _ in self.points]
-
-
-def place(cell: Cell) -> float | None:
-    """The column as a finite number, or None."""
-    try:
-        found = float(str(cell.get("col")))
-    except ValueError:
-        return None
-    return found if math.isfinite(found) else None
 
 
 def lines(document: Document, by: str, x_name: str, prefix: str = "") -> list[Panel]:
