@@ -57,7 +57,9 @@ class Workspace:
         fingerprint = data.fingerprint(name, self.folders)
         self.study = Study(self.settings, fingerprint, data.official(name, fingerprint))
         results = options.out or self.root / "results"
-        self.out = results / (self.settings.name + _suffix(overrides))
+        # The shipped ledger stands in the results folder itself: what is to ignore it needs another folder.
+        anew = "+anew" if options.ignore_shipped and options.out is None and not overrides else ""
+        self.out = results / (self.settings.name + _suffix(overrides) + anew)
         shipped = [results / self.settings.name, self.root / "results" / self.settings.name]
         shipped_ledgers = [] if options.ignore_shipped else [folder / "runs.jsonl" for folder in shipped]
         runs_dir = options.runs_dir or self.root / "runs"

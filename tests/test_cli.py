@@ -19,7 +19,9 @@ from tiny import TINY
 
 from repro.cli import main
 from repro.engine import session
+from repro.options import Options
 from repro.store import Store
+from repro.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY_RUNS = 5  # fig1: one dense, 2 x 2 tickets
@@ -130,6 +132,15 @@ def test_export_and_import_round_trip(command: Command, tmp_path: Path) -> None:
     code, out, err = command("fig1", "--profile", "smoke", *TINY, "--json", runs="b-runs", out="b")
     assert code == 0, err
     assert json.loads(out)["cells"] == json.loads((results(tmp_path) / "fig1.json").read_text())["cells"]
+
+
+def test_shipped_results_can_be_ignored_where_they_lie(tmp_path: Path) -> None:
+    """Without --out, too, where the shipped ledger is the results folder's own."""
+    known = Workspace(Options(profile="pilot", runs_dir=tmp_path), ["fig2"])
+    anew = Workspace(Options(profile="pilot", runs_dir=tmp_path, ignore_shipped=True), ["fig2"])
+    assert (len(known.plan().missing), len(anew.plan().missing)) == (0, 1)
+    assert anew.out != known.out
+    assert anew.out.parent == known.out.parent
 
 
 def test_an_export_for_what_is_left_leaves_out_what_nobody_needs_any_more(
