@@ -7,12 +7,13 @@ import itertools
 import math
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from repro import published
-from repro.claims import FAILS, HOLDS, Judgement, Setting, Tables, judge
+from repro.claims import FAILS, HOLDS, UNDECIDED, Judgement, Setting, Tables, judge
 from repro.claims.tables import Cell
 from repro.params import Recipe
 from repro.published import Claim
@@ -274,6 +275,20 @@ def test_fails_where_it_is_false(claim: Claim, n: int, monkeypatch: pytest.Monke
     monkeypatch.setattr(published, "claims", lambda: [claim])
     found = judge(seeds(values, n), QUIET)[0]
     assert found.verdict == FAILS, found
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_undecided_where_the_bound_lies_inside_the_interval(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same numbers held against a bound that they straddle; what is exact has no inside."""
+    straddled = []
+    for found in judge(seeds(world(), n), QUIET):
+        assert found.low is not None and found.high is not None
+        if found.low < found.high:
+            middle = (max(found.low, -1e6) + min(found.high, 1e6)) / 2
+            straddled.append(replace(found.claim, above=middle, below=None))
+    monkeypatch.setattr(published, "claims", lambda: straddled)
+    assert {judgement.verdict for judgement in judge(seeds(world(), n), QUIET)} == {UNDECIDED}
+    assert len(straddled) >= 45
 
 
 def test_every_claim_is_tested_both_ways() -> None:
