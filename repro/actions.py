@@ -63,11 +63,10 @@ def list_artifacts(options: Options, as_json: bool) -> None:
     work = Workspace(options)
     found: list[dict[str, Any]] = []
     for name in dict.fromkeys([*artifacts.PAPER, *artifacts.IMPLEMENTED]):
-        known = artifacts.IMPLEMENTED.get(name)
         entry: dict[str, Any] = {
             "artifact": name,
             "place": artifacts.place(name),
-            "title": published.about(name).title if name in artifacts.PAPER or not known else known.title,
+            "title": artifacts.title(name),
             "state": "not yet here",
         }
         if name in artifacts.IMPLEMENTED:
@@ -195,8 +194,7 @@ def export_runs(options: Options, names: Sequence[str], file: Path, max_size: st
     work = Workspace(options, names)
     keep = work.plan().keep
     if left_only:
-        every = [run for name in artifacts.IMPLEMENTED for run in work.runs(artifacts.get(name))]
-        left = [run for run in ancestors(every) if work.store.record(run) is None]
+        left = [run for run in ancestors(work.every_run()) if work.store.record(run) is None]
         needed = {(parent.run.key, parent.epoch) for run in left for parent in run.parents}
         keep = {key: {epoch for epoch in epochs if (key, epoch) in needed} for key, epochs in keep.items()}
     runs = ancestors(work.asked())

@@ -45,25 +45,24 @@ def write_report(options: Options) -> None:
 
 def decided(work: Workspace) -> Verdicts:
     """The claims' document from the Runs that the store knows, every seed of them."""
-    seeds = list(range(max(len(work.seeds), work.known_seeds)))
     return claims.document(
         judgements(work),
         profile=work.settings.name,
         comparable=work.study.comparable,
         source="runs",
-        seeds=seeds,
+        seeds=list(work.all_seeds),
     )
 
 
 def judgements(work: Workspace) -> list[claims.Judgement]:
     """Every claim decided from the Runs that the store knows."""
-    seeds = range(max(len(work.seeds), work.known_seeds))
-    return claims.judge(claims.tables_of(work.study, work.results(), seeds), work.settings.replicate_sd)
+    tables = claims.tables_of(work.study, work.results(), work.all_seeds)
+    return claims.judge(tables, work.settings.replicate_sd)
 
 
 def published_claims(work: Workspace) -> Verdicts:
     """The same from the paper's own numbers, as if they were one seed's results."""
-    found = claims.judge([claims.published_tables()], work.published_sd)
+    found = claims.judge([claims.published_tables()], work.settings.published_sd)
     return claims.document(found, profile="published", comparable=True, source="published", seeds=[0])
 
 

@@ -294,6 +294,8 @@ class Settings:
     assumptions: Mapping[str, str]
     replicate_sd: Mapping[str, float]
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    published_sd: Mapping[str, float] = field(default_factory=dict)
+    """The replicate noise of the paper's own numbers, whatever profile this is."""
 
     @property
     def comparable(self) -> bool:
@@ -330,7 +332,10 @@ def settings(path: Path, name: str | None = None, overrides: Mapping[str, Any] |
         except ValueError as error:
             why = str(error).replace("'.", "'").lstrip(".")
             raise UsageError(f"--set {', '.join(overrides)}: {why}") from None
-    return Settings(name, profile, params.assumptions, params.replicate_sd.get(name, {}), dict(overrides or {}))
+    noise = params.replicate_sd
+    return Settings(
+        name, profile, params.assumptions, noise.get(name, {}), dict(overrides or {}), noise.get("paper", {})
+    )
 
 
 def parse_override(text: str) -> tuple[str, Any]:

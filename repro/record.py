@@ -7,8 +7,21 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from repro.run import Run
+
 DONE = "done"
 DIVERGED = "diverged"
+DIGITS = 7  # significant digits kept of a measured number
+
+
+def measured(value: float) -> float:
+    """``value`` with the digits that are kept."""
+    return float(f"{value:.{DIGITS}g}")
+
+
+def empty_curve() -> dict[str, list[float]]:
+    """A Record's ``curve`` before the first epoch."""
+    return {"epoch": [], "train_loss": [], "train_top1": [], "test_epoch": [], "test_top1": []}
 
 
 @dataclass(frozen=True)
@@ -34,6 +47,26 @@ class Record:
     probe: dict[str, Any] = field(default_factory=dict)
     checkpoints: dict[str, str] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def ended(cls, run: Run, status: str, curve: dict[str, list[float]], **kept: Any) -> Record:
+        """The Record of ``run`` as its ``curve`` tells it; of equal best epochs the first. ``kept`` are the other
+        fields. A Run that diverged has no result."""
+        tested = list(zip(curve["test_top1"], curve["test_epoch"], strict=True))
+        best = max(tested, key=lambda pair: (pair[0], -pair[1]), default=(None, None))
+        done = status == DONE
+        return cls(
+            key=run.key,
+            label=run.label,
+            status=status,
+            spec=run.spec(),
+            top1=tested[-1][0] if done and tested else None,
+            best_top1=best[0],
+            best_epoch=None if best[1] is None else int(best[1]),
+            train_top1=curve["train_top1"][-1] if done and curve["train_top1"] else None,
+            curve=curve,
+            **kept,
+        )
 
     def line(self) -> str:
         """One line of JSON, without the newline."""

@@ -44,8 +44,6 @@ class Workspace:
             overrides |= {"precision": options.precision, "precision_of": {}}
         file = options.params_file or self.root / "params.yaml"
         plain = params.settings(file, options.profile)
-        # The noise that the published numbers have, whatever profile this is.
-        self.published_sd = params.load(file).replicate_sd.get("paper", {})
         if options.arch:
             overrides |= self._arch_overrides(plain, options.arch, names)
         self.settings = params.settings(file, options.profile, overrides)
@@ -92,12 +90,15 @@ class Workspace:
 
     def plan_for(self, asked: Sequence[Run]) -> Plan:
         """What is missing for the Runs ``asked``; checkpoints are kept for every artifact there is."""
-        everything = [run for artifact in artifacts.IMPLEMENTED.values() for run in self.runs(artifact)]
-        return make_plan(asked, self.store, everything)
+        return make_plan(asked, self.store, self.every_run())
+
+    def every_run(self) -> list[Run]:
+        """The Runs of all artifacts that there are, guesses included."""
+        return [run for artifact in artifacts.IMPLEMENTED.values() for run in self.runs(artifact)]
 
     def cells(self, artifact: Artifact) -> tuple[list[Cell], list[Record]]:
         """The artifact from what is finished, with all seeds that the store knows, and the Records behind it."""
-        seeds = range(max(len(self.seeds), self.known_seeds))
+        seeds = self.all_seeds
         needed = artifact.runs(self.study, seeds)
         if artifact.follow:
             needed += artifact.follow(self.study, self.results(), seeds)
@@ -118,6 +119,11 @@ class Workspace:
     def check_results_folder(self) -> None:
         """Raise `MissingInput` before hours of training if the results could not be written."""
         files.check_writable(self.out)
+
+    @property
+    def all_seeds(self) -> range:
+        """The seeds asked for, and those that the store knows beyond."""
+        return range(max(len(self.seeds), self.known_seeds))
 
     @property
     def known_seeds(self) -> int:

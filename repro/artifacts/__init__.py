@@ -60,6 +60,11 @@ def place(name: str) -> str:
     return published.about(name).place if name in PAPER else "not in the paper"
 
 
+def title(name: str) -> str:
+    """What it is, in the paper's words where it is the paper's."""
+    return published.about(name).title if name in PAPER else IMPLEMENTED[name].title
+
+
 def get(name: str) -> Artifact:
     """The artifact called ``name``. Raises `UsageError` naming those that there are."""
     if name not in IMPLEMENTED:

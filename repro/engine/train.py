@@ -25,13 +25,12 @@ from repro.pruning import (
     sparsity_of,
     weight_std,
 )
-from repro.record import DIVERGED, DONE, Record
+from repro.record import DIVERGED, DONE, Record, empty_curve, measured
 from repro.run import Run
 from repro.schedule import learning_rate
 from repro.store import State, Store
 
 EVALUATION_BATCH = 1000
-DIGITS = 7  # significant digits kept of a measured number
 
 
 @dataclass(frozen=True)
@@ -116,8 +115,8 @@ def train(
             return _record(run, history, DIVERGED)
         curve = history["curve"]
         curve["epoch"].append(done)
-        curve["train_loss"].append(_round(loss))
-        curve["train_top1"].append(_round(100 * int(batches.correct) / len(bench.train)))
+        curve["train_loss"].append(measured(loss))
+        curve["train_top1"].append(measured(100 * int(batches.correct) / len(bench.train)))
         tested = _evaluate(done, network, bench.test, precision, history) if run.evaluates_after(done) else None
         if run.probe is not None:
             _probe(done, run.probe, network, history)
@@ -157,13 +156,13 @@ def _begin(run: Run, network: Network, store: Store, bench: Bench, precision: to
         own = magnitude_masks(network.prunable_weights(), sparsity_of(masks))
         network.apply_masks(masks)
         start = {
-            "sparsity": _round(sparsity_of(masks)),
-            "layer_rates": {name: _round(rate) for name, rate in layer_rates(masks).items()},
+            "sparsity": measured(sparsity_of(masks)),
+            "layer_rates": {name: measured(rate) for name, rate in layer_rates(masks).items()},
             # Between the Run's mask and the one that its own starting weights would give (Fig. 3).
-            "mask_distance": _round(hamming_distance(masks, own)),
+            "mask_distance": measured(hamming_distance(masks, own)),
         }
     history: dict[str, Any] = {
-        "curve": {"epoch": [], "train_loss": [], "train_top1": [], "test_epoch": [], "test_top1": []},
+        "curve": empty_curve(),
         "start": start,
         "probe": {},
         "checkpoints": {},
@@ -208,7 +207,7 @@ def _evaluate(
 ) -> float:
     top1 = evaluate(network, images, precision)
     history["curve"]["test_epoch"].append(epoch)
-    history["curve"]["test_top1"].append(_round(top1))
+    history["curve"]["test_top1"].append(measured(top1))
     return top1
 
 
@@ -218,39 +217,18 @@ def _probe(epoch: int, rate: float, network: Network, history: dict[str, Any]) -
     probe = history["probe"] or {"rate": rate, "epoch": [], "w_std": {}, "w_mean": {}, "layer_rates": {}}
     probe["epoch"].append(epoch)
     for name, weight in network.layer_weights().items():
-        probe["w_mean"].setdefault(name, []).append(_round(float(weight.double().mean())))
+        probe["w_mean"].setdefault(name, []).append(measured(float(weight.double().mean())))
     for name, value in weight_std(network.layer_weights()).items():
-        probe["w_std"].setdefault(name, []).append(_round(value))
+        probe["w_std"].setdefault(name, []).append(measured(value))
     for name, value in layer_rates(magnitude_masks(network.prunable_weights(), rate)).items():
-        probe["layer_rates"].setdefault(name, []).append(_round(value))
+        probe["layer_rates"].setdefault(name, []).append(measured(value))
     history["probe"] = probe
 
 
 def _record(run: Run, history: dict[str, Any], status: str) -> Record:
-    curve = history["curve"]
-    tested = list(zip(curve["test_top1"], curve["test_epoch"], strict=True))
-    best = max(tested, key=lambda pair: (pair[0], -pair[1]), default=(None, None))
-    done = status == DONE
     provenance = dict(history["provenance"], seed=run.seed, wall_s=round(history["wall_s"], 3))
     provenance["ended"] = datetime.now(UTC).isoformat(timespec="seconds")
-    if not done:
+    if status != DONE:
         provenance["diverged_at"] = history["diverged_at"]
-    return Record(
-        key=run.key,
-        label=run.label,
-        status=status,
-        spec=run.spec(),
-        top1=tested[-1][0] if done and tested else None,
-        best_top1=best[0],
-        best_epoch=best[1],
-        train_top1=curve["train_top1"][-1] if done and curve["train_top1"] else None,
-        curve=curve,
-        start=history["start"],
-        probe=history["probe"],
-        checkpoints=history["checkpoints"],
-        provenance=provenance,
-    )
-
-
-def _round(value: float) -> float:
-    return float(f"{value:.{DIGITS}g}")
+    kept = {name: history[name] for name in ("start", "probe", "checkpoints")}
+    return Record.ended(run, status, history["curve"], **kept, provenance=provenance)

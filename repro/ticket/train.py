@@ -15,14 +15,12 @@ from repro.engine import device as devices
 from repro.engine.device import Device
 from repro.errors import ReproError, RunFailed
 from repro.pruning import sparsity_of
-from repro.record import DONE, Record
+from repro.record import DONE, Record, empty_curve, measured
 from repro.run import Run
 from repro.schedule import learning_rate
 from repro.store import State, Store
 from repro.ticket.samples import Samples
 from repro.ticket.trainee import Subject, Trainee
-
-DIGITS = 7  # significant digits kept of a measured number
 
 
 class Gone(ReproError):
@@ -96,11 +94,11 @@ def train(
             )
         top1 = trainee.evaluate(bench.test) if run.evaluates_after(epoch) else None
         curve["epoch"].append(epoch)
-        curve["train_loss"].append(_round(loss))
-        curve["train_top1"].append(_round(train_top1))
+        curve["train_loss"].append(measured(loss))
+        curve["train_top1"].append(measured(train_top1))
         if top1 is not None:
             curve["test_epoch"].append(epoch)
-            curve["test_top1"].append(_round(top1))
+            curve["test_top1"].append(measured(top1))
         if epoch in prune_at:
             trainee.prune(prune_at[epoch])
         seconds = time.perf_counter() - began
@@ -142,7 +140,7 @@ def checkpoint(store: Store, run: Run, epoch: int) -> dict[str, Tensor]:
 def _history(bench: Bench) -> dict[str, Any]:
     provenance = devices.provenance(bench.device, bench.subject.precision)
     return {
-        "curve": {"epoch": [], "train_loss": [], "train_top1": [], "test_epoch": [], "test_top1": []},
+        "curve": empty_curve(),
         "checkpoints": {},
         "wall_s": 0.0,
         "provenance": {**provenance, "started": datetime.now(UTC).isoformat(timespec="seconds")},
@@ -150,24 +148,11 @@ def _history(bench: Bench) -> dict[str, Any]:
 
 
 def _record(run: Run, trainee: Trainee, history: dict[str, Any]) -> Record:
-    curve = history["curve"]
-    tested = list(zip(curve["test_top1"], curve["test_epoch"], strict=True))
-    best = max(tested, key=lambda pair: (pair[0], -pair[1]), default=(None, None))
-    return Record(
-        key=run.key,
-        label=run.label,
-        status=DONE,
-        spec=run.spec(),
-        top1=tested[-1][0] if tested else None,
-        best_top1=best[0],
-        best_epoch=best[1],
-        train_top1=curve["train_top1"][-1] if curve["train_top1"] else None,
-        curve=curve,
+    return Record.ended(
+        run,
+        DONE,
+        history["curve"],
         start={"sparsity": sparsity_of(trainee.masks)} if trainee.masks else {},
         checkpoints=history["checkpoints"],
         provenance={**history["provenance"], "seed": run.seed, "wall_s": round(history["wall_s"], 3)},
     )
-
-
-def _round(value: float) -> float:
-    return float(f"{value:.{DIGITS}g}")
