@@ -4,32 +4,58 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from repro.params import Recipe, Settings
-from repro.run import Checkpoint, Data, Mask, Run
+from repro.params import IMAGENET_ARCHS, PhotoParams, Recipe, Settings
+from repro.run import Checkpoint, Data, Mask, Photos, Run
 from repro.schedule import gradual_steps, iterative_sparsity
+
+PAPER_EPOCHS = {"cifar10": 200, "imagenet": 90}
+"""The paper's schedules (appendix A.1 and A.2)."""
+
+
+def paper_epochs(arch: str) -> int:
+    """Epochs of the paper's schedule for ``arch``."""
+    return PAPER_EPOCHS["imagenet" if arch in IMAGENET_ARCHS else "cifar10"]
 
 
 @dataclass(frozen=True)
 class Study:
-    """A profile on a data set whose ``fingerprint`` is known: makes the Runs that artifacts ask for."""
+    """A profile on data sets whose fingerprints are known: makes the Runs that artifacts ask for.
+
+    ``fingerprint`` and ``official`` are those of CIFAR-10's networks, ``photos`` and ``photos_official`` those of
+    ImageNet's.
+    """
 
     settings: Settings
     fingerprint: str
     official: bool = True
+    photos: str = "unknown"
+    photos_official: bool = True
 
     @property
     def comparable(self) -> bool:
-        """Whether its numbers may stand against the published ones: the paper profile, on the official images."""
-        return self.settings.comparable and self.official
+        """Whether all its numbers may stand against the published ones: the paper profile, on official images."""
+        return self.settings.comparable and self.official and self.photos_official
+
+    def comparable_for(self, arch: str) -> bool:
+        """Whether the numbers of ``arch`` may stand against the published ones."""
+        official = self.photos_official if arch in IMAGENET_ARCHS else self.official
+        return self.settings.comparable and official
 
     @property
     def schedule(self) -> int:
-        """Epochs of the whole schedule."""
+        """Epochs of CIFAR-10's whole schedule."""
         return self.settings.profile.recipe.epochs
 
+    def schedule_of(self, arch: str) -> int:
+        """Epochs of the whole schedule of ``arch``."""
+        return self.settings.profile.recipe_of(arch).epochs
+
     def dense(self, arch: str, seed: int) -> Run:
-        """The dense baseline: fresh weights, no mask, the whole schedule, probed for Fig. 2 as it goes."""
-        return self._run("dense", arch, seed, 0, self.schedule, probe=self.settings.profile.sparsity)
+        """The dense baseline: fresh weights, no mask, the whole schedule, probed for Fig. 2 as it goes.
+
+        On ImageNet without a probe: it would rank millions of weights after every epoch, and no figure asks."""
+        probe = None if arch in IMAGENET_ARCHS else self.settings.profile.sparsity
+        return self._run("dense", arch, seed, 0, self.schedule_of(arch), probe=probe)
 
     def ticket(self, arch: str, seed: int, s: int, v: int, sparsity: float | None = None) -> Run:
         """Ticket (s, v), section 3.1: the dense weights of epoch v under the mask of epoch s, whole schedule.
@@ -37,7 +63,7 @@ class Study:
         ``sparsity`` is the profile's where none is given (80 %)."""
         dense = self.dense(arch, seed)
         mask = Mask(Checkpoint(dense, s), self.settings.profile.sparsity if sparsity is None else sparsity)
-        return self._run("tickets", arch, seed, 0, self.schedule, weights=Checkpoint(dense, v), mask=mask)
+        return self._run("tickets", arch, seed, 0, self.schedule_of(arch), weights=Checkpoint(dense, v), mask=mask)
 
     def gradual(self, arch: str, seed: int, first: int, last: int) -> Run:
         """Gradual pruning over a window (section 3.4, Eq. 6), then retraining for the whole schedule."""
@@ -45,7 +71,7 @@ class Study:
         start = Checkpoint(self.dense(arch, seed), first)
         window = self._run("gradual", arch, seed, first, last, weights=start, prune_at=steps)
         end = Checkpoint(window, last)
-        return self._run("gradual", arch, seed, 0, self.schedule, weights=end, mask=Mask(end, None))
+        return self._run("gradual", arch, seed, 0, self.schedule_of(arch), weights=end, mask=Mask(end, None))
 
     def structure(self, arch: str, seed: int, x: int, y: int) -> Run:
         """The mask of epoch x on the weights of epoch y, untrained: observes how far the two masks are apart."""
@@ -56,7 +82,8 @@ class Study:
     def ppr(self, arch: str, seed: int, epoch: int, rate: float) -> Run:
         """PPR (section 3.3): the dense weights of an epoch, pruned, trained for one epoch at a constant rate."""
         start = Checkpoint(self.dense(arch, seed), epoch)
-        recipe = replace(self.settings.profile.recipe, epochs=1, milestones=(), lr=rate, evaluate_every=1)
+        whole = self.settings.profile.recipe_of(arch)
+        recipe = replace(whole, epochs=1, milestones=(), lr=rate, evaluate_every=1)
         mask = Mask(start, self.settings.profile.sparsity)
         return self._run("ppr", arch, seed, 0, 1, weights=start, mask=mask, recipe=recipe)
 
@@ -93,14 +120,14 @@ class Study:
         if training == 1:
             return self.dense(arch, seed)
         own = self.settings.profile.table4
-        before = Checkpoint(self.iterative(arch, seed, training - 1), self.schedule)
+        before = Checkpoint(self.iterative(arch, seed, training - 1), self.schedule_of(arch))
         start = Checkpoint(self.dense(arch, seed), own.rewind)
         mask = Mask(before, iterative_sparsity(own.share, training - 1))
-        return self._run("iterative", arch, seed, 0, self.schedule, weights=start, mask=mask)
+        return self._run("iterative", arch, seed, 0, self.schedule_of(arch), weights=start, mask=mask)
 
-    def published_epoch(self, epoch: int) -> str | None:
-        """The paper's epoch at the same share of its 200-epoch schedule, where that is a whole number."""
-        scaled, rest = divmod(epoch * 200, self.schedule)
+    def published_epoch(self, epoch: int, arch: str) -> str | None:
+        """The paper's epoch at the same share of its schedule for ``arch``, where that is a whole number."""
+        scaled, rest = divmod(epoch * paper_epochs(arch), self.schedule_of(arch))
         return None if rest else str(scaled)
 
     @property
@@ -110,6 +137,15 @@ class Study:
         last = max(own.steps[-1][0], self.schedule)
         recipe = self.settings.profile.recipe
         return replace(recipe, epochs=last, milestones=(*recipe.milestones, *own.further_milestones))
+
+    def _data(self, arch: str) -> Data:
+        """What ``arch`` is trained and tested on."""
+        own = self.settings.profile.data_of(arch)
+        if isinstance(own, PhotoParams):
+            return Photos(
+                own.name, own.train, own.test, self.photos, crop=own.crop, resize=own.resize, stored=own.stored
+            )
+        return Data(own.name, own.train, own.test, self.fingerprint)
 
     def _run(
         self,
@@ -127,10 +163,10 @@ class Study:
         data: Data | None = None,
     ) -> Run:
         profile = self.settings.profile
-        recipe = recipe or profile.recipe
+        recipe = recipe or profile.recipe_of(arch)
         if family == "dense":  # the baseline row of Fig. 1 asks for the dense accuracy at any epoch
             recipe = replace(recipe, evaluate_every=1)
-        data = data or Data(profile.data.name, profile.data.train, profile.data.test, self.fingerprint)
+        data = data or self._data(arch)
         return Run(
             experiment=f"{family}-{arch}",
             arch=arch,

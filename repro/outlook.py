@@ -1,8 +1,10 @@
-"""What a plan comes to: Runs, epochs, time on this device, disk, and what a further seed would cost and decide."""
+"""What a plan comes to: Runs, epochs, time on this device, disk; what a further seed would cost and decide, and on
+ImageNet what other ways would cost."""
 
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from collections.abc import Sequence
 from typing import Any
@@ -10,11 +12,12 @@ from typing import Any
 from rich.console import Console
 
 from repro import claims, conclude, files
+from repro.alternatives import Alternative, alternatives
 from repro.artifacts import Artifact
 from repro.options import Options
-from repro.plan import Plan, cost, disk_bytes
+from repro.plan import Cost, Plan, cost, disk_bytes
 from repro.report import terminal
-from repro.run import ancestors
+from repro.run import Photos, ancestors
 from repro.workspace import Workspace
 
 FURTHER_SEEDS = 10  # as far as the plan looks ahead
@@ -28,11 +31,12 @@ def show_plan(options: Options, names: Sequence[str], calibrate: bool, as_json: 
     per_artifact = {artifact.name: _plan_entry(work, artifact) for artifact in work.artifacts}
     plan = work.plan()
     whole, left = cost(plan.runs), cost(plan.missing, work.store)
-    speeds = _speeds(work, plan, options) if calibrate and plan.missing else {}
-    seconds = sum(work_ / speeds[arch] for arch, work_ in left.images_by_arch.items()) if speeds else None
+    speeds, cuda = _speeds(work, plan, options) if calibrate and plan.missing else ({}, False)
+    seconds = _seconds(left, speeds) if speeds else None
     shared = sum(e["runs"] for e in per_artifact.values()) - len(plan.runs)
     disk = disk_bytes(plan.missing, plan.keep)
     further = _further_seed(work, speeds)
+    others = alternatives(work)
     summary = {
         "profile": work.settings.name,
         "artifacts": per_artifact,
@@ -45,8 +49,10 @@ def show_plan(options: Options, names: Sequence[str], calibrate: bool, as_json: 
         "images_left": left.images,
         "images_per_second": speeds,
         "seconds_left": seconds,
+        "gpu_hours_left": seconds / 3600 if cuda and seconds is not None else None,
         "disk_bytes": disk,
         "further_seed": further,
+        "alternatives": [_alternative_entry(other, speeds) for other in others],
     }
     if as_json:
         print(json.dumps(summary))
@@ -64,10 +70,12 @@ def show_plan(options: Options, names: Sequence[str], calibrate: bool, as_json: 
     for arch, speed in speeds.items():
         out.print(f"{arch}: {speed:,.0f} images/s here (calibrated)")
     if seconds is not None:
-        out.print(f"time left on this device: {terminal.duration(seconds)}")
+        gpu_hours = f" ({seconds / 3600:,.1f} GPU-hours)" if cuda else ""
+        out.print(f"time left on this device: {terminal.duration(seconds)}{gpu_hours}")
     _say_further_seed(further, out)
     free = shutil.disk_usage(files.existing(work.store.runs_dir)).free
     out.print(f"disk: {terminal.size(disk)} of checkpoints to come, {terminal.size(free)} free")
+    _say_alternatives(others, speeds, out)
 
 
 def _plan_entry(work: Workspace, artifact: Artifact) -> dict[str, Any]:
@@ -101,12 +109,11 @@ def _further_seed(work: Workspace, speeds: dict[str, float]) -> dict[str, Any]:
     )
     keys = {run.key for run in present}
     price = cost([run for run in more if run.key not in keys])  # Table 1 is calibrated once, on seed 0
-    known = price.images_by_arch.keys() <= speeds.keys()
     return {
         "runs": price.runs,
         "epochs": price.epochs,
         "images": price.images,
-        "seconds": sum(n / speeds[arch] for arch, n in price.images_by_arch.items()) if known else None,
+        "seconds": _seconds(price, speeds),
         "decides": {str(n): ids for n, ids in claims.further_seeds(ours, FURTHER_SEEDS).items() if ids},
     }
 
@@ -118,13 +125,50 @@ def _say_further_seed(further: dict[str, Any], out: Console) -> None:
         out.print(f"  with {seeds} seeds, at the present estimates, decided: {', '.join(ids)}", markup=False)
 
 
-def _speeds(work: Workspace, plan: Plan, options: Options) -> dict[str, float]:
+def _alternative_entry(other: Alternative, speeds: dict[str, float]) -> dict[str, Any]:
+    return {
+        "what": other.what,
+        "options": list(other.options),
+        "runs": other.cost.runs,
+        "epochs": other.cost.epochs,
+        "images": other.cost.images,
+        "seconds": _seconds(other.cost, speeds),
+        "disk_bytes": other.disk,
+    }
+
+
+def _say_alternatives(others: Sequence[Alternative], speeds: dict[str, float], out: Console) -> None:
+    if not others:
+        return
+    rows = []
+    for other in others:
+        seconds = _seconds(other.cost, speeds)
+        counted = [f"{n:,}" for n in (other.cost.runs, other.cost.epochs, other.cost.images)]
+        time = "not calibrated" if seconds is None else terminal.duration(seconds)
+        rows.append([other.what, *counted, time, terminal.size(other.disk)])
+    header = ["", "Runs", "epochs", "images", "time here", "disk"]
+    out.print(terminal.table(header, rows, "\nother ways, and what is left to train of each"))
+    for other in others:
+        if "--set" in other.options:
+            out.print(f"{other.what}: {shlex.join(other.options)}", markup=False, soft_wrap=True)
+
+
+def _seconds(price: Cost, speeds: dict[str, float]) -> float | None:
+    """How long it takes here; None where a network's speed was not measured."""
+    if not price.images_by_arch.keys() <= speeds.keys():
+        return None
+    return sum(images / speeds[arch] for arch, images in price.images_by_arch.items())
+
+
+def _speeds(work: Workspace, plan: Plan, options: Options) -> tuple[dict[str, float], bool]:
+    """Images a second of every network that is left to train, and whether that is on CUDA."""
     from repro.engine import calibrate, device
 
     chosen = device.choose(options.device)
     cache = work.store.runs_dir / ".calibration.json"
     first = {run.arch: run for run in plan.missing}
-    return {
-        arch: calibrate.images_per_second(arch, run.recipe, run.precision, chosen, cache)
-        for arch, run in first.items()
-    }
+    speeds = {}
+    for arch, run in first.items():
+        size = {"crop": run.data.crop} if isinstance(run.data, Photos) else {}
+        speeds[arch] = calibrate.images_per_second(arch, run.recipe, run.precision, chosen, cache, **size)
+    return speeds, chosen.cuda

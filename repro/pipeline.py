@@ -11,28 +11,37 @@ from pathlib import Path
 
 from repro import actions, artifacts, conclude, files, params
 from repro.data import cifar10
+from repro.data.photos import index
 from repro.errors import RunFailed, UsageError
-from repro.options import Options
+from repro.options import Options, data_left_out
+from repro.profile import ROWS, Profile
 from repro.workspace import data_folders, find_root
 
 
 def reproduce(profile: str | None, data_dir: Path | None) -> None:
     """Bring every artifact up to date. Raises `RunFailed` where a stage failed."""
     root = find_root(None)
-    chosen, why = choose(profile, data_folders(data_dir, root))
+    folders = data_folders(data_dir, root)
+    chosen, why = choose(profile, folders)
     print(f"profile {chosen}: {why}", file=sys.stderr)
     set_profile(root / "params.yaml", chosen)
+    without = left_out(params.settings(root / "params.yaml", chosen).profile, folders)
+    if without:
+        print(f"{', '.join(without)}: not here, or not prepared; its Runs are left out", file=sys.stderr)
     environment = dict(os.environ, PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
     if data_dir:
         environment["REPRO_DATA"] = str(data_dir.resolve())
+    if without:
+        environment["REPRO_WITHOUT"] = ",".join(without)
     if importlib.util.find_spec("dvc"):
         finished = subprocess.run([sys.executable, "-m", "dvc", "repro"], cwd=root, env=environment, check=False)
         if finished.returncode:
             raise RunFailed(f"a stage failed (DVC's exit code {finished.returncode}); its message stands above")
     else:
         print("DVC is not installed: the artifacts are made without it", file=sys.stderr)
+        options = Options(profile=chosen, data_dir=data_dir, without=without)
         for name in artifacts.IMPLEMENTED:
-            actions.produce(Options(profile=chosen, data_dir=data_dir), [name], dry_run=False, as_json=False)
+            actions.produce(options, [name], dry_run=False, as_json=False)
         conclude.write_report(Options(profile=chosen, data_dir=data_dir))
     print()
     actions.list_artifacts(Options(profile=chosen, data_dir=data_dir), as_json=False)
@@ -55,6 +64,14 @@ def choose(profile: str | None, folders: list[Path]) -> tuple[str, str]:
         f"{' and '.join(missing)} here, so this is a check on synthetic images that everything runs; "
         "its numbers say nothing about the paper"
     )
+
+
+def left_out(profile: Profile, folders: list[Path]) -> list[str]:
+    """The data sets that the profile asks for and that are not here: what rests on them is left out, so that
+    everything else can be reproduced without ImageNet's 150 GB. (CIFAR-10 decides which profile it is.)"""
+    asked = {profile.data_of(arch).name for name in ROWS for arch in getattr(profile, name)}
+    absent = {*data_left_out(), *([] if index.find(folders) else ["imagenet"])}
+    return sorted(asked & absent)
 
 
 def set_profile(path: Path, chosen: str) -> None:

@@ -94,8 +94,13 @@ def cost(runs: Iterable[Run], store: Store | None = None) -> Cost:
 
 def disk_bytes(runs: Iterable[Run], keep: dict[str, set[int]]) -> int:
     """Bytes that the checkpoints of ``runs`` take in the store once all are trained."""
-    return sum(len(keep.get(run.key, ())) * CHECKPOINT_BYTES[run.arch] for run in runs)
+    return sum(len(keep.get(run.key, ())) * _checkpoint_bytes(run) for run in runs)
 
 
-# A kept checkpoint, float32: parameters and BatchNorm statistics (measured; a mask adds a quarter).
-CHECKPOINT_BYTES = {"resnet20": 1_090_000, "resnet56": 3_450_000}
+def _checkpoint_bytes(run: Run) -> int:
+    masked = bool(run.mask or run.prune_at)
+    return CHECKPOINT_BYTES[run.arch] * (5 if masked else 4) // 4
+
+
+# A kept checkpoint, float32: parameters and BatchNorm statistics (measured; a mask adds a byte a weight).
+CHECKPOINT_BYTES = {"resnet20": 1_090_000, "resnet56": 3_450_000, "resnet18": 46_810_000, "resnet50": 102_460_000}

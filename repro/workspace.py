@@ -5,11 +5,14 @@ Imports no torch until something has to be trained.
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from repro import artifacts, data, files, params
 from repro.artifacts import Artifact, Results
@@ -34,26 +37,28 @@ class Workspace:
     def __init__(self, options: Options, names: Sequence[str] = ()) -> None:
         """Raises `UsageError` or `MissingInput` for options that do not fit."""
         self.options = options
+        self.names = tuple(names)
         _ = options.deadline  # a duration that is none is refused before any work, and so is a device
         if options.device not in DEVICES:
             raise UsageError(f"--device {options.device}: choose {', '.join(DEVICES[:-1])} or {DEVICES[-1]}")
+        for name in options.without:
+            if name not in (known := (*params.DATASETS, *params.PHOTO_SETS)):
+                raise UsageError(f"$REPRO_WITHOUT: unknown data set '{name}'; there are {', '.join(known)}")
         self.root = find_root(options.params_file)
         self.artifacts = [artifacts.get(name) for name in names or artifacts.IMPLEMENTED]
         overrides = dict(params.parse_override(text) for text in options.overrides)
         if options.precision:
             overrides |= {"precision": options.precision, "precision_of": {}}
-        file = options.params_file or self.root / "params.yaml"
-        plain = params.settings(file, options.profile)
+        self._file = options.params_file or self.root / "params.yaml"
+        plain = params.settings(self._file, options.profile)
         if options.arch:
-            overrides |= self._arch_overrides(plain, options.arch, names)
-        self.settings = params.settings(file, options.profile, overrides)
+            overrides |= _arch_overrides(plain, options.arch, names)
+        self.settings = params.settings(self._file, options.profile, overrides)
         if options.seeds is not None and not 1 <= options.seeds <= MOST_SEEDS:
             raise UsageError(f"--seeds {options.seeds}: choose 1 to {MOST_SEEDS}")
         self.seeds = range(options.seeds or self.settings.profile.seeds)
         self.folders = data_folders(options.data_dir, self.root)
-        name = self.settings.profile.data.name
-        fingerprint = data.fingerprint(name, self.folders)
-        self.study = Study(self.settings, fingerprint, data.official(name, fingerprint))
+        self.study = self._study()
         results = options.out or self.root / "results"
         # The shipped ledger stands in the results folder itself: what is to ignore it needs another folder.
         anew = "+anew" if options.ignore_shipped and options.out is None and not overrides else ""
@@ -73,6 +78,8 @@ class Workspace:
         found = artifact.runs(self.study, seeds)
         if artifact.follow and (guess or all(self.store.record(run) for run in found)):
             found = [*found, *artifact.follow(self.study, self.results(), seeds)]
+        if artifact.optional and self.options.with_iterative:
+            found = [*found, *artifact.optional(self.study, seeds)]
         arch = self.options.arch
         return [run for run in found if arch is None or run.arch == arch]
 
@@ -81,8 +88,13 @@ class Workspace:
         return Results({record.key: record for record in self.store.records()})
 
     def asked(self) -> list[Run]:
-        """The Runs that the artifacts of this command need, as far as results can name them by now."""
-        return [run for artifact in self.artifacts for run in self.runs(artifact, guess=False)]
+        """The Runs that the artifacts of this command need, as far as results can name them by now, without those
+        that are left out."""
+        return [run for run in self._needed() if not self._leaves_out(run)]
+
+    def left_out(self) -> list[Run]:
+        """The Runs that ``$REPRO_WITHOUT`` keeps from being trained."""
+        return [run for run in ancestors(self._needed()) if self._leaves_out(run)]
 
     def plan(self) -> Plan:
         """What is missing for the artifacts of this command, guesses included."""
@@ -93,8 +105,10 @@ class Workspace:
         return make_plan(asked, self.store, self.every_run())
 
     def every_run(self) -> list[Run]:
-        """The Runs of all artifacts that there are, guesses included."""
-        return [run for artifact in artifacts.IMPLEMENTED.values() for run in self.runs(artifact)]
+        """The Runs of all artifacts that there are, guesses and options included."""
+        every = artifacts.IMPLEMENTED.values()
+        optional = [run for a in every if a.optional for run in a.optional(self.study, self.seeds)]
+        return [*(run for artifact in every for run in self.runs(artifact)), *optional]
 
     def cells(self, artifact: Artifact) -> tuple[list[Cell], list[Record]]:
         """The artifact from what is finished, with all seeds that the store knows, and the Records behind it."""
@@ -102,6 +116,8 @@ class Workspace:
         needed = artifact.runs(self.study, seeds)
         if artifact.follow:
             needed += artifact.follow(self.study, self.results(), seeds)
+        if artifact.optional:
+            needed += artifact.optional(self.study, seeds)
         found = {run.key: record for run in needed if (record := self.store.record(run))}
         parents = [run for run in ancestors([run for run in needed if run.key in found]) if run.key not in found]
         grown_from = [record for run in parents if (record := self.store.record(run))]
@@ -130,19 +146,49 @@ class Workspace:
         """One more than the highest seed of a finished Run."""
         return max((int(r.provenance.get("seed", 0)) + 1 for r in self.store.records()), default=0)
 
-    def _arch_overrides(self, plain: params.Settings, arch: str, names: Sequence[str]) -> dict[str, object]:
-        if arch not in params.ARCHS:
-            raise UsageError(f"--arch {arch}: unknown; there are {', '.join(params.ARCHS)}")
-        overrides: dict[str, object] = {}
-        for name in names:
-            own = getattr(plain.profile, name, None)
-            if isinstance(own, Mapping):  # one row a network: only those that the profile has
-                if arch not in own:
-                    has = ", ".join(own)
-                    raise UsageError(f"--arch {arch}: profile {plain.name} has no {arch} in {name}; it has {has}")
-            elif own is not None and own.arch != arch:
-                overrides[f"{name}.arch"] = arch
-        return overrides
+    def instead(self, changes: Mapping[str, Any] | None = None, **options: Any) -> Workspace:
+        """This workspace with other settings and options, to plan with: nothing is trained or written through it.
+
+        ``changes`` are dotted keys of the profile. Raises `UsageError` where one of them cannot be."""
+        other = copy.copy(self)
+        other.options = dataclasses.replace(self.options, **options)
+        overrides = {**self.settings.overrides, **(changes or {})}
+        other.settings = params.settings(self._file, self.settings.name, overrides)
+        other.study = dataclasses.replace(self.study, settings=other.settings)
+        return other
+
+    def _study(self) -> Study:
+        profile = self.settings.profile
+        names = (profile.data.name, profile.imagenet.data.name)
+        images, photos = (data.fingerprint(name, self.folders) for name in names)
+        official = [data.official(*pair) for pair in zip(names, (images, photos), strict=True)]
+        return Study(self.settings, images, official[0], photos, official[1])
+
+    def _needed(self) -> list[Run]:
+        return [run for artifact in self.artifacts for run in self.runs(artifact, guess=False)]
+
+    def _leaves_out(self, run: Run) -> bool:
+        return run.data.name in self.options.without and self.store.record(run) is None
+
+
+def _arch_overrides(plain: params.Settings, arch: str, names: Sequence[str]) -> dict[str, object]:
+    """What makes the artifacts ``names`` about ``arch``. Raises `UsageError` where one of them cannot be."""
+    if arch not in params.ARCHS:
+        raise UsageError(f"--arch {arch}: unknown; there are {', '.join(params.ARCHS)}")
+    overrides: dict[str, object] = {}
+    for name in names:
+        own = getattr(plain.profile, name, None)
+        if name == "table4" and arch in params.IMAGENET_ARCHS:
+            own = plain.profile.table3  # its windows are what Table 4 needs
+        if isinstance(own, Mapping):  # one row a network: only those that the profile has
+            if arch not in own:
+                has = ", ".join(own) or "none"
+                raise UsageError(f"--arch {arch}: profile {plain.name} has no {arch} in {name}; it has {has}")
+        elif own is not None and arch not in params.CIFAR_ARCHS:
+            raise UsageError(f"--arch {arch}: {name} is about CIFAR-10; there are {', '.join(params.CIFAR_ARCHS)}")
+        elif own is not None and own.arch != arch:
+            overrides[f"{name}.arch"] = arch
+    return overrides
 
 
 def find_root(params_file: Path | None) -> Path:

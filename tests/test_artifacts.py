@@ -40,14 +40,16 @@ def test_fig4_checks_every_epoch_at_two_rates(study: Study_of) -> None:
     assert all(run.mask and run.mask.of == run.weights and run.mask.sparsity == 0.8 for run in checks)
 
 
-def test_fig6_has_resnet56_and_its_baseline(study: Study_of, record_of: Record_of) -> None:
+def test_fig6_has_both_networks_and_their_baselines(study: Study_of, record_of: Record_of) -> None:
     artifact, smoke = artifacts.get("fig6"), study()
     results = finished(record_of, artifact.runs(smoke, [0]), lambda run: 50.0 + run.recipe.lr)
     cells = artifact.cells(smoke, results, [0])
     assert {cell.series for cell in cells} == {"ppr 0.01", "baseline"}
-    assert {cell.row for cell in cells} == {"resnet56"}
-    assert at(cells, "ppr 0.01", "resnet56", "4").reproduced == pytest.approx(50.01)
-    assert at(cells, "baseline", "resnet56", "1").reproduced == 41.5  # record_of's accuracy after epoch 1
+    assert {cell.row for cell in cells} == {"resnet56", "resnet18"}
+    for arch, last in (("resnet56", "4"), ("resnet18", "3")):  # each along its own schedule
+        assert at(cells, "ppr 0.01", arch, last).reproduced == pytest.approx(50.01)
+        assert at(cells, "baseline", arch, "1").reproduced == 41.5  # record_of's accuracy after epoch 1
+        assert {cell.col for cell in cells if cell.row == arch} == {str(e) for e in range(1, int(last) + 1)}
 
 
 # ---- Fig. 5 and Table 1 ------------------------------------------------------------------------------------
@@ -136,13 +138,13 @@ def test_table_4_against_a_hand_count(study: Study_of, record_of: Record_of) -> 
             return 92.3 if run.seed == 0 else 92.1
         if run.experiment.startswith("iterative"):
             return 92.4 if run.seed == 0 else 92.0
-        if run.mask and run.mask.sparsity is None:
+        if run.arch == "resnet20" and run.mask and run.mask.sparsity is None:
             window = (run.mask.of.run.first_epoch, run.mask.of.epoch)
             return tops.get(window, (90.0, 90.0))[run.seed]
         return 0.0
 
     results = finished(record_of, table4.runs(paper, [0, 1]), top1)
-    assert table4.best_window(paper, results, [0, 1]) == (100, 150)
+    assert table4.best_window(paper, results, [0, 1], "resnet20") == (100, 150)
     cells = table4.cells(paper, results, [0, 1])
     assert at(cells, "GP + EWT", "resnet20", "accuracy delta").reproduced == pytest.approx(-0.5)
     assert at(cells, "IP + WT", "resnet20", "accuracy delta").reproduced == pytest.approx(0.0)
@@ -150,19 +152,17 @@ def test_table_4_against_a_hand_count(study: Study_of, record_of: Record_of) -> 
     assert at(cells, "GP + EWT", "resnet20", "pruning epochs").verdict == "within"
     assert at(cells, "GP + EWT", "resnet20", "retraining epochs").reproduced == 200
     assert at(cells, "IP + WT", "resnet20", "epochs").reproduced == 1600
-    assert at(cells, "IP + WT", "resnet20", "pruning rate").reproduced == pytest.approx(79.03, abs=0.01)
+    assert at(cells, "IP + WT", "resnet20", "pruning rate").reproduced == 79.0  # 79.03, to a tenth as printed
     assert at(cells, "IP + WT", "resnet20", "pruning rate").verdict == "outside"  # 82.2 follows from no count
-    for arch in ("resnet18", "resnet50"):
-        assert at(cells, "GP + EWT", arch, "accuracy delta").verdict == "not run"
 
 
 def test_a_seed_without_all_windows_does_not_choose(study: Study_of, record_of: Record_of) -> None:
     paper = study("paper")
     results = finished(record_of, table4.runs(paper, [0]), lambda run: 90.0)
-    assert table4.best_window(paper, results, [0, 1, 2]) is not None
+    assert table4.best_window(paper, results, [0, 1, 2], "resnet20") is not None
     (run,) = [paper.gradual("resnet20", 0, 25, 75)]
     del results.records[run.key]
-    assert table4.best_window(paper, results, [0]) is None
+    assert table4.best_window(paper, results, [0], "resnet20") is None
     assert all(
         cell.verdict == "not run"
         for cell in table4.cells(paper, results, [0])
@@ -177,6 +177,9 @@ def test_a_seed_without_all_windows_does_not_choose(study: Study_of, record_of: 
 @pytest.mark.parametrize("profile", ["smoke", "pilot", "paper"])
 def test_without_results_every_cell_is_not_run(study: Study_of, name: str, profile: str) -> None:
     cells = artifacts.get(name).cells(study(profile), Results({}), [0])
+    if (name, profile) == ("table3", "pilot"):  # it asks for nothing of ImageNet
+        assert cells == []
+        return
     assert cells
     assert {cell.verdict for cell in cells} == {"not run"}
 

@@ -225,7 +225,8 @@ PLAIN: dict[str, Callable[[Plain], float]] = {
     "smallest_cost_ratio": lambda p: min(p.cost("resnet20"), p.cost("resnet50")),
     "worst_gradual_minus_iterative":
         lambda p: min(p.delta20() - p.t4("resnet20", "accuracy delta", "IP + WT"),
-                      p.t4("resnet50", "accuracy delta") - p.t4("resnet50", "accuracy delta", "IP + WT")),
+                      p.t3("gradual", "resnet50", "40-70") - p.dense("resnet50")
+                      - p.t4("resnet50", "accuracy delta", "IP + WT")),
     "largest_pruning_minus_retraining_epochs":
         lambda p: max(p.t4(a, "pruning epochs") - p.t4(a, "retraining epochs")
                       for a in ("resnet20", "resnet18", "resnet50")),

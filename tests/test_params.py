@@ -52,6 +52,23 @@ def test_the_paper_profile_is_the_papers(shipped: Path) -> None:
     assert (len(profile.fig1.s), len(profile.fig1.v)) == (11, 13)
 
 
+def test_each_network_has_its_own_data_and_recipe(shipped: Path) -> None:
+    profile = params.settings(shipped, "paper").profile
+    for arch in params.CIFAR_ARCHS:
+        assert (profile.recipe_of(arch), profile.data_of(arch)) == (profile.recipe, profile.data)
+    for arch in params.IMAGENET_ARCHS:
+        assert (profile.recipe_of(arch), profile.data_of(arch)) == (profile.imagenet.recipe, profile.imagenet.data)
+
+
+def test_an_epoch_is_checked_along_the_schedule_of_its_network(shipped: Path) -> None:
+    """90 epochs on ImageNet, 200 on CIFAR-10."""
+    assert params.settings(shipped, "paper", {"table2.resnet20.one_shot": [200]})
+    with pytest.raises(UsageError, match="epoch 91 lies beyond the schedule's 90"):
+        params.settings(shipped, "paper", {"table3.resnet18.one_shot": [91]})
+    with pytest.raises(UsageError, match=r"table4\.rewind: epoch 91"):
+        params.settings(shipped, "paper", {"table4.rewind": 91})
+
+
 def test_every_assumption_that_an_artifact_names_is_declared(shipped: Path) -> None:
     named = {name for artifact in IMPLEMENTED.values() for name in artifact.assumptions}
     assert named <= set(params.load(shipped).assumptions)
@@ -116,6 +133,20 @@ def test_the_file_names_the_default_profile(shipped: Path) -> None:
         ("profiles.smoke.table4.trainings", 1, ["profiles.smoke.table4.trainings", "below 2"]),
         ("profiles.smoke.table4.share", 1.0, ["profiles.smoke.table4.share", "1.0"]),
         ("profiles.smoke.table4.rewind", 5, ["profiles.smoke.table4.rewind", "epoch 5"]),
+        ("profiles.smoke.table4.imagenet", "resnet20", ["smoke.table4.imagenet", "resnet20", "resnet50"]),
+        ("profiles.smoke.fig5.arch", "resnet50", ["profiles.smoke.fig5.arch", "resnet50", "resnet56"]),
+        ("profiles.smoke.table2.resnet18", {"one_shot": [], "windows": []}, ["smoke.table2", "resnet18"]),
+        ("profiles.smoke.table3.resnet20", {"one_shot": [], "windows": []}, ["smoke.table3", "resnet20"]),
+        ("profiles.smoke.table3.resnet18.one_shot", [4], ["smoke.table3.resnet18.one_shot", "schedule's 3"]),
+        ("profiles.smoke.table3.resnet50.windows", [[2, 4]], ["smoke.table3.resnet50.windows", "epoch 4"]),
+        ("profiles.smoke.imagenet.recipe.epochs", 2, ["table3.resnet18.one_shot", "epoch 3", "schedule's 2"]),
+        ("profiles.smoke.imagenet.recipe.micro_batches", 3, ["imagenet.recipe.micro_batches", "16", "3 equal"]),
+        ("profiles.smoke.imagenet.recipe.micro_batches", 16, ["imagenet.recipe.micro_batches", "two images"]),
+        ("profiles.smoke.imagenet.recipe.micro_batches", 0, ["imagenet.recipe.micro_batches", "below 1"]),
+        ("profiles.smoke.imagenet.data.name", "cifar10", ["imagenet.data.name", "cifar10", "imagenet, synth"]),
+        ("profiles.smoke.imagenet.data.resize", 60, ["imagenet.data.resize", "60 is below 64"]),
+        ("profiles.smoke.imagenet.data.stored", 300, ["imagenet.data.stored", "300", "0, 256, 512"]),
+        ("profiles.smoke.data.name", "imagenet", ["profiles.smoke.data.name", "imagenet", "cifar10"]),
         ("profile", "fast", ["profile", "fast", "smoke"]),
     ],
 )  # fmt: skip

@@ -181,6 +181,36 @@ def test_disk_space_is_that_of_the_kept_checkpoints(study: Study_of, store: Stor
     assert disk_bytes(plan.missing, plan.keep) == 13 * CHECKPOINT_BYTES["resnet20"]
 
 
+def test_table_3_keeps_the_dense_epochs_that_others_start_from(study: Study_of, store: Store) -> None:
+    """ResNet50: where its windows start. ResNet18: where its windows start, and its tickets."""
+    plan = make_plan(asked(study("paper"), "table3"), store)
+    kept = {arch: plan.keep[study("paper").dense(arch, 0).key] for arch in ("resnet18", "resnet50")}
+    starts = set(range(0, 61, 10))
+    assert kept == {"resnet50": starts, "resnet18": starts | set(range(0, 91, 15))}
+    windows = [run for run in plan.missing if run.prune_at]
+    assert len(windows) == 14 and all(plan.keep[run.key] == {run.last_epoch} for run in windows)
+    # A window's end carries its mask, a quarter more.
+    whole = 7 * CHECKPOINT_BYTES["resnet50"] + 11 * CHECKPOINT_BYTES["resnet18"]
+    ends = 7 * 5 * (CHECKPOINT_BYTES["resnet50"] + CHECKPOINT_BYTES["resnet18"]) // 4
+    assert disk_bytes(plan.missing, plan.keep) == pytest.approx(whole + ends, abs=20)
+
+
+def test_what_a_masked_checkpoint_takes(study: Study_of, store: Store) -> None:
+    import torch
+
+    from repro.engine.network import Network
+
+    window = study().gradual("resnet20", 0, 1, 2).mask
+    assert window
+    network = Network("resnet20", 0, torch.device("cpu"))
+    network.prune(0.8)
+    store.save_checkpoint(window.of.run, 2, network.checkpoint())
+    path = store.checkpoint_path(window.of.run, 2)
+    assert path
+    declared = disk_bytes([window.of.run], {window.of.run.key: {2}})
+    assert path.stat().st_size == pytest.approx(declared, rel=0.05)
+
+
 def test_the_declared_size_of_a_checkpoint_is_about_right(study: Study_of, store: Store) -> None:
     import torch
 

@@ -483,6 +483,35 @@ def test_table2_marks_published_reproduced_spread_and_what_lies_outside(style: N
     assert sum(len(axes.collections) for axes in single.axes) == 0
 
 
+def test_networks_far_apart_have_a_scale_each_with_its_numbers(style: None) -> None:
+    """Table 3: ResNet50 lies six points above ResNet18, and each spreads over four."""
+    figure = plots.figure(printed("table3", shift=0.1))
+    at_once, gradual, other = figure.axes
+    assert at_once.get_ylim() == gradual.get_ylim() != other.get_ylim()
+    assert other.get_ylim()[0] > 70 > gradual.get_ylim()[1] - 1
+    numbered = [axes.yaxis.get_tick_params()["labelleft"] for axes in figure.axes]
+    assert numbered == [True, False, True]
+    for axes in figure.axes:
+        heights = [y for line in axes.get_lines() for _, y in points(line)]
+        assert all(axes.get_ylim()[0] < y < axes.get_ylim()[1] for y in heights)
+
+
+def test_not_run_is_said_where_the_published_number_is_not(style: None) -> None:
+    figure = plots.figure(not_run(printed("table3")))
+    words = [text for axes in figure.axes for text in axes.texts if text.get_text() == "not run"]
+    printed_at = [points(line)[0] for axes in figure.axes for line in axes.get_lines()]
+    middles = [sum(axes.get_ylim()) / 2 for axes in figure.axes for _ in axes.get_lines()]
+    assert len(words) == len(printed_at) == 21
+    for word, (_, y), middle in zip(words, printed_at, middles, strict=True):
+        assert (word.get_position()[1] > 0.5) is bool(y < middle)
+
+
+def test_what_a_profile_does_not_ask_for_is_said(style: None) -> None:
+    found = texts(plots.figure(document("table3", [], paper=False)))
+    assert "not in this profile" in found and any("no cells" in text for text in found)
+    assert "nothing has been run yet" in texts(plots.figure(not_run(curves())))
+
+
 def test_table2_of_another_profile_has_a_scale_for_each(style: None) -> None:
     figure = plots.figure(pilot("table2"))
     lower, upper = figure.axes[:2]

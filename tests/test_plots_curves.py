@@ -386,3 +386,14 @@ def test_table4_tells_a_missing_part_from_a_missing_row(style: None) -> None:
     assert texts(plots.figure(half)).count("GP + EWT takes 22 % of the epochs of IP + WT") == 2
     diverged = texts(plots.figure(without(table4(), "diverged", series=IP, row="resnet20")))
     assert diverged.count("diverged") == 1
+
+
+def test_fig6_draws_each_network_along_its_own_schedule(style: None) -> None:
+    """ResNet56 over 200 epochs of CIFAR-10, ResNet18 over 90 of ImageNet, every fifth checked."""
+    other = [cell | {"row": "resnet18", "col": str(5 * int(cell["col"]))} for cell in ppr(18)["cells"]]
+    doc = document("fig6", []) | {"cells": [*ppr(200, ("resnet56",))["cells"], *other]}
+    figure = plots.figure(doc)
+    left, right = figure.axes
+    assert {"(a)  ResNet56 on CIFAR-10", "(b)  ResNet18 on ImageNet"} <= set(texts(figure))
+    assert 200 <= left.get_xlim()[1] < 210 and 90 <= right.get_xlim()[1] < 95
+    assert "ResNet20 on CIFAR-10" in texts(plots.figure(ppr(20)))  # of one network no letter

@@ -10,6 +10,18 @@ from repro.experiments import Study
 from repro.record import DIVERGED, DONE, Record
 from repro.run import Run
 
+# Assumptions that bear on every training of a network of CIFAR-10, and of ImageNet.
+CIFAR10 = ("batch_size", "augmentation", "initialisation", "shortcut", "weight_decay", "last_batch", "prunable")
+IMAGENET = (
+    "imagenet_network", "imagenet_batch", "imagenet_last_batch", "imagenet_augmentation", "imagenet_unreadable",
+    "weight_decay", "prunable",
+)  # fmt: skip
+
+
+def joined(*groups: Sequence[str]) -> tuple[str, ...]:
+    """Names of several groups, each once."""
+    return tuple(dict.fromkeys(name for group in groups for name in group))
+
 
 @dataclass(frozen=True)
 class Results:
@@ -33,7 +45,9 @@ class Artifact:
     what it makes of them; both are pure. ``assumptions`` are names from params.yaml that bear on it.
 
     ``follow(study, results, seeds)`` are further Runs, which only the results of ``runs`` can name (Table 1's
-    number of examples): the best guess until these are finished. ``digits`` are those shown after the point.
+    number of examples): the best guess until these are finished. ``optional(study, seeds)`` are Runs that count
+    where they are finished, and that only ``--with-iterative`` asks for (Table 4's iterative pruning on ImageNet).
+    ``digits`` are those shown after the point.
     """
 
     name: str
@@ -43,6 +57,7 @@ class Artifact:
     assumptions: tuple[str, ...]
     unit: str = "top-1 accuracy, %"
     follow: Callable[[Study, Results, Sequence[int]], list[Run]] | None = None
+    optional: Callable[[Study, Sequence[int]], list[Run]] | None = None
     digits: int = 2
 
 
@@ -57,6 +72,6 @@ def accuracy_cell(
         best=[record.best_top1 for record in records if record.best_top1 is not None],
         published=published,
         replicate_sd=study.settings.replicate_sd.get(runs[0].arch),
-        comparable=study.comparable,
+        comparable=study.comparable_for(runs[0].arch),
         diverged=results.diverged(runs),
     )

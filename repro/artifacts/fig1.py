@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from repro import published
-from repro.artifacts.base import Artifact, Results, accuracy_cell
+from repro.artifacts.base import CIFAR10, Artifact, Results, accuracy_cell
 from repro.compare import Cell, cell
 from repro.experiments import Study
 from repro.run import Run
@@ -28,17 +28,18 @@ def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
     dense = [study.dense(grid.arch, seed) for seed in seeds]
     for s in grid.s:
         values = [top1 for record in results.done(dense) if (top1 := record.top1_at(s)) is not None]
-        place = ("baseline", "baseline", study.published_epoch(s) or "")
+        place = ("baseline", "baseline", study.published_epoch(s, grid.arch) or "")
         # At a rate of 0.1 the dense accuracy moves by points from epoch to epoch: no replicate noise is known.
         late = noise if s >= max(settings.profile.recipe.milestones, default=0) else None
         found.append(
             cell("baseline", "baseline", str(s), values, published=table.get(place), replicate_sd=late,
-                 comparable=study.comparable)
+                 comparable=study.comparable_for(grid.arch))
         )  # fmt: skip
     for v in grid.v:
         for s in grid.s:
             tickets = [study.ticket(grid.arch, seed, s, v) for seed in seeds]
-            place = ("tickets", study.published_epoch(v) or "", study.published_epoch(s) or "")
+            row, col = (study.published_epoch(epoch, grid.arch) or "" for epoch in (v, s))
+            place = ("tickets", row, col)
             found.append(accuracy_cell(study, results, tickets, ("tickets", str(v), str(s)), table.get(place)))
     return found
 
@@ -48,6 +49,5 @@ ARTIFACT = Artifact(
     title="Extended lottery ticket experiments: structure from epoch s, weights from epoch v",
     runs=runs,
     cells=cells,
-    assumptions=("ticket", "batch_size", "augmentation", "initialisation", "shortcut", "weight_decay",
-                 "last_batch", "prunable", "result"),
-)  # fmt: skip
+    assumptions=("ticket", *CIFAR10, "result"),
+)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from repro.artifacts.base import Artifact, Results
+from repro.artifacts.base import CIFAR10, Artifact, Results
 from repro.compare import Cell, cell
 from repro.experiments import Study
 from repro.run import Run
@@ -60,15 +60,7 @@ ARTIFACT = Artifact(
     title="Standard deviation of weights and pseudo per-layer pruning rate while the dense network trains",
     runs=runs,
     cells=cells,
-    assumptions=(
-        "batch_size",
-        "augmentation",
-        "initialisation",
-        "shortcut",
-        "weight_decay",
-        "last_batch",
-        "prunable",
-    ),
+    assumptions=CIFAR10,
     unit="standard deviation of weights; share of weights removed",
     digits=4,
 )

@@ -18,11 +18,12 @@ def runs(study: Study, seeds: Sequence[int]) -> list[Run]:
 
 def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
     """The upper triangle, x in rows and y in columns."""
-    table = published.lookup("fig3") if study.settings.profile.fig3.arch == "resnet20" else {}
+    arch = study.settings.profile.fig3.arch
+    table = published.lookup("fig3") if arch == "resnet20" else {}
     found = []
     for x, y in pairs(study):
         records = results.done(_pair(study, seeds, x, y))
-        place = ("hamming", study.published_epoch(x) or "", study.published_epoch(y) or "")
+        place = ("hamming", study.published_epoch(x, arch) or "", study.published_epoch(y, arch) or "")
         found.append(
             cell(
                 "hamming",
@@ -32,7 +33,7 @@ def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
                 published=table.get(place),
                 # The declared noise, until three seeds measure it.
                 replicate_sd=study.settings.replicate_sd.get("hamming") if len(records) < 3 else None,
-                comparable=study.comparable,
+                comparable=study.comparable_for(arch),
             )
         )
     return found

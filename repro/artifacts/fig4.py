@@ -3,5 +3,8 @@
 from __future__ import annotations
 
 from repro.artifacts import ppr
+from repro.artifacts.base import CIFAR10
 
-ARTIFACT = ppr.artifact("fig4", "Accuracy of pseudo-pruned-then-retrained (PPR) models from every epoch, ResNet20")
+ARTIFACT = ppr.artifact(
+    "fig4", "Accuracy of pseudo-pruned-then-retrained (PPR) models from every epoch, ResNet20", CIFAR10
+)

@@ -10,11 +10,8 @@ from repro.experiments import Study
 from repro.params import PprParams
 from repro.run import Run
 
-ASSUMPTIONS = ("ppr", "batch_size", "augmentation", "initialisation", "shortcut", "weight_decay", "last_batch",
-               "prunable")  # fmt: skip
 
-
-def artifact(name: str, title: str) -> Artifact:
+def artifact(name: str, title: str, assumptions: tuple[str, ...]) -> Artifact:
     """The artifact whose networks, rates and epochs stand under ``name`` in the profile. The paper draws these
     curves and prints no numbers."""
 
@@ -27,7 +24,7 @@ def artifact(name: str, title: str) -> Artifact:
         title=title,
         runs=lambda study, seeds: runs(study, seeds, rows(study)),
         cells=lambda study, results, seeds: cells(study, results, seeds, rows(study)),
-        assumptions=ASSUMPTIONS,
+        assumptions=("ppr", *assumptions),
     )
 
 
@@ -36,7 +33,7 @@ def runs(study: Study, seeds: Sequence[int], rows: Mapping[str, PprParams]) -> l
     found = [study.dense(arch, seed) for arch in rows for seed in seeds]
     for arch, asked in rows.items():
         for rate in asked.rates:
-            found += [study.ppr(arch, s, epoch, rate) for s in seeds for epoch in epochs(study, asked)]
+            found += [study.ppr(arch, s, epoch, rate) for s in seeds for epoch in epochs(study, arch, asked)]
     return found
 
 
@@ -45,16 +42,16 @@ def cells(study: Study, results: Results, seeds: Sequence[int], rows: Mapping[st
     found = []
     for arch, asked in rows.items():
         for rate in asked.rates:
-            for epoch in epochs(study, asked):
+            for epoch in epochs(study, arch, asked):
                 ppr = [study.ppr(arch, seed, epoch, rate) for seed in seeds]
                 found.append(accuracy_cell(study, results, ppr, (f"ppr {rate:g}", arch, str(epoch)), None))
         dense = results.done([study.dense(arch, seed) for seed in seeds])
-        for epoch in epochs(study, asked):
+        for epoch in epochs(study, arch, asked):
             values = [top1 for record in dense if (top1 := record.top1_at(epoch)) is not None]
             found.append(cell("baseline", arch, str(epoch), values))
     return found
 
 
-def epochs(study: Study, asked: PprParams) -> range:
+def epochs(study: Study, arch: str, asked: PprParams) -> range:
     """The epochs that are checked."""
-    return range(asked.every, study.schedule + 1, asked.every)
+    return range(asked.every, study.schedule_of(arch) + 1, asked.every)

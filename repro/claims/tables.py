@@ -1,4 +1,4 @@
-"""Cell values, one table a seed, named as the paper names them: epochs count out of its 200.
+"""Cell values, one table a seed, named as the paper names them: epochs count out of its 200, or 90 on ImageNet.
 
 An artifact's cells carry the profile's own epochs; here they are scaled, so that one statistic reads the paper's
 tables and a regenerated one alike. A cell that the profile has but that carries no value is *missing*; one that
@@ -15,14 +15,15 @@ from repro import published
 from repro.artifacts import IMPLEMENTED, PAPER
 from repro.artifacts.base import Results
 from repro.compare import DIVERGED
-from repro.experiments import Study
-from repro.params import Recipe
+from repro.experiments import Study, paper_epochs
+from repro.params import CIFAR_ARCHS, IMAGENET_ARCHS, Recipe
 
 Key = published.Key
 Cell = tuple[str, str, str, str]
 """(artifact, series, row, column)."""
 
-PAPER_EPOCHS = 200
+PAPER_EPOCHS = paper_epochs(CIFAR_ARCHS[0])
+IMAGENET_EPOCHS = paper_epochs(IMAGENET_ARCHS[0])
 PAPER_FALL = 120.0  # the first fall of the learning rate, appendix A.1
 
 ROW_EPOCHS = ("fig1", "fig3", "fig5")
@@ -35,7 +36,7 @@ _EPOCHS = re.compile(r"\d+(-\d+)?")
 
 @dataclass(frozen=True)
 class Setting:
-    """What a regenerated table was made with: Eq. 5 and the learning rate follow from it."""
+    """What the tables of CIFAR-10 were made with: Eq. 5 and the learning rate follow from it."""
 
     recipe: Recipe
     images: int
@@ -150,9 +151,7 @@ def _tables(study: Study, results: Results, seed: int) -> Tables:
             diverged.add((artifact, *key))
 
     for name in PAPER:
-        artifact = IMPLEMENTED.get(name)
-        if artifact is None:
-            continue
+        artifact = IMPLEMENTED[name]
         networks |= dict.fromkeys(run.arch for run in artifact.runs(study, [seed]))
         for found in artifact.cells(study, results, [seed]):
             key = _scaled(study, name, (found.series, found.row, found.col))
@@ -172,13 +171,14 @@ def _scaled(study: Study, artifact: str, key: Key) -> Key | None:
     series, row, col = key
     by_row = artifact in ROW_EPOCHS
     by_column = artifact in COLUMN_EPOCHS and series != COUNTS
-    new_row = _scale(study, row) if by_row else row
-    new_col = _scale(study, col) if by_column else col
+    arch = row if row in IMAGENET_ARCHS else CIFAR_ARCHS[0]  # rows that name no network are CIFAR-10's
+    new_row = _scale(study, arch, row) if by_row else row
+    new_col = _scale(study, arch, col) if by_column else col
     return None if new_row is None or new_col is None else (series, new_row, new_col)
 
 
-def _scale(study: Study, text: str) -> str | None:
+def _scale(study: Study, arch: str, text: str) -> str | None:
     if not _EPOCHS.fullmatch(text):
         return text  # "baseline", or a placeholder where nothing ran
-    scaled = [study.published_epoch(int(part)) for part in text.split("-")]
+    scaled = [study.published_epoch(int(part), arch) for part in text.split("-")]
     return None if None in scaled else "-".join(part or "" for part in scaled)

@@ -6,7 +6,7 @@ import csv
 import dataclasses
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from repro import files
 from repro.artifacts import Artifact
 from repro.compare import Cell, count
 from repro.experiments import Study
+from repro.params import IMAGENET_ARCHS
 from repro.record import Record
 
 Document = dict[str, Any]
@@ -22,6 +23,8 @@ Document = dict[str, Any]
 def make(artifact: Artifact, study: Study, cells: Sequence[Cell], records: Sequence[Record]) -> Document:
     """The artifact as JSON values. ``records`` are the finished Runs behind it."""
     settings = study.settings
+    archs = list(dict.fromkeys(run.arch for run in artifact.runs(study, [0])))
+    photos = any(arch in IMAGENET_ARCHS for arch in archs)
     return {
         "artifact": artifact.name,
         "title": artifact.title,
@@ -29,26 +32,33 @@ def make(artifact: Artifact, study: Study, cells: Sequence[Cell], records: Seque
         "digits": artifact.digits,
         "profile": settings.name,
         "overrides": dict(settings.overrides),
-        "comparable": study.comparable,
-        "assumptions": {name: settings.assumptions[name] for name in artifact.assumptions},
-        "provenance": provenance(study, records),
+        "comparable": settings.comparable and all(map(study.comparable_for, archs)),
+        "assumptions": {
+            name: settings.assumptions[name]
+            for name in artifact.assumptions
+            if photos or not name.startswith("imagenet_")
+        },
+        "provenance": provenance(study, records, archs),
         "verdicts": count(cells),
         "cells": [dataclasses.asdict(cell) for cell in cells],
     }
 
 
-def provenance(study: Study, records: Sequence[Record]) -> dict[str, Any]:
-    """What the numbers came from, summed up over Runs; each Run's own stands in the ledger under its key."""
+def provenance(study: Study, records: Sequence[Record], archs: Sequence[str]) -> dict[str, Any]:
+    """What the numbers of ``archs`` came from, summed up over Runs; each Run's own stands in the ledger under its
+    key."""
     profile = study.settings.profile
+    sets = [(profile.data_of(arch), profile.recipe_of(arch)) for arch in archs]
+    prints = [study.photos if arch in IMAGENET_ARCHS else study.fingerprint for arch in archs]
 
     def seen(field: str) -> list[Any]:
         return sorted({str(record.provenance.get(field, "unknown")) for record in records})
 
     packages = {json.dumps(r.provenance.get("packages", {}), sort_keys=True) for r in records}
     return {
-        "data": f"{profile.data.name}: {profile.data.train:,} training and {profile.data.test:,} test images",
-        "fingerprint": study.fingerprint,
-        "schedule": f"{profile.recipe.epochs} epochs, batch {profile.recipe.batch_size}",
+        "data": _each(f"{d.name}: {d.train:,} training and {d.test:,} test images" for d, _ in sets),
+        "fingerprint": _each(prints),
+        "schedule": _each(f"{recipe.epochs} epochs, batch {recipe.batch_size}" for _, recipe in sets),
         "runs": len(records),
         "seeds": sorted({int(record.provenance["seed"]) for record in records}),
         "devices": seen("device"),
@@ -59,6 +69,11 @@ def provenance(study: Study, records: Sequence[Record]) -> dict[str, Any]:
         "ended": max((r.provenance["ended"] for r in records), default=None),
         "keys": [record.key for record in records],
     }
+
+
+def _each(texts: Iterable[str]) -> str:
+    """The texts, each once."""
+    return "; ".join(dict.fromkeys(texts))
 
 
 def write(document: Document, folder: Path) -> list[Path]:

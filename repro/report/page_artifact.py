@@ -86,6 +86,8 @@ def cells_bar(document: Document) -> Markup:
 
 def _fared(document: Document) -> Markup:
     cells = cells_of(document)
+    if not cells:
+        return escape("This profile asks for nothing of it.")
     provenance = document.get("provenance") or {}
     spent = provenance.get("training_seconds")
     parts = [
@@ -120,7 +122,7 @@ def _panel(panel: Panel) -> Markup:
 def _tables(document: Document, is_open: bool) -> Markup | None:
     cells = cells_of(document)
     if not cells:
-        return tag("p", "No cells.", class_="quiet")
+        return None
     printed = any(number(cell, "published") is not None for cell in cells)
     found = [
         _table(document, name, [cell for cell in cells if str(cell.get("series", "")) == name])

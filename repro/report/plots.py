@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from repro.files import write_bytes
-from repro.report import plots_bars, plots_curves, plots_grid, plots_lines, plots_tables
+from repro.report import plots_bars, plots_curves, plots_dots, plots_grid, plots_lines, plots_tables
 from repro.report.plots_page import DPI, STYLE, Document
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def draw(document: dict[str, Any], path: Path) -> None:
 
 def figure(document: Document) -> Figure:
     """The picture before it is a file; to be made and saved inside `styled`."""
-    return DRAWINGS.get(str(document.get("artifact")), plots_lines.dots)(document)
+    return DRAWINGS.get(str(document.get("artifact")), plots_dots.dots)(document)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from repro import compare
 from repro.report.plots_axis import REACH, increasing, medians, number_ticks, reading, spaced
 from repro.report.plots_heat import spanning
-from repro.report.plots_lines import pretty
+from repro.report.plots_lines import network
 from repro.report.plots_page import (
     BLUE,
     FAINT,
@@ -137,7 +137,8 @@ def ppr(document: Document) -> Figure:
     """Fig. 4 and 6: a panel for each network, its curves against the epoch of the dense training."""
     cells = [cell for cell in cells_of(document) if place(cell) is not None]
     panels = []
-    for row in ordered(str(cell.get("row", "")) for cell in cells):
+    rows = ordered(str(cell.get("row", "")) for cell in cells)
+    for index, row in enumerate(rows):
         own = [cell for cell in cells if str(cell.get("row", "")) == row]
         curves: list[Curve] = []
         for series in ordered(str(cell.get("series", "")) for cell in own):
@@ -146,7 +147,9 @@ def ppr(document: Document) -> Figure:
             look = DENSE if series == BASELINE else looks[len(curves) % len(looks)]
             name = "dense baseline" if series == BASELINE else series.replace("ppr ", "PPR, rate ")
             curves.append(Curve(name, look, increasing(points), series != BASELINE))
-        panels.append(Panel(pretty(row), curves, "epoch of the dense training", str(document.get("unit") or "")))
+        letter = f"({chr(ord('a') + index)})  " if len(rows) > 1 else ""
+        y_name = str(document.get("unit") or "")
+        panels.append(Panel(letter + network(row), curves, "epoch of the dense training", y_name))
     return _figure(document, panels, cells, 3.5)
 
 

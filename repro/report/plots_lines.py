@@ -1,4 +1,4 @@
-"""Curves and dots: Fig. 2 (weights while the dense network trains) and tables by epoch or window."""
+"""Curves: Fig. 2, weights while the dense network trains; and the names of networks on every plot."""
 
 from __future__ import annotations
 
@@ -6,28 +6,21 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from repro import compare
+from repro.recipes import CIFAR_ARCHS, IMAGENET_ARCHS
 from repro.report.plots_page import (
-    BLUE,
     FAINT,
     INK,
     LINE,
     MUTED,
-    VERMILION,
     Cell,
     Document,
     Grid,
     Page,
     cells_of,
-    comparable,
     grid,
-    label,
     legend_room,
     number,
     seeds,
-    tally,
-    verdict,
-    wrapped,
 )
 
 if TYPE_CHECKING:
@@ -39,7 +32,6 @@ if TYPE_CHECKING:
 MOST_PREDICTIONS = 24
 PREDICTED: dict[str, Any] = {"color": INK, "linewidth": 0.75, "linestyle": (0, (4, 3))}
 DROP: dict[str, Any] = {"color": FAINT, "linewidth": 1.0, "linestyle": (0, (1, 2))}
-PER_ROW = 4
 
 
 # ---- Fig. 2 ------------------------------------------------------------------------------------------------
@@ -195,51 +187,7 @@ def _curve_keys(measured: Grid, rates: Grid, expected: Grid, shown: Sequence[str
     return found
 
 
-# ---- Table 2, and any table whose columns are epochs -------------------------------------------------------
-
-
-def dots(document: Document) -> Figure:
-    """A panel for every series and row, in the table's order; published and reproduced at every column."""
-    cells, against_paper = cells_of(document), comparable(document)
-    groups: dict[tuple[str, str], list[Cell]] = {}
-    for cell in cells:
-        groups.setdefault((str(cell.get("series", "")), str(cell.get("row", ""))), []).append(cell)
-    summary = f"{document.get('unit') or 'value'}  ·  {tally(cells, against_paper)}"
-    if not groups:
-        page = Page(document, 9.0, 2.0, summary)
-        return page.nothing()
-
-    across = min(len(groups), PER_ROW)
-    left, apart, above, foot = 0.8, 0.35, 0.42, 0.6
-    longest = max(len(str(cell.get("col", ""))) for cell in cells)
-    most = max(len(group) for group in groups.values())
-    width = max(2.0, min(7.0, most * max(0.42, 0.095 * longest)), (9.0 - left) / across - apart)
-    # Without a common scale the published numbers get a strip of their own above the reproduced ones.
-    strip = 0.0 if against_paper or not _limits(cells, "published") else 1.05
-    high = 2.7 + (strip + 0.18 if strip else 0.0)
-    deep = math.ceil(len(groups) / across)
-    pitch = high + above + foot
-    keys = _dot_keys(document, cells, against_paper)
-    room = legend_room(keys, left + across * (width + apart))
-    page = Page(document, left + across * (width + apart), room + deep * pitch, summary)
-    limits = _limits(cells, "reproduced", *(("published",) if against_paper else ()))
-    for index, ((series, row), group) in enumerate(groups.items()):
-        x = left + (index % across) * (width + apart)
-        y = room + foot + (deep - 1 - index // across) * pitch
-        first = index % across == 0
-        axes = page.axes(x, y, width, high - (strip + 0.18 if strip else 0.0))
-        _dots(axes, group, limits, published=against_paper)
-        axes.set_xlabel({"one-shot": "pruned at epoch", "gradual": "pruned over epochs"}.get(series, ""), size=8.5)
-        _only_first(axes, first, "reproduced" if strip else str(document.get("unit") or ""))
-        if strip:
-            upper = page.axes(x, y + high - strip, width, strip)
-            _dots(upper, group, _limits(cells, "published"), published=True, reproduced=False)
-            upper.tick_params(labelbottom=False)
-            _only_first(upper, first, "published")
-        title = wrapped(",  ".join(part for part in (pretty(row), series) if part), width, 10, "bold", lines=1)
-        page.text(x, y + high + 0.12, "".join(title), size=10, weight="bold")
-    page.legend(keys)
-    return page.figure
+# ---- names --------------------------------------------------------------------------------------------------
 
 
 def pretty(name: str) -> str:
@@ -247,93 +195,7 @@ def pretty(name: str) -> str:
     return name.replace("resnet", "ResNet")
 
 
-def _limits(cells: Sequence[Cell], *fields: str) -> tuple[float, float] | None:
-    """Limits that hold the fields with error bars and bands; None where there is nothing."""
-    ends = []
-    for cell in cells:
-        for field in fields:
-            if (value := number(cell, field)) is not None:
-                # A band stands around a published number, where it counts; an sd around a reproduced one.
-                extra = {"reproduced": "sd", "published": "band" if len(fields) > 1 else ""}[field]
-                reach = number(cell, extra) or 0.0
-                ends += [value - reach, value + reach]
-    if not ends:
-        return None
-    room = 0.08 * (max(ends) - min(ends)) or 0.5
-    return min(ends) - room, max(ends) + room
-
-
-def _dots(
-    axes: Axes,
-    cells: Sequence[Cell],
-    limits: tuple[float, float] | None,
-    *,
-    published: bool,
-    reproduced: bool = True,
-) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    low, high = limits or (0.0, 1.0)
-    axes.set(ylim=(low, high), xlim=(-0.55, len(cells) - 0.45))
-    axes.grid(axis="y", color=LINE, linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.set_xticks(range(len(cells)), [str(cell.get("col", "")) for cell in cells])
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=6 if reproduced else 3, steps=[1, 2, 2.5, 5, 10]))
-    axes.tick_params(labelsize=8, length=2.5)
-    if limits is None:
-        axes.set_yticks([])
-    aside = 0.12 if published and reproduced else 0.0
-    for x, cell in enumerate(cells):
-        printed, value = number(cell, "published"), number(cell, "reproduced")
-        if published and printed is not None:
-            if reproduced and (band := number(cell, "band")) is not None:
-                axes.bar(x, 2 * band, width=0.56, bottom=printed - band, color="#e8eaed", zorder=1)
-            axes.plot(x - aside, printed, "o", markerfacecolor="white", markeredgecolor=MUTED, markersize=6,
-                      markeredgewidth=1.3, zorder=2)  # fmt: skip
-        if not reproduced:
-            continue
-        if value is None:
-            _missing(axes, x, cell)
-            continue
-        out = verdict(cell) == compare.OUTSIDE
-        axes.errorbar(x + aside, value, yerr=number(cell, "sd"), fmt="D" if out else "o", markersize=6,
-                      color=VERMILION if out else BLUE, elinewidth=1.4, capsize=3, zorder=3)  # fmt: skip
-
-
-def _missing(axes: Axes, x: int, cell: Cell) -> None:
-    word = "diverged" if verdict(cell) == compare.DIVERGED else "not run"
-    axes.axvspan(x - 0.2, x + 0.2, facecolor="#fafafa", edgecolor=LINE, hatch="////", linewidth=0.0, zorder=0.6)
-    axes.text(
-        x, 0.04, word, transform=axes.get_xaxis_transform(), rotation=90, ha="center", va="bottom", size=8,
-        color=MUTED, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5}, zorder=4,
-    )  # fmt: skip
-
-
-def _only_first(axes: Axes, first: bool, text: str) -> None:
-    """All panels of a row share one scale: only the first has its numbers."""
-    if first:
-        axes.set_ylabel(text, size=9, parse_math=False)
-    else:
-        axes.tick_params(labelleft=False, left=False)
-
-
-def _dot_keys(document: Document, cells: Sequence[Cell], against_paper: bool) -> list[Artist]:
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
-    def dot(marker: str, colour: str, text: str, face: str | None = None) -> Artist:
-        return Line2D([], [], linestyle="", marker=marker, markersize=6, markeredgewidth=1.3, color=colour,
-                      markerfacecolor=face or colour, label=text)  # fmt: skip
-
-    found: list[Artist] = []
-    if any(number(cell, "reproduced") is not None for cell in cells):
-        many = any(number(cell, "sd") is not None for cell in cells)
-        found.append(dot("o", BLUE, f"reproduced, {seeds(cells)}{' ± sd' if many else ''}"))
-    if against_paper and any(verdict(cell) == compare.OUTSIDE for cell in cells):
-        found.append(dot("D", VERMILION, "reproduced, outside the band"))
-    if any(number(cell, "published") is not None for cell in cells):
-        paper = label(str(document.get("artifact", "")))
-        found.append(dot("o", MUTED, f"published, {paper}", "white"))
-        if against_paper and any(number(cell, "band") is not None for cell in cells):
-            found.append(Patch(facecolor="#e8eaed", label="95 % band of a repetition"))
-    return found
+def network(name: str) -> str:
+    """``resnet18`` -> ``ResNet18 on ImageNet``; a name that is not known stands as it is."""
+    images = "CIFAR-10" if name in CIFAR_ARCHS else "ImageNet" if name in IMAGENET_ARCHS else ""
+    return pretty(name) + (f" on {images}" if images else "")

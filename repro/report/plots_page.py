@@ -119,6 +119,8 @@ def tally(cells: Sequence[Cell], against_paper: bool) -> str:
     """How the cells fared, in words."""
     verdicts = [verdict(cell) for cell in cells]
     run = sum(number(cell, "reproduced") is not None for cell in cells)
+    if not cells:
+        return "no cells"
     diverged, bad = verdicts.count(compare.DIVERGED), len(cells) - run
     parts = [f"{run} of {len(cells)} cells run"] if bad or not against_paper else [f"{len(cells)} cells"]
     if against_paper and run:
@@ -189,6 +191,7 @@ class Page:
         ]
         foot = wrapped(footer(document), room, SMALL, by=DOT)
         above = MARGIN + sum(leading(size) for _, size, _, _ in head) + 0.12
+        self.nothing_yet = "nothing has been run yet" if cells_of(document) else "not in this profile"
         self.below = MARGIN + len(foot) * leading(SMALL) + 0.12
         self.body, self.height = height, above + height + self.below
         self.figure = Figure(figsize=(self.width, self.height), dpi=DPI, facecolor="white")
@@ -237,7 +240,7 @@ class Page:
     def nothing(self) -> Figure:
         """Say in the middle of the body that there is nothing to draw; returns the figure."""
         style = {"ha": "center", "va": "center", "size": 11, "color": MUTED}
-        self.text(self.width / 2, self.body / 2, "nothing has been run yet", **style)
+        self.text(self.width / 2, self.body / 2, self.nothing_yet, **style)
         return self.figure
 
     def _line(self, text: str, y: float, size: float, colour: str, weight: str) -> None:

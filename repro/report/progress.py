@@ -16,7 +16,7 @@ from repro.run import Run
 from repro.store import Store
 
 if TYPE_CHECKING:
-    from repro.engine.train import EpochReport
+    from repro.engine.trainer import EpochReport, StepReport
 
 LINE_EVERY = 10.0  # seconds between plain lines about epochs
 
@@ -24,8 +24,10 @@ LINE_EVERY = 10.0  # seconds between plain lines about epochs
 class Reporter:
     """Tells which Run of how many trains, its epoch, images/s, accuracy, and the time left for everything."""
 
-    def __init__(self, console: Console, store: Store) -> None:
+    def __init__(self, console: Console, store: Store, line_every: float = LINE_EVERY) -> None:
+        """``line_every`` seconds a plain line about epochs; 0 for a line each."""
         self._console = console
+        self._line_every = line_every
         self._store = store
         self._bar: Progress | None = None
         self._last_line = 0.0
@@ -56,9 +58,20 @@ class Reporter:
         )
         if self._bar:
             self._bar.update(self._task, description=escape(where))
-        elif run.epochs and time.monotonic() - self._last_line >= LINE_EVERY:
+        elif run.epochs and time.monotonic() - self._last_line >= self._line_every:
             self._last_line = time.monotonic()
             self._console.print(where, markup=False)
+
+    def step_done(self, report: StepReport) -> None:
+        """Within a long epoch: the same line, with the share of the time in which no images were ready."""
+        run = report.run
+        waiting = f", {report.waiting:.0%} waiting for images" if report.waiting >= 0.01 else ""
+        so_far, spent = self._done + report.images, time.monotonic() - self._began
+        left = spent * (self._total - so_far) / max(so_far, 1)
+        where = f"[{self._finished + 1}/{self._runs}] {run.label}: epoch {report.epoch}/{run.last_epoch}"
+        note = f"{report.images:,} of {run.data.train:,} images, {report.speed:,.0f} images/s{waiting}"
+        note += f", {duration(left)} left for everything"
+        self._tell(where, note, so_far)
 
     def epoch_done(self, report: EpochReport) -> None:
         run = report.run
@@ -71,30 +84,28 @@ class Reporter:
         note = (
             f"{(report.images + tests) / report.seconds:,.0f} images/s{top1}, {duration(left)} left for everything"
         )
+        self._tell(f"[{self._finished + 1}/{self._runs}] {where}", note, self._done)
+
+    def _tell(self, where: str, note: str, done: int) -> None:
         if self._bar:
-            self._bar.update(
-                self._task,
-                completed=self._done,
-                description=escape(f"[{self._finished + 1}/{self._runs}] {where}"),
-                note=note,
-            )
-        elif time.monotonic() - self._last_line >= LINE_EVERY:
+            self._bar.update(self._task, completed=done, description=escape(where), note=note)
+        elif time.monotonic() - self._last_line >= self._line_every:
             self._last_line = time.monotonic()
-            self._console.print(f"[{self._finished + 1}/{self._runs}] {where}, {note}", markup=False)
+            self._console.print(f"{where}, {note}", markup=False)
 
     def run_done(self, run: Run, record: Record, left: int) -> None:
         self._finished += 1
         if not run.epochs:
             return
-        if record.status == DONE:
-            outcome = f"top-1 {record.top1:.2f} %"
-        else:
-            outcome = f"diverged at epoch {record.provenance['diverged_at']}"
-        line = (
-            f"done {self._finished}/{self._runs}  {run.label}: {outcome}, {duration(record.provenance['wall_s'])}"
-        )
-        self._console.print(line, markup=False)
+        self._console.print(f"done {self._finished}/{self._runs}  {run.label}: {outcome(record)}", markup=False)
 
     def ended(self) -> None:
         if self._bar:
             self._bar.stop()
+
+
+def outcome(record: Record) -> str:
+    """How a Run ended, and how long it took."""
+    if record.status == DONE:
+        return f"top-1 {record.top1:.2f} %, {duration(record.provenance['wall_s'])}"
+    return f"diverged at epoch {record.provenance['diverged_at']}, {duration(record.provenance['wall_s'])}"

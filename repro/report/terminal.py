@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
+from repro.options import rank
 from repro.report.document import Document, grids, standing
 
 
 def console(stderr: bool = False) -> Console:
-    """A console that keeps wide tables whole where there is no terminal."""
-    found = Console(stderr=stderr, highlight=False)
+    """A console that keeps wide tables whole where there is no terminal. Of many ranks only the first speaks."""
+    quiet = rank() > 0
+    found = Console(stderr=stderr, highlight=False, quiet=quiet)
     if not found.is_terminal:
-        found = Console(stderr=stderr, highlight=False, width=180, color_system=None)
+        found = Console(stderr=stderr, highlight=False, width=180, color_system=None, quiet=quiet)
     return found
 
 

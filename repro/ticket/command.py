@@ -62,7 +62,10 @@ def ticket(
     recipe, smoke = own.recipe, own.name == "smoke"
     if arch and network:
         raise UsageError("--arch and --network: choose one")
-    name = network or arch or params.ARCHS[0]
+    if arch not in (None, *params.CIFAR_ARCHS):
+        known = ", ".join(params.CIFAR_ARCHS)
+        raise UsageError(f"unknown arch '{arch}' for CIFAR-10; there are {known}; --network takes any other")
+    name = network or arch or params.CIFAR_ARCHS[0]
     model = own_network(network, seed) if network else nets.build(name, seed)
     if device not in DEVICES:
         raise UsageError(f"--device {device}: choose {', '.join(DEVICES[:-1])} or {DEVICES[-1]}")

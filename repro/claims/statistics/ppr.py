@@ -19,14 +19,13 @@ from repro.claims.forms import (
 from repro.claims.sources import TENTHS, dense_at, need, one_shot, ppr, stated
 from repro.claims.statistics.fig1 import first_ticket
 from repro.claims.statistics.registry import Statistic, some
-from repro.claims.tables import PAPER_EPOCHS, Absent, Grid
+from repro.claims.tables import IMAGENET_EPOCHS, PAPER_EPOCHS, Absent, Grid
 
 LARGE, SMALL = "ppr 0.1", "ppr 0.01"
 ARCH = "resnet20"  # of Fig. 4
 LATE, EARLY = (100, 200), (20, 60)
 FALL = 120
 CIFAR10, IMAGENET = 0.5, 1.0  # points of accuracy that count as the same
-IMAGENET_EPOCHS = 90
 CHECKED = {  # network: figure, table, schedule, margin
     "resnet20": ("fig4", "table2", PAPER_EPOCHS, CIFAR10),
     "resnet56": ("fig6", "table2", PAPER_EPOCHS, CIFAR10),

@@ -1,0 +1,268 @@
+"""A profile of params.yaml: data, recipes, and the shape of every artifact. Pure."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from repro.recipes import (
+    ARCHS,
+    CIFAR_ARCHS,
+    IMAGENET_ARCHS,
+    PRECISIONS,
+    DataParams,
+    ImageNetParams,
+    PhotoParams,
+    Recipe,
+    at_least,
+    check_milestones,
+    one_of,
+)
+
+
+@dataclass(frozen=True)
+class GridParams:
+    """Fig. 1: structures from epochs ``s`` (columns) rewound to epochs ``v`` (rows)."""
+
+    arch: str
+    s: tuple[int, ...]
+    v: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        one_of("arch", self.arch, CIFAR_ARCHS)
+        check_epochs("s", self.s)
+        check_epochs("v", self.v)
+
+
+@dataclass(frozen=True)
+class CurveParams:
+    """Fig. 2: the dense training of one network."""
+
+    arch: str
+
+    def __post_init__(self) -> None:
+        one_of("arch", self.arch, CIFAR_ARCHS)
+
+
+@dataclass(frozen=True)
+class DistanceParams:
+    """Fig. 3: structures from epochs ``s``, compared pairwise."""
+
+    arch: str
+    s: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        one_of("arch", self.arch, CIFAR_ARCHS)
+        check_epochs("s", self.s)
+
+
+@dataclass(frozen=True)
+class PruningRow:
+    """Tables 2 and 3, one network: one-shot epochs and gradual windows (first and last epoch)."""
+
+    one_shot: tuple[int, ...]
+    windows: tuple[tuple[int, int], ...]
+
+    def __post_init__(self) -> None:
+        check_epochs("one_shot", self.one_shot)
+        for first, last in self.windows:
+            if not 0 <= first < last:
+                raise ValueError(f"windows: [{first}, {last}] is no window: two epochs, the first one smaller")
+
+
+@dataclass(frozen=True)
+class PprParams:
+    """Fig. 4 and 6, one network: the constant ``rates`` of one epoch's retraining, from ``every`` n-th epoch."""
+
+    rates: tuple[float, ...]
+    every: int
+
+    def __post_init__(self) -> None:
+        at_least("every", self.every, 1)
+        if len(set(self.rates)) < len(self.rates):
+            raise ValueError(f"rates: {list(self.rates)} names a rate twice")
+        for rate in self.rates:
+            if not 0 < rate < math.inf:
+                raise ValueError(f"rates: {rate} is not above 0 and finite")
+
+
+@dataclass(frozen=True)
+class MemorizationParams:
+    """How a network is trained on random labels (Fig. 5, Table 1): the profile's recipe, without augmentation,
+    with a schedule of its own, since what can be memorized depends on its length."""
+
+    epochs: int
+    milestones: tuple[int, ...]
+    batch_size: int
+
+    def __post_init__(self) -> None:
+        at_least("epochs", self.epochs, 1)
+        at_least("batch_size", self.batch_size, 2)
+        check_milestones("milestones", self.milestones)
+
+
+@dataclass(frozen=True)
+class CapacityParams:
+    """Fig. 5: structures from epochs ``s``, trained on ``sizes`` randomly labelled examples."""
+
+    arch: str
+    s: tuple[int, ...]
+    sizes: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        one_of("arch", self.arch, CIFAR_ARCHS)
+        check_epochs("s", self.s)
+        check_sizes("sizes", self.sizes)
+
+
+@dataclass(frozen=True)
+class StepsParams:
+    """Table 1: pruning ``steps`` of (epoch, rate) along the dense schedule, which goes on beyond its end with
+    ``further_milestones``, and the ``sizes`` among which the number of examples is calibrated."""
+
+    arch: str
+    steps: tuple[tuple[int, float], ...]
+    further_milestones: tuple[int, ...]
+    sizes: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        one_of("arch", self.arch, CIFAR_ARCHS)
+        check_sizes("sizes", self.sizes)
+        if len(self.steps) < 2:
+            raise ValueError("steps: at least two are needed")
+        for (epoch, rate), (later, higher) in itertools.pairwise(self.steps):
+            if not (0 <= epoch < later and 0 < rate < higher < 1):
+                raise ValueError(f"steps: {list(self.steps)} do not increase in epoch and in rate below 1")
+
+
+@dataclass(frozen=True)
+class IterativeParams:
+    """Table 4: ``trainings`` of the whole schedule, ``share`` of what is left pruned after each but the last,
+    each rewound to epoch ``rewind`` of the dense training. ``imagenet`` is the network of ImageNet that is pruned
+    iteratively as well, where that is asked for (``--with-iterative``)."""
+
+    arch: str
+    imagenet: str
+    trainings: int
+    share: float
+    rewind: int
+
+    def __post_init__(self) -> None:
+        one_of("arch", self.arch, CIFAR_ARCHS)
+        one_of("imagenet", self.imagenet, IMAGENET_ARCHS)
+        at_least("trainings", self.trainings, 2)
+        at_least("rewind", self.rewind, 0)
+        if not 0 < self.share < 1:
+            raise ValueError(f"share: {self.share} is not between 0 and 1")
+
+
+# Which networks a figure or table may have one row for each of.
+ROWS = {"fig4": ARCHS, "fig6": ARCHS, "table2": CIFAR_ARCHS, "table3": IMAGENET_ARCHS}
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One way to run everything: data, recipe, and the shape of each artifact.
+
+    ``data`` and ``recipe`` are those of the networks of CIFAR-10, ``imagenet`` has those of ImageNet's.
+    """
+
+    data: DataParams
+    recipe: Recipe
+    imagenet: ImageNetParams
+    precision: str
+    precision_of: Mapping[str, str]
+    """Networks that need another precision than the others."""
+    sparsity: float
+    seeds: int
+    fig1: GridParams
+    fig2: CurveParams
+    fig3: DistanceParams
+    fig4: Mapping[str, PprParams]
+    fig5: CapacityParams
+    fig6: Mapping[str, PprParams]
+    memorization: MemorizationParams
+    table1: StepsParams
+    table2: Mapping[str, PruningRow]
+    table3: Mapping[str, PruningRow]
+    table4: IterativeParams
+
+    def __post_init__(self) -> None:
+        one_of("precision", self.precision, PRECISIONS)
+        for arch, precision in self.precision_of.items():
+            one_of("precision_of", arch, ARCHS)
+            one_of(f"precision_of.{arch}", precision, PRECISIONS)
+        at_least("seeds", self.seeds, 1)
+        if not 0 < self.sparsity < 1:
+            raise ValueError(f"sparsity: {self.sparsity} is not between 0 and 1")
+        for name, known in ROWS.items():
+            for arch in getattr(self, name):
+                one_of(name, arch, known)
+        self._check_memorization()
+        for place, arch, epochs in self._asked():
+            schedule = self.recipe_of(arch).epochs
+            for epoch in epochs:
+                if epoch > schedule:
+                    raise ValueError(f"{place}: epoch {epoch} lies beyond the schedule's {schedule}")
+
+    def _check_memorization(self) -> None:
+        for milestone in self.table1.further_milestones:
+            if milestone < self.recipe.epochs:
+                raise ValueError(
+                    f"table1.further_milestones: {milestone} lies within the schedule of {self.recipe.epochs}"
+                )
+        sizes = {"fig5.sizes": self.fig5.sizes, "table1.sizes": self.table1.sizes}
+        for place, counts in sizes.items():
+            for count in counts:
+                if count > self.data.train:
+                    raise ValueError(f"{place}: {count} examples, but data.train is {self.data.train}")
+
+    def _asked(self) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+        """(place, network, epochs of its schedule that are asked for there)."""
+        yield "fig1.s", self.fig1.arch, self.fig1.s
+        yield "fig1.v", self.fig1.arch, self.fig1.v
+        yield "fig3.s", self.fig3.arch, self.fig3.s
+        yield "fig5.s", self.fig5.arch, self.fig5.s
+        for table in ("table2", "table3"):
+            for arch, row in getattr(self, table).items():
+                yield f"{table}.{arch}.one_shot", arch, row.one_shot
+                yield f"{table}.{arch}.windows", arch, tuple(last for _, last in row.windows)
+        for arch in (self.table4.arch, self.table4.imagenet):
+            yield "table4.rewind", arch, (self.table4.rewind,)
+
+    def recipe_of(self, arch: str) -> Recipe:
+        """How ``arch`` is trained."""
+        return self.imagenet.recipe if arch in IMAGENET_ARCHS else self.recipe
+
+    def data_of(self, arch: str) -> DataParams | PhotoParams:
+        """What ``arch`` is trained and tested on."""
+        return self.imagenet.data if arch in IMAGENET_ARCHS else self.data
+
+    @property
+    def memorization_recipe(self) -> Recipe:
+        """The recipe of trainings on random labels; accuracy is taken at the end."""
+        own = self.memorization
+        return replace(
+            self.recipe,
+            epochs=own.epochs,
+            milestones=own.milestones,
+            batch_size=own.batch_size,
+            augment=False,
+            evaluate_every=own.epochs,
+        )
+
+
+def check_sizes(name: str, sizes: tuple[int, ...]) -> None:
+    if not sizes or list(sizes) != sorted(set(sizes)):
+        raise ValueError(f"{name}: {list(sizes)} do not increase")
+    at_least(name, sizes[0], 2)
+
+
+def check_epochs(name: str, epochs: tuple[int, ...]) -> None:
+    if len(set(epochs)) < len(epochs):
+        raise ValueError(f"{name}: {list(epochs)} names an epoch twice")
+    for epoch in epochs:
+        if epoch < 0:
+            raise ValueError(f"{name}: epoch {epoch} is negative")

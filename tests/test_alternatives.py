@@ -1,0 +1,140 @@
+"""Cost before commitment: what other ways to run ImageNet's half would cost, as `repro plan` says it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from repro import params
+from repro.alternatives import Alternative, alternatives, halved
+from repro.cli import main
+from repro.options import Options
+from repro.plan import cost
+from repro.workspace import Workspace
+
+ROOT = Path(__file__).resolve().parent.parent
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Workspace]:
+    monkeypatch.chdir(ROOT)
+
+    def make(*names: str, **options: object) -> Workspace:
+        given = Options(runs_dir=tmp_path / "runs", out=tmp_path / "out", **{"profile": "paper"} | options)  # type: ignore[arg-type]
+        return Workspace(given, list(names))
+
+    return make
+
+
+def by_name(found: list[Alternative]) -> dict[str, Alternative]:
+    return {other.what: other for other in found}
+
+
+def test_table_3_by_hand(work: Callable[..., Workspace]) -> None:
+    """A dense network and seven windows each (30 epochs and 90 of retraining); ResNet18 has seven tickets, too."""
+    found = by_name(alternatives(work("table3")))
+    windows, dense = 7 * (30 + 90), 90
+    assert found["--arch resnet50"].cost.epochs == dense + windows
+    assert found["--arch resnet18"].cost.epochs == dense + windows + 7 * 90
+    assert found["as asked"].cost.epochs == 2 * (dense + windows) + 7 * 90
+    assert found["one window only"].cost.epochs == 2 * (90 + 30 + 90)
+    assert found["half the schedule"].cost.epochs * 2 == found["as asked"].cost.epochs
+    assert found["half the schedule"].cost.images * 2 == pytest.approx(found["as asked"].cost.images, rel=1e-6)
+    assert all(0 < other.disk <= found["as asked"].disk for other in found.values())
+
+
+def test_the_options_that_are_told_cost_what_is_told(work: Callable[..., Workspace]) -> None:
+    """As a user would pass them."""
+    for other in alternatives(work("table3")):
+        changes = [word for word in other.options if "=" in word]
+        arch = other.options[1] if other.options[:1] == ("--arch",) else None
+        plan = work("table3", overrides=changes, arch=arch).plan()
+        assert cost(plan.missing) == other.cost
+
+
+def test_iterative_pruning_has_its_price_and_is_trained_only_if_asked_for(work: Callable[..., Workspace]) -> None:
+    found = by_name(alternatives(work("table4")))
+    more = found["--with-iterative"].cost
+    assert more.runs - found["as asked"].cost.runs == 7  # the first of the eight trainings is the dense one
+    assert more.epochs - found["as asked"].cost.epochs == 7 * 90
+    asked = {run.experiment for run in work("table4").asked()}
+    asked_with = {run.experiment for run in work("table4", with_iterative=True).asked()}
+    assert asked_with - asked == {"iterative-resnet50"}
+    assert "--with-iterative" not in by_name(alternatives(work("table4", with_iterative=True)))
+    assert "--with-iterative" not in by_name(alternatives(work("table3")))
+
+
+def test_the_dense_epoch_that_iterative_pruning_rewinds_to_is_kept_in_any_case(
+    work: Callable[..., Workspace],
+) -> None:
+    """Or the option would train ResNet50's 90 dense epochs again."""
+    plain = work("table3")
+    assert 5 in plain.plan().keep[plain.study.dense("resnet50", 0).key]
+
+
+def test_of_one_network_its_own_alternatives(work: Callable[..., Workspace]) -> None:
+    found = by_name(alternatives(work("table3", arch="resnet50")))
+    assert list(found) == ["as asked", "one window only", "half the schedule"]
+    assert found["one window only"].cost.epochs == 90 + 30 + 90
+    assert not any("resnet18" in option for option in found["one window only"].options)
+
+
+def test_cifar10_has_none(work: Callable[..., Workspace]) -> None:
+    assert alternatives(work("fig1", "table2")) == []
+    assert alternatives(work("fig6", arch="resnet56")) == []
+    assert alternatives(work("table3", profile="pilot")) == []
+
+
+@pytest.mark.parametrize("profile", ["smoke", "pilot", "paper"])
+def test_half_a_schedule_is_a_valid_profile(profile: str) -> None:
+    plain = params.settings(ROOT / "params.yaml", profile)
+    half = params.settings(ROOT / "params.yaml", profile, halved(plain.profile)).profile
+    assert half.imagenet.recipe.epochs == plain.profile.imagenet.recipe.epochs // 2
+    assert half.recipe == plain.profile.recipe
+    for arch, row in half.table3.items():
+        assert len(row.one_shot) <= len(plain.profile.table3[arch].one_shot)
+        assert all(last <= half.imagenet.recipe.epochs for _, last in row.windows)
+
+
+def test_plan_tells_them(command: Command) -> None:
+    code, out, err = command("plan", "table3", "--profile", "paper", "--no-calibrate")
+    assert code == 0, err
+    for word in ("--arch resnet18", "--arch resnet50", "one window only", "half the schedule", "not calibrated"):
+        assert word in out
+    (line,) = [line for line in out.splitlines() if line.startswith("one window only: --set")]
+    assert "'table3.resnet50={one_shot: [], windows: [[40, 70]]}'" in line
+    code, out, _ = command("plan", "table4", "--profile", "paper", "--no-calibrate", "--json")
+    told = json.loads(out)
+    assert told["gpu_hours_left"] is None
+    assert {other["what"] for other in told["alternatives"]} >= {"as asked", "--with-iterative"}
+    assert told["alternatives"][0]["epochs"] == told["epochs_left"]
+
+
+def test_time_and_gpu_hours_follow_from_the_measured_speeds(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from repro import outlook
+
+    speeds = {"resnet18": 2000.0, "resnet50": 1000.0}
+    monkeypatch.setattr(outlook, "_speeds", lambda *given: (speeds, True))
+    _, out, _ = command("plan", "table3", "--profile", "paper", "--json")
+    told = json.loads(out)
+    images = {other["what"]: other["images"] for other in told["alternatives"]}
+    expected = images["--arch resnet18"] / 2000 + images["--arch resnet50"] / 1000
+    assert told["seconds_left"] == pytest.approx(expected)
+    assert told["gpu_hours_left"] == pytest.approx(expected / 3600)
+    (only18,) = [other for other in told["alternatives"] if other["what"] == "--arch resnet18"]
+    assert only18["seconds"] == pytest.approx(images["--arch resnet18"] / 2000)
+    _, out, _ = command("plan", "table3", "--profile", "paper")
+    assert f"({expected / 3600:,.1f} GPU-hours)" in out
+
+
+def test_only_table_4_plan_and_train_take_the_option(capsys: pytest.CaptureFixture[str]) -> None:
+    for name, takes in (("table4", True), ("plan", True), ("train", True), ("table3", False), ("fig1", False)):
+        with pytest.raises(SystemExit):
+            main([name, "--help"])
+        assert ("--with-iterative" in capsys.readouterr().out) is takes

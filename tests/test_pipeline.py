@@ -1,0 +1,184 @@
+"""`repro reproduce`, dvc.yaml, and what is left out where ImageNet is not there."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tiny import TINY
+
+from repro import artifacts, params, pipeline
+from repro.artifacts import Results
+from repro.data.photos import index
+from repro.experiments import Study
+from repro.options import Options
+from repro.run import ancestors
+from repro.workspace import Workspace
+
+ROOT = Path(__file__).resolve().parent.parent
+Command = Callable[..., tuple[int, str, str]]
+STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+
+
+# ---- dvc.yaml ----------------------------------------------------------------------------------------------
+
+
+def heavy() -> dict[str, set[str]]:
+    """The folders of Runs that stages make, each with those that it waits for."""
+    found = {}
+    for stage in STAGES.values():
+        for item in stage.get("foreach", ()):
+            (out,) = stage["do"]["outs"][0]
+            waits = {dep.replace("${item}", item) for dep in stage["do"]["deps"] if dep.startswith("runs/")}
+            found[out.replace("${item}", item)] = waits
+    return found
+
+
+@pytest.mark.parametrize("profile", ["smoke", "pilot", "paper"])
+def test_every_family_of_every_profile_has_a_stage_after_those_that_it_grows_from(
+    study: Callable[..., Study], profile: str
+) -> None:
+    made, stages = study(profile), heavy()
+    found = [run for artifact in artifacts.IMPLEMENTED.values() for run in artifact.runs(made, [0])]
+    for artifact in artifacts.IMPLEMENTED.values():
+        found += artifact.follow(made, Results({}), [0]) if artifact.follow else []
+    for run in ancestors(found):
+        own = f"runs/{run.experiment}"
+        assert own in stages
+        parents = {f"runs/{parent.run.experiment}" for parent in run.parents} - {own}
+        assert parents <= stages[own] | {dep for other in stages[own] for dep in stages[other]}
+
+
+@pytest.mark.parametrize("name", artifacts.PAPER)
+def test_every_artifact_waits_for_the_families_that_it_asks_for(study: Callable[..., Study], name: str) -> None:
+    made, artifact, stages = study("paper"), artifacts.get(name), heavy()
+    runs = artifact.runs(made, [0])
+    runs += artifact.follow(made, Results({}), [0]) if artifact.follow else []
+    waits = {dep for dep in STAGES[name]["deps"] if dep.startswith("runs/")}
+    reached = waits | {dep for stage in waits for dep in stages[stage]}
+    reached |= {dep for stage in reached for dep in stages[stage]}
+    assert {f"runs/{run.experiment}" for run in runs} <= reached
+    for stage in ("diff", "report"):
+        assert f"results/${{profile}}/{name}.json" in STAGES[stage]["deps"]
+
+
+def test_what_shapes_runs_is_what_their_stages_depend_on() -> None:
+    for stage in STAGES.values():
+        if "foreach" in stage:
+            deps = {dep for dep in stage["do"]["deps"] if not dep.startswith("runs/")}
+            assert {"repro/engine", "repro/data", "repro/experiments.py", "repro/profile.py"} <= deps
+            assert all((ROOT / dep).exists() for dep in deps)
+
+
+def test_stages_of_imagenet_look_again_every_time() -> None:
+    """DVC does not see that ImageNet has come since they left their Runs out."""
+    for stage in STAGES.values():
+        photos = set(stage.get("foreach", ())) & set(params.IMAGENET_ARCHS)
+        if "foreach" in stage:
+            assert stage["do"].get("always_changed", False) is bool(photos)
+
+
+# ---- without ImageNet --------------------------------------------------------------------------------------
+
+
+def test_what_is_not_here_is_left_out_where_the_profile_asks_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {
+        name: pipeline.left_out(params.settings(ROOT / "params.yaml", name).profile, [tmp_path])
+        for name in ("smoke", "pilot", "paper")
+    }
+    assert asked == {"smoke": [], "pilot": [], "paper": ["imagenet"]}
+    monkeypatch.setattr(index, "find", lambda folders: "prepared")
+    assert pipeline.left_out(params.settings(ROOT / "params.yaml", "paper").profile, [tmp_path]) == []
+
+
+@pytest.mark.parametrize("arguments", [["table3"], ["train", "gradual", "--arch", "resnet50"]])
+def test_training_leaves_it_out_and_says_so(
+    command: Command, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.setenv("REPRO_WITHOUT", "imagenet")
+    code, out, err = command(*arguments, "--profile", "paper")
+    assert code == 0, err
+    (line,) = err.strip().splitlines()
+    assert re.match(r"\d+ Runs on imagenet are left out \(\$REPRO_WITHOUT\)", line)
+    if arguments == ["table3"]:
+        assert out.count("not run (") == 21
+
+
+def test_the_rest_is_trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(ROOT)
+    places = {"runs_dir": tmp_path / "runs", "out": tmp_path / "out"}
+    whole = Workspace(Options(profile="paper", **places), ["table4"])  # type: ignore[arg-type]
+    monkeypatch.setenv("REPRO_WITHOUT", "imagenet")
+    part = Workspace(Options(profile="paper", **places), ["table4"])  # type: ignore[arg-type]
+    assert {run.arch for run in part.asked()} == {"resnet20"}
+    assert {run.arch for run in part.left_out()} == set(params.IMAGENET_ARCHS)
+    assert not whole.left_out()
+    assert len(ancestors(part.asked())) + len(part.left_out()) == len(ancestors(whole.asked()))
+
+
+def test_an_unknown_name_is_refused(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REPRO_WITHOUT", "imagnet")
+    code, _, err = command("table3", "--profile", "smoke")
+    assert code == 2
+    assert "$REPRO_WITHOUT: unknown data set 'imagnet'; there are cifar10" in err
+
+
+# ---- all ten -----------------------------------------------------------------------------------------------
+
+
+def test_list_has_the_papers_ten_artifacts(command: Command) -> None:
+    code, out, _ = command("list", "--profile", "pilot", "--json")
+    assert code == 0
+    found = {entry["artifact"]: entry for entry in json.loads(out)["artifacts"]}
+    assert tuple(found) == artifacts.PAPER and len(found) == 10
+    assert found["table3"]["state"] == "not in this profile"
+    assert found["fig1"]["runs"] > 0
+
+
+def test_an_artifact_that_the_profile_does_not_ask_for_renders_and_says_so(
+    command: Command, tmp_path: Path
+) -> None:
+    code, out, err = command("table3", "--profile", "smoke", *TINY)
+    assert code == 0, err
+    assert "no cells" in out
+    (folder,) = (tmp_path / "out").iterdir()
+    assert json.loads((folder / "table3.json").read_text())["cells"] == []
+    assert (folder / "table3.png").read_bytes().startswith(b"\x89PNG")
+    code, out, _ = command("diff", "table3", "--profile", "smoke", *(["--set", "table3={}"]))
+    assert code == 0
+    assert "table3: no cells" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["fig1", "--arch", "resnet50"], "fig1 is about CIFAR-10; there are resnet20, resnet56"),
+        (["table2", "--arch", "resnet18"], "has no resnet18 in table2; it has resnet20, resnet56"),
+        (["table3", "--arch", "resnet20"], "has no resnet20 in table3; it has resnet18, resnet50"),
+        (["table4", "--arch", "resnet18", "--profile", "pilot"], "has no resnet18 in table4; it has none"),
+        (["fig6", "--arch", "resnet50"], "has no resnet50 in fig6; it has resnet56, resnet18"),
+    ],
+)
+def test_a_network_that_an_artifact_is_not_about_is_refused(
+    command: Command, arguments: list[str], said: str
+) -> None:
+    code, _, err = command(*arguments)
+    assert code == 2
+    assert said in err and err.strip().count("\n") == 0
+
+
+def test_of_one_network_only_its_runs_are_asked_for_and_its_numbers_stay_comparable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    for name in ("table3", "fig6", "table4"):
+        work = Workspace(Options(profile="paper", arch="resnet18", runs_dir=tmp_path, out=tmp_path), [name])
+        assert {run.arch for run in work.asked()} == {"resnet18"}
+        assert work.settings.comparable and work.out.name == "paper"
