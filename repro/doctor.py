@@ -9,7 +9,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-from repro import data, files
+from repro import data, data_commands, files
 from repro.data import cifar10
 from repro.errors import ReproError
 from repro.options import Options
@@ -106,6 +106,7 @@ def _project(options: Options) -> list[Check]:
                 f"{place}" + ("" if official else ": not the official images"),
             )
         )
+    found.append(("imagenet", *data_commands.standing(work.folders)))
     for name, folder in (("runs", work.store.runs_dir), ("results", work.out)):
         try:
             files.check_writable(folder)

@@ -1,6 +1,7 @@
 """Images: CIFAR-10 from disk or a synthetic set from a seed, and what becomes of them on the device.
 
 `images.py` is the common form, `cifar10.py` and `synthetic.py` make it, `batches.py` augments on the device.
+ImageNet and its synthetic sibling, whose images stay on disk, are in `photos/`.
 """
 
 from __future__ import annotations
@@ -8,27 +9,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from repro.data import cifar10, synthetic
+from repro.data import cifar10, photos, synthetic
 from repro.data.images import Images
 from repro.errors import UsageError
+from repro.params import DATASETS, PHOTO_SETS
 
 
 def fingerprint(name: str, folders: Sequence[Path]) -> str:
     """The fingerprint that goes into Run keys.
 
-    For CIFAR-10: that of the images found in ``folders``, or of the official set where none are there, so
-    that finished Runs are found without data. Raises `MissingInput` where files are there but not CIFAR-10.
+    For CIFAR-10 and ImageNet: that of the images found in ``folders``, or of the official set where none are
+    there, so that finished Runs are found without data. Raises `MissingInput` where files are there but not
+    CIFAR-10.
     """
     if name == "synthetic":
         return synthetic.FINGERPRINT
     if name == "cifar10":
         place = cifar10.find(folders)
         return cifar10.load(place).fingerprint if place else cifar10.OFFICIAL_FINGERPRINT
-    raise UsageError(f"unknown data set '{name}'; there are cifar10, synthetic")
+    if name in PHOTO_SETS:
+        return photos.fingerprint(name, folders)
+    raise UsageError(f"unknown data set '{name}'; there are {', '.join((*DATASETS, *PHOTO_SETS))}")
 
 
 def official(name: str, found: str) -> bool:
     """Whether ``found`` is the fingerprint of the data set that everybody calls ``name``."""
+    if name in PHOTO_SETS:
+        return photos.official(found)
     return found == {"synthetic": synthetic.FINGERPRINT, "cifar10": cifar10.OFFICIAL_FINGERPRINT}[name]
 
 

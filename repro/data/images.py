@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,15 +26,23 @@ class Split:
 
         Raises `UsageError` where the split has fewer.
         """
-        total = len(self.labels)
-        if count > total:
-            raise UsageError(f"{count} images asked for, the data set has {total}")
-        rank = np.empty(total, dtype=np.int64)
-        for label in np.unique(self.labels):
-            members = np.flatnonzero(self.labels == label)
-            rank[members] = np.arange(len(members))
-        chosen = np.sort(np.lexsort((self.labels, rank))[:count])
+        chosen = first_of_each(self.labels, count)
         return Split(self.images[chosen], self.labels[chosen])
+
+
+def first_of_each(labels: npt.NDArray[np.integer[Any]], count: int) -> npt.NDArray[np.int64]:
+    """Which ``count`` examples make a part with as many of each class as its size allows: ascending int64 [count].
+
+    The first of every class, then the second of every class, and so on. Raises `UsageError` where there are fewer.
+    """
+    total = len(labels)
+    if count > total:
+        raise UsageError(f"{count} images asked for, the data set has {total}")
+    by_class = np.argsort(labels, kind="stable")
+    _, sizes = np.unique(labels, return_counts=True)
+    rank = np.empty(total, dtype=np.int64)
+    rank[by_class] = np.arange(total) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return np.sort(np.lexsort((labels, rank))[:count])
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,113 @@
+"""Eight classes of small photographs made from a seed, in ImageNet's layout, odd files among them.
+
+Each class is a pattern of colours; an image shows it shifted, mixed with another class's, noisy, at any size and
+shape. Integer random numbers and plain arithmetic; only the JPEG encoder is not ours.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from repro import files
+from repro.data.photos import cache, index, prepare
+from repro.data.photos.cache_build import build
+from repro.data.photos.index import SYNTHETIC, Prepared
+from repro.errors import MissingInput
+
+CLASSES, TRAIN_EACH, VAL_EACH = 8, 24, 8
+CANVAS, CELLS = 160, 4
+# One of each oddity that ImageNet has, by number among the training images; and every 17th image is grayscale.
+ODD = {5: "png", 30: "cmyk", 55: "rotated"}
+GRAY_EVERY = 17
+
+
+def made(scratch: Path) -> Prepared:
+    """The tree under ``scratch``, prepared and with both caches; made (a second) where it is not there whole.
+
+    Several processes may ask at the same time. Raises `MissingInput` where it cannot be written.
+    """
+    place = scratch / SYNTHETIC
+    if found := _whole(place):
+        return found
+    try:
+        scratch.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{SYNTHETIC}.", dir=scratch) as own:
+            fresh = Path(own) / "new"
+            generate(fresh)
+            prepared = prepare.prepare(fresh, workers=1, fingerprint=SYNTHETIC)
+            for side in cache.SIDES:
+                build(prepared, side, workers=1)
+            with contextlib.suppress(FileNotFoundError):
+                if not _whole(place):  # torn, or not there at all
+                    os.rename(place, Path(own) / "torn")
+            with contextlib.suppress(OSError):  # another process was faster
+                os.rename(fresh, place)
+    except OSError as error:
+        raise files.unusable(place, error) from None
+    found = _whole(place)
+    assert found is not None
+    return found
+
+
+def generate(root: Path, seed: int = 1) -> None:
+    """Write train/ (24 images a class) and val/ (8 a class) under ``root``. Raises `OSError`."""
+    random = np.random.Generator(np.random.PCG64(seed))
+    patterns = random.integers(0, 256, size=(CLASSES, CELLS, CELLS, 3))
+    patterns = (patterns + random.integers(0, 256, size=(CLASSES, 1, 1, 3))) // 2  # each class has a tint
+    for split, each in (("train", TRAIN_EACH), ("val", VAL_EACH)):
+        for number in range(CLASSES * each):
+            label = number % CLASSES
+            wnid = f"n{90_000_001 + label}"
+            file = f"{wnid}_{number}.JPEG" if split == "train" else f"ILSVRC2012_val_{number + 1:08}.JPEG"
+            path = root / split / wnid / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _save(_draw(random, patterns, label), path, _kind(split, number))
+
+
+def _draw(random: np.random.Generator, patterns: npt.NDArray[np.int64], label: int) -> Image.Image:
+    other = (label + int(random.integers(1, CLASSES))) % CLASSES
+    strength = int(random.integers(55, 95))  # per cent of the class's own pattern
+    shift = tuple(random.integers(0, 2, size=2).tolist())
+    mixed = (strength * np.roll(patterns[label], shift, (0, 1)) + (100 - strength) * patterns[other]) // 100
+    cell = CANVAS // (2 * CELLS)  # the pattern twice in each direction, so that a crop still shows it
+    large = np.tile(mixed, (2, 2, 1)).repeat(cell, axis=0).repeat(cell, axis=1)
+    noisy = np.clip(large + random.integers(-24, 25, size=large.shape), 0, 255).astype(np.uint8)
+    size = (int(random.integers(40, 161)), int(random.integers(40, 161)))
+    return Image.fromarray(noisy).resize(size, Image.Resampling.BILINEAR)
+
+
+def _kind(split: str, number: int) -> str:
+    odd = ODD.get(number) if split == "train" else None
+    return odd or ("gray" if number % GRAY_EVERY == 0 else "plain")
+
+
+def _save(image: Image.Image, path: Path, kind: str) -> None:
+    exif = Image.Exif()
+    if kind == "rotated":
+        exif[0x0112] = 6  # "to be turned by 90 degrees", which nobody does who trains on ImageNet
+    mode = {"cmyk": "CMYK", "gray": "L"}.get(kind, "RGB")
+    image.convert(mode).save(path, "PNG" if kind == "png" else "JPEG", quality=90, exif=exif)
+
+
+def _whole(place: Path) -> Prepared | None:
+    """What is at ``place`` if no file of it is missing or has another size."""
+    found = index.read(place / index.FOLDER)
+    if not found or found.fingerprint != SYNTHETIC:
+        return None
+    try:
+        rows = found.load()
+        for name, size in zip(rows.names, rows.facts["size"].tolist(), strict=True):
+            if os.stat(place / name).st_size != size:
+                return None
+        for side in cache.SIDES:
+            cache.open_split(found, rows, side, np.arange(len(rows.names)))
+    except (OSError, MissingInput):
+        return None
+    return found

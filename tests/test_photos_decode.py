@@ -1,0 +1,248 @@
+"""Decoding equals Pillow's on every kind of file, finds what is broken, and evaluation equals torchvision's."""
+
+from __future__ import annotations
+
+import io
+import random
+
+import numpy as np
+import pytest
+import torch
+from photographs import encode, picture, pixels, real_photographs
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
+from torchvision.transforms.functional import resized_crop
+
+from repro.data.photos import decode as decoding
+from repro.data.photos import jpeg
+from repro.data.photos.decode import BadImage, decode, evaluation, evaluation_rows, resized, training
+
+SUBSAMPLED = ("4:4:4", "4:2:2", "4:2:0", "4:1:1")
+ENCODED = {"plain": {}, "restart": {"restart_marker_blocks": 3}, "optimized": {"optimize": True}}
+JPEGS = {
+    f"{mode} {subsampling} {how}": encode(picture(67, 61, mode=mode), subsampling=subsampling, **options)
+    for mode in ("RGB", "L")
+    for subsampling in SUBSAMPLED
+    for how, options in ENCODED.items()
+}
+
+
+def oriented() -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees
+    return encode(picture(40, 30), exif=exif)
+
+
+def ycck() -> bytes:
+    content = bytearray(encode(picture(40, 30, mode="CMYK"), quality=95))
+    content[content.find(b"Adobe") + 11] = 2  # its transform: none before
+    return bytes(content)
+
+
+def with_thumbnail(content: bytes) -> bytes:
+    """A JPEG that carries another, whole one in its header."""
+    inner = encode(picture(16, 16))
+    return content[:2] + b"\xff\xe5" + (len(inner) + 2).to_bytes(2, "big") + inner + content[2:]
+
+
+OTHERS = {
+    "progressive": encode(picture(67, 61), progressive=True),
+    "stored as RGB": encode(picture(67, 61), keep_rgb=True),
+    "CMYK": encode(picture(40, 30, mode="CMYK")),
+    "YCCK": ycck(),
+    "turned by EXIF": oriented(),
+    "thumbnail": with_thumbnail(encode(picture(40, 30))),
+    "one row": encode(picture(50, 1)),
+    "one column": encode(picture(1, 50)),
+    "PNG": encode(picture(40, 30), "PNG"),
+    "grey PNG": encode(picture(40, 30, mode="L"), "PNG"),
+    "PNG with alpha": encode(picture(40, 30, mode="RGBA"), "PNG"),
+    "PNG with a palette": encode(picture(40, 30).quantize(16), "PNG"),
+    "GIF": encode(picture(40, 30).quantize(16), "GIF"),
+    "BMP": encode(picture(40, 30), "BMP"),
+}
+
+
+def as_array(image: Tensor) -> np.ndarray:
+    return image.permute(1, 2, 0).numpy().astype(np.int64)
+
+
+@pytest.mark.parametrize("kind", [*JPEGS, *OTHERS])
+def test_pixels_are_those_of_pillow_converted_to_rgb(kind: str) -> None:
+    content = (JPEGS | OTHERS)[kind]
+    image = decode(content, kind)
+    assert image.dtype == torch.uint8
+    assert np.array_equal(as_array(image), pixels(content))
+
+
+@pytest.mark.parametrize("kind", JPEGS)
+def test_the_upper_rows_alone_are_the_same_pixels(kind: str) -> None:
+    """With Pillow, as an independent decoder; every row, so at every place within a block."""
+    content = JPEGS[kind]
+    frame = jpeg.frame(content)
+    assert frame
+    assert frame.one_pass
+    whole = pixels(content)
+    for rows in range(1, frame.height + 1):
+        found = pixels(bytes(jpeg.upper(content, frame, rows)))
+        assert rows <= len(found) <= rows + 2
+        assert np.array_equal(found[:rows], whole[:rows])
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_rows_that_are_not_needed_change_no_other(installed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not installed:
+        monkeypatch.setattr(decoding, "simplejpeg", lambda: None)
+    for kind, content in (JPEGS | OTHERS).items():
+        whole = decode(content, kind)
+        for rows in (1, 9, 17, whole.shape[1]):
+            found = decode(content, kind, rows)
+            assert found.shape == whole.shape
+            assert torch.equal(found[:, :rows], whole[:, :rows])
+
+
+def test_what_takes_several_passes_is_told_apart() -> None:
+    kinds = {"progressive": False, "stored as RGB": True, "thumbnail": True}
+    assert {kind: jpeg.frame(OTHERS[kind]).one_pass for kind in kinds} == kinds  # type: ignore[union-attr]
+
+
+def test_a_jpeg_tells_its_size_without_being_decoded() -> None:
+    for kind, content in (JPEGS | OTHERS).items():
+        image = Image.open(io.BytesIO(content))
+        frame = jpeg.frame(content)
+        assert (frame is not None) == (image.format == "JPEG")
+        if frame:
+            assert (frame.width, frame.height, frame.components) == (*image.size, len(image.getbands())), kind
+            assert frame.whole
+
+
+# What is broken
+
+
+@pytest.mark.parametrize("kind", ["RGB 4:2:0 plain", "RGB 4:2:0 restart", "L 4:4:4 plain"])
+@pytest.mark.parametrize("rows", [None, 5])
+def test_a_jpeg_cut_off_anywhere_is_found(kind: str, rows: int | None) -> None:
+    content = JPEGS[kind]
+    for kept in [*range(0, len(content) - 2, 97), len(content) - 2, len(content) - 1]:
+        with pytest.raises(BadImage, match=r"^some\.JPEG: ."):
+            decode(content[:kept], "some.JPEG", rows)
+
+
+def test_a_thumbnail_s_end_is_not_taken_for_the_image_s() -> None:
+    content = OTHERS["thumbnail"]
+    for kept in (len(content) // 2 + 800, len(content) - 2):
+        assert content[:kept].count(b"\xff\xd9") == 1
+        with pytest.raises(BadImage, match="its end is missing"):
+            decode(content[:kept], "some.JPEG", rows=5)
+
+
+def test_bytes_after_the_end_are_no_fault() -> None:
+    content = JPEGS["RGB 4:2:0 plain"]
+    assert np.array_equal(as_array(decode(content + bytes(1000), "x")), pixels(content))
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "is empty"),
+        (b"<html>404</html>" * 10, "not an image"),
+        (OTHERS["PNG"][:900], "cannot be decoded"),
+        (b"\xff\xd8\xff" + bytes(100), "."),
+        (JPEGS["RGB 4:2:0 plain"][:300] + bytes(4000), "its end is missing|cannot be decoded"),
+    ],
+)
+def test_no_image_is_named_with_the_reason(content: bytes, why: str) -> None:
+    with pytest.raises(BadImage, match=rf"^val/some\.JPEG: .*({why})") as bad:
+        decode(content, "val/some.JPEG")
+    assert bad.value.name == "val/some.JPEG"
+
+
+def test_a_damaged_size_does_not_take_all_memory() -> None:
+    content = bytearray(JPEGS["RGB 4:2:0 plain"])
+    at = jpeg.frame(bytes(content)).height_at  # type: ignore[union-attr]
+    content[at : at + 4] = b"\xff\xff\xff\xff"
+    with pytest.raises(BadImage, match="cannot be decoded"):
+        decode(bytes(content), "x")
+
+
+def test_damaged_bytes_never_raise_anything_else() -> None:
+    chance = random.Random(0)
+    original = JPEGS["RGB 4:2:0 restart"]
+    for _ in range(300):
+        content = bytearray(original)
+        for _ in range(3):
+            content[chance.randrange(2, len(content))] = chance.randrange(256)
+        try:
+            image = decode(bytes(content), "x", rows=chance.choice([None, 20]))
+        except BadImage:
+            continue
+        assert image.shape[0] == 3
+
+
+# Geometry
+
+
+def torchvision_evaluation(content: bytes, resize: int, crop: int) -> np.ndarray:
+    preprocess = Compose([Resize(resize), CenterCrop(crop)])
+    return np.asarray(preprocess(Image.open(io.BytesIO(content)).convert("RGB"))).astype(np.int64)
+
+
+SIZES = [(500, 375), (375, 500), (256, 256), (257, 300), (301, 400), (130, 77), (40, 30), (256, 341), (900, 200)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("resize", "crop"), [(256, 224), (64, 64), (70, 57), (48, 64)])
+def test_evaluation_is_torchvision_s_to_one_level(size: tuple[int, int], resize: int, crop: int) -> None:
+    content = encode(picture(*size), "BMP")
+    found = evaluation(decode(content, "x"), resize, crop)
+    assert found.shape == (3, crop, crop)
+    difference = np.abs(as_array(found) - torchvision_evaluation(content, resize, crop))
+    assert difference.max() <= 1
+    assert difference.mean() < 0.1
+
+
+def test_evaluation_looks_at_no_further_rows_than_it_says() -> None:
+    chance = random.Random(1)
+    for _ in range(60):
+        width, height = chance.randint(8, 300), chance.randint(8, 300)
+        resize = chance.randint(16, 128)
+        crop = chance.randint(8, resize)
+        image = torch.randint(0, 256, (3, height, width), dtype=torch.uint8)
+        rows = evaluation_rows(height, width, resize, crop)
+        other = image.clone()
+        other[:, rows:] = 255 - other[:, rows:]
+        assert torch.equal(evaluation(image, resize, crop), evaluation(other, resize, crop))
+    assert evaluation_rows(375, 500, 256, 224) < 375  # and it is worth it
+
+
+def test_training_crops_are_torchvision_s_to_one_level() -> None:
+    image = picture(500, 375)
+    decoded = decode(encode(image, "BMP"), "x")
+    for box in [(0, 0, 375, 500), (13, 57, 301, 226), (200, 400, 100, 99), (5, 5, 224, 224), (371, 496, 4, 4)]:
+        right = np.asarray(resized_crop(image, *box, [224, 224], InterpolationMode.BILINEAR)).astype(np.int64)
+        assert np.abs(as_array(training(decoded, box, 224)) - right).max() <= 1
+
+
+def test_a_gpu_s_way_to_resize_gives_the_same_to_one_level() -> None:
+    image = decode(encode(picture(500, 375), "BMP"), "x")
+    for height, width in ((224, 224), (256, 341), (500, 600)):
+        through_floats = decoding._through_floats(image[None], height, width)[0]
+        assert (through_floats.int() - resized(image, height, width).int()).abs().max() <= 1
+
+
+def test_real_photographs() -> None:
+    """Of ImageNet, some of them grey: the same pixels as Pillow, and the evaluation within one level."""
+    largest, means, components = 0, [], set()
+    for path in real_photographs():
+        content = path.read_bytes()
+        image = decode(content, path.name)
+        assert np.array_equal(as_array(image), pixels(content)), path.name
+        rows = evaluation_rows(*image.shape[1:], 256, 224)
+        assert torch.equal(decode(content, path.name, rows)[:, :rows], image[:, :rows])
+        difference = np.abs(as_array(evaluation(image, 256, 224)) - torchvision_evaluation(content, 256, 224))
+        largest, means = max(largest, difference.max()), [*means, difference.mean()]
+        components.add(jpeg.frame(content).components)  # type: ignore[union-attr]
+    assert {1, 3} <= components
+    assert largest <= 1
+    assert np.mean(means) < 0.01

@@ -1,0 +1,478 @@
+"""`repro data prepare imagenet`: what it finds out, what it names, and that nothing found out is lost."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from repro import data, files
+from repro.cli import main
+from repro.data import cifar10, photos
+from repro.data.images import Split, assemble
+from repro.data.photos import index, synthetic, tree, verify, workers
+from repro.data.photos.prepare import prepare
+from repro.errors import MissingInput, UsageError
+
+ROOT = Path(__file__).resolve().parent.parent
+IMAGES = synthetic.CLASSES * (synthetic.TRAIN_EACH + synthetic.VAL_EACH)
+
+
+class Recorder(workers.Silent):
+    """Remembers what it is told; stops everything after ``stop`` images, as Ctrl-C would."""
+
+    def __init__(self, stop: int | None = None) -> None:
+        self.totals: dict[str, int] = {}
+        self.lines: list[str] = []
+        self.done, self.stop = 0, stop
+
+    def began(self, what: str, total: int) -> None:
+        self.totals[what] = total
+
+    def advanced(self, images: int) -> None:
+        self.done += images
+        if self.stop and self.done >= self.stop:
+            raise KeyboardInterrupt
+
+    def said(self, line: str) -> None:
+        self.lines.append(line)
+
+
+@pytest.fixture(scope="session")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The synthetic tree as it comes, not prepared. Not to be written to."""
+    root = tmp_path_factory.mktemp("photos") / "imagenet"
+    synthetic.generate(root)
+    return root
+
+
+@pytest.fixture
+def root(pristine: Path, tmp_path: Path) -> Path:
+    """A copy of one's own, modification times included."""
+    return Path(shutil.copytree(pristine, tmp_path / "imagenet"))
+
+
+@pytest.fixture
+def small_files() -> Iterator[Callable[[int], None]]:
+    """``small_files(bytes)``: from now on no file can grow beyond that, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda count: resource.setrlimit(resource.RLIMIT_FSIZE, (count, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def images(root: Path) -> list[Path]:
+    return sorted(root.glob("train/*/*.JPEG"))
+
+
+# What it finds out
+
+
+def test_every_image_is_described(root: Path) -> None:
+    found = prepare(root).load()
+    for i, name in enumerate(found.names):
+        content = (root / name).read_bytes()
+        with Image.open(io.BytesIO(content)) as image:
+            kind = {"L": 1, "CMYK": 2}.get(image.mode, 0) if image.format == "JPEG" else 3
+            size = image.size
+        facts = found.facts[i]
+        assert (facts["width"], facts["height"], facts["kind"], facts["size"]) == (*size, kind, len(content))
+        assert files.sha256(content).startswith(facts["digest"].tobytes().hex())
+        assert found.classes[found.labels[i]] == Path(name).parent.name
+    assert found.train == synthetic.CLASSES * synthetic.TRAIN_EACH
+
+
+def test_odd_images_are_told_and_counted(root: Path) -> None:
+    recorder = Recorder()
+    prepared = prepare(root, observer=recorder)
+    assert prepared.kinds["PNG"] == prepared.kinds["CMYK or YCCK JPEG"] == 1
+    assert prepared.kinds["grayscale JPEG"] == len(range(0, 192, 17)) + len(range(0, 64, 17))
+    assert sum(prepared.kinds.values()) == IMAGES
+    (line,) = [line for line in recorder.lines if "neither" in line]
+    assert "_5.JPEG (PNG)" in line and "_30.JPEG (CMYK" in line
+
+
+def test_the_index_is_found_where_the_images_are(root: Path) -> None:
+    prepared = prepare(root)
+    for folders in ([root], [root.parent], [root.parent / "nothing", root.parent]):
+        assert index.find(folders) == prepared
+    assert {path.name for path in (root / index.FOLDER).iterdir()} <= {"index.json", "index.npz", ".lock"}
+
+
+def test_processes_find_out_the_same(root: Path, pristine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared = prepare(root, workers=1)
+    alone = (root / index.FOLDER / "index.npz").read_bytes()
+    shutil.rmtree(root / index.FOLDER)
+    monkeypatch.setattr(workers, "FEW", 10)
+    assert prepare(root, workers=2) == prepared
+    assert (root / index.FOLDER / "index.npz").read_bytes() == alone
+
+
+def test_a_killed_worker_is_one_clear_line() -> None:
+    # As the kernel does for want of memory. `eval` of text: a worker would have to import a function from here.
+    dies = "__import__('os').kill(__import__('os').getpid(), 9)".ljust(workers.CHUNK)
+    with pytest.raises(MissingInput, match="worker process was killed"):
+        list(workers.in_chunks(eval, dies * (workers.FEW // workers.CHUNK), workers=2))
+
+
+ORPHANED = """
+import os
+from repro.data.photos import workers
+if __name__ == "__main__":
+    waits = "__import__('time').sleep(.1)".ljust(workers.CHUNK)
+    for _ in workers.in_chunks(eval, waits * 99, workers=2):
+        os.kill(os.getpid(), 9)
+"""
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "orphaned.py"
+    script.write_text(ORPHANED)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, env=environment)
+    # They hold the pipe open as long as they live.
+    out, _ = process.communicate(timeout=60)
+    assert (process.returncode, out) == (-9, b"")
+
+
+# Fingerprints
+
+
+def flatten(root: Path) -> None:
+    """The flat layout, with its list."""
+    wnids = {path.name: path.parent.name for path in (root / "val").glob("*/*")}
+    for name, wnid in wnids.items():
+        (root / "val" / wnid / name).rename(root / "val" / name)
+    for wnid in set(wnids.values()):
+        (root / "val" / wnid).rmdir()
+    (root / "val" / tree.LISTS[1]).write_text("\n".join(wnids[name] for name in sorted(wnids)))
+
+
+def test_the_fingerprint_of_a_part_is_its_content_whatever_layout_and_times(root: Path) -> None:
+    before = prepare(root, observer=(recorder := Recorder()))
+    assert before.fingerprint == before.content_hash and len(before.fingerprint) == 16
+    assert any("not the official" in line for line in recorder.lines)
+    flatten(root)
+    for path in images(root):
+        os.utime(path, ns=(1, 1))
+    assert prepare(root).fingerprint == before.fingerprint
+
+
+def test_one_byte_a_name_or_a_class_changes_the_fingerprint(root: Path) -> None:
+    seen = {prepare(root).fingerprint}
+    path = images(root)[1]
+    path.write_bytes(path.read_bytes() + b"\0")  # decodes to the same pixels
+    seen.add(prepare(root).fingerprint)
+    path = path.rename(path.with_name("n90000001_9999.JPEG"))
+    seen.add(prepare(root).fingerprint)
+    path.rename(root / "train" / "n90000002" / path.name)  # from the last of a class to the first of the next
+    seen.add(prepare(root).fingerprint)
+    assert len(seen) == 4
+
+
+@pytest.fixture
+def as_official(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the official ILSVRC 2012 had the counts of the synthetic tree."""
+    counts = {"CLASSES": 8, "TRAIN": 192, "VAL": 64, "VAL_EACH": 8}
+    for name, count in counts.items():
+        monkeypatch.setattr(tree, name, count)
+
+
+@pytest.mark.usefixtures("as_official")
+def test_the_official_counts_make_the_official_fingerprint(root: Path) -> None:
+    prepared = prepare(root)
+    assert prepared.fingerprint == photos.OFFICIAL
+    assert data.fingerprint("imagenet", [root]) == photos.OFFICIAL
+    assert data.official("imagenet", photos.OFFICIAL)
+    assert photos.content_hash([root]) == prepared.content_hash != photos.OFFICIAL
+    images(root)[0].unlink()
+    fewer = prepare(root)
+    assert data.fingerprint("imagenet", [root]) == fewer.fingerprint == fewer.content_hash
+    assert not data.official("imagenet", fewer.fingerprint)
+
+
+def test_without_a_prepared_tree_the_official_fingerprint_is_assumed(root: Path) -> None:
+    assert data.fingerprint("imagenet", [root.parent / "nothing"]) == photos.OFFICIAL
+    assert data.fingerprint("imagenet", [root]) == photos.OFFICIAL
+    assert photos.content_hash([root]) is None
+    prepare(root)
+    (root / index.FOLDER / "index.json").write_text("{")
+    assert data.fingerprint("imagenet", [root]) == photos.OFFICIAL
+
+
+def test_the_synthetic_fingerprint_needs_no_images() -> None:
+    assert data.fingerprint("synthetic-ilsvrc", []) == photos.SYNTHETIC
+    assert data.official("synthetic-ilsvrc", photos.SYNTHETIC)
+    with pytest.raises(UsageError, match="cifar10, synthetic, imagenet, synthetic-ilsvrc"):
+        data.fingerprint("imagenette", [])
+
+
+# Faults
+
+
+def test_all_bad_images_are_named_with_what_is_wrong_then_only_they_are_read_again(root: Path) -> None:
+    whole, short, endless, empty, text = images(root)[40:45]
+    spoilt = {path: path.read_bytes() for path in (short, endless, empty, text)}
+    short.write_bytes(spoilt[short][:-200])
+    endless.write_bytes(spoilt[endless][:-2])
+    empty.write_bytes(b"")
+    text.write_text("<html>404</html>")
+    with pytest.raises(MissingInput) as error:
+        prepare(root)
+    message = str(error.value)
+    assert f"4 of {IMAGES} images are bad" in message
+    assert f"{short.name} cannot be decoded (image file is truncated" in message
+    assert f"{endless.name} cannot be decoded" in message
+    assert f"{empty.name} is empty" in message
+    assert f"{text.name} cannot be decoded (not an image)" in message
+    assert whole.name not in message
+    assert index.find([root]) is None
+    for path, content in spoilt.items():
+        path.write_bytes(content)
+    recorder = Recorder()
+    prepare(root, observer=recorder)
+    assert recorder.totals == {"verifying": 4}
+
+
+def test_an_image_without_its_end_is_bad_however_it_ends(pristine: Path) -> None:
+    """Pillow alone forgives some, and the loader none."""
+    for path in images(pristine)[:40]:
+        content = path.read_bytes()
+        if content.endswith(b"\xff\xd9"):  # not the PNG
+            for ending in (b"", bytes(512)):
+                with pytest.raises((OSError, ValueError)):
+                    verify.look(content[:-2] + ending)
+
+
+def test_a_file_that_cannot_be_read_is_bad(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = images(root)[3]
+    target = path.rename(path.with_suffix(".moved"))
+    path.symlink_to(target)
+    listing = tree.listing(root)
+    target.unlink()
+    monkeypatch.setattr(tree, "listing", lambda root: listing)
+    with pytest.raises(MissingInput, match=rf"{path.name} cannot be read \(No such file"):
+        prepare(root)
+
+
+def test_many_bad_images_are_counted_and_some_named(root: Path) -> None:
+    for path in images(root)[:30]:
+        path.write_bytes(b"")
+    with pytest.raises(MissingInput, match=r"30 of 256 images are bad: .*; and 10 more\. Fetch"):
+        prepare(root)
+
+
+def test_a_missing_class_is_said_before_anything_is_decoded(root: Path) -> None:
+    shutil.rmtree(root / "val" / "n90000003")
+    recorder = Recorder()
+    with pytest.raises(MissingInput, match="val/ lacks 1 of the classes of train/: n90000003"):
+        prepare(root, observer=recorder)
+    assert not recorder.totals
+
+
+def test_a_second_run_reads_only_what_is_new_or_changed(root: Path) -> None:
+    prepare(root)
+    first, second, gone, *_ = images(root)
+    first.write_bytes(second.read_bytes())
+    shutil.copy2(second, second.with_name("n90000001_9999.JPEG"))
+    gone.unlink()
+    recorder = Recorder()
+    again = prepare(root, observer=recorder)
+    assert recorder.totals == {"verifying": 2}
+    assert recorder.lines[2] == f"{IMAGES - 2} of {IMAGES} images were verified before"
+    shutil.rmtree(root / index.FOLDER)
+    assert prepare(root).fingerprint == again.fingerprint  # as if all had been read
+
+
+def test_interrupted_at_any_time_it_goes_on(root: Path) -> None:
+    whole = prepare(root).content_hash
+    shutil.rmtree(root / index.FOLDER)
+    done = 0
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            prepare(root, observer=Recorder(stop=1))
+        done += workers.CHUNK
+        journal = root / index.FOLDER / "journal.jsonl"
+        journal.write_bytes(journal.read_bytes() + b'["train/n900')  # what a kill leaves of the last line
+    prepared = prepare(root, observer=(recorder := Recorder()))
+    assert recorder.totals == {"verifying": IMAGES - done}
+    assert prepared.content_hash == whole
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from repro.data.photos import verify, prepare
+look = verify.look
+def slowly(content):
+    time.sleep(0.01)
+    return look(content)
+verify.look, verify.FLUSH_EVERY = slowly, 0.0
+prepare.prepare(Path(sys.argv[1]), workers=1)
+"""
+
+
+def test_killed_it_goes_on_where_it_was(root: Path) -> None:
+    journal = root / index.FOLDER / "journal.jsonl"
+    process = subprocess.Popen([sys.executable, "-c", KILLED, str(root)], cwd=ROOT)
+    deadline = time.monotonic() + 60
+    while not (journal.exists() and journal.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    kept = len(journal.read_bytes().splitlines())
+    assert kept >= workers.CHUNK
+    recorder = Recorder()
+    prepared = prepare(root, observer=recorder)
+    assert recorder.totals == {"verifying": IMAGES - kept}
+    shutil.rmtree(root / index.FOLDER)
+    assert prepare(root).content_hash == prepared.content_hash
+
+
+def test_a_full_disk_is_one_line_and_what_was_verified_stays(
+    root: Path, small_files: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "FLUSH_EVERY", 0.0)
+    small_files(16_000)
+    with pytest.raises(MissingInput, match=r"no room left on the disk for .*journal\.jsonl: free some and run"):
+        prepare(root)
+    small_files(resource.getrlimit(resource.RLIMIT_FSIZE)[1])
+    recorder = Recorder()
+    prepare(root, observer=recorder)
+    assert 0 < recorder.totals["verifying"] <= IMAGES - workers.CHUNK
+
+
+def test_a_full_disk_for_the_index_loses_nothing(
+    root: Path, small_files: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = index.save
+    monkeypatch.setattr("repro.data.photos.prepare.save", lambda *arguments: (small_files(1000), save(*arguments)))
+    with pytest.raises(MissingInput, match=r"no room left .*index\.npz"):
+        prepare(root)
+    small_files(resource.getrlimit(resource.RLIMIT_FSIZE)[1])
+    monkeypatch.undo()
+    recorder = Recorder()
+    prepare(root, observer=recorder)
+    assert recorder.totals == {"verifying": 0}
+
+
+def test_a_damaged_index_is_said_and_written_anew(root: Path) -> None:
+    prepared = prepare(root)
+    path = root / index.FOLDER / "index.npz"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(MissingInput, match=r"index\.npz.*again"):
+        prepared.load()
+    assert prepare(root).load().names == tree.listing(root).names
+
+
+def test_an_index_of_before_is_not_taken_for_the_new_one(root: Path) -> None:
+    prepare(root)
+    before = (root / index.FOLDER / "index.npz").read_bytes()
+    images(root)[0].unlink()
+    prepared = prepare(root)
+    (root / index.FOLDER / "index.npz").write_bytes(before)
+    with pytest.raises(MissingInput, match=r"index\.npz: its hash is not"):
+        prepared.load()
+
+
+def test_a_damaged_journal_is_said(root: Path) -> None:
+    (root / index.FOLDER).mkdir()
+    (root / index.FOLDER / "journal.jsonl").write_text("not JSON\n")
+    with pytest.raises(MissingInput, match=r"journal\.jsonl.*delete it"):
+        prepare(root)
+
+
+def test_two_at_a_time_are_refused(root: Path) -> None:
+    (root / index.FOLDER).mkdir()
+    with workers.locked(root / index.FOLDER), pytest.raises(UsageError, match="another process"):
+        prepare(root)
+
+
+def test_a_tree_that_cannot_be_written_needs_another_folder(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = files.check_writable
+
+    def read_only(folder: Path) -> None:
+        if root in folder.parents:
+            raise MissingInput(f"{folder} cannot be written (Read-only file system): choose another folder")
+        check(folder)
+
+    monkeypatch.setattr(files, "check_writable", read_only)
+    with pytest.raises(MissingInput, match="choose another folder: --cache-dir DIR"):
+        prepare(root)
+    cache_dir = tmp_path / "scratch"
+    prepared = prepare(root, cache_dir)
+    assert index.find([cache_dir]) == prepared
+    assert prepared.root == root.resolve()
+    assert not (root / index.FOLDER).exists()
+    recorder = Recorder()
+    prepare(root, cache_dir, observer=recorder)
+    assert recorder.totals == {"verifying": 0}
+
+
+# The commands
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main(["data", *arguments])
+    out, err = capsys.readouterr()
+    return (ended.value.code if isinstance(ended.value.code, int) else 0), out, err
+
+
+def test_the_commands_prepare_and_tell(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    where = ("--data-dir", str(root))
+    code, out, err = run(capsys, "status", "imagenet", *where)
+    assert code == 3 and "run `repro data prepare imagenet --data-dir" in err and not out
+    code, out, err = run(capsys, "prepare", "imagenet", *where, "--cache", "256")
+    assert code == 0, err
+    assert "192 + 64 images" in out and "NOT the official" in out and "256 pixels" in out
+    assert "not the official ILSVRC 2012, and no result compares with it: 8 classes instead of 1,000" in err
+    assert "will take about" in err and "are free" in err
+    code, out, _ = run(capsys, "status", "imagenet", *where, "--json")
+    told = json.loads(out)
+    assert (told["train"], told["test"], told["official"]) == (192, 64, False)
+    assert told["caches"] == [{"side": 256, "complete": True}]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("prepare", "imagenet", "--cache", "100"), 2, "--cache 100: choose 256 or 512"),
+        (("prepare", "--cache", "256"), 2, "go with `repro data prepare imagenet`"),
+        (("status", "mnist"), 2, "no data set 'mnist'; there are cifar10, imagenet"),
+        (("prepare", "imagenet", "--data-dir", "/nonexistent"), 3, "no ImageNet under /nonexistent"),
+        (("status", "imagenet", "--data-dir", "/nonexistent"), 3, "no ImageNet under /nonexistent"),
+        (("status", "--data-dir", "/nonexistent"), 3, "no CIFAR-10 under /nonexistent"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    ended, _, err = run(capsys, *arguments)
+    assert ended == code
+    assert message in err and err.count("\n") == 1
+
+
+def test_status_of_cifar10_says_what_is_there(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    split = Split(np.zeros((20, 32, 32, 3), np.uint8), np.zeros(20, np.uint8))
+    found = assemble(split, split.first(10), "made up")
+    monkeypatch.setattr(cifar10, "find", lambda folders: folders[0])
+    monkeypatch.setattr(cifar10, "load", lambda place: found)
+    code, out, _ = run(capsys, "status", "--data-dir", str(tmp_path))
+    assert code == 0 and "20 + 10 images" in out and f"{found.fingerprint}, NOT the official CIFAR-10" in out
