@@ -46,7 +46,7 @@ from repro.engine.device import Device
 from repro.engine.network import Network
 from repro.engine.step import COMPILE_FROM, Batches, make_stepper
 from repro.errors import ReproError
-from repro.params import ARCHS, Recipe
+from repro.params import CIFAR_ARCHS, Recipe
 from repro.report.document import markdown_table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -268,7 +268,7 @@ def main() -> int:
         default=Path(os.environ.get("REPRO_DATA", "data")),
         help="where CIFAR-10 is (default: $REPRO_DATA, or data/); without it synthetic images are used",
     )
-    parser.add_argument("--arch", choices=ARCHS, default="resnet20")
+    parser.add_argument("--arch", choices=CIFAR_ARCHS, default="resnet20")
     parser.add_argument(
         "--images", type=_positive, help="a loop trains in a turn (default 2560, on CUDA 50000)", metavar="N"
     )

@@ -35,7 +35,11 @@ def magnitude_masks(weights: Weights, sparsity: float) -> Masks:
         raise ValueError("a weight is not finite: nothing can be ranked")
     keep = torch.ones(magnitudes.numel(), dtype=torch.bool)
     removed = round(sparsity * magnitudes.numel())
-    keep[torch.sort(magnitudes, stable=True).indices[:removed]] = False
+    if removed:  # selecting one magnitude is several times faster than sorting ResNet50's 23 million
+        threshold = torch.kthvalue(magnitudes, removed).values
+        keep = magnitudes >= threshold
+        ties = torch.nonzero(magnitudes == threshold).view(-1)
+        keep[ties[: removed - int((~keep).sum())]] = False
     parts = keep.split([w.numel() for w in weights.values()])
     return {name: part.view(w.shape) for (name, w), part in zip(weights.items(), parts, strict=True)}
 

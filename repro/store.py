@@ -2,7 +2,8 @@
 
     <runs_dir>/<experiment>/<key>/
         run.json                              what the Run is
-        state-e0012-<hash>.safetensors        where it stands: the last two whole epochs
+        state-e0012-<hash>.safetensors        where it stands: the last two whole epochs,
+        state-e0012.000345-<hash>.safetensors or so many batches into the next one
         epoch-0100-<hash>.safetensors         kept checkpoints, for the Runs that grow from it
         result.json                           the Record, once finished
     <results>/<profile>/runs.jsonl            the ledger: one Record a line, in git
@@ -19,13 +20,14 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repro import files
-from repro.errors import UsageError
+from repro.errors import BudgetSpent, UsageError
 from repro.record import Record
 from repro.run import Run
 
@@ -34,15 +36,18 @@ if TYPE_CHECKING:
 
 HASH = 16
 STATES = 2
+POLL = 0.5  # seconds between looks at a lock that another process holds
+FOREVER = -1.0
 
 
 @dataclass(frozen=True)
 class State:
-    """A Run after ``epoch`` whole epochs: tensors to go on from, and its history so far."""
+    """A Run after ``epoch`` whole epochs and ``batches`` of the next: tensors to go on from, history so far."""
 
     epoch: int
     tensors: dict[str, Tensor]
     history: dict[str, Any]
+    batches: int = 0
 
 
 class Store:
@@ -54,6 +59,7 @@ class Store:
         self.ledger = ledger
         self.shipped = [path for path in shipped if path.resolve() != ledger.resolve()]
         self._records: dict[str, Record] = {}
+        self._held: set[str] = set()  # keys of Runs whose lock this process has
         for path in [*self.shipped, ledger]:
             for record in read_ledger(path):
                 self._records.setdefault(record.key, record)
@@ -102,6 +108,13 @@ class Store:
                 self._records.setdefault(record.key, record)
         return len(new)
 
+    def gather(self, runs: Sequence[Run]) -> int:
+        """Add to the ledger what workers finished of ``runs`` and no driver lived to write there; returns how many
+        there were."""
+        known = {record.key for path in [*self.shipped, self.ledger] for record in read_ledger(path)}
+        found = [record for run in runs if run.key not in known and (record := self.record(run))]
+        return self.add(found)
+
     # Checkpoints
 
     def checkpoint_path(self, run: Run, epoch: int) -> Path | None:
@@ -137,7 +150,8 @@ class Store:
 
     def save_state(self, run: Run, state: State) -> None:
         """Keep where the Run stands; older states than the last two go."""
-        self._save(run, f"state-e{state.epoch:04d}", state.tensors, state.history)
+        within = f".{state.batches:06d}" if state.batches else ""
+        self._save(run, f"state-e{state.epoch:04d}{within}", state.tensors, state.history)
         for path in sorted(self.folder(run).glob("state-e*.safetensors"))[:-STATES]:
             path.unlink(missing_ok=True)
 
@@ -147,35 +161,47 @@ class Store:
             loaded = _load(path)
             if loaded:
                 tensors, metadata = loaded
-                return State(int(path.name.split("-")[1][1:]), tensors, json.loads(metadata["history"]))
+                epoch, batches = _stand_in(path)
+                return State(epoch, tensors, json.loads(metadata["history"]), batches)
         return None
 
     def progress(self, run: Run) -> int:
         """Epochs of its own that an unfinished Run has behind it, judged by file names."""
         states = sorted(self.folder(run).glob("state-e*.safetensors"))
-        return int(states[-1].name.split("-")[1][1:]) - run.first_epoch if states else 0
+        return _stand_in(states[-1])[0] - run.first_epoch if states else 0
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the store for training. Raises `UsageError` where another process holds it."""
-        from filelock import FileLock, Timeout
 
-        files.check_writable(self.runs_dir)
-        owner = self.runs_dir / ".owner"
-        lock = FileLock(self.runs_dir / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            who = owner.read_text().strip() if owner.exists() else "another process"
-            raise UsageError(
-                f"{self.runs_dir} is in use by {who}: wait for it to end, or pass another --runs-dir"
-            ) from None
-        try:
-            files.write_text(owner, f"process {os.getpid()} on {socket.gethostname()}\n")
+        def refuse(who: str) -> float:
+            raise UsageError(f"{self.runs_dir} is in use by {who}: wait for it to end, or pass another --runs-dir")
+
+        with _lock(self.runs_dir, refuse):
             yield
-        finally:
-            owner.unlink(missing_ok=True)
-            lock.release()
+
+    @contextlib.contextmanager
+    def run_lock(self, run: Run, deadline: float | None = None) -> Iterator[None]:
+        """Hold one Run, so that no other process trains it; waits, and says so, for one that does: a worker that
+        outlived its driver. What that one finished is found by looking for the Record afterwards.
+
+        Holding it twice in one process is as good as once. Raises `BudgetSpent` at ``deadline``, which is on
+        `time.monotonic`'s clock.
+        """
+        if run.key in self._held:
+            yield
+            return
+
+        def wait(who: str) -> float:
+            print(f"{run.label} is being trained by {who}: waiting for it", file=sys.stderr, flush=True)
+            return FOREVER if deadline is None else max(0.0, deadline - time.monotonic())
+
+        with _lock(self.folder(run), wait):
+            self._held.add(run.key)
+            try:
+                yield
+            finally:
+                self._held.discard(run.key)
 
     def _save(self, run: Run, stem: str, tensors: dict[str, Tensor], history: dict[str, Any] | None) -> str:
         from safetensors.torch import save
@@ -189,6 +215,34 @@ class Store:
             if other != path:
                 other.unlink(missing_ok=True)
         return digest
+
+
+@contextlib.contextmanager
+def _lock(folder: Path, on_busy: Callable[[str], float]) -> Iterator[None]:
+    """Hold ``folder`` through its ``.lock``, which the kernel releases when the process dies, also over NFS.
+
+    ``on_busy`` hears who holds it, where that is another process, and returns the seconds to wait (or raises);
+    `BudgetSpent` when they are over.
+    """
+    from filelock import FileLock, Timeout
+
+    files.check_writable(folder)
+    owner = folder / ".owner"
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        who = owner.read_text().strip() if owner.exists() else "another process"
+        try:
+            lock.acquire(timeout=on_busy(who), poll_interval=POLL)
+        except Timeout:
+            raise BudgetSpent(f"time budget spent waiting for {who}; the same command goes on") from None
+    try:
+        files.write_text(owner, f"process {os.getpid()} on {socket.gethostname()}\n")
+        yield
+    finally:
+        owner.unlink(missing_ok=True)
+        lock.release()
 
 
 def read_ledger(path: Path) -> list[Record]:
@@ -208,6 +262,12 @@ def set_aside(path: Path) -> None:
     """Move a damaged file out of the way, and say so."""
     print(f"damaged, set aside: {path}", file=sys.stderr)
     os.replace(path, path.with_name(path.name + ".damaged"))
+
+
+def _stand_in(path: Path) -> tuple[int, int]:
+    """Whole epochs, and batches of the next, in a state's name."""
+    epoch, _, batches = path.name.split("-")[1].removeprefix("e").partition(".")
+    return int(epoch), int(batches or 0)
 
 
 def _hash_in(path: Path) -> str:

@@ -11,10 +11,12 @@ from repro import params
 from repro.data import synthetic
 from repro.data.batches import EpochOrder
 from repro.engine import device as devices
+from repro.engine.bench import Bench, make_bench
 from repro.engine.network import Network
-from repro.engine.session import make_bench
+from repro.engine.resident import evaluate
 from repro.engine.step import Batches, EagerStepper, GraphStepper, make_stepper
-from repro.engine.train import Bench, OutOfTime, evaluate, train
+from repro.engine.train import Listener, train
+from repro.engine.trainer import OutOfTime
 from repro.experiments import Study
 from repro.run import Checkpoint, Mask, Run
 from repro.store import Store
@@ -24,6 +26,8 @@ pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
 ]
 ROOT = Path(__file__).resolve().parent.parent
+
+QUIET = Listener(lambda report: None)
 
 
 @pytest.fixture(scope="module")
@@ -81,20 +85,22 @@ def test_a_mask_holds_in_a_graph(bench: Bench, study: Study) -> None:
 def test_interrupted_is_bit_for_bit_the_same(bench: Bench, study: Study, tmp_path: Path) -> None:
     run = study.dense("resnet20", 0)
     keep = {1, 2, 4}
-    whole = train(run, bench, Store(tmp_path / "a", tmp_path / "a.jsonl"), keep, lambda r: None, lambda s: True)
+    whole = train(run, bench, Store(tmp_path / "a", tmp_path / "a.jsonl"), keep, QUIET, lambda s: True)
     store = Store(tmp_path / "b", tmp_path / "b.jsonl")
     for _ in range(run.epochs - 1):
         with pytest.raises(OutOfTime):  # one whole epoch, and a no before the next
             ended: list[int] = []
-            train(run, bench, store, keep, lambda r, e=ended: e.append(r.epoch), lambda s, e=ended: not e)
-    parts = train(run, bench, store, keep, lambda r: None, lambda s: True)
+            train(
+                run, bench, store, keep, Listener(lambda r, e=ended: e.append(r.epoch)), lambda s, e=ended: not e
+            )
+    parts = train(run, bench, store, keep, QUIET, lambda s: True)
     assert parts.curve == whole.curve
     assert parts.checkpoints == whole.checkpoints
 
 
 def test_whole_schedule_learns(bench: Bench, study: Study, tmp_path: Path) -> None:
     run = study.dense("resnet20", 0)
-    record = train(run, bench, Store(tmp_path, tmp_path / "l.jsonl"), set(), lambda r: None, lambda s: True)
+    record = train(run, bench, Store(tmp_path, tmp_path / "l.jsonl"), set(), QUIET, lambda s: True)
     assert record.curve["train_loss"][-1] < record.curve["train_loss"][0]
     assert record.provenance["strategy"] == "cuda graph"
 
@@ -102,10 +108,10 @@ def test_whole_schedule_learns(bench: Bench, study: Study, tmp_path: Path) -> No
 def test_random_labels_are_memorized_on_cuda(study: Study, tmp_path: Path) -> None:
     store, images, cuda = Store(tmp_path, tmp_path / "l.jsonl"), synthetic.generate(), devices.choose("cuda")
     dense = study.dense("resnet20", 0)
-    train(dense, make_bench(images, dense.data, cuda), store, {4}, lambda r: None, lambda s: True)
+    train(dense, make_bench(images, dense.data, cuda), store, {4}, QUIET, lambda s: True)
     run = study.memorization("resnet20", 0, Mask(Checkpoint(dense, 4), 0.8), 64)
     assert run.precision == "auto"  # bfloat16 on this device
-    record = train(run, make_bench(images, run.data, cuda), store, {4}, lambda r: None, lambda s: True)
+    record = train(run, make_bench(images, run.data, cuda), store, {4}, QUIET, lambda s: True)
     assert record.provenance["strategy"] == "cuda graph"
     assert record.start["sparsity"] == pytest.approx(0.8, abs=1e-5)
     loaded = store.load_checkpoint(run, 4)

@@ -9,15 +9,19 @@ import torch
 from repro import params
 from repro.data import synthetic
 from repro.data.batches import random_labels
-from repro.engine import device, session
+from repro.engine import device
+from repro.engine.bench import make_bench
 from repro.engine.network import Network
-from repro.engine.train import evaluate, train
+from repro.engine.resident import evaluate
+from repro.engine.train import Listener, train
 from repro.experiments import Study
 from repro.run import Checkpoint, Data, Mask
 from repro.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent
 CPU = device.choose("cpu")
+
+QUIET = Listener(lambda report: None)
 
 
 def test_labels_follow_from_their_name_and_are_uniform() -> None:
@@ -31,10 +35,10 @@ def test_labels_follow_from_their_name_and_are_uniform() -> None:
 
 def test_a_bench_of_random_labels_tests_on_what_it_trains_on() -> None:
     images = synthetic.generate()
-    bench = session.make_bench(images, Data("synthetic", 40, 40, images.fingerprint, "random-3"), CPU)
+    bench = make_bench(images, Data("synthetic", 40, 40, images.fingerprint, "random-3"), CPU)
     assert bench.train is bench.test
     assert torch.equal(bench.train.labels, random_labels("random-3", 40))
-    true = session.make_bench(images, Data("synthetic", 40, 40, images.fingerprint), CPU)
+    true = make_bench(images, Data("synthetic", 40, 40, images.fingerprint), CPU)
     assert torch.equal(true.train.images, bench.train.images)  # the same examples under other labels
     assert not torch.equal(true.train.labels, bench.train.labels)
 
@@ -48,8 +52,8 @@ def test_a_pruned_network_memorizes_a_few_examples(store: Store) -> None:
     dense = study.dense("resnet20", 0)
     store.save_checkpoint(dense, 1, Network("resnet20", 0, CPU.torch).checkpoint())
     run = study.memorization("resnet20", 0, Mask(Checkpoint(dense, 1), 0.8), 24)
-    bench = session.make_bench(images, run.data, CPU)
-    record = train(run, bench, store, {run.last_epoch}, lambda _: None, lambda _: True)
+    bench = make_bench(images, run.data, CPU)
+    record = train(run, bench, store, {run.last_epoch}, QUIET, lambda _: True)
     assert record.top1 is not None
     assert record.top1 > 90  # chance is 10
     assert record.curve["test_epoch"] == [30]

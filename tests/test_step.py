@@ -13,8 +13,8 @@ from repro.data import synthetic
 from repro.data.batches import EpochOrder
 from repro.engine import device as devices
 from repro.engine import step as steps
+from repro.engine.bench import make_bench
 from repro.engine.network import Network
-from repro.engine.session import make_bench
 from repro.engine.step import Batches, CompiledStepper, EagerStepper, Stepper, make_stepper
 from repro.experiments import Study
 from repro.workspace import find_root

@@ -17,14 +17,17 @@ import torch
 from torch import Tensor, nn
 
 from repro import nets
-from repro.data.batches import DeviceImages, EpochOrder
+from repro.data.batches import SIDE, DeviceImages, EpochOrder
 from repro.data.images import Split
+from repro.data.photos.augment import to_input
 from repro.engine.device import Device, resolve_precision
 from repro.engine.network import Network
-from repro.engine.step import Batches, make_stepper
+from repro.engine.photo_step import PhotoNet
+from repro.engine.ranks import alone
+from repro.engine.step import COMPILE_FROM, Batches, make_stepper
 from repro.errors import MissingInput
 from repro.files import write_text
-from repro.params import Recipe
+from repro.params import MicroBatchRecipe, Recipe
 
 WARM_UP = 2  # steps: kernels are chosen and memory is allocated in the first
 LEAST = 3  # steps or products timed, however slow
@@ -32,11 +35,18 @@ BATCHES = 8  # in the random epoch that is gone through again and again
 
 
 def images_per_second(
-    arch: str, recipe: Recipe, precision: str, device: Device, cache: Path | None, seconds: float = 2.0
+    arch: str,
+    recipe: Recipe,
+    precision: str,
+    device: Device,
+    cache: Path | None,
+    seconds: float = 2.0,
+    crop: int = SIDE,
 ) -> float:
     """Training speed of ``arch`` on ``device``, from real steps on random images (median step time).
 
-    Measured for about ``seconds``, then remembered in ``cache``, a JSON file, by all that it depends on.
+    Measured for about ``seconds``, then remembered in ``cache``, a JSON file, by all that it depends on. ``crop``
+    is the side of the images; photographs are there already, so that reading them is not in the time.
     A cache that is damaged, or that cannot be written, only costs another measurement.
     """
     dtype = resolve_precision(precision, device)
@@ -47,13 +57,18 @@ def images_per_second(
             f"torch {torch.__version__}",
             arch,
             f"batch {recipe.batch_size}",
+            *([f"{recipe.micro_batches} parts, {crop} px"] if isinstance(recipe, MicroBatchRecipe) else []),
             str(dtype).removeprefix("torch."),
             f"{torch.get_num_threads()} threads",
         )
     )
     if key in known:
         return known[key]
-    speed = known[key] = _measure(arch, recipe, dtype, device, seconds)
+    if isinstance(recipe, MicroBatchRecipe):
+        speed = _measure_parts(arch, recipe, dtype, device, seconds, crop)
+    else:
+        speed = _measure(arch, recipe, dtype, device, seconds)
+    known[key] = speed
     if cache is not None:
         with contextlib.suppress(MissingInput):
             write_text(cache, json.dumps(known, indent=2, sort_keys=True) + "\n")
@@ -72,12 +87,12 @@ def matmul_flops(device: Device, dtype: torch.dtype, seconds: float = 1.0) -> fl
             a, b = torch.randn(2, size, size, device=device.torch).to(dtype)
             out = torch.empty_like(a)
             product = functools.partial(torch.mm, a, b, out=out)
-            best = max(best, 2 * size**3 / min(_times(product, device, seconds / len(sizes))))
+            best = max(best, 2 * size**3 / min(times(product, device, seconds / len(sizes))))
     return best
 
 
-def flops_per_image(arch: str) -> float:
-    """Floating-point operations to train ``arch`` on one 32x32 image.
+def flops_per_image(arch: str, side: int = SIDE) -> float:
+    """Floating-point operations to train ``arch`` on one image of ``side`` x ``side``.
 
     Convolutions and linear layers, a multiply-add counted as two; the backward pass as two forward ones.
     """
@@ -92,7 +107,7 @@ def flops_per_image(arch: str) -> float:
         if isinstance(module, nn.Conv2d | nn.Linear):
             module.register_forward_hook(count)
     with torch.no_grad():
-        model(torch.zeros(1, 3, 32, 32))
+        model(torch.zeros(1, 3, side, side))
     return 3 * 2 * float(multiply_adds)
 
 
@@ -116,10 +131,32 @@ def _measure(arch: str, recipe: Recipe, precision: torch.dtype, device: Device, 
         stepper.step(recipe.batch_size)
         done += 1
 
-    return recipe.batch_size / median(_times(step, device, seconds))
+    return recipe.batch_size / median(times(step, device, seconds))
 
 
-def _times(work: Callable[[], object], device: Device, seconds: float) -> list[float]:
+def _measure_parts(
+    arch: str, recipe: MicroBatchRecipe, precision: torch.dtype, device: Device, seconds: float, crop: int
+) -> float:
+    """Images a second over parts of a batch and updates, as `streamed.Streamed` makes them."""
+    size = recipe.batch_size // recipe.micro_batches
+    network = Network(arch, 0, device.torch)
+    network.model.train()
+    net = PhotoNet(network, precision, alone(device.torch), COMPILE_FROM)
+    random = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (size, 3, crop, crop), dtype=torch.uint8, generator=random)
+    pixels = pixels.contiguous(memory_format=torch.channels_last).to(device.torch)
+    labels = torch.randint(0, 1000, (size,), generator=random).to(device.torch)
+    rate = torch.tensor(recipe.lr, device=device.torch)
+
+    def part() -> None:
+        net.backward(to_input(pixels, None), labels, recipe.batch_size, True)
+
+    update = functools.partial(network.update, recipe, rate)
+    parts, updates = (median(times(work, device, seconds / 2)) for work in (part, update))
+    return size / (parts + updates / recipe.micro_batches)
+
+
+def times(work: Callable[[], object], device: Device, seconds: float) -> list[float]:
     """Seconds that ``work`` takes, again and again for about ``seconds``, after a warm-up."""
     for _ in range(WARM_UP):
         work()

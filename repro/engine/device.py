@@ -49,10 +49,18 @@ def choose(name: str) -> Device:
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False  # float32 means float32
     if name == "cpu" or not torch.cuda.is_available():
-        torch.set_num_threads(cores())
+        threads = max(1, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
+        torch.set_num_threads(threads)
         _keep_memory()
-        return Device(torch.device("cpu"), f"{cpu_name()}, {cores()} thread{'s' if cores() > 1 else ''}")
-    return Device(torch.device("cuda", 0), torch.cuda.get_device_name(0))
+        return Device(torch.device("cpu"), f"{cpu_name()}, {threads} thread{'s' if threads > 1 else ''}")
+    index = int(os.environ.get("LOCAL_RANK", 0))  # torchrun's: one process a GPU
+    if index >= torch.cuda.device_count():
+        raise MissingInput(
+            f"{index + 1} processes on this node, but PyTorch sees {torch.cuda.device_count()} CUDA devices: ask "
+            "for as many GPUs as there are"
+        )
+    torch.cuda.set_device(index)
+    return Device(torch.device("cuda", index), torch.cuda.get_device_name(index))
 
 
 def _keep_memory() -> None:

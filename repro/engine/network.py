@@ -1,10 +1,12 @@
-"""A network whose weights, gradients, momentum and mask each lie in one flat tensor.
+"""A network whose weights, gradients, momentum, mask and BatchNorm statistics each lie in one flat tensor.
 
 One update of all weights is then a handful of operations instead of one per layer, and a mask holds at
 every step by one multiplication. The layout inside is channels_last.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +44,7 @@ class Network:
             self._views["momentum"][name] = _view(self.momentum[start:stop], parameter)
             self._views["mask"][name] = _view(self.mask[start:stop], parameter)
             start = stop
+        self.statistics = _flat_buffers(self.model, device)
 
     def update(self, recipe: Recipe, rate: Tensor) -> None:
         """Eq. 1: v <- m v + (lambda w + g), w <- w - eta v; then the mask. ``rate`` is a scalar on the device.
@@ -101,6 +104,11 @@ class Network:
         }
         return self.checkpoint() | momentum
 
+    def copy_over(self, copy: Callable[..., None], masked: bool) -> None:
+        """Take over another rank's network by ``copy``, which replaces tensors in place; ``masked`` as it is."""
+        copy(self.weights, self.momentum, self.mask, self.statistics)
+        self.masked = masked
+
     def load(self, tensors: dict[str, Tensor]) -> None:
         """Take over a `checkpoint` or a `state`; without momentum in it, momentum starts at zero."""
         masks = masks_of(tensors)
@@ -134,6 +142,20 @@ def prunable_of(arch: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     with torch.device("meta"):
         model: nn.Module = nets.BUILDERS[arch]()
     return {name: tensors[name] for name in prunable_names(model)}
+
+
+def _flat_buffers(model: nn.Module, device: torch.device) -> Tensor:
+    """The model's buffers (BatchNorm's running means and variances) as views of one tensor, which is returned."""
+    buffers = list(model.named_buffers())
+    flat = torch.zeros(sum(buffer.numel() for _, buffer in buffers), device=device)
+    start = 0
+    for name, buffer in buffers:
+        view = flat[start : start + buffer.numel()].view(buffer.shape)
+        view.copy_(buffer)
+        owner, _, own_name = name.rpartition(".")
+        setattr(model.get_submodule(owner), own_name, view)
+        start += buffer.numel()
+    return flat
 
 
 def _view(flat: Tensor, like: Tensor) -> Tensor:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from repro import data
-from repro.data.batches import DeviceImages, random_labels
-from repro.data.images import Images
+from repro.engine import interrupt, ranks
+from repro.engine.bench import Bench, PhotoBench, open_bench
 from repro.engine.device import Device
-from repro.engine.train import Bench, EpochReport, OutOfTime
+from repro.engine.ranks import Ranks
+from repro.engine.train import Listener
+from repro.engine.trainer import EpochReport, OutOfTime, StepReport
 from repro.engine.wave import train_wave
-from repro.errors import BudgetSpent, MissingInput, RunFailed
+from repro.errors import BudgetSpent, RunFailed, UsageError
 from repro.plan import Plan, cost, diverged
 from repro.record import Record
-from repro.run import Data, Run
+from repro.run import Data, Photos, Run
 from repro.store import Store
 
 MARGIN = 1.3  # an epoch is begun only if the budget holds this many times what the last one took
@@ -34,6 +36,9 @@ class Observer(Protocol):
     def epoch_done(self, report: EpochReport) -> None:
         """After every epoch."""
 
+    def step_done(self, report: StepReport) -> None:
+        """Now and then within a long epoch."""
+
     def run_done(self, run: Run, record: Record, left: int) -> None:
         """After every Run; ``left`` Runs remain."""
 
@@ -48,42 +53,31 @@ def execute(
     device: Device,
     observer: Observer,
     deadline: float | None,
+    loader: str = "auto",
+    group: Ranks | None = None,
 ) -> None:
-    """Train what is missing. ``deadline`` is on `time.monotonic`'s clock.
+    """Train what is missing, all ranks of ``group`` together. ``deadline`` is on `time.monotonic`'s clock,
+    ``loader`` says how photographs are decoded.
 
     Raises `BudgetSpent` at the deadline, `RunFailed` after the last wave if a Run diverged, `MissingInput`
     for data that is not there or not the data that the plan was made for.
     """
-    left = len(plan.missing)
-    bench, bench_of = None, None  # of one data set at a time: memorization needs many
-
-    def has_time(last_epoch: float) -> bool:
-        return deadline is None or time.monotonic() + MARGIN * last_epoch < deadline
-
-    with store.lock():
+    group = group or ranks.alone(device.torch)
+    with store.lock() if group.chief else contextlib.nullcontext():
         observer.started(plan, device.name)
         try:
-            for planned in plan.waves:
-                wave = [run for run in planned if all(store.has_checkpoint(p.run, p.epoch) for p in run.parents)]
-                left -= len(planned) - len(wave)
-                if not wave:
-                    continue
-                wanted = wave[0].data
-                if bench is None or wanted != bench_of:
-                    bench, bench_of = _bench(wanted, folders, device), wanted
-                for run, record in train_wave(
-                    wave, bench, store, plan.keep, observer.run_started, observer.epoch_done, has_time
-                ):
-                    left -= 1
-                    store.finish(run, record)
-                    observer.run_done(run, record, left)
+            _go_through(plan, store, folders, device, group, observer, deadline, loader)
         except OutOfTime:
-            rest = cost([run for run in plan.missing if store.record(run) is None], store)
+            missing = [run for run in plan.missing if store.record(run) is None]
+            rest = cost(missing, store)
             raise BudgetSpent(
-                f"time budget spent: {left} Runs ({rest.epochs:,} epochs) are left; the same command goes on"
+                f"time budget spent: {len(missing)} Runs ({rest.epochs:,} epochs) are left; "
+                "the same command goes on"
             ) from None
         finally:
             observer.ended()
+    if not group.chief:
+        return
     failed = [run.label for run in plan.runs if diverged(store, run)]
     if failed:
         blocked = sum(store.record(run) is None for run in (*plan.missing, *plan.blocked))
@@ -91,21 +85,57 @@ def execute(
         raise RunFailed(f"the loss of {len(failed)} Runs was not finite: {', '.join(failed)}{grown}")
 
 
-def _bench(wanted: Data, folders: Sequence[Path], device: Device) -> Bench:
-    images = data.load(wanted.name, folders)
-    if images.fingerprint != wanted.fingerprint:
-        raise MissingInput(f"{images.source} changed while planning: its fingerprint is {images.fingerprint}")
-    return make_bench(images, wanted, device)
+def _go_through(
+    plan: Plan,
+    store: Store,
+    folders: Sequence[Path],
+    device: Device,
+    group: Ranks,
+    observer: Observer,
+    deadline: float | None,
+    loader: str,
+) -> None:
+    def has_time(seconds: float) -> bool:
+        return deadline is None or time.monotonic() + MARGIN * seconds < deadline
+
+    left = len(plan.missing)
+    listener = Listener(observer.epoch_done, observer.step_done)
+    bench: Bench | PhotoBench | None = None
+    bench_of: Data | None = None  # of one data set at a time: memorization needs many
+    try:
+        for planned in plan.waves:
+            ready = [run for run in planned if all(store.has_checkpoint(p.run, p.epoch) for p in run.parents)]
+            wave: list[Run] = group.share(ready)
+            left -= len(planned) - len(wave)
+            if not wave:
+                continue
+            if bench is None or wave[0].data != bench_of:
+                if bench:
+                    bench.close()
+                bench_of = wave[0].data
+                bench = open_bench(bench_of, folders, store.runs_dir, device, group, loader)
+            for run, record in train_wave(
+                wave, bench, store, plan.keep, observer.run_started, listener, has_time, deadline
+            ):
+                left -= 1
+                if group.chief:
+                    store.finish(run, record)
+                observer.run_done(run, record, left)
+                interrupt.raise_noted()
+    finally:
+        if bench:
+            bench.close()
 
 
-def make_bench(images: Images, wanted: Data, device: Device) -> Bench:
-    """The part of ``images`` that ``wanted`` asks for, on the device. With random labels both splits are one."""
-    place = device.torch
-    if wanted.labels != "true":
-        examples = images.train.first(wanted.train)
-        labels = random_labels(wanted.labels, wanted.train)
-        shown = DeviceImages(examples, images.statistics, place, labels)
-        return Bench(device, shown, shown, f"{images.source}, labels {wanted.labels}")
-    parts = (images.train.first(wanted.train), images.test.first(wanted.test))
-    train, test = (DeviceImages(part, images.statistics, place) for part in parts)
-    return Bench(device, train, test, images.source)
+def agreed(plan: Plan | None, group: Ranks) -> Plan | None:
+    """Rank 0's plan on all ranks: another one may have seen a store that was written to meanwhile.
+
+    Raises `UsageError` for Runs that only one process can train.
+    """
+    shared: Plan | None = group.share(plan)
+    if shared is not None and group.count > 1:
+        small = [run.label for run in shared.missing if not isinstance(run.data, Photos)]
+        if small:
+            others = f" and {len(small) - 1} others" if small[1:] else ""
+            raise UsageError(f"{small[0]}{others} train on one GPU: run the same command without torchrun first")
+    return shared

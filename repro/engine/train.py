@@ -1,234 +1,168 @@
-"""Trains one Run from where it stands to its end."""
+"""Trains one Run from where it stands to its end, on one rank or many. Rank 0 alone touches the store."""
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import torch
 
-from repro.data.batches import DeviceImages, EpochOrder
 from repro.engine import device as devices
-from repro.engine.device import Device
-from repro.engine.network import Network, masks_of, prunable_of
-from repro.engine.step import Batches, forward, make_stepper
-from repro.errors import CheckpointGone, MissingInput
-from repro.pruning import (
-    Masks,
-    hamming_distance,
-    layer_rates,
-    magnitude_masks,
-    sparsity_of,
-    weight_std,
-)
-from repro.record import DIVERGED, DONE, Record, empty_curve, measured
+from repro.engine.begin import Place, stand
+from repro.engine.bench import Bench, PhotoBench
+from repro.engine.interrupt import Request, heeded
+from repro.engine.network import Network
+from repro.engine.probe import probe
+from repro.engine.trainer import EpochReport, Halted, OutOfTime, StepReport, Sums, Trainer
+from repro.errors import Interrupted
+from repro.record import DIVERGED, DONE, Record, measured
 from repro.run import Run
 from repro.schedule import learning_rate
 from repro.store import State, Store
 
-EVALUATION_BATCH = 1000
+LEAST_SAVING = 1.0  # seconds that keeping a state in the middle of an epoch is taken to need at least
 
 
 @dataclass(frozen=True)
-class EpochReport:
-    """What an observer hears after each epoch."""
+class Listener:
+    """Who hears how a Run goes on: after every epoch, and now and then within a long one."""
 
-    run: Run
-    epoch: int
-    images: int
-    seconds: float
-    train_top1: float
-    test_top1: float | None
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What Runs of one wave share: the device and the images on it."""
-
-    device: Device
-    train: DeviceImages
-    test: DeviceImages
-    source: str
-
-
-class OutOfTime(Exception):
-    """The next epoch would not end within the time budget; the state of the last one is kept."""
+    epoch_done: Callable[[EpochReport], None]
+    step_done: Callable[[StepReport], None] = lambda report: None
 
 
 def train(
     run: Run,
-    bench: Bench,
+    bench: Bench | PhotoBench,
     store: Store,
     keep: set[int],
-    on_epoch: Callable[[EpochReport], None],
+    listener: Listener,
     has_time: Callable[[float], bool],
 ) -> Record:
     """Train ``run`` to its end, resuming where a state is kept, and return its Record (not yet stored).
 
-    ``keep`` are the epochs whose checkpoints others need. ``has_time(seconds)`` is asked before each epoch,
-    with what the last one took, and before each step with 0; on a no, raises `OutOfTime`. A loss that is not
-    finite ends the Run with the status ``diverged``.
+    ``keep`` are the epochs whose checkpoints others need. ``has_time(seconds)`` is asked whether that much is
+    left; on a no, raises `OutOfTime`. A Run on photographs keeps its state in the middle of an epoch before that,
+    and before a signal ends it (`Interrupted`). A loss that is not finite ends the Run as ``diverged``. All ranks
+    return the same Record.
     """
-    store.begin(run)
     network = Network(run.arch, run.seed, bench.device.torch)
-    state = store.load_state(run)
-    # A Run resumed elsewhere goes on in the precision that it began with.
-    name = state.history["provenance"]["precision"] if state else run.precision
-    precision = devices.resolve_precision(name, bench.device)
-    if state:
-        network.load(state.tensors)
-        history, first = state.history, state.epoch
-    else:
-        history, first = _begin(run, network, store, bench, precision), run.first_epoch
-    if first in keep and first == run.first_epoch:
-        _keep(run, first, network, store, history)
-    if not run.epochs:
-        return _record(run, history, DONE)
-    network.model.train()
-    batches = Batches(network, bench.train, run.recipe, precision)
-    batches.start_epoch(EpochOrder.draw(run.stream, first, len(bench.train), run.recipe.augment), 0.0)
-    stepper = make_stepper(batches, run.epochs * len(bench.train))
-    history["provenance"]["strategy"] = stepper.name
-    prune_at = dict(run.prune_at)
-    seconds = 0.0
-    for epoch in range(first, run.last_epoch):
-        if not has_time(seconds):
-            raise OutOfTime
+    place = stand(run, network, store, bench) if bench.ranks.chief else None
+    place = bench.ranks.share(place)
+    assert place is not None
+    network.copy_over(bench.ranks.copy, masked=place.masked)
+    training = _Training(run, bench, network, store, keep, listener, has_time, place.history)
+    return training.to_the_end(place)
+
+
+@dataclass
+class _Training:
+    run: Run
+    bench: Bench | PhotoBench
+    network: Network
+    store: Store
+    keep: set[int]
+    listener: Listener
+    has_time: Callable[[float], bool]
+    history: dict[str, Any]
+    saving: float = field(default=LEAST_SAVING)
+
+    def to_the_end(self, place: Place) -> Record:
+        run, begun, last = self.run, place.begun, 0.0
+        if place.epoch == run.first_epoch and not begun.batches:
+            self._keep(place.epoch)
+        if not run.epochs:
+            return self._record(DONE)
+        # A Run resumed elsewhere goes on in the precision that it began with.
+        precision = devices.resolve_precision(self.history["provenance"]["precision"], self.bench.device)
+        trainer = self.bench.trainer(run, place.epoch, self.network, precision, self._progress)
+        self.history["provenance"]["strategy"] = trainer.strategy
+        with heeded() if trainer.resumes_within else contextlib.nullcontext(Request()) as signals:
+            for epoch in range(place.epoch, run.last_epoch):
+                if not trainer.resumes_within and not self.has_time(last):
+                    raise OutOfTime
+                start = time.perf_counter()
+                sums = self._epoch(epoch, trainer, begun, signals)
+                if not self._take(epoch + 1, sums, trainer):
+                    return self._record(DIVERGED)
+                begun, last = Sums(), time.perf_counter() - start
+                self._end_epoch(epoch + 1, sums, last, trainer)
+                if epoch + 1 < run.last_epoch and self.bench.ranks.any(signals.came):
+                    raise Interrupted
+        return self._record(DONE)
+
+    def _epoch(self, epoch: int, trainer: Trainer, begun: Sums, signals: Request) -> Sums:
+        """One epoch, or the rest of it. Asked to stop within, keeps the state before it raises."""
+        self._epoch_now = epoch
+        need = self.saving if trainer.resumes_within else 0.0
         start = time.perf_counter()
-        done = epoch + 1
-        batches.start_epoch(
-            EpochOrder.draw(run.stream, epoch, len(bench.train), run.recipe.augment),
-            learning_rate(run.recipe, epoch),
-        )
-        network.model.train()
-        for position in range(0, len(bench.train), run.recipe.batch_size):
-            if not has_time(0.0):  # an epoch that does not end in time is given up: the last state is kept
-                raise OutOfTime
-            stepper.step(min(run.recipe.batch_size, len(bench.train) - position))
-        loss = float(batches.loss_sum) / len(bench.train)
-        if not math.isfinite(loss) or not bool(torch.isfinite(network.weights).all()):
-            history["diverged_at"] = done
-            return _record(run, history, DIVERGED)
-        curve = history["curve"]
+        try:
+            return trainer.epoch(
+                epoch, learning_rate(self.run.recipe, epoch), begun,
+                lambda: signals.came or not self.has_time(need),
+            )  # fmt: skip
+        except Halted as halt:
+            trainer.settle()
+            self.history["wall_s"] += time.perf_counter() - start
+            history = self.history | {"begun": asdict(halt.sums)}
+            self._save(State(epoch, self.network.state(), history, halt.sums.batches))
+            raise (Interrupted if self.bench.ranks.any(signals.came) else OutOfTime) from None
+
+    def _take(self, done: int, sums: Sums, trainer: Trainer) -> bool:
+        """Put an epoch's outcome into the history; False where the loss or a weight is not finite."""
+        trainer.settle()
+        loss = sums.loss / max(sums.seen, 1)
+        if not math.isfinite(loss) or not bool(torch.isfinite(self.network.weights).all()):
+            self.history["diverged_at"] = done
+            return False
+        curve = self.history["curve"]
         curve["epoch"].append(done)
         curve["train_loss"].append(measured(loss))
-        curve["train_top1"].append(measured(100 * int(batches.correct) / len(bench.train)))
-        tested = _evaluate(done, network, bench.test, precision, history) if run.evaluates_after(done) else None
-        if run.probe is not None:
-            _probe(done, run.probe, network, history)
+        curve["train_top1"].append(measured(100 * sums.correct / max(sums.seen, 1)))
+        if self.run.evaluates_after(done):
+            curve["test_epoch"].append(done)
+            curve["test_top1"].append(measured(trainer.top1()))
+        if self.run.probe is not None:
+            probe(done, self.run.probe, self.network, self.history)
+        prune_at = dict(self.run.prune_at)
         if done in prune_at:
-            network.prune(prune_at[done])
-        if done in keep:
-            _keep(run, done, network, store, history)
-        seconds = time.perf_counter() - start
-        history["wall_s"] = history["wall_s"] + seconds
-        if done < run.last_epoch:
-            store.save_state(run, State(done, network.state(), history))
-        on_epoch(EpochReport(run, done, len(bench.train), seconds, curve["train_top1"][-1], tested))
-    return _record(run, history, DONE)
+            self.network.prune(prune_at[done])
+        self.history["provenance"] |= trainer.facts()
+        self._keep(done)
+        return True
 
+    def _end_epoch(self, done: int, sums: Sums, seconds: float, trainer: Trainer) -> None:
+        self.history["wall_s"] += seconds
+        if done < self.run.last_epoch:
+            self._save(State(done, self.network.state(), self.history))
+        curve = self.history["curve"]
+        tested = curve["test_top1"][-1] if self.run.evaluates_after(done) else None
+        self.listener.epoch_done(EpochReport(self.run, done, sums.seen, seconds, curve["train_top1"][-1], tested))
 
-def evaluate(network: Network, images: DeviceImages, precision: torch.dtype) -> float:
-    """Top-1 accuracy in per cent over all images, whatever the size of the last batch."""
-    network.model.eval()
-    correct = torch.zeros((), dtype=torch.long, device=images.labels.device)
-    with torch.inference_mode():
-        for start in range(0, len(images), EVALUATION_BATCH):
-            stop = min(start + EVALUATION_BATCH, len(images))
-            logits = forward(network.model, images.plain(start, stop), precision)
-            correct += (logits.argmax(1) == images.labels[start:stop]).sum()
-    return 100 * int(correct) / len(images)
+    def _progress(self, images: int, speed: float, waiting: float) -> None:
+        self.listener.step_done(StepReport(self.run, self._epoch_now + 1, images, speed, waiting))
 
+    def _keep(self, epoch: int) -> None:
+        if epoch in self.keep and self.bench.ranks.chief:
+            digest = self.store.save_checkpoint(self.run, epoch, self.network.checkpoint())
+            self.history["checkpoints"][str(epoch)] = digest
 
-def _begin(run: Run, network: Network, store: Store, bench: Bench, precision: torch.dtype) -> dict[str, Any]:
-    """Weights and mask as the Run asks for them, and an empty history that says what they are."""
-    parents: dict[str, str] = {}
-    start: dict[str, Any] = {}
-    if run.weights:
-        network.load(_parent(store, run.weights.run, run.weights.epoch, parents))
-    if run.mask:
-        tensors = _parent(store, run.mask.of.run, run.mask.of.epoch, parents)
-        masks = _masks(run, network, tensors)
-        own = magnitude_masks(network.prunable_weights(), sparsity_of(masks))
-        network.apply_masks(masks)
-        start = {
-            "sparsity": measured(sparsity_of(masks)),
-            "layer_rates": {name: measured(rate) for name, rate in layer_rates(masks).items()},
-            # Between the Run's mask and the one that its own starting weights would give (Fig. 3).
-            "mask_distance": measured(hamming_distance(masks, own)),
-        }
-    history: dict[str, Any] = {
-        "curve": empty_curve(),
-        "start": start,
-        "probe": {},
-        "checkpoints": {},
-        "wall_s": 0.0,
-        "provenance": {
-            **devices.provenance(bench.device, precision),
-            "data": bench.source,
-            "parents": parents,
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        },
-    }
-    if run.probe is not None:
-        _probe(run.first_epoch, run.probe, network, history)
-    return history
+    def _save(self, state: State) -> None:
+        if self.bench.ranks.chief:
+            start = time.perf_counter()
+            self.store.save_state(self.run, state)
+            self.saving = max(LEAST_SAVING, time.perf_counter() - start)
 
-
-def _masks(run: Run, network: Network, tensors: dict[str, torch.Tensor]) -> Masks:
-    assert run.mask is not None
-    if run.mask.sparsity is not None:
-        return magnitude_masks(prunable_of(run.arch, tensors), run.mask.sparsity)
-    masks = masks_of(tensors)
-    if masks is None:
-        raise MissingInput(f"{run.label}: its parent's checkpoint carries no mask")
-    return {name: masks[name] for name in network.prunable}  # a file has an order of its own
-
-
-def _parent(store: Store, run: Run, epoch: int, parents: dict[str, str]) -> dict[str, torch.Tensor]:
-    loaded = store.load_checkpoint(run, epoch)
-    if loaded is None:
-        raise CheckpointGone(f"{run.label}: its checkpoint at epoch {epoch} is gone or was damaged")
-    tensors, digest = loaded
-    parents[f"{run.key}@{epoch}"] = digest
-    return tensors
-
-
-def _keep(run: Run, epoch: int, network: Network, store: Store, history: dict[str, Any]) -> None:
-    history["checkpoints"][str(epoch)] = store.save_checkpoint(run, epoch, network.checkpoint())
-
-
-def _evaluate(
-    epoch: int, network: Network, images: DeviceImages, precision: torch.dtype, history: dict[str, Any]
-) -> float:
-    top1 = evaluate(network, images, precision)
-    history["curve"]["test_epoch"].append(epoch)
-    history["curve"]["test_top1"].append(measured(top1))
-    return top1
-
-
-def _probe(epoch: int, rate: float, network: Network, history: dict[str, Any]) -> None:
-    """Fig. 2: mean and standard deviation of every layer's weights, and the prunable layers' shares in a pruning
-    at ``rate`` that is not done."""
-    probe = history["probe"] or {"rate": rate, "epoch": [], "w_std": {}, "w_mean": {}, "layer_rates": {}}
-    probe["epoch"].append(epoch)
-    for name, weight in network.layer_weights().items():
-        probe["w_mean"].setdefault(name, []).append(measured(float(weight.double().mean())))
-    for name, value in weight_std(network.layer_weights()).items():
-        probe["w_std"].setdefault(name, []).append(measured(value))
-    for name, value in layer_rates(magnitude_masks(network.prunable_weights(), rate)).items():
-        probe["layer_rates"].setdefault(name, []).append(measured(value))
-    history["probe"] = probe
-
-
-def _record(run: Run, history: dict[str, Any], status: str) -> Record:
-    provenance = dict(history["provenance"], seed=run.seed, wall_s=round(history["wall_s"], 3))
-    provenance["ended"] = datetime.now(UTC).isoformat(timespec="seconds")
-    if status != DONE:
-        provenance["diverged_at"] = history["diverged_at"]
-    kept = {name: history[name] for name in ("start", "probe", "checkpoints")}
-    return Record.ended(run, status, history["curve"], **kept, provenance=provenance)
+    def _record(self, status: str) -> Record:
+        run, history = self.run, self.history
+        provenance = dict(history["provenance"], seed=run.seed, wall_s=round(history["wall_s"], 3))
+        provenance["ended"] = datetime.now(UTC).isoformat(timespec="seconds")
+        if status != DONE:
+            provenance["diverged_at"] = history["diverged_at"]
+        kept = {name: history[name] for name in ("start", "probe", "checkpoints")}
+        return Record.ended(run, status, history["curve"], **kept, provenance=provenance)

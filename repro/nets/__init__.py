@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 import torch
 from torch import nn
 
 from repro.errors import UsageError
+from repro.nets import resnet_imagenet
 from repro.nets.resnet_cifar import ResNet
 
-BUILDERS = {"resnet20": lambda: ResNet(3), "resnet56": lambda: ResNet(9)}
+BUILDERS: dict[str, Callable[[], nn.Module]] = {
+    "resnet20": lambda: ResNet(3),
+    "resnet56": lambda: ResNet(9),
+    "resnet18": resnet_imagenet.resnet18,
+    "resnet50": resnet_imagenet.resnet50,
+}
 
 
 def build(arch: str, seed: int) -> nn.Module:

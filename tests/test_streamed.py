@@ -1,0 +1,210 @@
+"""Training on photographs in parts, against a plain loop in PyTorch's own words, interrupted and not."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from repro import nets
+from repro.data.photos.augment import crop_box, draw_crops, to_input
+from repro.data.photos.decode import decode
+from repro.data.photos.loader import make_loader
+from repro.engine import device as devices
+from repro.engine.bench import PhotoBench
+from repro.engine.ranks import alone
+from repro.engine.streamed import epoch_order
+from repro.engine.train import Listener, train
+from repro.engine.trainer import OutOfTime, StepReport
+from repro.params import MicroBatchRecipe
+from repro.record import DIVERGED, Record
+from repro.run import Checkpoint, Mask, Photos, Run
+from repro.schedule import learning_rate
+from repro.store import Store
+
+CPU = devices.choose("cpu")
+QUIET = Listener(lambda report: None)
+RECIPE = MicroBatchRecipe(2, 8, 0.05, (1,), 0.1, 0.9, 1e-4, True, 1, 2)
+DATA = Photos("synthetic-ilsvrc", 23, 9, "made up", crop=32, resize=36, stored=0)
+RUN = Run("dense-resnet18", "resnet18", DATA, RECIPE, "float32", 0, 0, 2)
+
+
+@dataclass
+class InMemory:
+    """A split whose images are made from a seed; number ``torn`` is no image."""
+
+    count: int
+    seed: int
+    torn: int = -1
+
+    def __post_init__(self) -> None:
+        random = np.random.default_rng(self.seed)
+        self.names: Sequence[str] = [f"train/n00000001/{i}.JPEG" for i in range(self.count)]
+        self.labels: npt.NDArray[np.int64] = random.integers(0, 5, self.count)
+        self._files = []
+        for i in range(self.count):
+            height, width = random.integers(40, 70, 2)
+            small = random.integers(0, 256, (4, 4, 3), dtype=np.uint8)
+            file = io.BytesIO()
+            Image.fromarray(small).resize((int(width), int(height))).save(file, "JPEG")
+            self._files.append(b"no image" if i == self.torn else file.getvalue())
+
+    def __len__(self) -> int:
+        return self.count
+
+    def read(self, index: int) -> bytes:
+        return self._files[index]
+
+
+def bench(train_split: InMemory, data: Photos = DATA) -> PhotoBench:
+    splits = (train_split, InMemory(DATA.test, 1))
+    loaders = [make_loader(split, data.crop, data.resize, CPU.torch, "cpu") for split in splits]
+    return PhotoBench(CPU, alone(CPU.torch), loaders[0], loaders[1], "made up")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "runs", tmp_path / "runs.jsonl")
+
+
+def plain_loop(run: Run, split: InMemory, epochs: int) -> dict[str, Tensor]:
+    """The same training with torch.optim.SGD, one image decoded after another, one part after another."""
+    # In the engine's layout: rounding grows fast where BatchNorm has four values to go by.
+    model = nets.build(run.arch, run.seed).to(memory_format=torch.channels_last).train()
+    recipe = run.recipe
+    assert isinstance(recipe, MicroBatchRecipe) and isinstance(run.data, Photos)
+    optimizer = torch.optim.SGD(model.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay)
+    for epoch in range(epochs):
+        optimizer.param_groups[0]["lr"] = learning_rate(recipe, epoch)
+        order = epoch_order(run.stream, epoch, len(split))
+        for number, start in enumerate(range(0, len(order), recipe.batch_size)):
+            chosen = order[start : start + recipe.batch_size]
+            draws = draw_crops(run.stream, epoch, number, len(chosen))
+            images = []
+            for i, index in enumerate(chosen):
+                image = decode(split.read(index), split.names[index])
+                top, left, height, width = crop_box(draws, i, image.shape[2], image.shape[1])
+                cut = image[None, :, top : top + height, left : left + width]
+                shown = F.interpolate(cut, (run.data.crop,) * 2, mode="bilinear", antialias=True)[0]
+                images.append(shown.flip(2) if draws.flip[i] else shown)
+            labels = torch.from_numpy(split.labels[chosen])
+            buffers = {name: value.clone() for name, value in model.named_buffers()}
+            means = {name: torch.zeros_like(value) for name, value in buffers.items()}
+            cuts = [len(chosen) * n // recipe.micro_batches for n in range(recipe.micro_batches + 1)]
+            optimizer.zero_grad()
+            for first, last in itertools.pairwise(cuts):
+                logits = model(to_input(torch.stack(images[first:last]), None))
+                (F.cross_entropy(logits, labels[first:last], reduction="sum") / len(chosen)).backward()
+                for name, value in model.named_buffers():
+                    means[name] += value / recipe.micro_batches
+                    value.data.copy_(buffers[name])
+            for name, value in model.named_buffers():
+                value.data.copy_(means[name])
+            optimizer.step()
+    return {name: value.detach() for name, value in model.state_dict().items()}
+
+
+def apart(first: dict[str, Tensor], second: dict[str, Tensor], start: dict[str, Tensor]) -> float:
+    """How far two networks ended from one another, relative to the way that they went from ``start``."""
+    a, b, c = (
+        torch.cat([tensors[name].reshape(-1) for name in sorted(second)]) for tensors in (first, second, start)
+    )
+    return float((a - b).norm() / (b - c).norm())
+
+
+def kept(store: Store, run: Run, epoch: int) -> dict[str, Tensor]:
+    loaded = store.load_checkpoint(run, epoch)
+    assert loaded is not None
+    return loaded[0]
+
+
+def test_it_trains_as_a_plain_loop_does(store: Store) -> None:
+    # Large enough a part that rounding does not grow: 64 pixels, 8 images; three batches, the last one smaller.
+    data = replace(DATA, train=44, crop=64, resize=64)
+    run = replace(RUN, data=data, recipe=replace(RECIPE, batch_size=16, lr=0.01))
+    split = InMemory(data.train, 0)
+    record = train(run, bench(split, data), store, {0, 1}, QUIET, lambda _: True)
+    assert apart(kept(store, run, 1), plain_loop(run, split, 1), kept(store, run, 0)) < 1e-4
+    assert record.top1 is not None and len(record.curve["test_top1"]) == 2
+    facts = record.provenance["throughput"]
+    assert facts["waiting_for_images"] + facts["copying"] + facts["computing"] == pytest.approx(1, abs=1e-3)
+
+
+def interrupted(after: int) -> Callable[[float], bool]:
+    """Time for ``after`` questions whether there is any."""
+    left = [after]
+
+    def has_time(_: float) -> bool:
+        left[0] -= 1
+        return left[0] >= 0
+
+    return has_time
+
+
+def test_an_epoch_left_in_the_middle_goes_on_there(tmp_path: Path) -> None:
+    split = InMemory(DATA.train, 0)
+    undisturbed = Store(tmp_path / "a", tmp_path / "a.jsonl")
+    whole = train(RUN, bench(split), undisturbed, {0, 2}, QUIET, lambda _: True)
+    store, stops = Store(tmp_path / "b", tmp_path / "b.jsonl"), 0
+    while True:
+        images: list[int] = []
+        try:
+            listener = Listener(lambda report: None, lambda report, seen=images: seen.append(report.images))
+            parts = train(RUN, bench(split), store, {2}, listener, interrupted(1 if stops else 2))
+            break
+        except OutOfTime:
+            stops += 1
+            state = store.load_state(RUN)
+            assert state is not None and state.epoch * 3 + state.batches == stops + 1
+    assert stops == 5 - 1  # three batches an epoch, the first time two of them
+    assert parts.curve == whole.curve
+    ends = [kept(place, RUN, 2) for place in (store, undisturbed)]
+    assert apart(*ends, kept(undisturbed, RUN, 0)) == 0
+
+
+def test_a_mask_holds_in_every_part_and_step(store: Store) -> None:
+    split = InMemory(DATA.train, 0)
+    train(RUN, bench(split), store, {0, 2}, QUIET, lambda _: True)
+    ticket = replace(
+        RUN, experiment="tickets-resnet18", weights=Checkpoint(RUN, 0), mask=Mask(Checkpoint(RUN, 2), 0.8)
+    )
+    record = train(ticket, bench(split), store, {1, 2}, QUIET, lambda _: True)
+    assert record.start["sparsity"] == pytest.approx(0.8, abs=1e-6)
+    for epoch in (1, 2):
+        tensors = kept(store, ticket, epoch)
+        masks = {name.removeprefix("mask/"): t for name, t in tensors.items() if name.startswith("mask/")}
+        assert len(masks) == 19 and "conv1.weight" not in masks and "fc.weight" not in masks
+        assert sum(int((~m).sum()) for m in masks.values()) == round(0.8 * 11_157_504)
+        assert all(bool((tensors[name][~mask] == 0).all()) for name, mask in masks.items())
+
+
+def test_an_unreadable_image_takes_part_in_no_loss_and_is_named(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = train(RUN, bench(InMemory(DATA.train, 0, torn=3)), store, set(), QUIET, lambda _: True)
+    assert record.provenance["unreadable"].keys() == {"train/n00000001/3.JPEG"}
+    assert 0 < record.curve["train_loss"][0] < 20
+
+
+def test_a_loss_that_is_not_finite_ends_the_run(store: Store) -> None:
+    wild = replace(RUN, recipe=replace(RECIPE, lr=1e30))
+    record: Record = train(wild, bench(InMemory(DATA.train, 0)), store, set(), QUIET, lambda _: True)
+    assert record.status == DIVERGED and record.provenance["diverged_at"] == 1
+
+
+def test_a_long_epoch_is_told_of_on_the_way(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("repro.engine.streamed.REPORT_EVERY", 0.0)
+    told: list[StepReport] = []
+    train(RUN, bench(InMemory(DATA.train, 0)), store, set(), Listener(lambda r: None, told.append), lambda _: True)
+    assert [(report.epoch, report.images) for report in told] == [(e, n) for e in (1, 2) for n in (8, 16, 23)]
+    assert all(report.speed > 0 and 0 <= report.waiting <= 1 for report in told)
