@@ -13,14 +13,14 @@ from rich.console import Console
 
 from repro import artifacts, files, published, transfer
 from repro import compare as comparing
-from repro.data import cifar10
+from repro.data import cifar10, photos
 from repro.errors import CheckpointGone, MissingInput, RunFailed, UsageError
-from repro.options import Options
+from repro.options import Options, ranked
 from repro.plan import Plan, cost, disk_bytes
 from repro.report import terminal
 from repro.run import Run, ancestors
 from repro.store import Store
-from repro.workspace import Workspace, data_folders, find_root
+from repro.workspace import Workspace, find_root
 
 FAMILIES = ("dense", "tickets", "gradual", "structures", "ppr", "memorization", "iterative")
 
@@ -32,12 +32,14 @@ def produce(options: Options, names: Sequence[str], *, dry_run: bool, as_json: b
         _say_plan(work, work.plan(), terminal.console())
         return
     work.check_results_folder()
+    _say_left_out(work.left_out(), log)
     try:
         _execute(work, work.asked, log)
     except RunFailed:  # said at the end; what did finish is shown, and what diverged is marked
         _show(work, as_json)
         raise
-    _show(work, as_json)
+    if options.chief:
+        _show(work, as_json)
 
 
 def train_family(options: Options, family: str, *, dry_run: bool) -> None:
@@ -46,15 +48,19 @@ def train_family(options: Options, family: str, *, dry_run: bool) -> None:
         raise UsageError(f"no family '{family}'; there are {', '.join(FAMILIES)}")
     work, log = Workspace(options), terminal.console(stderr=True)
 
-    def wanted() -> list[Run]:
-        of_family = [run for run in ancestors(work.asked()) if run.experiment == f"{family}-{run.arch}"]
+    def ours(runs: list[Run]) -> list[Run]:
+        of_family = [run for run in ancestors(runs) if run.experiment == f"{family}-{run.arch}"]
         return [run for run in of_family if options.arch in (None, run.arch)]
+
+    def wanted() -> list[Run]:
+        return ours(work.asked())
 
     if dry_run:
         _say_plan(work, work.plan_for(wanted()), terminal.console())
         return
     for arch in [options.arch] if options.arch else sorted({run.arch for run in wanted()}):
         (work.store.runs_dir / f"{family}-{arch}").mkdir(parents=True, exist_ok=True)  # an output of its stage
+    _say_left_out(ours(work.left_out()), log)
     _execute(work, wanted, log)
 
 
@@ -62,33 +68,27 @@ def list_artifacts(options: Options, as_json: bool) -> None:
     """Every artifact of the paper, its place, state and cost."""
     work = Workspace(options)
     found: list[dict[str, Any]] = []
-    for name in dict.fromkeys([*artifacts.PAPER, *artifacts.IMPLEMENTED]):
-        entry: dict[str, Any] = {
-            "artifact": name,
-            "place": artifacts.place(name),
-            "title": artifacts.title(name),
-            "state": "not yet here",
-        }
-        if name in artifacts.IMPLEMENTED:
-            runs = ancestors(work.runs(artifacts.get(name)))
-            done = sum(work.store.record(run) is not None for run in runs)
-            state = "done" if done == len(runs) else f"{done} of {len(runs)} Runs"
-            whole = cost(runs)
-            entry |= {
-                "state": state,
+    for name, artifact in artifacts.IMPLEMENTED.items():
+        runs = ancestors(work.runs(artifact))
+        done = sum(work.store.record(run) is not None for run in runs)
+        state = "done" if done == len(runs) else f"{done} of {len(runs)} Runs"
+        whole = cost(runs)
+        found.append(
+            {
+                "artifact": name,
+                "place": artifacts.place(name),
+                "title": artifacts.title(name),
+                "state": state if runs else "not in this profile",
                 "runs": len(runs),
                 "done": done,
                 "epochs": whole.epochs,
                 "images": whole.images,
             }
-        found.append(entry)
+        )
     if as_json:
         print(json.dumps({"profile": work.settings.name, "artifacts": found}))
         return
-    rows = [
-        [e["artifact"], e["place"], e["title"], e["state"], f"{e['epochs']:,}" if "epochs" in e else ""]
-        for e in found
-    ]
+    rows = [[e["artifact"], e["place"], e["title"], e["state"], f"{e['epochs']:,}"] for e in found]
     header = ["artifact", "place", "what", "state", "epochs"]
     terminal.console().print(terminal.table(header, rows, f"profile {work.settings.name}", left=3))
 
@@ -126,8 +126,10 @@ def compare(options: Options, names: Sequence[str], as_json: bool) -> int:
         return len(outside)
     out = terminal.console()
     for name, counts in verdicts.items():
-        out.print(f"{name}: " + ", ".join(f"{n} {verdict}" for verdict, n in counts.items()))
-    if not work.study.comparable:
+        out.print(f"{name}: " + (", ".join(f"{n} {verdict}" for verdict, n in counts.items()) or "no cells"))
+    if work.settings.comparable and not work.study.comparable:
+        out.print("some images are not the official ones: their numbers are held against nothing")
+    elif not work.study.comparable:
         out.print(
             f"profile {work.settings.name} is not the paper's: nothing is held against the published numbers"
         )
@@ -152,40 +154,6 @@ def show_published(name: str | None, as_json: bool) -> None:
         out.print(terminal.table(header, rows, f"{artifact}: {about.title} ({about.place}; {about.unit})", left=2))
     if not cells:
         out.print(f"{name} is drawn in the paper, without numbers: its sentences are in paper_tables/claims.yaml")
-
-
-def data_status(data_dir: Path | None, as_json: bool) -> None:
-    """Where CIFAR-10 is and whether it is the official one."""
-    folders = data_folders(data_dir, find_root(None))
-    place = cifar10.find(folders)
-    if place is None:
-        raise cifar10.missing(folders)
-    found = cifar10.load(place)
-    official = found.fingerprint == cifar10.OFFICIAL_FINGERPRINT
-    result = {
-        "place": str(place),
-        "train": len(found.train.labels),
-        "test": len(found.test.labels),
-        "fingerprint": found.fingerprint,
-        "official": official,
-    }
-    if as_json:
-        print(json.dumps(result))
-    else:
-        verdict = "the official CIFAR-10" if official else "NOT the official CIFAR-10: other images or labels"
-        print(
-            f"{place}: {result['train']:,} + {result['test']:,} images, fingerprint {found.fingerprint}, {verdict}"
-        )
-
-
-def data_prepare(data_dir: Path | None) -> None:
-    """Fetch CIFAR-10 where it is missing, and check it."""
-    folders = data_folders(data_dir, find_root(None))
-    if cifar10.find(folders) is None:
-        files.check_writable(folders[0])
-        print(f"downloading CIFAR-10 into {folders[0]}", file=sys.stderr)
-        cifar10.download(folders[0])
-    data_status(data_dir, as_json=False)
 
 
 def export_runs(options: Options, names: Sequence[str], file: Path, max_size: str, left_only: bool) -> None:
@@ -241,27 +209,50 @@ def _say_plan(work: Workspace, plan: Plan, out: Console) -> None:
         out.print(f"  {run.key}  {run.label}", markup=False)
 
 
+def _say_left_out(runs: list[Run], log: Console) -> None:
+    if runs:
+        names = ", ".join(sorted({run.data.name for run in runs}))
+        log.print(f"{len(runs)} Runs on {names} are left out ($REPRO_WITHOUT): their cells stay 'not run'")
+
+
 def _execute(work: Workspace, asked: Callable[[], list[Run]], log: Console) -> None:
     """Train what is missing of ``asked``, again what turns out to be damaged on the way, and then what the new
     results ask for."""
     plan = work.plan_for(asked())
+    if work.options.chief:
+        work.store.gather(plan.runs)
     if not plan.missing and not plan.blocked:
         return
     _check_disk(work, plan)
     wanted = {run.data.name for run in plan.missing}
     if "cifar10" in wanted and cifar10.find(work.folders) is None:
         raise cifar10.missing(work.folders)
-    from repro.engine import device, session
+    if "imagenet" in wanted:
+        photos.prepared(work.folders)
+    options = work.options
+    if options.pooled:
+        if ranked():
+            raise UsageError("--gpus, --workers and --launcher start processes of their own: leave torchrun away")
+        from repro import launch
+
+        launch.train(work, asked, log)
+        return
+    from repro.engine import device, ranks, session
     from repro.report.progress import Reporter
 
-    chosen = device.choose(work.options.device)
-    while plan.missing or plan.blocked:
-        try:
-            reporter = Reporter(log, work.store)
-            session.execute(plan, work.store, work.folders, chosen, reporter, work.options.deadline)
-        except CheckpointGone as error:  # set aside by now, so that the new plan trains its Run again
-            log.print(f"{error}: trained again", markup=False)
-        plan = work.plan_for(asked())
+    chosen = device.choose(options.device)
+    with ranks.joined(chosen) as group:
+        while shared := session.agreed(plan if plan.missing or plan.blocked else None, group):
+            try:
+                reporter = Reporter(log, work.store)
+                session.execute(
+                    shared, work.store, work.folders, chosen, reporter, options.deadline, options.loader, group
+                )
+            except CheckpointGone as error:  # set aside by now, so that the new plan trains its Run again
+                if group.count > 1:
+                    raise
+                log.print(f"{error}: trained again", markup=False)
+            plan = work.plan_for(asked())
 
 
 def _check_disk(work: Workspace, plan: Plan) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -16,7 +18,7 @@ from repro import artifacts
 from repro.cli_options import (
     READING,
     TRAINING,
-    Arch,
+    WORKING,
     DataDir,
     Device,
     DryRun,
@@ -28,8 +30,8 @@ from repro.cli_options import (
     Set,
     takes,
 )
-from repro.errors import ReproError
-from repro.options import Options
+from repro.errors import Interrupted, ReproError, UsageError
+from repro.options import Options, rank, ranked
 
 app = typer.Typer(
     name="repro",
@@ -39,28 +41,33 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-data_app = typer.Typer(help="CIFAR-10: what is there, and fetching it.", no_args_is_help=True)
-runs_app = typer.Typer(help="Move finished Runs between machines.", no_args_is_help=True)
+data_app = typer.Typer(help="CIFAR-10 and ImageNet: what is there, is it whole.", no_args_is_help=True)
+runs_app = typer.Typer(
+    help="Runs one by one: train one, move finished ones between machines.", no_args_is_help=True
+)
 app.add_typer(data_app, name="data")
 app.add_typer(runs_app, name="runs")
+DataSet = Annotated[str, typer.Argument(help="cifar10 or imagenet")]
 
 
-def _artifact_command(name: str) -> Callable[..., None]:
-    @takes(*TRAINING)
+def _artifact_command(artifact: artifacts.Artifact) -> Callable[..., None]:
+    own = ("with_iterative",) if artifact.optional else ()
+
+    @takes(*TRAINING, *own)
     def command(options: Options, dry_run: DryRun = False, as_json: Json = False) -> None:
         from repro import actions
 
-        actions.produce(options, [name], dry_run=dry_run, as_json=as_json)
+        actions.produce(options, [artifact.name], dry_run=dry_run, as_json=as_json)
 
     return command
 
 
 for _name, _artifact in artifacts.IMPLEMENTED.items():
-    app.command(_name, help=f"{artifacts.place(_name)}. {_artifact.title}.")(_artifact_command(_name))
+    app.command(_name, help=f"{artifacts.place(_name)}. {_artifact.title}.")(_artifact_command(_artifact))
 
 
 @app.command()
-@takes(*TRAINING)
+@takes(*TRAINING, "with_iterative")
 def train(
     options: Options,
     family: Annotated[
@@ -92,14 +99,15 @@ def list_(options: Options, as_json: Json = False) -> None:
 
 
 @app.command()
-@takes(*READING, "arch", "seeds", "device", "precision", "ignore_shipped")
+@takes(*READING, "arch", "seeds", "device", "precision", "ignore_shipped", "with_iterative")
 def plan(
     options: Options,
     names: Names = None,
     calibrate: Annotated[bool, typer.Option(help="measure this device for a few seconds")] = True,
     as_json: Json = False,
 ) -> None:
-    """Runs needed, shared, done and left; epochs, images, time on this device, disk; what a further seed costs."""
+    """Runs needed, shared, done and left; epochs, images, time on this device, disk; what a further seed costs,
+    and on ImageNet what less would cost."""
     from repro import outlook
 
     outlook.show_plan(options, names or [], calibrate, as_json)
@@ -123,7 +131,7 @@ def diff(
 
 @app.command()
 def ticket(
-    arch: Arch = None,
+    arch: Annotated[str | None, typer.Option(help="a network of this project: resnet20 or resnet56")] = None,
     network: Annotated[str | None, typer.Option(help="a network of your own: package.module:function")] = None,
     profile: Profile = None,
     sparsity: Annotated[
@@ -201,19 +209,27 @@ def doctor(options: Options, as_json: Json = False) -> None:
 
 
 @data_app.command("status")
-def data_status(data_dir: DataDir = None, as_json: Json = False) -> None:
-    """Whether CIFAR-10 is there, whole and the official one."""
-    from repro import actions
+def data_status(name: DataSet = "cifar10", data_dir: DataDir = None, as_json: Json = False) -> None:
+    """Whether a data set is there, whole and the official one."""
+    from repro import data_commands
 
-    actions.data_status(data_dir, as_json)
+    data_commands.status(name, data_dir, as_json)
 
 
 @data_app.command("prepare")
-def data_prepare(data_dir: DataDir = None) -> None:
-    """Download CIFAR-10 with torchvision (md5-checked) where it is not there, and check it."""
-    from repro import actions
+def data_prepare(
+    name: DataSet = "cifar10",
+    data_dir: DataDir = None,
+    cache: Annotated[
+        int | None, typer.Option(help="ImageNet: keep smaller images as well, with a shorter side of 256 or 512")
+    ] = None,
+    cache_dir: Annotated[Path | None, typer.Option(help="ImageNet: where to (default: beside the images)")] = None,
+) -> None:
+    """CIFAR-10: download it with torchvision (md5-checked) where it is not there, and check it. ImageNet: count
+    and decode every image of the tree that is there, say which are bad; interrupted, the same command goes on."""
+    from repro import data_commands
 
-    actions.data_prepare(data_dir)
+    data_commands.prepare(name, data_dir, cache, cache_dir)
 
 
 @runs_app.command("export")
@@ -246,34 +262,61 @@ def runs_import(
     actions.import_runs(Options(runs_dir=runs_dir, out=out), files, ship)
 
 
+@runs_app.command("train")
+@takes(*WORKING)
+def runs_train(
+    options: Options,
+    key: Annotated[str, typer.Argument(help="the Run's key, or how it begins; --dry-run lists keys")],
+    names: Annotated[
+        list[str] | None, typer.Option("--artifact", help="as that artifact's command sees it")
+    ] = None,
+) -> None:
+    """Train one Run by its key: what each worker of --workers does. Leaves the ledger to the command that asks."""
+    from repro.launch import worker
+
+    worker.train_run(options, names or [], key)
+
+
 @app.callback()
 def _root() -> None:
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGINT, _interrupt)
-
-
-class _Interrupted(BaseException):
-    """Ctrl-C or a polite kill. Not KeyboardInterrupt, which the command-line library ends without a word."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):  # the last is a preempted node's
+        signal.signal(number, _interrupt)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise _Interrupted
+    raise Interrupted
 
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line; every error that a user can act on is one line on stderr and its exit code."""
     try:
         for artifact in artifacts.load_others():
-            app.command(artifact.name, help=f"{artifact.title}.")(_artifact_command(artifact.name))
+            app.command(artifact.name, help=f"{artifact.title}.")(_artifact_command(artifact))
         app(args=arguments, standalone_mode=True)
     except ReproError as error:
-        print(f"repro: {' '.join(str(error).split())}", file=sys.stderr)
+        if rank() == 0:
+            print(f"repro: {' '.join(str(error).split())}", file=sys.stderr)
+        elif isinstance(error, UsageError):  # rank 0 says the same, before torchrun ends it on account of this one
+            time.sleep(2)
+        else:
+            print(f"repro, rank {rank()}: {' '.join(str(error).split())}", file=sys.stderr)
         if "--json" in (arguments or sys.argv):
             print(json.dumps({"error": str(error), "exit_code": error.exit_code}))
-        sys.exit(error.exit_code)
-    except _Interrupted:
-        print("repro: interrupted; the same command goes on from the last whole epoch", file=sys.stderr)
-        sys.exit(130)
+        _leave(error.exit_code)
+    except Interrupted:
+        if rank() == 0:
+            print("repro: interrupted; the same command goes on from the last state", file=sys.stderr)
+        _leave(130)
+
+
+def _leave(code: int) -> None:
+    """End with ``code``. A rank ends at once: torn down in the middle of a Run, its connections to the others may
+    wait for them for ever."""
+    if ranked():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,11 @@ import typer
 from repro.options import Options
 
 Profile = Annotated[str | None, typer.Option(help="smoke, pilot or paper (default: `profile:` in params.yaml)")]
-Arch = Annotated[str | None, typer.Option(help="only this network: resnet20 or resnet56")]
+Arch = Annotated[str | None, typer.Option(help="only this network: resnet20, resnet56, resnet18 or resnet50")]
 Seeds = Annotated[int | None, typer.Option(help="seeds 0 to N-1 of everything, dense networks included")]
-DataDir = Annotated[Path | None, typer.Option(help="where CIFAR-10 is (default: $REPRO_DATA, then data/)")]
+DataDir = Annotated[
+    Path | None, typer.Option(help="where CIFAR-10 and ImageNet are (default: $REPRO_DATA, then data/)")
+]
 RunsDir = Annotated[Path | None, typer.Option(help="the store of Runs (default: runs/)")]
 Out = Annotated[Path | None, typer.Option(help="results (default: results/)")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
@@ -23,6 +25,14 @@ Budget = Annotated[str | None, typer.Option(help="stop cleanly in time: 90s, 9m,
 Set = Annotated[list[str] | None, typer.Option("--set", help="key=value in the profile; may be repeated")]
 Params = Annotated[Path | None, typer.Option("--params", help="another params.yaml")]
 Shipped = Annotated[bool, typer.Option("--ignore-shipped", help="train anew rather than read shipped results")]
+Gpus = Annotated[int, typer.Option(help="GPUs for each Run")]
+Workers = Annotated[int, typer.Option(help="Runs at a time, each in a process of its own")]
+Launcher = Annotated[str, typer.Option(help="who starts them: local, ray or slurm (docs/cluster.md)")]
+Slurm = Annotated[list[str] | None, typer.Option("--slurm", help="key=value for sbatch; may be repeated")]
+Iterative = Annotated[
+    bool, typer.Option("--with-iterative", help="Table 4: prune ResNet50 iteratively as well, 8 whole schedules")
+]
+Loader = Annotated[str, typer.Option(help="how photographs are decoded: auto, cpu or nvjpeg")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="say what would be trained, and stop")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout")]
 Names = Annotated[list[str] | None, typer.Argument(help="artifacts, all by default", metavar="[ARTIFACT]...")]
@@ -39,14 +49,43 @@ SHARED: dict[str, tuple[Any, Any]] = {
     "time_budget": (Budget, None),
     "overrides": (Set, None),
     "ignore_shipped": (Shipped, False),
+    "with_iterative": (Iterative, False),
     "params_file": (Params, None),
+    "loader": (Loader, "auto"),
+    "gpus": (Gpus, 1),
+    "workers": (Workers, 1),
+    "launcher": (Launcher, "local"),
+    "slurm": (Slurm, None),
 }
 """Fields of `Options`: annotation and default on the command line."""
 
 READING = ("profile", "data_dir", "runs_dir", "out", "overrides")
 """What a command needs that trains nothing."""
 
-TRAINING = tuple(SHARED)
+TRAINING = tuple(name for name in SHARED if name != "with_iterative")
+
+WORKING = tuple(name for name in SHARED if name not in ("workers", "launcher", "slurm"))
+"""What the worker takes that trains a single Run."""
+
+
+def words(options: Options) -> list[str]:
+    """The command line that makes a worker's options equal to these: files by their absolute paths, the defaults
+    left out, as are the time budget and what concerns many workers."""
+    found: list[str] = []
+    for name in WORKING:
+        annotation, default = SHARED[name]
+        value = getattr(options, name)
+        declared = annotation.__metadata__[0].default  # where typer keeps a first name given to `Option`
+        flag = declared if isinstance(declared, str) else "--" + name.replace("_", "-")
+        if name == "time_budget" or not value or value == default:
+            continue
+        if value is True:
+            found.append(flag)
+        elif isinstance(value, list | tuple):
+            found += [word for text in value for word in (flag, str(text))]
+        else:
+            found += [flag, str(value.resolve() if isinstance(value, Path) else value)]
+    return found
 
 
 def takes(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -55,8 +94,8 @@ def takes(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         def command(**given: Any) -> None:
             shared = {name: given.pop(name) for name in names}
-            if "overrides" in shared:
-                shared["overrides"] = shared["overrides"] or ()
+            for repeated in {"overrides", "slurm"} & set(shared):
+                shared[repeated] = shared[repeated] or ()
             function(options=Options(**shared), **given)
 
         asked = inspect.signature(function, eval_str=True).parameters.values()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Sequence
@@ -9,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from repro.errors import UsageError
+
+LAUNCHERS = ("local", "ray", "slurm")
 
 
 @dataclass(frozen=True)
@@ -26,13 +29,56 @@ class Options:
     time_budget: str | None = None
     overrides: Sequence[str] = ()
     ignore_shipped: bool = False
+    loader: str = "auto"
+    with_iterative: bool = False
+    without: Sequence[str] = field(default_factory=lambda: data_left_out())
+    """Data sets whose Runs are not trained, because they are not at hand (``$REPRO_WITHOUT``)."""
     params_file: Path | None = None
+    gpus: int = 1
+    workers: int = 1
+    launcher: str = "local"
+    slurm: Sequence[str] = ()
     started: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        """Raises `UsageError` for a launcher that there is not, and for numbers below 1."""
+        for name, value in (("gpus", self.gpus), ("workers", self.workers)):
+            if value < 1:
+                raise UsageError(f"--{name} {value}: choose 1 or more")
+        if self.launcher not in LAUNCHERS:
+            raise UsageError(f"--launcher {self.launcher}: choose {', '.join(LAUNCHERS[:-1])} or {LAUNCHERS[-1]}")
+        if self.slurm and self.launcher != "slurm":
+            raise UsageError(f"--slurm {self.slurm[0]} goes with --launcher slurm")
+
+    @property
+    def pooled(self) -> bool:
+        """Whether Runs train in processes of their own, rather than one after another in this one."""
+        return self.workers > 1 or self.gpus > 1 or self.launcher != "local"
+
+    @property
+    def chief(self) -> bool:
+        """Whether this process writes and speaks: rank 0 under torchrun, and every process without it."""
+        return rank() == 0
 
     @property
     def deadline(self) -> float | None:
         """When the time budget ends, on `time.monotonic`'s clock."""
         return self.started + parse_duration(self.time_budget) if self.time_budget else None
+
+
+def data_left_out() -> list[str]:
+    """``$REPRO_WITHOUT``, names of data sets with commas or spaces between them."""
+    return os.environ.get("REPRO_WITHOUT", "").replace(",", " ").split()
+
+
+def ranked() -> bool:
+    """Whether torchrun started this process, as one of several that train together."""
+    return int(os.environ.get("WORLD_SIZE", 1)) > 1
+
+
+def rank() -> int:
+    """This process's number among those that torchrun started; 0 without it."""
+    return int(os.environ.get("RANK", 0))
 
 
 def parse_duration(text: str) -> float:

@@ -250,7 +250,7 @@ def test_seeds_give_a_standard_deviation(command: Command, tmp_path: Path) -> No
         (["fig1", "--precision", "float16"], 2, "there are auto, float32, bfloat16"),
         (["fig1", "--profile", "paper", "--data-dir", "/nonexistent"], 3, "no CIFAR-10 under /nonexistent"),
         (["plan", "fig9"], 2, "no artifact of the paper"),
-        (["plan", "table3"], 2, "not regenerated yet"),
+        (["plan", "table5"], 2, "no artifact of the paper"),
         (["published", "fig7"], 2, "unknown artifact"),
         (["train", "sparse"], 2, "there are dense, tickets"),
         (["runs", "import", "/nonexistent.zip"], 3, "no file"),
@@ -286,7 +286,7 @@ def test_an_interruption_says_how_to_go_on(tmp_path: Path, number: signal.Signal
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert err.splitlines()[-1] == "repro: interrupted; the same command goes on from the last whole epoch"
+    assert err.splitlines()[-1] == "repro: interrupted; the same command goes on from the last state"
 
 
 def test_params_with_an_unknown_key(command: Command, tmp_path: Path) -> None:

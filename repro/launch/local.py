@@ -1,0 +1,124 @@
+"""Workers on this machine, each in a slot: GPUs of its own where there are any, and its share of the cores."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from repro.errors import MissingInput, UsageError
+from repro.launch import task as tasks
+from repro.launch.task import Task
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Where one worker runs: the CUDA devices that it sees (None: as this process) and its cores."""
+
+    devices: str | None
+    cores: frozenset[int]
+
+
+class LocalPool:
+    """``workers`` processes at a time, each with ``gpus`` CUDA devices where ``device`` is not the CPU."""
+
+    def __init__(self, workers: int, gpus: int, device: str) -> None:
+        """Raises `UsageError` for more GPUs than there are, `MissingInput` for ``cuda`` without any."""
+        devices = [] if device == "cpu" else cuda_devices()
+        if device == "cuda" and not devices:
+            raise MissingInput("--device cuda: PyTorch sees no CUDA device here; `repro doctor` says more")
+        if gpus > 1 and not devices and device != "cpu":
+            raise UsageError(
+                f"--gpus {gpus}: there is no CUDA device here (--device cpu: that many processes train together)"
+            )
+        self._free = list(slots(workers, gpus, devices, cores()))
+        self._running: dict[str, tuple[subprocess.Popen[bytes], Slot]] = {}
+        what = "GPU" if devices else "process"
+        each = (
+            f", {gpus} {what}{'' if gpus == 1 else 's' if devices else 'es'} each" if devices or gpus > 1 else ""
+        )
+        self.name = f"{workers} worker{'s' if workers > 1 else ''} here{each}"
+
+    def submit(self, task: Task) -> None:
+        """Start ``task`` in a free slot; there has to be one."""
+        slot = self._free.pop(0)
+        here = cores()
+        _pin(slot.cores)  # what is started now inherits it
+        try:
+            self._running[task.key] = (tasks.start(task, slot.devices), slot)
+        finally:
+            _pin(here)
+
+    def wait(self, seconds: float) -> list[tuple[str, int | None]]:
+        """See `Launcher`."""
+        deadline = time.monotonic() + seconds
+        while not (ended := self._reap()) and time.monotonic() < deadline:
+            time.sleep(tasks.TICK)
+        return ended
+
+    def note(self) -> str:
+        """Nothing: a task starts at once."""
+        return ""
+
+    def cancel(self) -> None:
+        """See `Launcher`."""
+        tasks.end(process for process, _ in self._running.values())
+        self._free += [slot for _, slot in self._running.values()]
+        self._running.clear()
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+    def _reap(self) -> list[tuple[str, int | None]]:
+        ended: list[tuple[str, int | None]] = []
+        for key, (process, slot) in list(self._running.items()):
+            if process.poll() is not None:
+                tasks.sweep(process)  # what a killed worker left would hold its GPU
+                del self._running[key]
+                self._free.append(slot)
+                ended.append((key, process.returncode))
+        return ended
+
+
+def slots(workers: int, gpus: int, devices: Sequence[str], cores: frozenset[int]) -> list[Slot]:
+    """Slots for ``workers``: ``gpus`` of the CUDA ``devices`` each, if there are any, and equal shares of
+    ``cores``; the same ones for several where there are more workers than cores.
+
+    Raises `UsageError` for more GPUs than there are.
+    """
+    if devices and workers * gpus > len(devices):
+        raise UsageError(
+            f"--workers {workers} --gpus {gpus} needs {workers * gpus} GPUs, and there are {len(devices)} here: "
+            f"choose at most {len(devices) // gpus} workers" + (", or fewer GPUs each" if gpus > 1 else "")
+        )
+    order = sorted(cores)
+    share = max(1, len(order) // workers)
+    found = []
+    for index in range(workers):
+        first = index * share % len(order)
+        own = ",".join(devices[index * gpus : (index + 1) * gpus]) if devices else None
+        found.append(Slot(own, frozenset(order[first : first + share])))
+    return found
+
+
+def cuda_devices() -> list[str]:
+    """Names of the CUDA devices that this process may use, as CUDA_VISIBLE_DEVICES has them."""
+    import torch
+
+    count = torch.cuda.device_count()
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return named.split(",")[:count] if named else [str(index) for index in range(count)]
+
+
+def cores() -> frozenset[int]:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return frozenset(os.sched_getaffinity(0))
+    return frozenset(range(os.cpu_count() or 1))
+
+
+def _pin(to: frozenset[int]) -> None:
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, to)

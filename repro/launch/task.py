@@ -1,0 +1,155 @@
+"""A Task is one Run as a command line; a Launcher starts Tasks somewhere and says when they end."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from repro import cli_options
+from repro.run import Run
+from repro.workspace import Workspace
+
+GRACE = 30.0  # seconds between asking a worker to end and killing it
+TICK = 0.05
+STARTED_BY = "REPRO_STARTED_BY"
+PR_SET_PDEATHSIG = 1  # from sys/prctl.h
+PACKAGE = Path(__file__).resolve().parent.parent.parent
+PATHS = ("REPRO_DATA", "REPRO_ARTIFACTS")  # variables that name files
+
+
+@dataclass(frozen=True)
+class Task:
+    """``argv`` with ``environment`` on top of what its worker has; its output goes to the end of ``log``.
+
+    ``key`` names it (the Run's key), ``label`` is for people.
+    """
+
+    key: str
+    label: str
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    log: Path
+
+
+class Launcher(Protocol):
+    """Starts Tasks, on whatever machines it has."""
+
+    name: str
+    """For people: ``2 workers here``."""
+
+    def submit(self, task: Task) -> None:
+        """Start ``task``, or have it wait for its turn. No two of one key at a time."""
+
+    def wait(self, seconds: float) -> list[tuple[str, int | None]]:
+        """Key and exit status of what ended, as soon as anything did, none after ``seconds``.
+
+        Negative is the signal that ended it; None: lost without a status (a machine that failed, for instance).
+        """
+
+    def note(self) -> str:
+        """What a person should know about tasks that do not start, or nothing."""
+
+    def cancel(self) -> None:
+        """End politely whatever still runs or waits; leaves no process behind."""
+
+    def close(self) -> None:
+        """Give back what the launcher itself holds. Nothing is submitted any more."""
+
+
+def task_for(work: Workspace) -> Callable[[Run, float | None], Task]:
+    """Makes the Task of a Run, given the seconds that are left (None: no time budget): `repro runs train` with the
+    options of this command, so that the worker sees the same settings and keeps the same checkpoints."""
+    # Where a worker runs, the folder that the project is found from may be another.
+    file = work.options.params_file or work.root / "params.yaml"
+    options = dataclasses.replace(work.options, params_file=file, runs_dir=work.store.runs_dir)
+    words = [*cli_options.words(options), *(word for name in work.names for word in ("--artifact", name))]
+    environment = _environment()
+
+    def make(run: Run, seconds: float | None) -> Task:
+        budget = [] if seconds is None else ["--time-budget", f"{seconds:.1f}s"]
+        argv = (sys.executable, "-m", "repro", "runs", "train", run.key, *words, *budget)
+        return Task(run.key, run.label, argv, environment, work.store.folder(run).resolve() / "worker.log")
+
+    return make
+
+
+def start(task: Task, devices: str | None = None) -> subprocess.Popen[bytes]:
+    """The Task's process, in a session of its own: Ctrl-C is for the driver, which then asks its workers to end. A
+    worker whose starter dies ends politely by itself (`end_with_starter`).
+
+    ``devices`` are the CUDA devices that it may see, None for those that this process sees.
+    """
+    environment = {**os.environ, **task.environment, STARTED_BY: str(os.getpid())}
+    if devices is not None:
+        environment["CUDA_VISIBLE_DEVICES"] = devices
+    task.log.parent.mkdir(parents=True, exist_ok=True)
+    with open(task.log, "ab") as log:
+        return subprocess.Popen(
+            task.argv,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def end_with_starter() -> None:
+    """Have Linux ask this process to end (SIGTERM) once the one that started it as a Task is gone."""
+    starter = int(os.environ.pop(STARTED_BY, 0))
+    if not starter or not sys.platform.startswith("linux"):
+        return
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != starter:  # gone already
+        signal.raise_signal(signal.SIGTERM)
+
+
+def call(task: Task) -> int:
+    """Run ``task`` to its end in the process that a cluster gave it; returns the exit status."""
+    process = start(task)
+    try:
+        while process.poll() is None:  # not `wait`, which Ray cannot interrupt
+            time.sleep(4 * TICK)
+        return process.returncode
+    finally:  # also when the cluster takes the task back
+        end([process])
+
+
+def end(processes: Iterable[subprocess.Popen[bytes]]) -> None:
+    """Ask to end, wait up to `GRACE` seconds, then kill; and with each what it started and left."""
+    processes = list(processes)
+    for process in processes:
+        process.terminate()
+    deadline = time.monotonic() + GRACE
+    while any(process.poll() is None for process in processes) and time.monotonic() < deadline:
+        time.sleep(TICK)
+    for process in processes:
+        sweep(process)
+        process.wait()
+
+
+def sweep(process: subprocess.Popen[bytes]) -> None:
+    """Kill all that is left of a worker's session, itself included."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _environment() -> dict[str, str]:
+    """Our own variables, with absolute paths, and this package's place: for workers that do not inherit them."""
+    path = [str(PACKAGE), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    found = {name: value for name, value in os.environ.items() if name.startswith("REPRO_")}
+    found["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(path))
+    for name in PATHS:
+        if os.environ.get(name):
+            found[name] = os.pathsep.join(os.path.abspath(part) for part in os.environ[name].split(os.pathsep))
+    return found
