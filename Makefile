@@ -22,7 +22,7 @@ find_engine = { docker info >/dev/null 2>&1 && echo docker build; } \
   || { command -v buildah >/dev/null && echo buildah bud --format docker --layers; }
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce test lint format lock image clean
+.PHONY: help env cluster reproduce test lint format lock image clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ env: $(READY) ## build the environment, if it is not up to date
 
 reproduce: $(READY) ## regenerate the results; options through ARGS="--profile smoke"
 	$(BIN)/repro reproduce $(ARGS)
+
+cluster: $(READY) ## add Ray and submitit to the environment (docs/cluster.md)
+	$(UV) pip install --python $(BIN)/python --require-hashes -r requirements-cluster.lock
 
 test: $(READY) ## the tests, with the slowest named; options through ARGS
 	$(BIN)/python -m pytest --durations=10 $(ARGS)
@@ -47,8 +50,9 @@ format: $(READY) ## write the formatting and the fixes that lint asks for
 # Both keep the pins that still fit; make lock ARGS=--upgrade takes the newest.
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-header $(ARGS)
-lock: $(if $(VENV_READY),,$(UV)) ## write requirements.lock and requirements-uv.lock anew
-	$(COMPILE) pyproject.toml --all-extras -o requirements.lock
+lock: $(if $(VENV_READY),,$(UV)) ## write the three locks anew
+	$(COMPILE) pyproject.toml --extra dev --extra build -o requirements.lock
+	$(COMPILE) pyproject.toml --extra ray --extra slurm -c requirements.lock -o requirements-cluster.lock
 	echo uv | $(COMPILE) - -o requirements-uv.lock
 
 image: ## build the image with docker, podman or buildah; BASE_IMAGE=... replaces the base

@@ -79,6 +79,7 @@ def test_a_network_of_this_project_and_its_smoke_recipe(tmp_path: Path) -> None:
         ({"network": "my_network_of_tests:word"}, "gives str, not a torch.nn.Module"),
         ({"network": "a:b", "arch": "resnet20"}, "choose one"),
         ({"arch": "resnet21"}, "unknown arch 'resnet21'"),
+        ({"arch": "resnet18"}, "there are resnet20, resnet56; --network takes any other"),
         ({"profile": "smok"}, "no profile 'smok'"),
         ({"overrides": ("recipe.epoch=3",)}, "did you mean 'epochs'"),
         ({"overrides": ("recipe.epochs=many",)}, "recipe.epochs"),
