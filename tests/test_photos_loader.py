@@ -16,9 +16,9 @@ from photographs import Memory, encode, picture, real_photographs
 from repro.data.photos import nvjpeg
 from repro.data.photos.augment import crop_box, draw_crops
 from repro.data.photos.decode import decode, evaluation, training
-from repro.data.photos.loader import IGNORED, Batch, Loader, Request, make_loader
+from repro.data.photos.loader import Batch, Loader, Request, make_loader
 from repro.data.photos.nvjpeg import NvjpegLoader
-from repro.data.photos.split import PhotoSplit
+from repro.data.photos.split import IGNORED, PhotoSplit
 from repro.errors import MissingInput, UsageError
 
 CROP, RESIZE = 32, 40

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -13,15 +14,16 @@ from repro import data
 from repro.data import photos
 from repro.data.batches import DeviceImages, random_labels
 from repro.data.images import Images
-from repro.data.photos.loader import Loader, make_loader
 from repro.engine.device import Device
 from repro.engine.network import Network
 from repro.engine.ranks import Ranks, alone
 from repro.engine.resident import Resident
-from repro.engine.streamed import Progress, Streamed
-from repro.engine.trainer import Trainer
+from repro.engine.trainer import Progress, Trainer
 from repro.errors import MissingInput
 from repro.run import Data, Photos, Run
+
+if TYPE_CHECKING:
+    from repro.data.photos.loader import Loader
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class PhotoBench:
 
     def trainer(self, run: Run, _: int, network: Network, precision: torch.dtype, progress: Progress) -> Trainer:
         """For ``run``; every rank has its own."""
+        from repro.engine.streamed import Streamed
+
         return Streamed(run, network, self.train, self.test, precision, self.ranks, progress)
 
     def close(self) -> None:
@@ -87,6 +91,8 @@ def open_bench(
     Raises `MissingInput` for data that is not there or not the data that the plan was made for.
     """
     if isinstance(wanted, Photos):
+        from repro.data.photos.loader import make_loader  # seconds of imports, only for those who need them
+
         splits = photos.open_splits(wanted, folders, scratch)
         say = _say_bad(ranks)
         train, test = (

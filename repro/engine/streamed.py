@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,12 +17,13 @@ from torch import Tensor
 from repro.data.batches import seed_of
 from repro.data.photos import loader
 from repro.data.photos.augment import draw_crops, to_input
-from repro.data.photos.loader import IGNORED, Loader, Request
+from repro.data.photos.loader import Loader, Request
+from repro.data.photos.split import IGNORED
 from repro.engine import parts
 from repro.engine.network import Network
 from repro.engine.photo_step import PhotoNet
 from repro.engine.ranks import Ranks
-from repro.engine.trainer import Halted, Stop, Sums
+from repro.engine.trainer import Halted, Progress, Stop, Sums
 from repro.params import MicroBatchRecipe
 from repro.run import Run
 
@@ -30,9 +31,6 @@ EVALUATION_BATCH = 250
 # Batches between two questions whether any rank wants to stop: on CUDA they cost a synchronisation.
 AGREE_EVERY = {"cpu": 1, "cuda": 16}
 REPORT_EVERY = 0.5  # seconds
-
-Progress = Callable[[int, float, float], None]
-"""Images done in this epoch, images/s, share of the time spent waiting for images."""
 
 
 @dataclass

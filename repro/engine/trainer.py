@@ -61,6 +61,10 @@ Stop = Callable[[], bool]
 """Asked between batches: whether to end here."""
 
 
+Progress = Callable[[int, float, float], None]
+"""Images done in this epoch, images/s, share of the time spent waiting for images."""
+
+
 class Trainer(Protocol):
     """Takes one network through epochs of one data set."""
 

@@ -22,11 +22,10 @@ from torch import Tensor
 
 from repro.data.photos.augment import Draws, crop_box
 from repro.data.photos.decode import BadImage, decode, evaluation, evaluation_rows, frame_of, simplejpeg, training
-from repro.data.photos.split import PhotoSplit
+from repro.data.photos.split import IGNORED, PhotoSplit
 from repro.data.photos.workers import cores
 from repro.errors import MissingInput, UsageError
 
-IGNORED = -100  # the label of an image that could not be had: what cross_entropy ignores by default
 MOST_BAD = 10
 KINDS = ("auto", "cpu", "nvjpeg")
 OnBad = Callable[[str, str], None]

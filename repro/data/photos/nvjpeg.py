@@ -14,8 +14,8 @@ from torchvision.io import ImageReadMode, decode_jpeg
 from repro.data.photos import jpeg
 from repro.data.photos.augment import crop_box
 from repro.data.photos.decode import BadImage, decode, encoded, evaluation, frame_of, training
-from repro.data.photos.loader import IGNORED, MOST_BAD, Batch, Loader, OnBad, Request, Started, read
-from repro.data.photos.split import PhotoSplit
+from repro.data.photos.loader import MOST_BAD, Batch, Loader, OnBad, Request, Started, read
+from repro.data.photos.split import IGNORED, PhotoSplit
 
 # nvJPEG has a DCT of its own and other chroma upsampling: at edges of colour pixels may be many levels away, so
 # the mean over an image is compared.

@@ -13,6 +13,9 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+IGNORED = -100
+"""The label of an image that could not be had: what cross_entropy ignores by default."""
+
 
 class PhotoSplit(Protocol):
     """N encoded images. ``names`` are for messages; ``labels`` int64 [N] are positions among the sorted wnids."""
