@@ -6,7 +6,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -70,7 +70,8 @@ class _Training:
     listener: Listener
     has_time: Callable[[float], bool]
     history: dict[str, Any]
-    saving: float = field(default=LEAST_SAVING)
+    saving: float = LEAST_SAVING
+    _epoch_now: int = 0
 
     def to_the_end(self, place: Place) -> Record:
         run, begun, last = self.run, place.begun, 0.0

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib import metadata
 
 import numpy as np
 import numpy.typing as npt
@@ -86,7 +87,7 @@ class Loader:
     @property
     def name(self) -> str:
         """For people and for Records."""
-        decoder = "simplejpeg" if simplejpeg() else "torchvision.io"
+        decoder = f"simplejpeg {metadata.version('simplejpeg')}" if simplejpeg() else "torchvision.io"
         return f"{decoder}, {self.threads} thread{'s' if self.threads > 1 else ''}"
 
     def batches(self, requests: Iterable[Request], ahead: int = 4) -> Generator[Batch, None, None]:
