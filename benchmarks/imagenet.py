@@ -44,6 +44,7 @@ from repro.engine.ranks import alone
 from repro.engine.step import COMPILE_FROM
 from repro.errors import ReproError
 from repro.experiments import Study
+from repro.machine import cores
 from repro.params import IMAGENET_ARCHS, MicroBatchRecipe
 from repro.plan import cost
 from repro.report.document import markdown_table
@@ -151,7 +152,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
                 speed, waiting = fed(arch, recipe, precision, device, loader, args.seconds)
                 row = _row(arch, f"ours, {loader.name}", dtype, speed, plain, flops, ceilings)
                 rows.append(row | {"waiting": round(waiting, 3)})
-    where = devices.provenance(device, dtype) | {"cores": devices.cores()}
+    where = devices.provenance(device, dtype) | {"cores": cores()}
     date = datetime.now(UTC).isoformat(timespec="seconds")
     shape = {"batch": recipe.batch_size, "parts": recipe.micro_batches, "crop": args.crop}
     return {"date": date, "where": where, **shape, "rows": rows}

@@ -46,6 +46,7 @@ from repro.engine.device import Device
 from repro.engine.network import Network
 from repro.engine.step import COMPILE_FROM, Batches, make_stepper
 from repro.errors import ReproError
+from repro.machine import cores
 from repro.params import CIFAR_ARCHS, Recipe
 from repro.report.document import markdown_table
 
@@ -212,7 +213,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         "images_per_turn": steps * recipe.batch_size,
         "repeats": args.repeats,
         "gflop_per_image": round(flops / 1e9, 4),
-        "where": devices.provenance(device, auto) | {"cores": devices.cores()},
+        "where": devices.provenance(device, auto) | {"cores": cores()},
         "rows": [_summary(row, rows[0], flops, ceilings[row.loop.precision]) for row in rows],
     }
 

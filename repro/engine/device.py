@@ -16,6 +16,7 @@ import torch
 
 import repro
 from repro.errors import MissingInput
+from repro.machine import cores, share
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # from malloc.h
 PACKAGES = ("torch", "torchvision", "numpy", "safetensors")
@@ -49,7 +50,7 @@ def choose(name: str) -> Device:
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False  # float32 means float32
     if name == "cpu" or not torch.cuda.is_available():
-        threads = max(1, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
+        threads = share(cores())
         torch.set_num_threads(threads)
         _keep_memory()
         return Device(torch.device("cpu"), f"{cpu_name()}, {threads} thread{'s' if threads > 1 else ''}")
@@ -102,11 +103,6 @@ def provenance(device: Device, precision: torch.dtype) -> dict[str, Any]:
     else:
         record["threads"] = torch.get_num_threads()
     return record
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @functools.cache

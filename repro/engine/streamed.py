@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,6 @@ class Clock:
     waited: float = 0.0
     copied: float = 0.0
     images: int = 0
-    started: float = field(default_factory=time.perf_counter)
 
     def facts(self) -> dict[str, float]:
         """Images/s of all ranks together, and how the time divides."""

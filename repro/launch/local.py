@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from repro.errors import MissingInput, UsageError
 from repro.launch import task as tasks
 from repro.launch.task import Task
+from repro.machine import core_numbers
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class LocalPool:
             raise UsageError(
                 f"--gpus {gpus}: there is no CUDA device here (--device cpu: that many processes train together)"
             )
-        self._free = list(slots(workers, gpus, devices, cores()))
+        self._free = list(slots(workers, gpus, devices, core_numbers()))
         self._running: dict[str, tuple[subprocess.Popen[bytes], Slot]] = {}
         what = "GPU" if devices else "process"
         each = (
@@ -44,7 +45,7 @@ class LocalPool:
     def submit(self, task: Task) -> None:
         """Start ``task`` in a free slot; there has to be one."""
         slot = self._free.pop(0)
-        here = cores()
+        here = core_numbers()
         _pin(slot.cores)  # what is started now inherits it
         try:
             self._running[task.key] = (tasks.start(task, slot.devices), slot)
@@ -110,13 +111,6 @@ def cuda_devices() -> list[str]:
     count = torch.cuda.device_count()
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     return named.split(",")[:count] if named else [str(index) for index in range(count)]
-
-
-def cores() -> frozenset[int]:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return frozenset(os.sched_getaffinity(0))
-    return frozenset(range(os.cpu_count() or 1))
 
 
 def _pin(to: frozenset[int]) -> None:

@@ -6,11 +6,11 @@ import time
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
+from rich.progress import Progress
 
 from repro.plan import Plan, cost
 from repro.record import Record
-from repro.report.progress import LINE_EVERY, outcome
+from repro.report.progress import LINE_EVERY, open_bar, outcome, say_replays
 from repro.report.terminal import duration
 from repro.run import Run
 from repro.store import Store
@@ -38,15 +38,9 @@ class PoolReporter:
         self._began = time.monotonic()
         epochs = cost(plan.missing, self._store).epochs
         self._console.print(f"{self._runs} Runs to train, {epochs:,} epochs: {where}", markup=False)
-        for run in plan.missing:
-            if run.key in plan.replays:
-                self._console.print(f"{run.label} is trained again: a Run that grows from it needs its checkpoint")
+        say_replays(plan, self._console)
         if self._console.is_terminal:
-            text = TextColumn("{task.description}")
-            columns = (SpinnerColumn(), text, BarColumn(bar_width=24), TaskProgressColumn())
-            self._bar = Progress(*columns, TextColumn("{task.fields[note]}"), console=self._console)
-            self._task = self._bar.add_task("starting", total=self._total, note="")
-            self._bar.start()
+            self._bar, self._task = open_bar(self._console, self._total)
 
     def handed_out(self, run: Run) -> None:
         self._out[run.key] = run

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TaskProgressColumn, TextColumn
 
 from repro.plan import Plan, cost
 from repro.record import DONE, Record
@@ -37,20 +37,9 @@ class Reporter:
         self._total, self._done, self._runs, self._finished = work.images, 0, work.runs, 0
         self._began = time.monotonic()
         self._console.print(f"{work.runs} Runs to train, {work.epochs:,} epochs, on {device}")
-        for run in plan.missing:
-            if run.key in plan.replays:
-                self._console.print(f"{run.label} is trained again: a Run that grows from it needs its checkpoint")
+        say_replays(plan, self._console)
         if self._console.is_terminal:
-            # The spinner turns while a long epoch or a compilation goes on.
-            columns = (
-                SpinnerColumn(),
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=24),
-                TaskProgressColumn(),
-            )
-            self._bar = Progress(*columns, TextColumn("{task.fields[note]}"), console=self._console)
-            self._task = self._bar.add_task("starting", total=self._total, note="")
-            self._bar.start()
+            self._bar, self._task = open_bar(self._console, self._total)
 
     def run_started(self, run: Run) -> None:
         where = (
@@ -102,6 +91,23 @@ class Reporter:
     def ended(self) -> None:
         if self._bar:
             self._bar.stop()
+
+
+def say_replays(plan: Plan, console: Console) -> None:
+    """Why finished Runs are trained again."""
+    for run in plan.missing:
+        if run.key in plan.replays:
+            console.print(f"{run.label} is trained again: a Run that grows from it needs its checkpoint")
+
+
+def open_bar(console: Console, total: int) -> tuple[Progress, TaskID]:
+    """A bar over ``total`` images, already on the screen."""
+    # The spinner turns while a long epoch or a compilation goes on.
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), TaskProgressColumn())
+    bar = Progress(*columns, TextColumn("{task.fields[note]}"), console=console)
+    task = bar.add_task("starting", total=total, note="")
+    bar.start()
+    return bar, task
 
 
 def outcome(record: Record) -> str:

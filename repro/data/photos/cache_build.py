@@ -31,8 +31,9 @@ from repro.data.photos.cache import (
 )
 from repro.data.photos.index import PLAIN, Index, Prepared
 from repro.data.photos.shrink import QUALITY, Task, encode
-from repro.data.photos.workers import Observer, Silent, cores, in_chunks, locked
+from repro.data.photos.workers import Observer, Silent, in_chunks, locked
 from repro.errors import MissingInput, UsageError
+from repro.machine import cores
 
 SHARD = 1 << 30  # bytes
 SAMPLE = 200  # images that are encoded to tell the size beforehand

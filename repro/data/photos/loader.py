@@ -6,7 +6,6 @@ itself, and nothing passes through shared memory, of which containers have littl
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 import warnings
@@ -24,8 +23,8 @@ from torch import Tensor
 from repro.data.photos.augment import Draws, crop_box
 from repro.data.photos.decode import BadImage, decode, evaluation, evaluation_rows, frame_of, simplejpeg, training
 from repro.data.photos.split import IGNORED, PhotoSplit
-from repro.data.photos.workers import cores
 from repro.errors import MissingInput, UsageError
+from repro.machine import cores, share
 
 MOST_BAD = 10
 KINDS = ("auto", "cpu", "nvjpeg")
@@ -79,7 +78,7 @@ class Loader:
         from without waiting. ``on_bad``, in the consumer's thread, hears once of every image that cannot be had,
         its name and why (None: a Python warning); after more than ``most_bad`` of them loading ends."""
         self.split, self.crop, self.resize = split, crop, resize
-        self.threads, self.pinned, self.most_bad = threads or _share_of_cores(), pinned, most_bad
+        self.threads, self.pinned, self.most_bad = threads or share(cores()), pinned, most_bad
         self.on_bad = on_bad or _warn
         self.bad: dict[str, str] = {}
         self._pools: set[ThreadPoolExecutor] = set()
@@ -248,10 +247,6 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     finally:
         torch.set_num_threads(own)
     return pool
-
-
-def _share_of_cores() -> int:
-    return max(1, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))  # torchrun's: how many of us are here
 
 
 def _warn(name: str, why: str) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 from repro import files
 from repro.data.photos import tree, verify
 from repro.data.photos.index import FOLDER, Index, Prepared, read, save
-from repro.data.photos.workers import Observer, Silent, cores, locked
+from repro.data.photos.workers import Observer, Silent, locked
 from repro.errors import MissingInput
+from repro.machine import cores
 
 
 def prepare(
