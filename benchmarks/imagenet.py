@@ -39,9 +39,8 @@ from repro.engine import device as devices
 from repro.engine.calibrate import flops_per_image, matmul_flops, synchronize
 from repro.engine.device import Device
 from repro.engine.network import Network
-from repro.engine.photo_step import PhotoNet
+from repro.engine.photo_step import COMPILE_FROM, PhotoNet
 from repro.engine.ranks import alone
-from repro.engine.step import COMPILE_FROM
 from repro.errors import ReproError
 from repro.experiments import Study
 from repro.machine import cores
@@ -96,7 +95,7 @@ def fed(
     """Images/s of the engine on a loader's images, and the share of the time in which it waited."""
     network = Network(arch, 0, device.torch)
     network.model.train()
-    dtype = devices.resolve_precision(precision, device)
+    dtype = devices.dtype_of(devices.resolve_precision(precision, device))
     net = PhotoNet(network, dtype, alone(device.torch), COMPILE_FROM)
     size, rate = recipe.batch_size // recipe.micro_batches, torch.tensor(0.1, device=device.torch)
     waited = 0.0
@@ -133,7 +132,8 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         recipe = replace(recipe, batch_size=args.batch)
     if not device.cuda:
         precision = "auto"
-    dtype = devices.resolve_precision(precision, device)
+    resolved = devices.resolve_precision(precision, device)
+    dtype = devices.dtype_of(resolved)
     ceilings = {each: matmul_flops(device, each) for each in {dtype, torch.float32}}
     study = Study(settings, "any", photos=OFFICIAL)
     work = cost(ancestors(artifacts.get("table3").runs(study, range(1)))).images_by_arch
@@ -152,7 +152,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
                 speed, waiting = fed(arch, recipe, precision, device, loader, args.seconds)
                 row = _row(arch, f"ours, {loader.name}", dtype, speed, plain, flops, ceilings)
                 rows.append(row | {"waiting": round(waiting, 3)})
-    where = devices.provenance(device, dtype) | {"cores": cores()}
+    where = devices.provenance(device, resolved) | {"cores": cores()}
     date = datetime.now(UTC).isoformat(timespec="seconds")
     shape = {"batch": recipe.batch_size, "parts": recipe.micro_batches, "crop": args.crop}
     return {"date": date, "where": where, **shape, "rows": rows}

@@ -32,6 +32,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from repro.engine.step import COMPILE_FROM, Batches, make_stepper
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 from torchvision import transforms
@@ -44,7 +45,6 @@ from repro.engine import device as devices
 from repro.engine.calibrate import flops_per_image, matmul_flops, synchronize
 from repro.engine.device import Device
 from repro.engine.network import Network
-from repro.engine.step import COMPILE_FROM, Batches, make_stepper
 from repro.errors import ReproError
 from repro.machine import cores
 from repro.params import CIFAR_ARCHS, Recipe

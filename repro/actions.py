@@ -241,13 +241,12 @@ def _execute(work: Workspace, asked: Callable[[], list[Run]], log: Console) -> N
     from repro.report.progress import Reporter
 
     chosen = device.choose(options.device)
+    how = session.How(options.deadline, options.loader, options.strategy, options.wave)
     with ranks.joined(chosen) as group:
         while shared := session.agreed(plan if plan.missing or plan.blocked else None, group):
             try:
                 reporter = Reporter(log, work.store)
-                session.execute(
-                    shared, work.store, work.folders, chosen, reporter, options.deadline, options.loader, group
-                )
+                session.execute(shared, work.store, work.folders, chosen, reporter, how, group)
             except CheckpointGone as error:  # set aside by now, so that the new plan trains its Run again
                 if group.count > 1:
                     raise

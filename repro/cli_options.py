@@ -20,11 +20,13 @@ DataDir = Annotated[
 RunsDir = Annotated[Path | None, typer.Option(help="the store of Runs (default: runs/)")]
 Out = Annotated[Path | None, typer.Option(help="results (default: results/)")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
-Precision = Annotated[str | None, typer.Option(help="auto, float32 or bfloat16 (default: the profile's)")]
+Precision = Annotated[str | None, typer.Option(help="auto, float32, tf32 or bfloat16 (default: the profile's)")]
 Budget = Annotated[str | None, typer.Option(help="stop cleanly in time: 90s, 9m, 1.5h")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="key=value in the profile; may be repeated")]
 Params = Annotated[Path | None, typer.Option("--params", help="another params.yaml")]
 Shipped = Annotated[bool, typer.Option("--ignore-shipped", help="train anew rather than read shipped results")]
+Strategy = Annotated[str, typer.Option(help="how small images are trained on (docs/performance.md)")]
+Wave = Annotated[int, typer.Option(help="Runs at a time on one device; 0: as many as are fastest")]
 Gpus = Annotated[int, typer.Option(help="GPUs for each Run")]
 Workers = Annotated[int, typer.Option(help="Runs at a time, each in a process of its own")]
 Launcher = Annotated[str, typer.Option(help="who starts them: local, ray or slurm (docs/cluster.md)")]
@@ -52,6 +54,8 @@ SHARED: dict[str, tuple[Any, Any]] = {
     "with_iterative": (Iterative, False),
     "params_file": (Params, None),
     "loader": (Loader, "auto"),
+    "strategy": (Strategy, "auto"),
+    "wave": (Wave, 0),
     "gpus": (Gpus, 1),
     "workers": (Workers, 1),
     "launcher": (Launcher, "local"),

@@ -54,7 +54,7 @@ def _device() -> list[Check]:
     from repro.engine import device as devices
 
     chosen = devices.choose("auto")
-    precision = str(devices.resolve_precision("auto", chosen)).removeprefix("torch.")
+    precision = devices.resolve_precision("auto", chosen)
     found: list[Check] = [("device", "ok", f"{chosen.name}; precision auto is {precision} here")]
     if chosen.cuda:
         capability = ".".join(map(str, torch.cuda.get_device_capability()))

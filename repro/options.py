@@ -11,6 +11,9 @@ from pathlib import Path
 
 from repro.errors import UsageError
 
+STRATEGIES = (
+    "auto", "eager", "compiled", "batched", "batched, compiled", "streams", "streams, compiled",
+)  # fmt: skip
 LAUNCHERS = ("local", "ray", "slurm")
 
 
@@ -34,6 +37,9 @@ class Options:
     without: Sequence[str] = field(default_factory=lambda: data_left_out())
     """Data sets whose Runs are not trained, because they are not at hand (``$REPRO_WITHOUT``)."""
     params_file: Path | None = None
+    strategy: str = "auto"
+    wave: int = 0
+    """Runs at a time on one device; 0 for as many as are fastest."""
     gpus: int = 1
     workers: int = 1
     launcher: str = "local"
@@ -41,7 +47,11 @@ class Options:
     started: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
-        """Raises `UsageError` for a launcher that there is not, and for numbers below 1."""
+        """Raises `UsageError` for a launcher or a strategy that there is not, and for numbers that are too low."""
+        if self.wave < 0:
+            raise UsageError(f"--wave {self.wave}: choose 1 or more, or 0 for what is fastest")
+        if self.strategy not in STRATEGIES:
+            raise UsageError(f"--strategy '{self.strategy}': there are {', '.join(STRATEGIES)}")
         for name, value in (("gpus", self.gpus), ("workers", self.workers)):
             if value < 1:
                 raise UsageError(f"--{name} {value}: choose 1 or more")

@@ -15,9 +15,10 @@ from repro import claims, conclude, files
 from repro.alternatives import Alternative, alternatives
 from repro.artifacts import Artifact
 from repro.options import Options
+from repro.params import MicroBatchRecipe
 from repro.plan import Cost, Plan, cost, disk_bytes
 from repro.report import terminal
-from repro.run import Photos, ancestors
+from repro.run import Photos, Run, ancestors
 from repro.workspace import Workspace
 
 FURTHER_SEEDS = 10  # as far as the plan looks ahead
@@ -31,7 +32,7 @@ def show_plan(options: Options, names: Sequence[str], calibrate: bool, as_json: 
     per_artifact = {artifact.name: _plan_entry(work, artifact) for artifact in work.artifacts}
     plan = work.plan()
     whole, left = cost(plan.runs), cost(plan.missing, work.store)
-    speeds, cuda = _speeds(work, plan, options) if calibrate and plan.missing else ({}, False)
+    speeds, ways, cuda = _speeds(work, plan, options) if calibrate and plan.missing else ({}, {}, False)
     seconds = _seconds(left, speeds) if speeds else None
     shared = sum(e["runs"] for e in per_artifact.values()) - len(plan.runs)
     disk = disk_bytes(plan.missing, plan.keep)
@@ -48,6 +49,7 @@ def show_plan(options: Options, names: Sequence[str], calibrate: bool, as_json: 
         "epochs_left": left.epochs,
         "images_left": left.images,
         "images_per_second": speeds,
+        "strategies": ways,
         "seconds_left": seconds,
         "gpu_hours_left": seconds / 3600 if cuda and seconds is not None else None,
         "disk_bytes": disk,
@@ -68,7 +70,8 @@ def show_plan(options: Options, names: Sequence[str], calibrate: bool, as_json: 
             if name < other and tickets:
                 out.print(f"{name} and {other} share {number} Runs, {tickets} of them tickets: trained once")
     for arch, speed in speeds.items():
-        out.print(f"{arch}: {speed:,.0f} images/s here (calibrated)")
+        way = f"{ways[arch]}; " if arch in ways else ""
+        out.print(f"{arch}: {speed:,.0f} images/s here ({way}calibrated)")
     if seconds is not None:
         gpu_hours = f" ({seconds / 3600:,.1f} GPU-hours)" if cuda else ""
         out.print(f"time left on this device: {terminal.duration(seconds)}{gpu_hours}")
@@ -160,15 +163,26 @@ def _seconds(price: Cost, speeds: dict[str, float]) -> float | None:
     return sum(images / speeds[arch] for arch, images in price.images_by_arch.items())
 
 
-def _speeds(work: Workspace, plan: Plan, options: Options) -> tuple[dict[str, float], bool]:
-    """Images a second of every network that is left to train, and whether that is on CUDA."""
-    from repro.engine import calibrate, device
+def _speeds(work: Workspace, plan: Plan, options: Options) -> tuple[dict[str, float], dict[str, str], bool]:
+    """Images a second of every network that is left to train, by which strategy, and whether that is on CUDA."""
+    from repro.engine import calibrate, device, tuning
 
-    chosen = device.choose(options.device)
-    cache = work.store.runs_dir / ".calibration.json"
-    first = {run.arch: run for run in plan.missing}
-    speeds = {}
+    chosen, runs_dir = device.choose(options.device), work.store.runs_dir
+    log = terminal.console(stderr=True)
+    first: dict[str, Run] = {}
+    for run in plan.missing:
+        if run.epochs:
+            first.setdefault(run.arch, run)
+    speeds, ways = {}, {}
     for arch, run in first.items():
-        size = {"crop": run.data.crop} if isinstance(run.data, Photos) else {}
-        speeds[arch] = calibrate.images_per_second(arch, run.recipe, run.precision, chosen, cache, **size)
-    return speeds, chosen.cuda
+        if isinstance(run.data, Photos) and isinstance(run.recipe, MicroBatchRecipe):
+            cache = runs_dir / ".calibration.json"
+            speeds[arch] = calibrate.images_per_second(
+                arch, run.recipe, run.precision, chosen, cache, crop=run.data.crop
+            )
+            continue
+        choice = tuning.measure(
+            run, chosen, runs_dir / tuning.CACHE, tuning.quick(chosen), lambda what: log.print(f"timing {what}")
+        )
+        speeds[arch], ways[arch] = choice.speed(choice.lanes), choice.said()
+    return speeds, ways, chosen.cuda

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from repro.record import DIVERGED
-from repro.run import Run, ancestors, generations, kept_epochs
+from repro.run import Photos, Run, ancestors, generations, kept_epochs
 from repro.store import Store
 
 
@@ -27,15 +27,25 @@ class Plan:
 
     @property
     def waves(self) -> list[list[Run]]:
-        """``missing`` in lists of Runs that may train together: none grows from another of its wave."""
+        """``missing`` in lists of Runs that may train together: none grows from another of its wave.
+
+        On small images they may differ in schedule, labels and number of images."""
         found: list[list[Run]] = []
         for generation in generations(list(self.missing)):
             groups: dict[tuple[object, ...], list[Run]] = {}
             for run in generation:
-                shape = (run.arch, run.data, run.recipe, run.precision, run.first_epoch, run.last_epoch)
-                groups.setdefault(shape, []).append(run)
+                groups.setdefault(_shared(run), []).append(run)
             found.extend(groups.values())
         return found
+
+
+def _shared(run: Run) -> tuple[object, ...]:
+    """What Runs that train side by side have in common."""
+    if isinstance(run.data, Photos):
+        return (run.arch, run.data, run.recipe, run.precision, run.first_epoch, run.last_epoch)
+    recipe = run.recipe
+    common = (run.arch, run.precision, recipe.batch_size, recipe.momentum, recipe.weight_decay)
+    return (*common, run.data.name, run.data.fingerprint)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ ARCHS = (*CIFAR_ARCHS, *IMAGENET_ARCHS)
 DATASETS = ("cifar10", "synthetic")
 PHOTO_SETS = ("imagenet", "synthetic-ilsvrc")
 STORED = (0, 256, 512)
-PRECISIONS = ("auto", "float32", "bfloat16")
+PRECISIONS = ("auto", "float32", "tf32", "bfloat16")
 
 
 @dataclass(frozen=True)

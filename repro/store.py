@@ -86,16 +86,21 @@ class Store:
         return list(self._records.values())
 
     def finish(self, run: Run, record: Record) -> None:
-        """Keep ``record``: in the Run's folder, then in the ledger. A finished Run is never replaced.
+        """`finish_all` for one Run."""
+        self.finish_all([(run, record)])
+
+    def finish_all(self, ended: Sequence[tuple[Run, Record]]) -> None:
+        """Keep what Runs came to: in the ledger, then in each Run's folder. A finished Run is never replaced.
 
         A Run trained again for its checkpoints (its Record came without them) gets its files, while the
         ledger keeps the first Record.
         """
-        record = self._records.get(run.key, record)
-        self.add([record])  # first: a Run that counts as finished is in the ledger
-        files.write_text(self.folder(run) / "result.json", record.line() + "\n")
-        for path in self.folder(run).glob("state-*.safetensors"):
-            path.unlink(missing_ok=True)
+        kept = [(run, self._records.get(run.key, record)) for run, record in ended]
+        self.add([record for _, record in kept])  # first: a Run that counts as finished is in the ledger
+        for run, record in kept:
+            files.write_text(self.folder(run) / "result.json", record.line() + "\n")
+            for path in self.folder(run).glob("state-*.safetensors"):
+                path.unlink(missing_ok=True)
 
     def add(self, records: Sequence[Record]) -> int:
         """Add ``records`` to the ledger where their key is new there; returns how many were."""

@@ -120,7 +120,7 @@ def test_time_and_gpu_hours_follow_from_the_measured_speeds(
     from repro import outlook
 
     speeds = {"resnet18": 2000.0, "resnet50": 1000.0}
-    monkeypatch.setattr(outlook, "_speeds", lambda *given: (speeds, True))
+    monkeypatch.setattr(outlook, "_speeds", lambda *given: (speeds, {}, True))
     _, out, _ = command("plan", "table3", "--profile", "paper", "--json")
     told = json.loads(out)
     images = {other["what"]: other["images"] for other in told["alternatives"]}

@@ -12,12 +12,12 @@ import torch
 from repro.engine import calibrate
 from repro.engine.device import Device
 from repro.errors import MissingInput
-from repro.params import Recipe
+from repro.params import MicroBatchRecipe
 
 Calls = list[tuple[object, ...]]
 
 DEVICE = Device(torch.device("cpu"), "some processor, 2 threads")
-RECIPE = Recipe(
+RECIPE = MicroBatchRecipe(
     epochs=1,
     batch_size=4,
     lr=0.1,
@@ -27,6 +27,7 @@ RECIPE = Recipe(
     weight_decay=1e-4,
     augment=True,
     evaluate_every=1,
+    micro_batches=2,
 )
 
 
@@ -44,9 +45,9 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Calls:
 
 
 def speed(
-    cache: Path | None, recipe: Recipe = RECIPE, arch: str = "resnet20", precision: str = "float32"
+    cache: Path | None, recipe: MicroBatchRecipe = RECIPE, arch: str = "resnet18", precision: str = "float32"
 ) -> float:
-    return calibrate.images_per_second(arch, recipe, precision, DEVICE, cache, seconds=0.0)
+    return calibrate.images_per_second(arch, recipe, precision, DEVICE, cache, seconds=0.0, crop=32)
 
 
 def test_cache_saves_the_second_measurement(tmp_path: Path, measured: Calls) -> None:
@@ -54,13 +55,21 @@ def test_cache_saves_the_second_measurement(tmp_path: Path, measured: Calls) -> 
     assert speed(cache) == speed(cache) == 100.0
     assert len(measured) == 1
     [key] = json.loads(cache.read_text())
-    for part in (DEVICE.name, f"torch {torch.__version__}", "resnet20", "batch 4", "float32", "threads"):
+    for part in (
+        DEVICE.name,
+        f"torch {torch.__version__}",
+        "resnet18",
+        "batch 4",
+        "2 parts, 32 px",
+        "float32",
+        "threads",
+    ):
         assert part in key
 
 
 def test_cache_tells_apart_what_changes_the_speed(tmp_path: Path, measured: Calls) -> None:
     cache = tmp_path / "speed.json"
-    asked = [{}, {"arch": "resnet56"}, {"precision": "bfloat16"}, {"recipe": replace(RECIPE, batch_size=8)}]
+    asked = [{}, {"arch": "resnet50"}, {"precision": "bfloat16"}, {"recipe": replace(RECIPE, batch_size=8)}]
     speeds = [speed(cache, **one) for one in asked]  # type: ignore[arg-type]
     assert speeds == [100.0, 200.0, 300.0, 400.0]
     assert [speed(cache, **one) for one in asked] == speeds  # type: ignore[arg-type]

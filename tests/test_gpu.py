@@ -2,121 +2,141 @@
 
 from __future__ import annotations
 
+import functools
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import lanes as trials
 import pytest
 import torch
 
-from repro import params
-from repro.data import synthetic
-from repro.data.batches import EpochOrder
-from repro.engine import device as devices
-from repro.engine.bench import Bench, make_bench
-from repro.engine.network import Network
-from repro.engine.resident import evaluate
-from repro.engine.step import Batches, EagerStepper, GraphStepper, make_stepper
-from repro.engine.train import Listener, train
-from repro.engine.trainer import OutOfTime
+from repro.engine.lanes import Lanes
+from repro.engine.reports import OutOfTime
+from repro.engine.strategies import Strategy, available, first_sound
+from repro.engine.strategies.batched import Batched
+from repro.engine.strategies.graphs import Streams
+from repro.engine.strategies.plain import Eager
+from repro.engine.tuning import time_lanes
 from repro.experiments import Study
-from repro.run import Checkpoint, Mask, Run
+from repro.record import DONE
+from repro.run import Checkpoint, Mask
 from repro.store import Store
 
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
 ]
-ROOT = Path(__file__).resolve().parent.parent
-
-QUIET = Listener(lambda report: None)
+Making = Callable[[Lanes], Strategy]
+GRAPHS = pytest.mark.parametrize(
+    "strategy",
+    [Streams, Batched, functools.partial(Streams, fused=True), functools.partial(Batched, fused=True)],
+    ids=["streams", "batched", "streams, compiled", "batched, compiled"],
+)
 
 
 @pytest.fixture(scope="module")
 def study() -> Study:
-    return Study(params.settings(ROOT / "params.yaml", "smoke"), synthetic.FINGERPRINT)
+    return trials.study({"precision": "bfloat16"})
 
 
-@pytest.fixture(scope="module")
-def bench(study: Study) -> Bench:
-    return make_bench(synthetic.generate(), study.dense("resnet20", 0).data, devices.choose("cuda"))
+def trained(strategy: Making, precision: torch.dtype, steps: int = 4) -> Lanes:
+    """Four lanes after a few full batches at a small rate."""
+    lanes = trials.started(4, precision, "cuda", rate=0.01)
+    strategy(lanes).train(lanes.all, steps // 2, 64)
+    strategy(lanes).train(lanes.all, steps - steps // 2, 64)
+    torch.cuda.synchronize()
+    return lanes
 
 
-def steps(
-    stepper_type: type[EagerStepper] | type[GraphStepper], bench: Bench, run: Run, count: int
-) -> torch.Tensor:
-    """The flat weights after ``count`` updates at a small rate, float32."""
-    network = Network("resnet20", 0, bench.device.torch)
-    batches = Batches(network, bench.train, run.recipe, torch.float32)
-    batches.start_epoch(EpochOrder.draw("test", 0, len(bench.train), True), 0.01)
-    stepper = stepper_type(batches)
-    for _ in range(count):
-        stepper.step(run.recipe.batch_size)
-    return network.weights.clone()
+@GRAPHS
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_lanes_go_where_eager_steps_go(strategy: Making, precision: torch.dtype) -> None:
+    start = trials.started(4, device="cuda").rows.weights.clone()
+    ours, eager = (trained(s, precision, 2).rows.weights for s in (strategy, Eager))
+    assert max(trials.apart(ours, eager, start)) < {torch.float32: 1e-2, torch.bfloat16: 0.2}[precision]
 
 
-def test_a_graph_trains_as_eager_steps_do(bench: Bench, study: Study) -> None:
-    run = study.dense("resnet20", 0)
-    eager, graph = (steps(kind, bench, run, 6) for kind in (EagerStepper, GraphStepper))
-    start = Network("resnet20", 0, bench.device.torch).weights
-    assert float((eager - graph).norm() / (eager - start).norm()) < 1e-3
+def test_a_stream_gives_the_bits_of_a_stream_alone() -> None:
+    """Lane by lane, whatever else the device is doing."""
+    together = trained(Streams, torch.bfloat16, 6)
+    for number in range(4):
+        lanes = trials.started(4, torch.bfloat16, "cuda", rate=0.01)
+        Streams(lanes).train([lanes.all[number]], 6, 64)
+        torch.cuda.synchronize()
+        assert torch.equal(lanes.rows.weights[number], together.rows.weights[number])
 
 
-def test_cuda_takes_the_graph(bench: Bench, study: Study) -> None:
-    run = study.dense("resnet20", 0)
-    network = Network("resnet20", 0, bench.device.torch)
-    before = network.weights.clone()
-    stepper = make_stepper(Batches(network, bench.train, run.recipe, torch.bfloat16), 1)
-    assert stepper.name == "cuda graph"
-    assert torch.equal(before, network.weights), "the check left a trace"
-
-
-def test_a_mask_holds_in_a_graph(bench: Bench, study: Study) -> None:
-    run = study.dense("resnet20", 0)
-    network = Network("resnet20", 0, bench.device.torch)
-    batches = Batches(network, bench.train, run.recipe, torch.bfloat16)
-    batches.start_epoch(EpochOrder.draw("test", 0, len(bench.train), True), 0.1)
-    stepper = GraphStepper(batches)
-    stepper.step(run.recipe.batch_size)
-    network.prune(0.8)
+@GRAPHS
+def test_a_mask_holds_in_a_graph(strategy: Making) -> None:
+    lanes = trials.started(4, torch.bfloat16, "cuda", rate=0.1)
+    training = strategy(lanes)
+    training.train(lanes.all, 1, 32)
+    lanes.all[0].network.prune(0.8)  # after the graph was recorded
     for _ in range(5):
-        stepper.step(run.recipe.batch_size)
-        assert not network.weights[network.mask == 0].any()
+        training.train(lanes.all, 1, 32)
+        torch.cuda.synchronize()
+        for lane in lanes.all:
+            assert not lane.network.weights[lane.network.mask == 0].any()
 
 
-def test_interrupted_is_bit_for_bit_the_same(bench: Bench, study: Study, tmp_path: Path) -> None:
-    run = study.dense("resnet20", 0)
-    keep = {1, 2, 4}
-    whole = train(run, bench, Store(tmp_path / "a", tmp_path / "a.jsonl"), keep, QUIET, lambda s: True)
+@pytest.mark.parametrize("name", available(torch.device("cuda"), compiled=True))
+def test_every_strategy_is_sound_here(name: str) -> None:
+    lanes = trials.started(4, torch.bfloat16, "cuda")
+    before = [tensor.clone() for lane in lanes.all for tensor in lane.touched()]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        assert first_sound([name], lanes, lanes.all).name == name
+    after = [tensor for lane in lanes.all for tensor in lane.touched()]
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True)), "the check left a trace"
+
+
+def test_interrupted_is_bit_for_bit_the_same_in_waves_of_any_size(study: Study, tmp_path: Path) -> None:
+    runs = [study.dense("resnet20", seed) for seed in range(3)]
+    keep = {run.key: {1, 2, 4} for run in runs}
+    whole = trials.train_all(runs, Store(tmp_path / "a", tmp_path / "a.jsonl"), 3, ["streams"], "cuda", keep)
     store = Store(tmp_path / "b", tmp_path / "b.jsonl")
-    for _ in range(run.epochs - 1):
-        with pytest.raises(OutOfTime):  # one whole epoch, and a no before the next
-            ended: list[int] = []
-            train(
-                run, bench, store, keep, Listener(lambda r, e=ended: e.append(r.epoch)), lambda s, e=ended: not e
-            )
-    parts = train(run, bench, store, keep, QUIET, lambda s: True)
-    assert parts.curve == whole.curve
-    assert parts.checkpoints == whole.checkpoints
+    for wave in (2, 1, 3):
+        ended: list[int] = []
+        with pytest.raises(OutOfTime):
+            trials.train_all(
+                [run for run in runs if not store.record(run)], store, wave, ["streams"], "cuda", keep,
+                trials.Listener(lambda report, e=ended: e.append(report.epoch)),
+                lambda seconds, e=ended: not e,
+            )  # fmt: skip
+    left = [run for run in runs if not store.record(run)]
+    trials.train_all(left, store, 3, ["streams"], "cuda", keep)
+    for run in runs:
+        record = store.record(run)
+        assert record
+        assert trials.outcome(record) == trials.outcome(whole[run.label])
 
 
-def test_whole_schedule_learns(bench: Bench, study: Study, tmp_path: Path) -> None:
+def test_whole_schedules_learn(study: Study, tmp_path: Path) -> None:
     run = study.dense("resnet20", 0)
-    record = train(run, bench, Store(tmp_path, tmp_path / "l.jsonl"), set(), QUIET, lambda s: True)
+    records = trials.train_all([run], Store(tmp_path, tmp_path / "l.jsonl"), 1, ["streams"], "cuda")
+    record = records[run.label]
+    assert record.status == DONE
     assert record.curve["train_loss"][-1] < record.curve["train_loss"][0]
-    assert record.provenance["strategy"] == "cuda graph"
+    assert record.provenance["strategy"] == "streams"
 
 
-def test_random_labels_are_memorized_on_cuda(study: Study, tmp_path: Path) -> None:
-    store, images, cuda = Store(tmp_path, tmp_path / "l.jsonl"), synthetic.generate(), devices.choose("cuda")
-    dense = study.dense("resnet20", 0)
-    train(dense, make_bench(images, dense.data, cuda), store, {4}, QUIET, lambda s: True)
-    run = study.memorization("resnet20", 0, Mask(Checkpoint(dense, 4), 0.8), 64)
-    assert run.precision == "auto"  # bfloat16 on this device
-    record = train(run, make_bench(images, run.data, cuda), store, {4}, QUIET, lambda s: True)
-    assert record.provenance["strategy"] == "cuda graph"
-    assert record.start["sparsity"] == pytest.approx(0.8, abs=1e-5)
-    loaded = store.load_checkpoint(run, 4)
-    assert loaded
-    network = Network("resnet20", 0, cuda.torch)
-    network.load(loaded[0])
-    again = evaluate(network, make_bench(images, run.data, cuda).train, torch.bfloat16)
-    assert again == record.top1
+def test_random_labels_of_several_sizes_share_a_wave(study: Study, tmp_path: Path) -> None:
+    store, dense = Store(tmp_path, tmp_path / "l.jsonl"), study.dense("resnet20", 0)
+    trials.train_all([dense], store, 1, ["streams"], "cuda", {dense.key: {4}})
+    runs = [study.memorization("resnet20", 0, Mask(Checkpoint(dense, 4), 0.8), size) for size in (64, 128)]
+    records = trials.train_all(runs, store, 2, ["streams"], "cuda")
+    for run in runs:
+        record = records[run.label]
+        assert record.status == DONE
+        assert record.top1 is not None
+        assert record.top1 * run.data.test / 100 == pytest.approx(
+            round(record.top1 * run.data.test / 100), abs=1e-3
+        )
+
+
+@pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16"])
+def test_every_precision_is_timed(study: Study, precision: str) -> None:
+    run = replace(study.dense("resnet20", 0), precision=precision)
+    assert time_lanes("streams", run, trials.bench("cuda").device, 2, 0.1) > 0

@@ -14,9 +14,9 @@ from repro.data.photos.loader import make_loader
 from repro.engine import device as devices
 from repro.engine.bench import PhotoBench
 from repro.engine.network import Network
-from repro.engine.photo_step import PhotoNet
+from repro.engine.photo_step import COMPILE_FROM, PhotoNet
 from repro.engine.ranks import alone
-from repro.engine.step import COMPILE_FROM, TOLERANCE
+from repro.engine.strategies import TOLERANCE
 from repro.engine.train import train
 from repro.store import Store
 

@@ -1,4 +1,5 @@
-"""A process killed at any moment loses at most the current epoch, and ends where an undisturbed one ends."""
+"""A process killed at any moment loses at most the current epoch, and ends where an undisturbed one ends, in waves
+of whatever size it goes on."""
 
 from __future__ import annotations
 
@@ -14,10 +15,11 @@ ROOT = Path(__file__).resolve().parent.parent
 KILLS = 10
 
 
-def start(folder: Path) -> subprocess.Popen[bytes]:
-    """``repro fig1 --profile smoke`` with everything that it writes in ``folder``."""
+def start(folder: Path, wave: int = 1) -> subprocess.Popen[bytes]:
+    """``repro fig1 --profile smoke`` with everything that it writes in ``folder``, ``wave`` Runs at a time."""
     places = ["--runs-dir", str(folder / "runs"), "--out", str(folder / "out"), "--ignore-shipped"]
     command = [sys.executable, "-m", "repro", "fig1", "--profile", "smoke", "--device", "cpu", *places]
+    command += ["--strategy", "eager", "--wave", str(wave)]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
@@ -38,7 +40,7 @@ def test_ten_kills_change_nothing(tmp_path: Path) -> None:
     moments = random.Random(20260101)
     killed = 0
     while killed < KILLS:
-        process = start(tmp_path / "killed")
+        process = start(tmp_path / "killed", 1 + killed % 4)
         # The states that are written tell when it trains; from there on, any moment.
         seen, deadline = states(tmp_path / "killed"), time.monotonic() + 120
         while states(tmp_path / "killed") == seen and process.poll() is None and time.monotonic() < deadline:

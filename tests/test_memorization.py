@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+import lanes as trials
 import torch
 
-from repro import params
 from repro.data import synthetic
-from repro.data.batches import random_labels
+from repro.data.batches import PAD, random_labels
 from repro.engine import device
 from repro.engine.bench import make_bench
 from repro.engine.network import Network
-from repro.engine.resident import evaluate
-from repro.engine.train import Listener, train
-from repro.experiments import Study
 from repro.run import Checkpoint, Data, Mask
 from repro.store import Store
 
-ROOT = Path(__file__).resolve().parent.parent
 CPU = device.choose("cpu")
-
-QUIET = Listener(lambda report: None)
 
 
 def test_labels_follow_from_their_name_and_are_uniform() -> None:
@@ -33,27 +25,36 @@ def test_labels_follow_from_their_name_and_are_uniform() -> None:
     assert ((counts - 5000).abs() < 5 * 4500**0.5).all()  # five standard deviations of a binomial count
 
 
-def test_a_bench_of_random_labels_tests_on_what_it_trains_on() -> None:
+def test_random_labels_are_tested_on_what_they_are_trained_on() -> None:
     images = synthetic.generate()
-    bench = make_bench(images, Data("synthetic", 40, 40, images.fingerprint, "random-3"), CPU)
-    assert bench.train is bench.test
-    assert torch.equal(bench.train.labels, random_labels("random-3", 40))
-    true = make_bench(images, Data("synthetic", 40, 40, images.fingerprint), CPU)
-    assert torch.equal(true.train.images, bench.train.images)  # the same examples under other labels
-    assert not torch.equal(true.train.labels, bench.train.labels)
+    pool = make_bench(images, CPU).pool
+    share = pool.share(Data("synthetic", 40, 40, images.fingerprint, "random-3"))
+    assert torch.equal(share.train, share.test)
+    assert torch.equal(share.labels[share.train], random_labels("random-3", 40))
+    true = pool.share(Data("synthetic", 40, 20, images.fingerprint))
+    assert torch.equal(true.train, share.train)  # the same examples under other labels
+    assert not torch.equal(true.labels[true.train], share.labels[share.train])
+
+
+def test_a_share_is_the_part_that_the_split_gives() -> None:
+    """Training and test images, balanced over classes, in the split's own order, and under its labels."""
+    images = synthetic.generate()
+    pool = make_bench(images, CPU).pool
+    share = pool.share(Data("synthetic", 70, 30, images.fingerprint))
+    for places, split in ((share.train, images.train.first(70)), (share.test, images.test.first(30))):
+        inner = pool.images.images[places][:, PAD:-PAD, PAD:-PAD]
+        assert torch.equal(inner, torch.from_numpy(split.images))
+        assert torch.equal(share.labels[places], torch.from_numpy(split.labels).long())
 
 
 def test_a_pruned_network_memorizes_a_few_examples(store: Store) -> None:
     """Its accuracy is that of the finished network on these examples, and pruned weights stay zero."""
-    schedule = {"epochs": 30, "milestones": [18, 24], "batch_size": 8}
-    changed = {"memorization": schedule, "precision": "float32"}
-    images = synthetic.generate()
-    study = Study(params.settings(ROOT / "params.yaml", "smoke", changed), images.fingerprint)
+    changed = {"memorization.epochs": 30, "memorization.milestones": [18, 24], "memorization.batch_size": 8}
+    study = trials.study(changed)
     dense = study.dense("resnet20", 0)
     store.save_checkpoint(dense, 1, Network("resnet20", 0, CPU.torch).checkpoint())
     run = study.memorization("resnet20", 0, Mask(Checkpoint(dense, 1), 0.8), 24)
-    bench = make_bench(images, run.data, CPU)
-    record = train(run, bench, store, {run.last_epoch}, QUIET, lambda _: True)
+    record = trials.train_all([run], store, keep={run.key: {run.last_epoch}})[run.label]
     assert record.top1 is not None
     assert record.top1 > 90  # chance is 10
     assert record.curve["test_epoch"] == [30]
@@ -61,6 +62,16 @@ def test_a_pruned_network_memorizes_a_few_examples(store: Store) -> None:
     assert loaded
     network = Network("resnet20", 0, CPU.torch)
     network.load(loaded[0])
-    assert evaluate(network, bench.train, torch.float32) == record.top1
+    share = trials.bench().pool.share(run.data)
+    with torch.inference_mode():
+        logits = network.model.eval()(trials.bench().pool.images.gather(share.train, *middle(24)))
+    right = (logits.argmax(1) == share.labels[share.train]).sum()
+    assert 100 * int(right) / 24 == record.top1
     zeros = sum(int((w == 0).sum()) for w in network.prunable_weights().values())
     assert zeros >= round(0.8 * 267_264)
+
+
+def middle(count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The crop offsets and flips of images as they are."""
+    offset = torch.full((count,), PAD)
+    return offset, offset, torch.zeros_like(offset)

@@ -70,7 +70,8 @@ def test_waves_hold_each_run_once_after_its_parents(study: Study_of, store: Stor
     for wave in plan.waves:
         for run in wave:
             assert {parent.run.key for parent in run.parents} <= before
-        assert len({(run.arch, run.data, run.recipe, run.first_epoch, run.last_epoch) for run in wave}) == 1
+        assert len({(run.arch, run.precision, run.data.name, run.data.fingerprint) for run in wave}) == 1
+        assert len({(run.recipe.batch_size, run.recipe.momentum, run.recipe.weight_decay) for run in wave}) == 1
         before |= {run.key for run in wave}
     assert sum(map(len, plan.waves)) == len(before) == len(plan.missing)
 

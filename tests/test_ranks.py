@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -147,7 +148,9 @@ def test_with_gpus_a_rank_that_dies_is_started_again(tmp_path: Path) -> None:
     (_, err) = process.communicate()
     assert "its worker ended with status 4; another one goes on from its last state" in err
     (log,) = tmp_path.glob("runs/dense-resnet18/*/worker.log")
-    assert "repro: rank 1 of 2 was killed by signal 9, the others were ended" in log.read_text()
+    # Which rank a process is its number does not tell, and another rank may be the first to say that it is gone.
+    said = log.read_text()
+    assert re.search(r"rank [01] of 2 was killed by signal 9|lost contact with another one", said), said
     record = ledger(tmp_path)
     assert record["curve"]["epoch"] == [1, 2] and record["provenance"]["ranks"] == 2
 

@@ -23,9 +23,9 @@ from repro.data.photos.loader import make_loader
 from repro.engine import device as devices
 from repro.engine.bench import PhotoBench
 from repro.engine.ranks import alone
+from repro.engine.reports import Listener, OutOfTime, StepReport
 from repro.engine.streamed import epoch_order
-from repro.engine.train import Listener, train
-from repro.engine.trainer import OutOfTime, StepReport
+from repro.engine.train import train
 from repro.params import MicroBatchRecipe
 from repro.record import DIVERGED, Record
 from repro.run import Checkpoint, Mask, Photos, Run
@@ -129,8 +129,9 @@ def kept(store: Store, run: Run, epoch: int) -> dict[str, Tensor]:
 
 
 def test_it_trains_as_a_plain_loop_does(store: Store) -> None:
-    # Large enough a part that rounding does not grow: 64 pixels, 8 images; three batches, the last one smaller.
-    data = replace(DATA, train=44, crop=64, resize=64)
+    # So that rounding does not grow: 64 pixels, parts of 8 images, and two batches alone, the last one smaller.
+    # (On some processors a third one takes two plain loops, with oneDNN and without, 0.6 % apart.)
+    data = replace(DATA, train=28, crop=64, resize=64)
     run = replace(RUN, data=data, recipe=replace(RECIPE, batch_size=16, lr=0.01))
     split = InMemory(data.train, 0)
     record = train(run, bench(split, data), store, {0, 1}, QUIET, lambda _: True)

@@ -12,7 +12,7 @@ from repro.engine import device as devices
 from repro.engine.bench import Bench, PhotoBench
 from repro.engine.network import Network, masks_of, prunable_of
 from repro.engine.probe import probe
-from repro.engine.trainer import Sums
+from repro.engine.reports import Sums
 from repro.errors import CheckpointGone, MissingInput
 from repro.pruning import Masks, hamming_distance, layer_rates, magnitude_masks, sparsity_of
 from repro.record import empty_curve, measured
@@ -43,9 +43,7 @@ def stand(run: Run, network: Network, store: Store, bench: Bench | PhotoBench) -
     return Place(state.epoch, Sums(**history.pop("begun", {})), history, network.masked)
 
 
-def _begin(
-    run: Run, network: Network, store: Store, bench: Bench | PhotoBench, precision: torch.dtype
-) -> dict[str, Any]:
+def _begin(run: Run, network: Network, store: Store, bench: Bench | PhotoBench, precision: str) -> dict[str, Any]:
     """Weights and mask as the Run asks for them, and an empty history that says what they are."""
     parents: dict[str, str] = {}
     start: dict[str, Any] = {}
@@ -70,7 +68,7 @@ def _begin(
         "wall_s": 0.0,
         "provenance": {
             **devices.provenance(bench.device, precision),
-            "data": bench.source,
+            "data": bench.source if run.data.labels == "true" else f"{bench.source}, labels {run.data.labels}",
             "parents": parents,
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
         },

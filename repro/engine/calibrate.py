@@ -1,4 +1,7 @@
-"""How fast this machine trains: measured once, then kept, so that a plan can say how long it takes."""
+"""How fast this machine trains on photographs: measured once, then kept, so that a plan can say how long it takes.
+
+And its ceilings: matrix products, memory. (On small images: `tuning.py`.)
+"""
 
 from __future__ import annotations
 
@@ -12,44 +15,41 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from repro import nets
-from repro.data.batches import SIDE, DeviceImages, EpochOrder
-from repro.data.images import Split
+from repro.data.batches import SIDE
 from repro.data.photos.augment import to_input
-from repro.engine.device import Device, resolve_precision
+from repro.engine.device import Device, dtype_of, resolve_precision, use_tf32
 from repro.engine.network import Network
-from repro.engine.photo_step import PhotoNet
+from repro.engine.photo_step import COMPILE_FROM, PhotoNet
 from repro.engine.ranks import alone
-from repro.engine.step import COMPILE_FROM, Batches, make_stepper
 from repro.errors import MissingInput
 from repro.files import write_text
-from repro.params import MicroBatchRecipe, Recipe
+from repro.params import MicroBatchRecipe
 
 WARM_UP = 2  # steps: kernels are chosen and memory is allocated in the first
 LEAST = 3  # steps or products timed, however slow
-BATCHES = 8  # in the random epoch that is gone through again and again
 
 
 def images_per_second(
     arch: str,
-    recipe: Recipe,
+    recipe: MicroBatchRecipe,
     precision: str,
     device: Device,
     cache: Path | None,
     seconds: float = 2.0,
-    crop: int = SIDE,
+    crop: int = 224,
 ) -> float:
     """Training speed of ``arch`` on ``device``, from real steps on random images (median step time).
 
     Measured for about ``seconds``, then remembered in ``cache``, a JSON file, by all that it depends on. ``crop``
-    is the side of the images; photographs are there already, so that reading them is not in the time.
+    is the side of the images, which are there already, so that reading them is not in the time.
     A cache that is damaged, or that cannot be written, only costs another measurement.
     """
-    dtype = resolve_precision(precision, device)
+    resolved = resolve_precision(precision, device)
+    use_tf32(resolved)
     known = _read(cache)
     key = ", ".join(
         (
@@ -57,17 +57,14 @@ def images_per_second(
             f"torch {torch.__version__}",
             arch,
             f"batch {recipe.batch_size}",
-            *([f"{recipe.micro_batches} parts, {crop} px"] if isinstance(recipe, MicroBatchRecipe) else []),
-            str(dtype).removeprefix("torch."),
+            f"{recipe.micro_batches} parts, {crop} px",
+            resolved,
             f"{torch.get_num_threads()} threads",
         )
     )
     if key in known:
         return known[key]
-    if isinstance(recipe, MicroBatchRecipe):
-        speed = _measure_parts(arch, recipe, dtype, device, seconds, crop)
-    else:
-        speed = _measure(arch, recipe, dtype, device, seconds)
+    speed = _measure(arch, recipe, dtype_of(resolved), device, seconds, crop)
     known[key] = speed
     if cache is not None:
         with contextlib.suppress(MissingInput):
@@ -111,30 +108,7 @@ def flops_per_image(arch: str, side: int = SIDE) -> float:
     return 3 * 2 * float(multiply_adds)
 
 
-def _measure(arch: str, recipe: Recipe, precision: torch.dtype, device: Device, seconds: float) -> float:
-    """Images a second over real steps, as `train.train` makes them."""
-    random = np.random.Generator(np.random.PCG64(0))
-    count = BATCHES * recipe.batch_size
-    pixels = random.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
-    split = Split(pixels, random.integers(0, 10, count, dtype=np.uint8))
-    images = DeviceImages(split, ((127.5,) * 3, (64.0,) * 3), device.torch)
-    batches = Batches(Network(arch, 0, device.torch), images, recipe, precision)
-    batches.network.model.train()
-    batches.start_epoch(EpochOrder.draw("calibration", 0, count, recipe.augment), recipe.lr)
-    stepper = make_stepper(batches, 0)  # eager on a CPU: compiling alone would outlast the calibration
-    done = 0
-
-    def step() -> None:
-        nonlocal done
-        if done % BATCHES == 0:
-            batches.position.zero_()
-        stepper.step(recipe.batch_size)
-        done += 1
-
-    return recipe.batch_size / median(times(step, device, seconds))
-
-
-def _measure_parts(
+def _measure(
     arch: str, recipe: MicroBatchRecipe, precision: torch.dtype, device: Device, seconds: float, crop: int
 ) -> float:
     """Images a second over parts of a batch and updates, as `streamed.Streamed` makes them."""
@@ -197,9 +171,10 @@ def _read(cache: Path | None) -> dict[str, float]:
     except (OSError, ValueError):
         return {}
     entries = content.items() if isinstance(content, dict) else ()
-    return {key: float(value) for key, value in entries if _is_speed(value)}
+    return {key: float(value) for key, value in entries if positive(value)}
 
 
-def _is_speed(value: Any) -> bool:
+def positive(value: Any) -> bool:
+    """Whether ``value`` can be a speed: a number above 0, and finite."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return number and math.isfinite(value) and value > 0

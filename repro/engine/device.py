@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 import repro
-from repro.errors import MissingInput
+from repro.errors import MissingInput, UsageError
 from repro.machine import cores, share
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # from malloc.h
@@ -48,7 +48,7 @@ def choose(name: str) -> Device:
     # tensor with NaN on the way, a quarter of a step's time on a CPU.
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.allow_tf32 = False  # float32 means float32
+    use_tf32("float32")  # float32 means float32
     if name == "cpu" or not torch.cuda.is_available():
         threads = share(cores())
         torch.set_num_threads(threads)
@@ -73,11 +73,29 @@ def _keep_memory() -> None:
             mallopt(option, value)
 
 
-def resolve_precision(name: str, device: Device) -> torch.dtype:
-    """``auto`` is bfloat16 where the device multiplies it in hardware, else float32."""
-    if name == "float32" or (name == "auto" and not fast_bfloat16(device)):
-        return torch.float32
-    return torch.bfloat16
+def resolve_precision(name: str, device: Device) -> str:
+    """``float32``, ``tf32`` or ``bfloat16``: ``auto`` is the last where the device multiplies it in hardware, else
+    the first. Raises `UsageError` for tf32 where there is none."""
+    if name == "tf32" and not has_tf32(device):
+        raise UsageError(f"precision tf32: {device.name} has none; choose float32 or bfloat16")
+    if name != "auto":
+        return name
+    return "bfloat16" if fast_bfloat16(device) else "float32"
+
+
+def dtype_of(precision: str) -> torch.dtype:
+    """What convolutions take in a resolved ``precision``; `use_tf32` says how float32 is multiplied."""
+    return torch.bfloat16 if precision == "bfloat16" else torch.float32
+
+
+def use_tf32(precision: str) -> None:
+    """From now on float32 is multiplied as ``precision`` says: in 10 bits of mantissa for tf32, else in full."""
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+
+
+def has_tf32(device: Device) -> bool:
+    """Whether the device multiplies TF32 (CUDA from Ampere on)."""
+    return device.cuda and torch.cuda.get_device_capability(device.torch)[0] >= 8
 
 
 def fast_bfloat16(device: Device) -> bool:
@@ -87,11 +105,11 @@ def fast_bfloat16(device: Device) -> bool:
     return "amx_bf16" in cpu_flags() or "avx512_bf16" in cpu_flags()
 
 
-def provenance(device: Device, precision: torch.dtype) -> dict[str, Any]:
-    """Where a number was made: device, precision, versions."""
+def provenance(device: Device, precision: str) -> dict[str, Any]:
+    """Where a number was made: device, resolved precision, versions."""
     record: dict[str, Any] = {
         "device": device.name,
-        "precision": str(precision).removeprefix("torch."),
+        "precision": precision,
         "repro": repro.__version__,
         "python": platform.python_version(),
         "packages": {name: metadata.version(name) for name in PACKAGES},

@@ -1,12 +1,14 @@
 """A network whose weights, gradients, momentum, mask and BatchNorm statistics each lie in one flat tensor.
 
 One update of all weights is then a handful of operations instead of one per layer, and a mask holds at
-every step by one multiplication. The layout inside is channels_last.
+every step by one multiplication. The layout inside is channels_last. Networks that train side by side are rows
+of common tensors (`Rows`), so that one operation can update them all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -17,48 +19,87 @@ from repro.params import Recipe
 from repro.pruning import Masks, magnitude_masks, prunable_names
 
 MASK, MOMENTUM = "mask/", "momentum/"
+KINDS = ("weights", "gradients", "momentum", "mask")
+ALIGNED = 64  # a row of so many numbers begins at an address that vector instructions and cuDNN like
 
 
-class Network:
-    """``model`` in training form on ``device``, with Eq. 1 of the paper as its optimizer."""
+@dataclass(frozen=True)
+class Rows:
+    """What K equal networks are made of, a row each: weights, gradients, momentum and mask float32 [K, weights],
+    BatchNorm statistics float32 [K, statistics]. A single row has one dimension less."""
 
-    def __init__(self, arch: str, seed: int, device: torch.device) -> None:
-        self.model = nets.build(arch, seed).to(device)
-        self.prunable = prunable_names(self.model)
-        parameters = dict(self.model.named_parameters())
-        total = sum(p.numel() for p in parameters.values())
-        self.weights = torch.zeros(total, device=device)
-        self.gradients = torch.zeros_like(self.weights)
-        self.momentum = torch.zeros_like(self.weights)
-        self.mask = torch.ones_like(self.weights)
-        self.masked = False
-        self._views: dict[str, dict[str, Tensor]] = {"weights": {}, "momentum": {}, "mask": {}}
-        start = 0
-        for name, parameter in parameters.items():
-            stop = start + parameter.numel()
-            view = _view(self.weights[start:stop], parameter)
-            view.copy_(parameter.detach())
-            parameter.data = view
-            parameter.grad = _view(self.gradients[start:stop], parameter)
-            self._views["weights"][name] = view
-            self._views["momentum"][name] = _view(self.momentum[start:stop], parameter)
-            self._views["mask"][name] = _view(self.mask[start:stop], parameter)
-            start = stop
-        self.statistics = _flat_buffers(self.model, device)
+    weights: Tensor
+    gradients: Tensor
+    momentum: Tensor
+    mask: Tensor
+    statistics: Tensor
+
+    @classmethod
+    def make(cls, arch: str, count: int, device: torch.device) -> Rows:
+        """Room for ``count`` networks."""
+        with torch.device("meta"):
+            model = nets.BUILDERS[arch]()
+        size, buffers = (sum(t.numel() for t in ts) for ts in (model.parameters(), model.buffers()))
+
+        def room(numbers: int, value: float) -> Tensor:
+            padded = -(-numbers // ALIGNED) * ALIGNED
+            return torch.full((count, padded), value, dtype=torch.float32, device=device)[:, :numbers]
+
+        return cls(room(size, 0), room(size, 0), room(size, 0), room(size, 1), room(buffers, 0))
+
+    def row(self, number: int) -> Rows:
+        """The ``number``-th network's, as views."""
+        tensors = (self.weights, self.gradients, self.momentum, self.mask, self.statistics)
+        return Rows(*(tensor[number] for tensor in tensors))
 
     def update(self, recipe: Recipe, rate: Tensor) -> None:
-        """Eq. 1: v <- m v + (lambda w + g), w <- w - eta v; then the mask. ``rate`` is a scalar on the device.
+        """Eq. 1: v <- m v + (lambda w + g), w <- w - eta v; then the mask. ``rate`` is on the device: a scalar, or
+        [K, 1] for K rows.
 
-        Clears the gradients. Only in-place operations on fixed tensors, so that a CUDA graph can hold it.
+        Clears the gradients. Only in-place operations on fixed tensors, so that a CUDA graph can hold it. A dense
+        network's mask is all ones: multiplying by one changes nothing, and all networks share their operations.
         """
         with torch.no_grad():
             self.gradients.add_(self.weights, alpha=recipe.weight_decay)
             self.momentum.mul_(recipe.momentum).add_(self.gradients)
             self.weights.sub_(self.momentum * rate)
-            if self.masked:
-                self.weights.mul_(self.mask)
-                self.momentum.mul_(self.mask)
+            self.weights.mul_(self.mask)
+            self.momentum.mul_(self.mask)
             self.gradients.zero_()
+
+
+class Network:
+    """``model`` in training form on ``device``, with Eq. 1 of the paper as its optimizer."""
+
+    def __init__(self, arch: str, seed: int, device: torch.device, row: Rows | None = None) -> None:
+        """Freshly initialised from ``seed``, in ``row`` or in tensors of its own."""
+        self.arch = arch
+        self.model = nets.build(arch, seed).to(device)
+        self.prunable = prunable_names(self.model)
+        self.row = row or Rows.make(arch, 1, device).row(0)
+        self.weights, self.gradients = self.row.weights, self.row.gradients
+        self.momentum, self.mask, self.statistics = self.row.momentum, self.row.mask, self.row.statistics
+        self.masked = False
+        parameters = dict(self.model.named_parameters())
+        self._views = {kind: dict(_named(parameters.items(), getattr(self.row, kind))) for kind in KINDS}
+        for name, parameter in parameters.items():
+            view = self._views["weights"][name]
+            view.copy_(parameter.detach())
+            parameter.data = view
+            parameter.grad = self._views["gradients"][name]
+        _take_buffers(self.model, self.statistics)
+
+    def reset(self, seed: int) -> None:
+        """As initialised from ``seed``: no momentum, no mask."""
+        self.load(nets.build(self.arch, seed).state_dict())
+
+    def update(self, recipe: Recipe, rate: Tensor) -> None:
+        """Eq. 1 and the mask, see `Rows.update`. ``rate`` is a scalar on the device."""
+        self.row.update(recipe, rate)
+
+    def gradient_views(self) -> list[Tensor]:
+        """The gradients of all parameters, in their order, as views."""
+        return list(self._views["gradients"].values())
 
     def prunable_weights(self) -> dict[str, Tensor]:
         """The weights that pruning ranks, by name, as views."""
@@ -88,21 +129,23 @@ class Network:
         """The masks in force, bool on the CPU, or None for a dense network."""
         if not self.masked:
             return None
-        return {name: self._views["mask"][name].bool().cpu().contiguous() for name in self.prunable}
+        masks = dict(_named(self.model.named_parameters(), self.mask.cpu()))
+        return {name: masks[name].bool().contiguous() for name in self.prunable}
 
     def checkpoint(self) -> dict[str, Tensor]:
         """Weights, BatchNorm statistics and masks, on the CPU, contiguous."""
-        tensors = {name: t.detach().cpu().contiguous() for name, t in self.model.state_dict().items()}
+        # Two copies from the device, not a hundred.
+        found = dict(_named(self.model.named_parameters(), self.weights.cpu()))
+        found |= _named(self.model.named_buffers(), self.statistics.cpu())
+        tensors = {name: found[name] for name in self.model.state_dict()}
         for name, mask in (self.masks() or {}).items():
             tensors[MASK + name] = mask
-        return {name: tensor.clone() for name, tensor in tensors.items()}
+        return {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
 
     def state(self) -> dict[str, Tensor]:
         """`checkpoint` and the momentum: all that going on needs."""
-        momentum = {
-            MOMENTUM + n: v.detach().cpu().contiguous().clone() for n, v in self._views["momentum"].items()
-        }
-        return self.checkpoint() | momentum
+        momentum = _named(self.model.named_parameters(), self.momentum.cpu())
+        return self.checkpoint() | {MOMENTUM + name: view.contiguous().clone() for name, view in momentum}
 
     def copy_over(self, copy: Callable[..., None], masked: bool) -> None:
         """Take over another rank's network by ``copy``, which replaces tensors in place; ``masked`` as it is."""
@@ -144,21 +187,24 @@ def prunable_of(arch: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensors[name] for name in prunable_names(model)}
 
 
-def _flat_buffers(model: nn.Module, device: torch.device) -> Tensor:
-    """The model's buffers (BatchNorm's running means and variances) as views of one tensor, which is returned."""
-    buffers = list(model.named_buffers())
-    flat = torch.zeros(sum(buffer.numel() for _, buffer in buffers), device=device)
-    start = 0
-    for name, buffer in buffers:
-        view = flat[start : start + buffer.numel()].view(buffer.shape)
-        view.copy_(buffer)
+def _take_buffers(model: nn.Module, flat: Tensor) -> None:
+    """The model's buffers (BatchNorm's running means and variances) become views of ``flat`` and fill it."""
+    buffers = dict(model.named_buffers())
+    for name, view in _named(buffers.items(), flat):
+        view.copy_(buffers[name])
         owner, _, own_name = name.rpartition(".")
         setattr(model.get_submodule(owner), own_name, view)
-        start += buffer.numel()
-    return flat
 
 
-def _view(flat: Tensor, like: Tensor) -> Tensor:
+def _named(tensors: Iterable[tuple[str, Tensor]], flat: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """The pieces of ``flat`` that stand for named ``tensors``, as views in their shapes."""
+    start = 0
+    for name, like in tensors:
+        yield name, shaped(flat[start : start + like.numel()], like)
+        start += like.numel()
+
+
+def shaped(flat: Tensor, like: Tensor) -> Tensor:
     """A piece of a flat tensor in the shape of ``like``, convolution weights channels_last."""
     if like.dim() == 4:
         outputs, inputs, height, width = like.shape

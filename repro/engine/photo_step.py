@@ -11,9 +11,12 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from repro.data.photos.split import IGNORED
+from repro.engine.lanes import forward
 from repro.engine.network import Network
 from repro.engine.ranks import Ranks
-from repro.engine.step import COMPILE_FROM, TOLERANCE, forward
+from repro.engine.strategies import TOLERANCE
+
+COMPILE_FROM = 1_000_000  # images that a Run trains in all
 
 
 class _Forward(nn.Module):

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from repro.engine import interrupt, ranks
+from repro.engine import interrupt, ranks, tuning
 from repro.engine.bench import Bench, PhotoBench, open_bench
-from repro.engine.device import Device
+from repro.engine.device import Device, resolve_precision
 from repro.engine.ranks import Ranks
-from repro.engine.train import Listener
-from repro.engine.trainer import EpochReport, OutOfTime, StepReport
-from repro.engine.wave import train_wave
+from repro.engine.reports import EpochReport, Listener, OutOfTime, StepReport
+from repro.engine.train import train
+from repro.engine.tuning import CACHE, Choice
+from repro.engine.wave import Finished, Waves
 from repro.errors import BudgetSpent, RunFailed, UsageError
+from repro.packing import lanes_for
 from repro.plan import Plan, cost, diverged
 from repro.record import Record
 from repro.run import Data, Photos, Run
@@ -39,11 +42,25 @@ class Observer(Protocol):
     def step_done(self, report: StepReport) -> None:
         """Now and then within a long epoch."""
 
+    def measuring(self, what: str) -> None:
+        """While it is found out how this device trains fastest."""
+
     def run_done(self, run: Run, record: Record, left: int) -> None:
         """After every Run; ``left`` Runs remain."""
 
     def ended(self) -> None:
         """When nothing more comes, whatever the reason."""
+
+
+@dataclass(frozen=True)
+class How:
+    """``deadline`` is on `time.monotonic`'s clock, ``loader`` says how photographs are decoded; ``strategy`` and
+    ``wave``, the number of Runs at a time (0: automatic), how small images are trained on."""
+
+    deadline: float | None = None
+    loader: str = "auto"
+    strategy: str = "auto"
+    wave: int = 0
 
 
 def execute(
@@ -52,21 +69,21 @@ def execute(
     folders: Sequence[Path],
     device: Device,
     observer: Observer,
-    deadline: float | None,
-    loader: str = "auto",
+    how: How,
     group: Ranks | None = None,
 ) -> None:
-    """Train what is missing, all ranks of ``group`` together. ``deadline`` is on `time.monotonic`'s clock,
-    ``loader`` says how photographs are decoded.
+    """Train what is missing, all ranks of ``group`` together.
 
     Raises `BudgetSpent` at the deadline, `RunFailed` after the last wave if a Run diverged, `MissingInput`
     for data that is not there or not the data that the plan was made for.
     """
     group = group or ranks.alone(device.torch)
+    for precision in {run.precision for run in plan.missing}:
+        resolve_precision(precision, device)  # refuses now what the device does not have
     with store.lock() if group.chief else contextlib.nullcontext():
         observer.started(plan, device.name)
         try:
-            _go_through(plan, store, folders, device, group, observer, deadline, loader)
+            _Session(plan, store, device, group, observer, how).go_through(folders)
         except OutOfTime:
             missing = [run for run in plan.missing if store.record(run) is None]
             rest = cost(missing, store)
@@ -85,46 +102,98 @@ def execute(
         raise RunFailed(f"the loss of {len(failed)} Runs was not finite: {', '.join(failed)}{grown}")
 
 
-def _go_through(
-    plan: Plan,
-    store: Store,
-    folders: Sequence[Path],
-    device: Device,
-    group: Ranks,
-    observer: Observer,
-    deadline: float | None,
-    loader: str,
-) -> None:
-    def has_time(seconds: float) -> bool:
-        return deadline is None or time.monotonic() + MARGIN * seconds < deadline
+class _Session:
+    """One bench at a time, of whatever data the next wave asks for."""
 
-    left = len(plan.missing)
-    listener = Listener(observer.epoch_done, observer.step_done)
-    bench: Bench | PhotoBench | None = None
-    bench_of: Data | None = None  # of one data set at a time: memorization needs many
-    try:
-        for planned in plan.waves:
-            ready = [run for run in planned if all(store.has_checkpoint(p.run, p.epoch) for p in run.parents)]
-            wave: list[Run] = group.share(ready)
-            left -= len(planned) - len(wave)
-            if not wave:
-                continue
-            if bench is None or wave[0].data != bench_of:
-                if bench:
-                    bench.close()
-                bench_of = wave[0].data
-                bench = open_bench(bench_of, folders, store.runs_dir, device, group, loader)
-            for run, record in train_wave(
-                wave, bench, store, plan.keep, observer.run_started, listener, has_time, deadline
-            ):
-                left -= 1
-                if group.chief:
-                    store.finish(run, record)
-                observer.run_done(run, record, left)
-                interrupt.raise_noted()
-    finally:
-        if bench:
-            bench.close()
+    def __init__(
+        self, plan: Plan, store: Store, device: Device, group: Ranks, observer: Observer, how: How
+    ) -> None:
+        self._plan, self._store, self._device, self._group = plan, store, device, group
+        self._observer, self._how = observer, how
+        self._left = len(plan.missing)
+        self._listener = Listener(observer.epoch_done, observer.step_done)
+        self._bench: Bench | PhotoBench | None = None
+        self._bench_of: object = None
+        self._waves: Waves | None = None
+
+    def go_through(self, folders: Sequence[Path]) -> None:
+        store = self._store
+        try:
+            for planned in self._plan.waves:
+                ready = [run for run in planned if all(store.has_checkpoint(p.run, p.epoch) for p in run.parents)]
+                wave: list[Run] = self._group.share(ready)
+                self._left -= len(planned) - len(wave)
+                if not wave:
+                    continue
+                bench = self._bench_for(wave[0].data, folders)
+                ended = self._photographs(wave, bench) if isinstance(bench, PhotoBench) else self._wave(wave)
+                for finished in ended:
+                    self._finish(finished)
+        finally:
+            if self._bench:
+                self._bench.close()
+
+    def _bench_for(self, wanted: Data, folders: Sequence[Path]) -> Bench | PhotoBench:
+        of = wanted if isinstance(wanted, Photos) else (wanted.name, wanted.fingerprint)
+        if self._bench is None or of != self._bench_of:
+            if self._bench:
+                self._bench.close()
+            device, how = self._device, self._how
+            self._bench = open_bench(wanted, folders, self._store.runs_dir, device, self._group, how.loader)
+            self._bench_of = of
+            self._waves = None
+            if isinstance(self._bench, Bench):
+                told = (self._store, self._plan.keep, self._observer.run_started, self._listener)
+                self._waves = Waves(self._bench, *told, self._has_time, how.deadline)
+        return self._bench
+
+    def _wave(self, runs: list[Run]) -> Iterator[Finished]:
+        """As many at a time as this device is fastest with, or as end within the time budget."""
+        assert self._waves is not None
+        how, store = self._how, self._store
+        choice = self._choice(runs)
+        lanes = how.wave or choice.lanes
+        if lanes > 1:  # what is begun first, then the longest, so that the last to end end together
+            left = {run.key: cost([run], store).images for run in runs}
+            runs = sorted(runs, key=lambda run: (not store.progress(run), -left[run.key]))
+            seconds = None if how.deadline is None else how.deadline - time.monotonic()
+            if not how.wave:
+                speed = choice.speed if choice.speeds else None
+                lanes = lanes_for([left[run.key] for run in runs], lanes, speed, seconds)
+        names = choice.names if how.strategy == "auto" else [how.strategy]
+        return self._waves.train(runs, names, min(lanes, len(runs)))
+
+    def _choice(self, runs: list[Run]) -> Choice:
+        if self._how.strategy != "auto" and self._how.wave:
+            return Choice()
+        first = max(runs, key=lambda run: run.epochs * run.data.train)
+        images = cost([run for run in self._plan.missing if run.arch == first.arch], self._store).images
+        cache = self._store.runs_dir / CACHE
+        return tuning.choose(first, self._device, cache, images, self._observer.measuring)
+
+    def _photographs(self, runs: list[Run], bench: PhotoBench) -> Iterator[Finished]:
+        """One after another, each lock held by rank 0: a worker that outlived its driver may still be at it."""
+        store = self._store
+        for run in runs:
+            self._observer.run_started(run)
+            known = store.record(run)  # trained again for its checkpoints
+            lock = store.run_lock(run, self._how.deadline) if self._group.chief else contextlib.nullcontext()
+            with lock:
+                found = store.record(run) if self._group.count == 1 and not known else None
+                keep = self._plan.keep.get(run.key, set())
+                yield [(run, found or train(run, bench, store, keep, self._listener, self._has_time))]
+
+    def _finish(self, finished: Finished) -> None:
+        if self._group.chief:
+            self._store.finish_all(finished)
+        for run, record in finished:
+            self._left -= 1
+            self._observer.run_done(run, record, self._left)
+        interrupt.raise_noted()
+
+    def _has_time(self, seconds: float) -> bool:
+        deadline = self._how.deadline
+        return deadline is None or time.monotonic() + MARGIN * seconds < deadline
 
 
 def agreed(plan: Plan | None, group: Ranks) -> Plan | None:

@@ -23,7 +23,7 @@ from repro.engine import parts
 from repro.engine.network import Network
 from repro.engine.photo_step import PhotoNet
 from repro.engine.ranks import Ranks
-from repro.engine.trainer import Halted, Progress, Stop, Sums
+from repro.engine.reports import Halted, Progress, Stop, Sums
 from repro.params import MicroBatchRecipe
 from repro.run import Run
 

@@ -69,9 +69,8 @@ def _train(work: Workspace, run: Run, runs: Sequence[Run]) -> None:
     with ranks.joined(chosen) as group:
         if plan := session.agreed(_alone(work, run, runs, log) if group.chief else None, group):
             reporter = Reporter(log, work.store, line_every=0.0)
-            session.execute(
-                plan, work.store, work.folders, chosen, reporter, options.deadline, options.loader, group
-            )
+            how = session.How(options.deadline, options.loader, options.strategy, options.wave)
+            session.execute(plan, work.store, work.folders, chosen, reporter, how, group)
 
 
 def _alone(work: Workspace, run: Run, runs: Sequence[Run], log: Console) -> Plan | None:

@@ -12,9 +12,10 @@ from repro.errors import UsageError
 from repro.nets import resnet_imagenet
 from repro.nets.resnet_cifar import ResNet
 
+BLOCKS = {"resnet20": 3, "resnet56": 9}
 BUILDERS: dict[str, Callable[[], nn.Module]] = {
-    "resnet20": lambda: ResNet(3),
-    "resnet56": lambda: ResNet(9),
+    "resnet20": lambda: ResNet(BLOCKS["resnet20"]),
+    "resnet56": lambda: ResNet(BLOCKS["resnet56"]),
     "resnet18": resnet_imagenet.resnet18,
     "resnet50": resnet_imagenet.resnet50,
 }
@@ -31,3 +32,12 @@ def build(arch: str, seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int.from_bytes(digest[:7], "big"))
         return BUILDERS[arch]()
+
+
+def side_by_side(arch: str, copies: int) -> ResNet:
+    """``copies`` networks of ``arch`` (of CIFAR-10) as one module, channels_last, with no weights worth keeping.
+
+    Its parameters and buffers are those of one network in the same order, each ``copies`` times as long in its
+    first dimension.
+    """
+    return ResNet(BLOCKS[arch], copies=copies).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

@@ -1,19 +1,24 @@
-"""ResNets for 32x32 images as in He et al. (2015), section 4.2: three stages of 16, 32 and 64 channels."""
+"""ResNets for 32x32 images as in He et al. (2015), section 4.2: three stages of 16, 32 and 64 channels.
+
+Any number of ``copies`` with weights of their own can stand side by side in one module: their channels follow one
+another, and a convolution has a group for each.
+"""
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def conv3x3(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
+def conv3x3(inputs: int, outputs: int, stride: int = 1, copies: int = 1) -> nn.Conv2d:
     """A 3x3 convolution without bias: the BatchNorm behind it has one."""
-    return nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+    return nn.Conv2d(copies * inputs, copies * outputs, 3, stride=stride, padding=1, groups=copies, bias=False)
 
 
-def batch_norm(channels: int) -> nn.BatchNorm2d:
+def batch_norm(channels: int, copies: int = 1) -> nn.BatchNorm2d:
     """BatchNorm without its batch counter, which only a cumulative average would need."""
-    norm = nn.BatchNorm2d(channels)
+    norm = nn.BatchNorm2d(copies * channels)
     norm.num_batches_tracked = None
     return norm
 
@@ -22,46 +27,60 @@ class Block(nn.Module):
     """Two 3x3 convolutions and a shortcut. Where the shape changes the shortcut is option A of He et al.:
     every second pixel, and zeros for the new channels, so that it has no weights."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int, copies: int = 1) -> None:
         super().__init__()
-        self.conv1 = conv3x3(inputs, outputs, stride)
-        self.bn1 = batch_norm(outputs)
-        self.conv2 = conv3x3(outputs, outputs)
-        self.bn2 = batch_norm(outputs)
+        self.conv1 = conv3x3(inputs, outputs, stride, copies)
+        self.bn1 = batch_norm(outputs, copies)
+        self.conv2 = conv3x3(outputs, outputs, copies=copies)
+        self.bn2 = batch_norm(outputs, copies)
         self.stride = stride
         self.new_channels = outputs - inputs
+        self.copies = copies
 
     def forward(self, x: Tensor) -> Tensor:
-        """[N, inputs, H, W] -> [N, outputs, H / stride, W / stride]."""
+        """[N, copies * inputs, H, W] -> [N, copies * outputs, H / stride, W / stride]."""
         out = F.relu(self.bn1(self.conv1(x)), inplace=True)
         out = self.bn2(self.conv2(out))
         if self.new_channels:
             side = self.new_channels // 2
             # Pooling over one pixel picks every second one, and its gradient stays channels_last.
-            x = F.pad(F.avg_pool2d(x, 1, self.stride), (0, 0, 0, 0, side, self.new_channels - side))
+            around = (0, 0, 0, 0, side, self.new_channels - side)
+            x = F.avg_pool2d(x, 1, self.stride)
+            x = F.pad(x, around) if self.copies == 1 else _padded(x, around, self.copies)
         return F.relu(out + x, inplace=True)
 
 
 class ResNet(nn.Module):
     """ResNet of 6n + 2 layers: n = 3 is ResNet20 (267,264 prunable weights), n = 9 is ResNet56."""
 
-    def __init__(self, n: int, classes: int = 10) -> None:
+    def __init__(self, n: int, classes: int = 10, copies: int = 1) -> None:
         super().__init__()
-        self.conv = conv3x3(3, 16)
-        self.bn = batch_norm(16)
+        self.copies = copies
+        self.conv = conv3x3(3, 16, copies=copies)
+        self.bn = batch_norm(16, copies)
         blocks, inputs = [], 16
         for stage, outputs in enumerate((16, 32, 64)):
             for position in range(n):
-                blocks.append(Block(inputs, outputs, stride=2 if stage and not position else 1))
+                blocks.append(Block(inputs, outputs, 2 if stage and not position else 1, copies))
                 inputs = outputs
         self.blocks = nn.Sequential(*blocks)
-        self.linear = nn.Linear(inputs, classes)
+        self.linear = nn.Linear(inputs, copies * classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images [N, 3, 32, 32], normalised -> logits [N, classes]."""
+        """Images [N, copies * 3, 32, 32], normalised -> logits [N, copies * classes]."""
         x = F.relu(self.bn(self.conv(x)), inplace=True)
-        logits: Tensor = self.linear(self.blocks(x).mean(dim=(2, 3)))
-        return logits
+        features: Tensor = self.blocks(x).mean(dim=(2, 3))
+        if self.copies == 1:
+            logits: Tensor = self.linear(features)
+            return logits
+        own = self.linear.weight.unflatten(0, (self.copies, -1))
+        each = torch.einsum("nkc,koc->nko", features.unflatten(1, (self.copies, -1)), own)
+        return each.flatten(1) + self.linear.bias
+
+
+def _padded(x: Tensor, around: tuple[int, ...], copies: int) -> Tensor:
+    """Zeros for the new channels of every copy."""
+    return F.pad(x.unflatten(1, (copies, -1)), around).flatten(1, 2)

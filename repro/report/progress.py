@@ -16,7 +16,7 @@ from repro.run import Run
 from repro.store import Store
 
 if TYPE_CHECKING:
-    from repro.engine.trainer import EpochReport, StepReport
+    from repro.engine.reports import EpochReport, StepReport
 
 LINE_EVERY = 10.0  # seconds between plain lines about epochs
 
@@ -81,6 +81,13 @@ class Reporter:
         elif time.monotonic() - self._last_line >= self._line_every:
             self._last_line = time.monotonic()
             self._console.print(f"{where}, {note}", markup=False)
+
+    def measuring(self, what: str) -> None:
+        """How this device trains fastest is found out, once."""
+        if self._bar:
+            self._bar.update(self._task, description=escape(f"timing {what}"))
+        else:
+            self._console.print(f"timing {what}", markup=False)
 
     def run_done(self, run: Run, record: Record, left: int) -> None:
         self._finished += 1

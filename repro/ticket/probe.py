@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
 from repro import files
-from repro.engine.step import forward
+from repro.engine.lanes import forward
 from repro.errors import UsageError
 from repro.params import Recipe
 from repro.ticket.samples import Samples

@@ -92,7 +92,9 @@ def find_ticket(
         names = choose_prunable(model, prunable)
         training = samples(train_set, "train_set", chosen.torch, workers)
         testing = samples(test_set, "test_set", chosen.torch, workers)
-        kind = devices.resolve_precision(precision, chosen)
+        resolved = devices.resolve_precision(precision, chosen)
+        devices.use_tf32(resolved)
+        kind = devices.dtype_of(resolved)
         layout, classes = probe.look(model, training, testing, chosen.torch, kind, recipe)
         default_rewind = min(max(1, round(recipe.epochs / 40)), recipe.epochs)
         spec = Spec(

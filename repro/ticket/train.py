@@ -138,7 +138,8 @@ def checkpoint(store: Store, run: Run, epoch: int) -> dict[str, Tensor]:
 
 
 def _history(bench: Bench) -> dict[str, Any]:
-    provenance = devices.provenance(bench.device, bench.subject.precision)
+    precision = str(bench.subject.precision).removeprefix("torch.")
+    provenance = devices.provenance(bench.device, precision)
     return {
         "curve": empty_curve(),
         "checkpoints": {},

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from repro.data.batches import EpochOrder
+from repro.engine.lanes import forward, loss_and_logits
 from repro.engine.network import MASK, MOMENTUM, masks_of
-from repro.engine.step import forward, loss_and_logits
 from repro.params import Recipe
 from repro.pruning import Masks, magnitude_masks
 from repro.ticket.prunable import weights_of

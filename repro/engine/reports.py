@@ -1,13 +1,9 @@
-"""What `train.py` asks of whoever takes a network through an epoch, and what it tells.
-
-Two do: `resident.py` for small images that lie on the device, `streamed.py` for photographs read on the way.
-"""
+"""What those who train tell those who listen, and how an epoch may end."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 from repro.run import Run
 
@@ -36,7 +32,7 @@ class StepReport:
 
 @dataclass(frozen=True)
 class EpochReport:
-    """What an observer hears after each epoch."""
+    """What an observer hears after each epoch of each Run. ``wave`` Runs train side by side, this one included."""
 
     run: Run
     epoch: int
@@ -44,6 +40,15 @@ class EpochReport:
     seconds: float
     train_top1: float
     test_top1: float | None
+    wave: int = 1
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who hears how a Run goes on: after every epoch, and now and then within a long one."""
+
+    epoch_done: Callable[[EpochReport], None]
+    step_done: Callable[[StepReport], None] = lambda report: None
 
 
 class OutOfTime(Exception):
@@ -63,23 +68,3 @@ Stop = Callable[[], bool]
 
 Progress = Callable[[int, float, float], None]
 """Images done in this epoch, images/s, share of the time spent waiting for images."""
-
-
-class Trainer(Protocol):
-    """Takes one network through epochs of one data set."""
-
-    strategy: str
-    resumes_within: bool
-    """Whether an epoch can be left in the middle, by `Halted`; else by `OutOfTime`, and it is lost."""
-
-    def epoch(self, epoch: int, rate: float, begun: Sums, stop: Stop) -> Sums:
-        """Train 0-based ``epoch`` at learning rate ``rate``, from where ``begun`` stands."""
-
-    def top1(self) -> float:
-        """Accuracy on the test set, per cent."""
-
-    def settle(self) -> None:
-        """Bring the network into the state that is evaluated and kept, equal on all ranks."""
-
-    def facts(self) -> dict[str, Any]:
-        """For the Record's provenance: where the time went, images that could not be read."""

@@ -1,0 +1,90 @@
+"""A Run on its way: what it has behind it, what is kept of it, and the Record that it comes to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import torch
+
+from repro.engine.begin import Place
+from repro.engine.network import Network
+from repro.engine.probe import probe
+from repro.engine.reports import Sums
+from repro.record import DIVERGED, DONE, Record, measured
+from repro.run import Run
+from repro.store import State, Store
+
+
+class Course:
+    """``run`` in ``network``, from ``place`` on. ``keep`` are the epochs whose checkpoints others need; only a
+    ``chief`` touches the ``store``."""
+
+    def __init__(
+        self, run: Run, network: Network, store: Store, keep: set[int], place: Place, chief: bool = True
+    ) -> None:
+        self.run, self.network, self.history = run, network, place.history
+        self._store, self._keep, self._chief = store, keep, chief
+        self.epoch = place.epoch
+        """Whole epochs behind it."""
+        if place.epoch == run.first_epoch and not place.begun.batches:
+            self._keep_checkpoint()
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left to train: the schedule has ended, or the loss was not finite."""
+        return self.epoch == self.run.last_epoch or "diverged_at" in self.history
+
+    def take(self, sums: Sums, top1: Callable[[], float]) -> None:
+        """Put an epoch's outcome into the history and keep what is to be kept. ``top1`` is asked where the Run is
+        evaluated then. Where the loss or a weight is not finite the Run has diverged, and nothing more counts."""
+        done = self.epoch + 1
+        loss = sums.loss / max(sums.seen, 1)
+        if not math.isfinite(loss) or not bool(torch.isfinite(self.network.weights).all()):
+            self.history["diverged_at"] = done
+            return
+        self.epoch = done
+        curve = self.history["curve"]
+        curve["epoch"].append(done)
+        curve["train_loss"].append(measured(loss))
+        curve["train_top1"].append(measured(100 * sums.correct / max(sums.seen, 1)))
+        if self.run.evaluates_after(done):
+            curve["test_epoch"].append(done)
+            curve["test_top1"].append(measured(top1()))
+        if self.run.probe is not None:
+            probe(done, self.run.probe, self.network, self.history)
+        prune_at = dict(self.run.prune_at)
+        if done in prune_at:
+            self.network.prune(prune_at[done])
+        self._keep_checkpoint()
+
+    @property
+    def latest(self) -> tuple[float, float | None]:
+        """Training top-1 of the last epoch in per cent, and test top-1 where it was evaluated then."""
+        curve = self.history["curve"]
+        tested = curve["test_top1"][-1] if self.run.evaluates_after(self.epoch) else None
+        return curve["train_top1"][-1], tested
+
+    def save(self, history: dict[str, Any] | None = None, batches: int = 0) -> None:
+        """Keep where the Run stands, ``batches`` into an epoch, so that it can go on from here."""
+        if self._chief:
+            state = State(self.epoch, self.network.state(), history or self.history, batches)
+            self._store.save_state(self.run, state)
+
+    def record(self) -> Record:
+        """What the Run came to."""
+        run, history = self.run, self.history
+        provenance = dict(history["provenance"], seed=run.seed, wall_s=round(history["wall_s"], 3))
+        provenance["ended"] = datetime.now(UTC).isoformat(timespec="seconds")
+        status = DIVERGED if "diverged_at" in history else DONE
+        if status == DIVERGED:
+            provenance["diverged_at"] = history["diverged_at"]
+        kept = {name: history[name] for name in ("start", "probe", "checkpoints")}
+        return Record.ended(run, status, history["curve"], **kept, provenance=provenance)
+
+    def _keep_checkpoint(self) -> None:
+        if self.epoch in self._keep and self._chief:
+            digest = self._store.save_checkpoint(self.run, self.epoch, self.network.checkpoint())
+            self.history["checkpoints"][str(self.epoch)] = digest

@@ -1,0 +1,180 @@
+"""Lanes: the places in a wave. Each holds one Run's network and where it stands in its epoch, on the device.
+
+All that a step reads and writes lies in tensors that stay where they are: the epoch's order, the position in it,
+rate, sums. So a step needs nothing from Python, a CUDA graph can hold it, and the Run in a lane can be exchanged
+for another. What lanes have in common is stacked, a row each.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from repro.data.batches import PAD, EpochOrder
+from repro.engine.network import Network, Rows, shaped
+from repro.engine.pool import Pool, Share
+from repro.params import Recipe
+
+LossOf = Callable[[nn.Module, Tensor, Tensor, torch.dtype], tuple[Tensor, Tensor]]
+EXAM_BATCH = 1000  # images at a time on which a network is evaluated
+
+
+class Lanes:
+    """``count`` lanes for Runs on ``pool`` that share network, batch size, momentum and weight decay.
+
+    Learning rate, labels, number of images and all else are each lane's own."""
+
+    def __init__(self, arch: str, count: int, pool: Pool, recipe: Recipe, precision: torch.dtype) -> None:
+        images = pool.images
+        device, capacity = images.images.device, len(images)
+        self.arch, self.pool, self.recipe, self.precision, self.device = arch, images, recipe, precision, device
+        self.rows = Rows.make(arch, count, device)
+        self.order = torch.zeros(4, count, capacity, dtype=torch.long, device=device)  # place, top, left, flip
+        self.exam = torch.zeros(count, capacity, dtype=torch.long, device=device)
+        self.labels = torch.zeros(count, capacity, dtype=torch.long, device=device)
+        self.position, self.correct, self.exam_position, self.exam_correct = torch.zeros(
+            4, count, dtype=torch.long, device=device
+        )
+        self.rate = torch.zeros(count, 1, device=device)
+        self.loss_sum = torch.zeros(count, dtype=torch.float64, device=device)
+        self.offsets = torch.arange(max(recipe.batch_size, EXAM_BATCH), device=device)
+        self.all = [Lane(self, number) for number in range(count)]
+
+    def __len__(self) -> int:
+        return len(self.all)
+
+    def sums(self) -> list[tuple[float, int]]:
+        """Of every lane, over its epoch so far: loss in nats and right answers. Waits for the device."""
+        return list(zip(self.loss_sum.tolist(), self.correct.tolist(), strict=True))
+
+
+class Lane:
+    """One of `Lanes`, as views. ``busy`` while a Run is in it."""
+
+    def __init__(self, lanes: Lanes, number: int) -> None:
+        self.number, self._lanes, self.recipe, self.precision = number, lanes, lanes.recipe, lanes.precision
+        self.network = Network(lanes.arch, 0, lanes.device, lanes.rows.row(number))
+        self.leaves = Leaves(self.network, lanes.precision)
+        self.busy = False
+        self.epoch_size = self.exam_size = 0  # images
+        self.labels, self.rate = lanes.labels[number], lanes.rate[number, 0]
+        self.position, self.loss_sum, self.correct = (
+            tensor[number] for tensor in (lanes.position, lanes.loss_sum, lanes.correct)
+        )
+        self.exam, self.exam_position, self.exam_correct = (
+            tensor[number] for tensor in (lanes.exam, lanes.exam_position, lanes.exam_correct)
+        )
+        self._order = [tensor[number] for tensor in lanes.order]
+
+    def enter(self, share: Share) -> None:
+        """A Run on ``share`` takes the lane."""
+        self.busy = True
+        self.labels.copy_(share.labels)
+        self.epoch_size, self.exam_size = len(share.train), len(share.test)
+        self.exam[: len(share.test)].copy_(share.test)
+
+    def start_epoch(self, order: EpochOrder, share: Share, rate: float) -> None:
+        """Fill the static tensors for a new epoch at learning ``rate``."""
+        count = len(share.train)
+        for static, fresh in zip(self._order, (share.train[order.order], *order.tensors()[1:]), strict=True):
+            static[:count].copy_(fresh)
+        self.rate.fill_(rate)
+        for counter in (self.position, self.loss_sum, self.correct):
+            counter.zero_()
+
+    def update(self, size: int, loss_of: LossOf | None = None) -> None:
+        """One update on the next ``size`` images of the epoch, by `loss_and_logits` or an equivalent. Device work
+        only."""
+        here = self.position + self._lanes.offsets[:size]
+        index, top, left, flip = (values[here] for values in self._order)
+        images, labels = self._lanes.pool.gather(index, top, left, flip), self.labels[index]
+        self.leaves.refresh()
+        loss, logits = (loss_of or loss_and_logits)(self.leaves.model, images, labels, self.precision)
+        gradients = torch.autograd.grad(loss, self.leaves.tensors)
+        with torch.no_grad():
+            torch._foreach_copy_(self.network.gradient_views(), gradients)
+            self.network.update(self.recipe, self.rate)
+            self.loss_sum += loss.detach() * size
+            self.correct += (logits.detach().argmax(1) == labels).sum()
+            self.position += size
+
+    def start_exam(self) -> None:
+        """Evaluate anew."""
+        self.exam_position.zero_()
+        self.exam_correct.zero_()
+
+    def examine(self, size: int) -> None:
+        """Count right answers among the next ``size`` images that the Run is tested on. Device work only."""
+        index = self.exam[self.exam_position + self._lanes.offsets[:size]]
+        middle = torch.full_like(index, PAD)
+        with torch.no_grad():
+            self.leaves.refresh()
+            images = self._lanes.pool.gather(index, middle, middle, torch.zeros_like(index))
+            self.leaves.model.eval()
+            logits = forward(self.leaves.model, images, self.precision)
+            self.leaves.model.train()
+            self.exam_correct += (logits.argmax(1) == self.labels[index]).sum()
+            self.exam_position += size
+
+    def touched(self) -> list[Tensor]:
+        """All that `update` and `examine` write."""
+        row = self.network.row
+        counters = [self.position, self.loss_sum, self.correct, self.exam_position, self.exam_correct]
+        return [row.weights, row.momentum, row.gradients, row.statistics, *counters]
+
+
+class Leaves:
+    """What forward and backward run on: ``model`` with weights in ``precision`` as autograd's leaves.
+
+    In float32 the network itself; in bfloat16 a model of its own whose weights are cast from the network's all at
+    once (`refresh`), with BatchNorm's parameters and statistics the network's own, float32.
+    """
+
+    def __init__(self, network: Network, precision: torch.dtype) -> None:
+        self.model = network.model.train()
+        self._low: Tensor | None = None
+        if precision != torch.float32:
+            self._weights, self._low = network.weights, network.weights.to(precision)
+            self.model = self._cast(network)
+        self.tensors = list(self.model.parameters())
+
+    def refresh(self) -> None:
+        """Take over the network's weights as they are now."""
+        if self._low is not None:
+            self._low.copy_(self._weights)
+
+    def _cast(self, network: Network) -> nn.Module:
+        assert self._low is not None
+        model = copy.deepcopy(network.model)
+        originals = dict(network.model.named_modules())
+        start = {id(p): p.storage_offset() - network.weights.storage_offset() for p in network.model.parameters()}
+        for name, module in model.named_modules():
+            for own in [name for name, _ in module.named_parameters(recurse=False)]:
+                original = originals[name].get_parameter(own)
+                first = start[id(original)]
+                flat = network.weights if isinstance(module, nn.BatchNorm2d) else self._low
+                view = shaped(flat[first : first + original.numel()], original)
+                setattr(module, own, nn.Parameter(view))
+            for own in [name for name, _ in module.named_buffers(recurse=False)]:
+                setattr(module, own, originals[name].get_buffer(own))
+        return model
+
+
+def loss_and_logits(
+    model: nn.Module, images: Tensor, labels: Tensor, precision: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """Mean cross entropy (scalar) and logits float32 [N, classes]."""
+    logits = forward(model, images, precision)
+    return F.cross_entropy(logits, labels), logits
+
+
+def forward(model: nn.Module, images: Tensor, precision: torch.dtype) -> Tensor:
+    """Logits float32 [N, classes]; convolutions in ``precision``, weights as they are or cast to it."""
+    # Without the cast cache: a graph must cast anew at every replay, and a weight is used once a step.
+    with torch.autocast(images.device.type, torch.bfloat16, precision == torch.bfloat16, cache_enabled=False):
+        logits: Tensor = model(images).float()
+    return logits

@@ -1,0 +1,110 @@
+"""Ways to take all lanes of a wave through steps. Nobody can say beforehand which is fastest; `tuning.py`
+measures.
+
+A strategy that fails, or whose first steps disagree with the plain loop's, is refused aloud and the next taken.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import torch
+
+from repro.engine.lanes import EXAM_BATCH, Lane, Lanes
+from repro.engine.strategies.batched import Batched
+from repro.engine.strategies.graphs import Streams, restore
+from repro.engine.strategies.plain import Compiled, Eager
+
+# What rounding explains over two steps (measured: docs/performance.md), with room.
+TOLERANCE = {torch.float32: 1e-2, torch.bfloat16: 0.25}
+CHECKED = 2  # steps
+_trusted: set[tuple[object, ...]] = set()
+
+
+class Strategy(Protocol):
+    """Trains lanes; their tensors hold the outcome. May return before the device is done."""
+
+    name: str
+
+    def train(self, group: Sequence[Lane], steps: int, size: int) -> None:
+        """``steps`` updates of each lane of ``group``, on ``size`` images each."""
+
+    def examine(self, group: Sequence[Lane], size: int) -> None:
+        """`Lane.examine` for each lane of ``group``."""
+
+
+STRATEGIES: dict[str, Callable[[Lanes], Strategy]] = {
+    "eager": Eager,
+    "compiled": Compiled,
+    "batched": Batched,
+    "batched, compiled": functools.partial(Batched, fused=True),
+    "streams": Streams,
+    "streams, compiled": functools.partial(Streams, fused=True),
+}
+"""By name."""
+
+
+def available(device: torch.device, compiled: bool) -> list[str]:
+    """The strategies that can be tried on ``device``, simplest first; ``compiled`` ones only where asked for and
+    where there is a C++ compiler, since they take a minute to begin."""
+    names = ["streams", "batched"] if device.type == "cuda" else ["eager", "batched"]
+    if compiled and shutil.which(os.environ.get("CXX", "g++")):
+        names += ["streams, compiled", "batched, compiled"] if device.type == "cuda" else ["compiled"]
+    return names
+
+
+def first_sound(names: Sequence[str], lanes: Lanes, group: Sequence[Lane]) -> Strategy:
+    """The first of ``names`` that agrees with the plain loop, or that loop. ``group``'s epochs have begun."""
+    for name in names:
+        if name == Eager.name:
+            break
+        known = (name, lanes.arch, len(lanes), lanes.precision, lanes.recipe.batch_size, lanes.device)
+        try:
+            strategy = STRATEGIES[name](lanes)
+            why = "" if known in _trusted else _objection(strategy, lanes, group)
+        except (RuntimeError, torch._dynamo.exc.TorchDynamoException) as error:
+            why = f"failed: {str(error).partition(chr(10))[0]}"
+        if not why:
+            _trusted.add(known)
+            return strategy
+        warnings.warn(f"strategy '{name}' {why}; the next is taken", stacklevel=2)
+    return Eager(lanes)
+
+
+def _objection(strategy: Strategy, lanes: Lanes, group: Sequence[Lane]) -> str:
+    """What speaks against ``strategy``, or nothing: how far the weights end apart after a few steps, relative to
+    the way they went, and whether it counts right answers as the plain loop does. Leaves no trace."""
+    size, exam = lanes.recipe.batch_size, min(EXAM_BATCH, *(lane.exam_size for lane in group))
+    size = min(size, *(lane.epoch_size for lane in group))
+    touched = [tensor for lane in group for tensor in (*lane.touched(), lane.rate)]
+    before = [tensor.clone() for tensor in touched]
+    start = lanes.rows.weights.clone()
+    ends, counts = [], []
+    try:
+        for each in (strategy, Eager(lanes)):
+            restore(touched, before)
+            for lane in group:
+                lane.rate.fill_(0.01)
+            for _ in range(CHECKED):
+                for lane in group:
+                    lane.position.zero_()
+                each.train(group, 1, size)
+            for lane in group:
+                lane.start_exam()
+            ends.append(lanes.rows.weights.clone())
+            each.examine(group, exam)
+            counts.append([int(lane.exam_correct) for lane in group])
+    finally:  # also where a strategy fails on the way: the next goes on from where it stood
+        restore(touched, before)
+    ways = zip((ends[0] - ends[1]).unbind(), (ends[1] - start).unbind(), strict=True)
+    far = [float(difference.norm() / way.norm().clamp_min(1e-12)) for difference, way in ways]
+    apart, tolerance = max(far[lane.number] for lane in group), TOLERANCE[lanes.precision]
+    if not apart < tolerance:
+        return f"differs from eager steps by {apart:.1e}"
+    wrong = max(abs(a - b) for a, b in zip(*counts, strict=True)) / exam
+    return f"evaluates {wrong:.0%} of the images otherwise than eager" if wrong > tolerance else ""

@@ -1,0 +1,155 @@
+"""The lanes' networks as one: a convolution with a group for each, one operation where they have K.
+
+Its weights are cast and gathered from the lanes' rows before every step and its gradients scattered back, so that
+Eq. 1, masks and all that is kept are the lanes' own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from repro import nets
+from repro.data.batches import PAD
+from repro.engine.lanes import Lane, Lanes, forward
+from repro.engine.strategies.graphs import Recorded
+from repro.engine.strategies.plain import Eager, compiled
+
+
+class Batched:
+    """All lanes step together; where a step is not everybody's, its lanes take it one after another."""
+
+    def __init__(self, lanes: Lanes, fused: bool = False) -> None:
+        self.name = "batched, compiled" if fused else "batched"
+        self._lanes, self._fused, self._full = lanes, fused, lanes.recipe.batch_size
+        self._one_by_one = Eager(lanes)
+        self._model = nets.side_by_side(lanes.arch, len(lanes)).to(lanes.device).train()
+        for module in self._model.modules():
+            if not isinstance(module, nn.BatchNorm2d):
+                for parameter in module.parameters(recurse=False):
+                    parameter.data = parameter.data.to(lanes.precision)
+        self._leaves = list(self._model.parameters())
+        one, rows = lanes.all[0].network.model, lanes.rows
+        self._weights = _stacked(rows.weights, one.parameters())
+        self._gradients = _stacked(rows.gradients, one.parameters())
+        self._statistics = _stacked(rows.statistics, one.buffers())
+        self._update: Callable[[int], None] = self._step
+        self._exam: Callable[[int], None] = self._look
+        if lanes.device.type == "cuda":
+            self._update, self._exam = (_replayed(work, lanes, self._model) for work in (self._step, self._look))
+
+    def train(self, group: Sequence[Lane], steps: int, size: int) -> None:
+        if not self._everybody(group):
+            self._one_by_one.train(group, steps, size)
+            return
+        self._statistics_in()
+        for _ in range(steps):
+            self._update(size)
+        with torch.no_grad():
+            torch._foreach_copy_(self._statistics, self._split(self._model.buffers()))
+
+    def examine(self, group: Sequence[Lane], size: int) -> None:
+        if not self._everybody(group):
+            self._one_by_one.examine(group, size)
+            return
+        self._statistics_in()
+        self._model.eval()
+        self._exam(size)
+        self._model.train()
+
+    def _everybody(self, group: Sequence[Lane]) -> bool:
+        inside = {lane.number for lane in group}
+        return all(lane.number in inside or not lane.busy for lane in self._lanes.all)
+
+    def _statistics_in(self) -> None:
+        with torch.no_grad():
+            torch._foreach_copy_(self._split(self._model.buffers()), self._statistics)
+
+    def _step(self, size: int) -> None:
+        lanes = self._lanes
+        index, top, left, flip = (values.gather(1, self._here(lanes.position, size)) for values in lanes.order)
+        labels = lanes.labels.gather(1, index)
+        self._refresh()
+        loss_of = compiled(losses_and_logits) if self._fused and size == self._full else losses_and_logits
+        losses, logits = loss_of(self._model, self._gather(index, top, left, flip), labels, lanes.precision)
+        gradients = torch.autograd.grad(losses.sum(), self._leaves)
+        with torch.no_grad():
+            torch._foreach_copy_(self._gradients, self._split(gradients))
+            lanes.rows.update(lanes.recipe, lanes.rate)
+            lanes.loss_sum += losses.detach() * size
+            lanes.correct += (logits.detach().argmax(2) == labels).sum(1)
+            lanes.position += size
+
+    def _look(self, size: int) -> None:
+        lanes = self._lanes
+        index = lanes.exam.gather(1, self._here(lanes.exam_position, size))
+        middle = torch.full_like(index, PAD)
+        with torch.no_grad():
+            self._refresh()
+            images = self._gather(index, middle, middle, torch.zeros_like(index))
+            logits = _by_lane(forward(self._model, images, lanes.precision), len(lanes))
+            lanes.exam_correct += (logits.argmax(2) == lanes.labels.gather(1, index)).sum(1)
+            lanes.exam_position += size
+
+    def _here(self, position: Tensor, size: int) -> Tensor:
+        """Places in each lane's order, int64 [K, size]; an idle lane, which nobody sets back, stays inside it."""
+        return (position[:, None] + self._lanes.offsets[:size]).clamp_(max=self._lanes.exam.shape[1] - 1)
+
+    def _gather(self, index: Tensor, top: Tensor, left: Tensor, flip: Tensor) -> Tensor:
+        """Images [K, size] as channels of one batch: float32 [size, K * 3, 32, 32], channels_last."""
+        drawn = self._lanes.pool.gather(*(values.flatten() for values in (index, top, left, flip)))
+        pixels: Tensor = drawn.permute(0, 2, 3, 1).unflatten(0, index.shape)
+        return pixels.permute(1, 2, 3, 0, 4).flatten(3, 4).permute(0, 3, 1, 2)
+
+    def _refresh(self) -> None:
+        with torch.no_grad():
+            torch._foreach_copy_(self._split(self._leaves), self._weights)
+
+    def _split(self, tensors: Iterable[Tensor]) -> list[Tensor]:
+        """As views [K, ...]."""
+        return [tensor.detach().unflatten(0, (len(self._lanes), -1)) for tensor in tensors]
+
+
+def losses_and_logits(
+    model: nn.Module, images: Tensor, labels: Tensor, precision: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """Each lane's mean cross entropy [K] and logits float32 [K, N, classes], for ``labels`` [K, N]."""
+    logits = _by_lane(forward(model, images, precision), len(labels))
+    losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
+    return losses.view(labels.shape).mean(1), logits
+
+
+def _by_lane(logits: Tensor, count: int) -> Tensor:
+    """[N, K * classes] -> [K, N, classes]."""
+    lanes: Tensor = logits.unflatten(1, (count, -1)).transpose(0, 1)
+    return lanes
+
+
+def _stacked(rows: Tensor, like: Iterable[Tensor]) -> list[Tensor]:
+    """Pieces of ``rows`` [K, n] as views [K, *shape], for every tensor of one network."""
+    pieces, start = [], 0
+    for tensor in like:
+        piece = rows[:, start : start + tensor.numel()]
+        if tensor.dim() == 4:
+            outputs, inputs, height, width = tensor.shape
+            piece = piece.unflatten(1, (outputs, height, width, inputs)).permute(0, 1, 4, 2, 3)
+        else:
+            piece = piece.unflatten(1, tensor.shape)
+        pieces.append(piece)
+        start += tensor.numel()
+    return pieces
+
+
+def _replayed(work: Callable[[int], None], lanes: Lanes, model: nn.Module) -> Callable[[int], None]:
+    """``work`` as CUDA graphs on the current stream."""
+    touched = [*chain.from_iterable(lane.touched() for lane in lanes.all), *model.buffers()]
+    recorded = Recorded(work, touched, torch.cuda.Stream(lanes.device))
+
+    def replay(size: int) -> None:
+        recorded.graph(size).replay()
+
+    return replay

@@ -1,0 +1,96 @@
+"""CUDA graphs: device work recorded once and replayed without Python; each lane on a stream of its own."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from repro.engine.lanes import Lane, Lanes, loss_and_logits
+from repro.engine.strategies.plain import compiled
+
+WARM_UPS = 3  # cuDNN and cuBLAS set themselves up before a capture
+
+
+class Recorded:
+    """``work(size)`` as one CUDA graph per size. It writes ``touched`` and nothing else that lasts; replays follow
+    one another on ``stream``, so that its graphs may share their memory."""
+
+    def __init__(self, work: Callable[[int], None], touched: Sequence[Tensor], stream: torch.cuda.Stream) -> None:
+        self._work, self._touched, self.stream = work, touched, stream
+        self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
+        self._pool = torch.cuda.graph_pool_handle()
+
+    def graph(self, size: int) -> torch.cuda.CUDAGraph:
+        """Recorded the first time that it is asked for, which leaves no trace in ``touched``."""
+        if size not in self._graphs:
+            self._graphs[size] = self._capture(size)
+        return self._graphs[size]
+
+    def _capture(self, size: int) -> torch.cuda.CUDAGraph:
+        before = [tensor.clone() for tensor in self._touched]
+        with joined([self.stream]), torch.cuda.stream(self.stream):
+            for _ in range(WARM_UPS):
+                restore(self._touched, before)  # positions too: what lies behind an epoch's end is no image
+                self._work(size)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=self._pool, stream=self.stream):
+            self._work(size)
+        restore(self._touched, before)
+        return graph
+
+
+class Streams:
+    """A whole update as a CUDA graph for each lane, replayed side by side on as many streams. With ``fused`` its
+    forward and backward come from torch.compile."""
+
+    def __init__(self, lanes: Lanes, fused: bool = False) -> None:
+        self.name = "streams, compiled" if fused else "streams"
+        self._full, self._fused = lanes.recipe.batch_size, fused
+        self._train: dict[int, Recorded] = {}
+        self._exam: dict[int, Recorded] = {}
+        for lane in lanes.all:
+            stream = torch.cuda.Stream(lanes.device)
+            self._train[lane.number] = Recorded(self._update_of(lane), lane.touched(), stream)
+            self._exam[lane.number] = Recorded(lane.examine, lane.touched(), stream)
+
+    def train(self, group: Sequence[Lane], steps: int, size: int) -> None:
+        self._replay([self._train[lane.number] for lane in group], steps, size)
+
+    def examine(self, group: Sequence[Lane], size: int) -> None:
+        self._replay([self._exam[lane.number] for lane in group], 1, size)
+
+    def _update_of(self, lane: Lane) -> Callable[[int], None]:
+        def update(size: int) -> None:
+            # The smaller last batch is not worth compiling a second time.
+            lane.update(size, compiled(loss_and_logits) if self._fused and size == self._full else None)
+
+        return update
+
+    def _replay(self, works: list[Recorded], times: int, size: int) -> None:
+        graphs = [work.graph(size) for work in works]
+        with joined([work.stream for work in works]):
+            for _ in range(times):
+                for work, graph in zip(works, graphs, strict=True):
+                    with torch.cuda.stream(work.stream):
+                        graph.replay()
+
+
+@contextlib.contextmanager
+def joined(streams: Sequence[torch.cuda.Stream]) -> Iterator[None]:
+    """``streams`` begin after what the current stream was asked to do, which goes on after them."""
+    here = torch.cuda.current_stream()
+    for stream in streams:
+        stream.wait_stream(here)
+    yield
+    for stream in streams:
+        here.wait_stream(stream)
+
+
+def restore(tensors: Sequence[Tensor], values: Sequence[Tensor]) -> None:
+    """Put ``values`` back into ``tensors``."""
+    with torch.no_grad():
+        for tensor, value in zip(tensors, values, strict=True):
+            tensor.copy_(value)

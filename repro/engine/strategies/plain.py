@@ -1,0 +1,52 @@
+"""Lanes one after another, every operation launched from Python: any device."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import torch
+
+from repro.engine.lanes import Lane, Lanes, LossOf, loss_and_logits
+
+
+class Eager:
+    """The plain loop, which every other strategy is held against."""
+
+    name = "eager"
+
+    def __init__(self, lanes: Lanes) -> None:
+        pass
+
+    def train(self, group: Sequence[Lane], steps: int, size: int) -> None:
+        for lane in group:
+            for _ in range(steps):
+                lane.update(size)
+
+    def examine(self, group: Sequence[Lane], size: int) -> None:
+        for lane in group:
+            lane.examine(size)
+
+
+class Compiled(Eager):
+    """Forward and backward through torch.compile, which fuses BatchNorm, ReLU and addition.
+
+    Only the full batch: one smaller batch an epoch is not worth compiling a second time.
+    """
+
+    name = "compiled"
+
+    def __init__(self, lanes: Lanes) -> None:
+        self._full = lanes.recipe.batch_size
+
+    def train(self, group: Sequence[Lane], steps: int, size: int) -> None:
+        for lane in group:
+            for _ in range(steps):
+                lane.update(size, compiled(loss_and_logits) if size == self._full else None)
+
+
+@functools.cache
+def compiled(function: LossOf) -> LossOf:
+    """``function`` through torch.compile. One for all lanes: a network's tensors are its arguments, so that the
+    next lane's fit as well."""
+    return torch.compile(function, dynamic=False)

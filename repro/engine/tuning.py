@@ -1,0 +1,258 @@
+"""Which strategy and how many lanes are fastest on this device: measured once, then kept.
+
+Every strategy that the device has is timed on real steps over random images, in 1, 2, 4, ... lanes, until more
+lanes gain nothing or memory ends. What torch.compile is part of takes a minute to begin: it is timed only where
+there is enough to train, and added to what is known.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+
+from repro.data.batches import EpochOrder
+from repro.data.images import Images, Split
+from repro.engine import device as devices
+from repro.engine.calibrate import positive, times
+from repro.engine.device import Device
+from repro.engine.lanes import EXAM_BATCH, Lanes
+from repro.engine.pool import Pool
+from repro.engine.strategies import STRATEGIES, available, first_sound
+from repro.engine.strategies.plain import Compiled, Eager
+from repro.errors import MissingInput
+from repro.files import write_text
+from repro.params import Recipe
+from repro.run import Data, Run
+
+CACHE = ".waves.json"  # in the store of Runs
+# Images from which on a session is worth a calibration, and from which on one with torch.compile: on a CPU of one
+# Run (a Run's strategy follows from the Run), on CUDA of a session.
+CALIBRATE_FROM = 1_000_000
+COMPILE_FROM = {"cpu": 1_000_000, "cuda": 50_000_000}
+MOST_LANES = {"cpu": 4, "cuda": 32}
+GAIN = 1.03  # what is not so many times faster counts as equal, and the simpler is taken
+UNMEASURED = {"cpu": ("eager", 1), "cuda": ("streams", 8)}
+STEPS = 8  # in the random epoch that is gone through again and again
+MEMORY = 0.8  # share of the device's memory that lanes may take
+
+Speeds = dict[str, dict[int, float]]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Images a second of all lanes together, by strategy and number of lanes.
+
+    Where none was measured ``unmeasured`` says what is taken."""
+
+    speeds: Speeds = field(default_factory=dict)
+    unmeasured: tuple[str, int] = (Eager.name, 1)
+
+    @property
+    def names(self) -> list[str]:
+        """Strategies, the fastest first; the simplest of those that are as good as that."""
+        best = {name: max(own.values()) for name, own in self.speeds.items()}
+        ordered = sorted(best, key=lambda name: -best[name])
+        if not ordered:
+            return [self.unmeasured[0]]
+        first = next(name for name in STRATEGIES if GAIN * best.get(name, 0.0) >= best[ordered[0]])
+        return [first, *(name for name in ordered if name != first)]
+
+    @property
+    def lanes(self) -> int:
+        """How many are fastest."""
+        if not self.speeds:
+            return self.unmeasured[1]
+        own = self.speeds[self.names[0]]
+        best = 1
+        for count in sorted(own):
+            if own[count] > GAIN * own.get(best, 0.0):
+                best = count
+        return best
+
+    def speed(self, lanes: int) -> float:
+        """Images a second of ``lanes`` lanes by the fastest strategy, between measured numbers by proportion."""
+        own = self.speeds[self.names[0]]
+        counts = sorted(own)
+        return float(np.interp(lanes, counts, [own[count] for count in counts]))
+
+    def said(self) -> str:
+        """For people: ``streams, 16 Runs at a time``."""
+        return f"{self.names[0]}, {f'{self.lanes} Runs' if self.lanes > 1 else 'one Run'} at a time"
+
+
+def choose(
+    run: Run, device: Device, cache: Path | None, images: int, observe: Callable[[str], None] = lambda what: None
+) -> Choice:
+    """For Runs like ``run`` on ``device``; ``images`` are left to train in all. What was measured before is read
+    from ``cache``, a JSON file; what is missing is measured and written there. ``observe`` hears what is timed.
+
+    A cache that is damaged, or that cannot be written, only costs another measurement.
+    """
+    kind = device.torch.type
+    compiled = (run.epochs * run.data.train if kind == "cpu" else images) >= COMPILE_FROM[kind]
+    compiled = compiled and (kind == "cuda" or _low(run, device))
+    if images < CALIBRATE_FROM and not compiled:
+        return known(run, device, cache) if device.cuda else Choice()
+    return measure(run, device, cache, available(device.torch, compiled), observe)
+
+
+def quick(device: Device) -> list[str]:
+    """What can be timed within seconds."""
+    return available(device.torch, compiled=False)
+
+
+def known(run: Run, device: Device, cache: Path | None) -> Choice:
+    """What ``cache`` holds for Runs like ``run``."""
+    return _choice(_read(cache).get(_key(run, device), {}), device)
+
+
+def measure(
+    run: Run,
+    device: Device,
+    cache: Path | None,
+    names: Sequence[str],
+    observe: Callable[[str], None] = lambda what: None,
+    seconds: float = 1.0,
+) -> Choice:
+    """`choose` among ``names`` and what ``cache`` knows besides; each number is timed for about ``seconds``."""
+    everything = _read(cache)
+    speeds = everything.setdefault(_key(run, device), {})
+    missing = [name for name in names if name not in speeds]
+    for name in missing:
+        speeds[name] = _sweep(name, run, device, seconds, observe)
+    if missing and cache is not None:
+        with contextlib.suppress(MissingInput):
+            write_text(cache, json.dumps(everything, indent=1, sort_keys=True) + "\n")
+    return _choice(speeds, device)
+
+
+def _choice(speeds: Speeds, device: Device) -> Choice:
+    working = {name: own for name, own in speeds.items() if any(own.values())}
+    return Choice(working, UNMEASURED[device.torch.type])
+
+
+def time_lanes(name: str, run: Run, device: Device, count: int, seconds: float) -> float:
+    """Images a second of ``count`` lanes together by strategy ``name``, from real steps on random images (median
+    step time). Raises `RuntimeError` where the strategy is refused."""
+    precision = devices.resolve_precision(run.precision, device)
+    devices.use_tf32(precision)
+    lanes = random_lanes(run.arch, count, run.recipe, devices.dtype_of(precision), device)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        strategy = first_sound([name], lanes, lanes.all)
+    if strategy.name != name:
+        raise RuntimeError(str(said[-1].message) if said else f"strategy '{name}' was refused")
+    size, done = run.recipe.batch_size, 0
+
+    def step() -> None:
+        nonlocal done
+        if done % STEPS == 0:
+            lanes.position.zero_()
+        strategy.train(lanes.all, 1, size)
+        done += 1
+
+    return count * size / median(times(step, device, seconds))
+
+
+def random_lanes(arch: str, count: int, recipe: Recipe, precision: torch.dtype, device: Device) -> Lanes:
+    """Lanes whose networks stand at the start of an epoch of random images."""
+    random = np.random.Generator(np.random.PCG64(0))
+
+    def split(size: int) -> Split:
+        pixels = random.integers(0, 256, (size, 32, 32, 3), dtype=np.uint8)
+        return Split(pixels, random.integers(0, 10, size, dtype=np.uint8))
+
+    size = STEPS * recipe.batch_size
+    pool = Pool(Images(split(size), split(EXAM_BATCH), "random", "random"), device.torch)
+    share = pool.share(Data("random", size, EXAM_BATCH, "random"))
+    lanes = Lanes(arch, count, pool, recipe, precision)
+    for lane in lanes.all:
+        lane.network.reset(lane.number)
+        lane.enter(share)
+        order = EpochOrder.draw(f"calibration {lane.number}", 0, len(share.train), recipe.augment)
+        lane.start_epoch(order, share, recipe.lr)
+    return lanes
+
+
+def _sweep(
+    name: str, run: Run, device: Device, seconds: float, observe: Callable[[str], None]
+) -> dict[int, float]:
+    """Images a second by number of lanes; {1: 0} for a strategy that does not work here."""
+    found: dict[int, float] = {}
+    # One network after another is as fast as one, unless the strategy does something about it.
+    most = 1 if name in (Eager.name, Compiled.name) else MOST_LANES[device.torch.type]
+    counts = [2**n for n in range(most.bit_length())]
+    best = 0.0
+    for count in counts:
+        observe(f"{run.arch}: {name}, {count} at a time")
+        if device.cuda:
+            if found and not _fits(device):
+                break
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats(device.torch)
+        try:
+            found[count] = time_lanes(name, run, device, count, seconds)
+        except RuntimeError as refused:
+            if not isinstance(refused, torch.OutOfMemoryError):
+                observe(str(refused))
+            found.setdefault(1, 0.0)
+            break
+        if found[count] < GAIN * best and count > 2:
+            break
+        best = max(best, found[count])
+    return found
+
+
+def _fits(device: Device) -> bool:
+    """Whether twice as many lanes as were timed last will find room."""
+    peak = torch.cuda.max_memory_reserved(device.torch)
+    return 2 * peak < MEMORY * torch.cuda.get_device_properties(device.torch).total_memory
+
+
+def _low(run: Run, device: Device) -> bool:
+    return devices.resolve_precision(run.precision, device) == "bfloat16"
+
+
+def _key(run: Run, device: Device) -> str:
+    words = (
+        device.name,
+        f"torch {torch.__version__}",
+        run.arch,
+        f"batch {run.recipe.batch_size}",
+        devices.resolve_precision(run.precision, device),
+        f"{torch.get_num_threads()} threads",
+    )
+    return ", ".join(words)
+
+
+def _read(cache: Path | None) -> dict[str, Speeds]:
+    """What ``cache`` holds; nothing of it that is absent, damaged or impossible."""
+    if cache is None:
+        return {}
+    try:
+        content = json.loads(cache.read_text())
+    except (OSError, ValueError):
+        return {}
+    found: dict[str, Speeds] = {}
+    for key, strategies in _items(content):
+        own = {name: _speeds(counts) for name, counts in _items(strategies)}
+        found[key] = {name: speeds for name, speeds in own.items() if speeds}
+    return found
+
+
+def _speeds(counts: Any) -> dict[int, float]:
+    pairs = {n: v for n, v in _items(counts) if n.isdigit() and int(n) > 0 and (v == 0 or positive(v))}
+    return {int(count): float(speed) for count, speed in pairs.items()}
+
+
+def _items(value: Any) -> list[tuple[str, Any]]:
+    return list(value.items()) if isinstance(value, dict) else []

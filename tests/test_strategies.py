@@ -1,0 +1,297 @@
+"""Strategies of a step: each against the plain loop, and the plain loop against torch.optim and float64."""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+from collections.abc import Sequence
+
+import lanes as trials
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from repro import nets
+from repro.engine import strategies
+from repro.engine.lanes import Lane, Lanes, Leaves, loss_and_logits
+from repro.engine.network import Network
+from repro.engine.strategies import STRATEGIES, Strategy, available, first_sound
+from repro.engine.strategies.batched import Batched, losses_and_logits
+from repro.engine.strategies.plain import Compiled, Eager, compiled
+from repro.engine.wave import examined
+from repro.options import STRATEGIES as NAMED
+
+CPU = torch.device("cpu")
+no_compiler = pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
+BOTH = pytest.mark.parametrize("strategy", [Eager, Batched])
+
+
+def test_the_command_line_names_what_there_is() -> None:
+    assert ("auto", *STRATEGIES) == NAMED
+
+
+def test_the_plain_loop_is_the_textbooks() -> None:
+    """Three lanes for three steps: nets.build, torch.optim.SGD, weights multiplied by the mask after each step."""
+    lanes = trials.started(3)
+    references = []
+    for lane in lanes.all:
+        model = nets.build("resnet20", lane.number).train()
+        masks = lane.network.masks() or {}
+        sgd = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, weight_decay=1e-4)
+        weights = dict(model.named_parameters())
+        for name, mask in masks.items():
+            weights[name].data *= mask
+        for step in range(3):
+            index, top, left, flip = (values[lane.number, 32 * step : 32 * step + 32] for values in lanes.order)
+            images = lanes.pool.gather(index, top, left, flip)
+            sgd.zero_grad()
+            F.cross_entropy(model(images), lane.labels[index]).backward()
+            sgd.step()
+            for name, mask in masks.items():
+                weights[name].data *= mask
+                sgd.state[weights[name]]["momentum_buffer"] *= mask
+        references.append(model.state_dict())
+    Eager(lanes).train(lanes.all, 3, 32)
+    for lane, reference in zip(lanes.all, references, strict=True):
+        for name, tensor in lane.network.checkpoint().items():
+            if name in reference:
+                torch.testing.assert_close(tensor, reference[name], rtol=2e-3, atol=2e-4)
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_batched_lanes_go_where_they_go_alone(precision: torch.dtype) -> None:
+    start = trials.started(4).rows.weights.clone()
+    alone, together = (trials.trained(s, 4, 2, precision) for s in (Eager, Batched))
+    assert max(trials.apart(together, alone, start)) < {torch.float32: 2e-3, torch.bfloat16: 0.1}[precision]
+
+
+@pytest.mark.slow
+@no_compiler
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_a_compiled_lane_goes_where_the_plain_loop_goes(precision: torch.dtype) -> None:
+    start = trials.started(1).rows.weights.clone()
+    full = trials.recipe().batch_size
+    ends = []
+    for strategy in (Eager, Compiled):
+        lanes = trials.started(1, precision, rate=0.01)
+        strategy(lanes).train(lanes.all, 2, full)
+        ends.append(lanes.rows.weights.clone())
+    assert max(trials.apart(ends[1], ends[0], start)) < {torch.float32: 1e-2, torch.bfloat16: 0.2}[precision]
+
+
+@pytest.mark.slow
+@no_compiler
+def test_compiled_rounding_is_no_larger_than_eager_rounding() -> None:
+    lanes = trials.started(1)
+    exact = gradient(lanes, loss_and_logits, torch.float64)
+    for precision in (torch.float32, torch.bfloat16):
+        plain, fused = (
+            float((gradient(lanes, loss_of, precision) - exact).norm() / exact.norm())
+            for loss_of in (loss_and_logits, compiled(loss_and_logits))
+        )
+        # Rounding grows through twenty layers at the start; what is fused rounds less, not more.
+        assert fused < 1.5 * plain, precision
+
+
+@pytest.mark.parametrize(("arch", "copies"), [("resnet20", 2), ("resnet20", 5), ("resnet56", 3)])
+def test_networks_side_by_side_are_the_networks(arch: str, copies: int) -> None:
+    """In float64: losses, gradients and BatchNorm statistics of each copy are those of a network of its own."""
+    random = torch.Generator().manual_seed(copies)
+    alone = [nets.build(arch, seed).double().train() for seed in range(copies)]
+    wide = nets.side_by_side(arch, copies).double().train()
+    for name, tensor in wide.state_dict().items():
+        tensor.copy_(torch.cat([model.state_dict()[name] for model in alone]))
+    images = torch.randn(copies, 6, 3, 32, 32, dtype=torch.float64, generator=random)
+    labels = torch.randint(0, 10, (copies, 6), generator=random)
+    together = images.transpose(0, 1).flatten(1, 2)
+    logits = wide(together).unflatten(1, (copies, -1)).transpose(0, 1)
+    losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view(copies, 6).mean(1)
+    gradients = torch.autograd.grad(losses.sum(), list(wide.parameters()))
+    for copy, model in enumerate(alone):
+        loss = F.cross_entropy(model(images[copy]), labels[copy])
+        torch.testing.assert_close(losses[copy], loss)
+        own = torch.autograd.grad(loss, list(model.parameters()))
+        for ours, theirs in zip(gradients, own, strict=True):
+            torch.testing.assert_close(ours.unflatten(0, (copies, -1))[copy], theirs, rtol=1e-6, atol=1e-9)
+        for ours, theirs in zip(wide.buffers(), model.buffers(), strict=True):
+            torch.testing.assert_close(ours.unflatten(0, (copies, -1))[copy], theirs)
+
+
+@BOTH
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_a_mask_holds_at_every_step_and_only_in_its_lane(strategy: type[Strategy], precision: torch.dtype) -> None:
+    lanes = trials.started(4, precision, rate=0.1)
+    training = strategy(lanes)  # type: ignore[call-arg]
+    for _ in range(4):
+        training.train(lanes.all, 1, 16)
+        for lane in lanes.all:
+            network = lane.network
+            zeros = int((network.weights == 0).sum())
+            assert not network.weights[network.mask == 0].any()
+            assert not network.momentum[network.mask == 0].any()
+            assert int((network.mask == 0).sum()) == (213_811 if lane.number % 2 else 0)
+            assert zeros == 213_811 if lane.number % 2 else zeros < 100
+
+
+@BOTH
+def test_lanes_that_are_not_asked_stay_as_they_are(strategy: type[Strategy]) -> None:
+    lanes = trials.started(3)
+    before = [tensor.clone() for tensor in lanes.all[1].touched()]
+    training = strategy(lanes)  # type: ignore[call-arg]
+    training.train([lanes.all[0], lanes.all[2]], 1, 16)
+    training.examine([lanes.all[0], lanes.all[2]], 40)
+    assert all(torch.equal(a, b) for a, b in zip(before, lanes.all[1].touched(), strict=True))
+    assert lanes.position.tolist() == [16, 0, 16]
+    assert lanes.exam_position.tolist() == [40, 0, 40]
+
+
+@BOTH
+def test_a_lane_that_fell_free_disturbs_nobody(strategy: type[Strategy]) -> None:
+    """However long it has been idle."""
+    lanes = trials.started(3)
+    whole = trials.started(3)
+    lanes.all[1].busy = False
+    lanes.position[1] = lanes.exam.shape[1] - 1
+    for each in (lanes, whole):
+        busy = [lane for lane in each.all if lane.busy]
+        strategy(each).train(busy, 2, 16)  # type: ignore[call-arg]
+    for number in (0, 2):
+        assert torch.equal(lanes.rows.weights[number], whole.rows.weights[number])
+
+
+@BOTH
+def test_one_lane_that_overflows_leaves_the_others_alone(strategy: type[Strategy]) -> None:
+    lanes, sound = trials.started(3), trials.started(3)
+    lanes.rows.weights[1] = float("inf")
+    for each in (lanes, sound):
+        strategy(each).train(each.all, 2, 16)  # type: ignore[call-arg]
+    assert not torch.isfinite(lanes.rows.weights[1]).all()
+    for number in (0, 2):
+        assert torch.equal(lanes.rows.weights[number], sound.rows.weights[number])
+        assert torch.equal(lanes.rows.statistics[number], sound.rows.statistics[number])
+
+
+@BOTH
+def test_every_image_counts_once_whatever_the_last_batch(
+    strategy: type[Strategy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Evaluation against a network in evaluation mode on each image by itself."""
+    monkeypatch.setattr("repro.engine.wave.EXAM_BATCH", 48)  # 100 images: 48, 48, 4; 64: 48, 16; 200: 4 and a rest
+    lanes = trials.started(4)
+    Eager(lanes).train(lanes.all, 2, 16)
+    top1 = examined(lanes, strategy(lanes), lanes.all)  # type: ignore[call-arg]
+    for lane in lanes.all:
+        model = lane.network.model.eval()
+        places = lane.exam[: lane.exam_size]
+        with torch.inference_mode():
+            right = [int(model(plain(lanes, place)).argmax(1)) == int(lane.labels[place]) for place in places]
+        model.train()
+        assert top1[lane.number] == pytest.approx(100 * sum(right) / len(places), abs=1e-9 + 100 / len(places))
+    assert [lane.exam_size for lane in lanes.all] == [100, 100, 64, 200]
+
+
+def plain(lanes: Lanes, place: Tensor) -> Tensor:
+    """One image of the pool, normalised, [1, 3, 32, 32]."""
+    return lanes.pool.plain(int(place), int(place) + 1)
+
+
+def test_epoch_sums_are_those_of_the_images_seen() -> None:
+    lanes = trials.started(2)
+    Eager(lanes).train(lanes.all, 2, 16)
+    Eager(lanes).train(lanes.all, 1, 5)
+    assert lanes.position.tolist() == [37, 37]
+    for loss, correct in lanes.sums():
+        assert 1.5 < loss / 37 < 6  # a mean over images, near log 10 at the start
+        assert 0 <= correct <= 37
+
+
+@pytest.mark.parametrize("fault", ["fails", "disagrees", "miscounts"])
+def test_a_bad_strategy_is_refused_aloud_and_the_next_taken(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    class Bad(Eager):
+        name = f"one that {fault}"
+
+        def train(self, group: Sequence[Lane], steps: int, size: int) -> None:
+            super().train(group, steps, size)
+            if fault == "fails":
+                raise RuntimeError("no such kernel\nand much more")
+            if fault == "disagrees":
+                group[-1].network.weights.mul_(1.5)
+
+        def examine(self, group: Sequence[Lane], size: int) -> None:
+            super().examine(group, size)
+            if fault == "miscounts":
+                group[-1].exam_correct += 50
+
+    monkeypatch.setitem(STRATEGIES, "bad", Bad)
+    monkeypatch.setattr(strategies, "_trusted", set())
+    lanes = trials.started(2)
+    before = [tensor.clone() for lane in lanes.all for tensor in (*lane.touched(), lane.rate)]
+    with pytest.warns(UserWarning, match="'bad'") as said:
+        taken = first_sound(["bad", "batched"], lanes, lanes.all)
+    assert isinstance(taken, Batched)
+    assert len(said) == 1
+    after = [tensor for lane in lanes.all for tensor in (*lane.touched(), lane.rate)]
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True)), "the check left a trace"
+
+
+def test_a_sound_strategy_is_checked_once_and_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strategies, "_trusted", set())
+    lanes = trials.started(2)
+    before = lanes.rows.weights.clone()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        assert first_sound(["batched"], lanes, lanes.all).name == "batched"
+    assert torch.equal(before, lanes.rows.weights)
+    monkeypatch.setattr(strategies, "_objection", lambda *_: "was asked again")
+    assert first_sound(["batched"], lanes, lanes.all).name == "batched"
+
+
+def test_a_cpu_offers_what_runs_on_it() -> None:
+    assert available(CPU, compiled=False) == ["eager", "batched"]
+    assert set(available(CPU, compiled=True)) <= {"eager", "batched", "compiled"}
+    cuda = available(torch.device("cuda"), compiled=True)
+    assert set(cuda) <= set(STRATEGIES)
+    assert "streams" in cuda
+
+
+def test_leaves_in_bfloat16_are_the_weights_and_share_batchnorm() -> None:
+    network = Network("resnet20", 3, CPU)
+    leaves = Leaves(network, torch.bfloat16)
+    network.weights.mul_(1.7)
+    leaves.refresh()
+    for (name, ours), theirs in zip(leaves.model.named_parameters(), network.model.parameters(), strict=True):
+        assert torch.equal(ours, theirs.to(ours.dtype)), name
+        assert (ours.dtype == torch.float32) == ("bn" in name)
+    statistics = dict(network.model.named_buffers())
+    for name, buffer in leaves.model.named_buffers():
+        assert buffer.data_ptr() == statistics[name].data_ptr()
+
+
+def gradient(lanes: Lanes, loss_of: object, precision: torch.dtype) -> Tensor:
+    """Gradient of the loss on the first 64 images of lane 0, of a fresh copy of its network, float64."""
+    model: nn.Module = nets.build("resnet20", 0).to(memory_format=torch.channels_last)
+    model = model.double() if precision == torch.float64 else model
+    index, top, left, flip = (values[0, :64] for values in lanes.order)
+    images, labels = lanes.pool.gather(index, top, left, flip), lanes.labels[0][index]
+    if precision == torch.float64:
+        loss = F.cross_entropy(model(images.double()), labels)
+    else:
+        loss, _ = loss_of(model, images, labels, precision)  # type: ignore[operator]
+    loss.backward()
+    return torch.cat([p.grad.reshape(-1).double() for p in model.parameters() if p.grad is not None])
+
+
+def test_losses_by_lane_are_each_lanes_mean() -> None:
+    class Fixed(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x
+
+    random = torch.Generator().manual_seed(0)
+    logits = torch.randn(7, 3 * 10, generator=random)
+    labels = torch.randint(0, 10, (3, 7), generator=random)
+    losses, by_lane = losses_and_logits(Fixed(), logits, labels, torch.float32)
+    for lane in range(3):
+        own = logits[:, 10 * lane : 10 * lane + 10]
+        torch.testing.assert_close(losses[lane], F.cross_entropy(own, labels[lane]))
+        assert torch.equal(by_lane[lane], own)

@@ -1,0 +1,159 @@
+"""The fastest strategy and wave: measured once, kept, never trusted from a damaged file, and followed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import lanes as trials
+import pytest
+import torch
+
+from repro.engine import tuning
+from repro.engine.device import Device
+from repro.engine.tuning import CALIBRATE_FROM, Choice, choose, known, measure, time_lanes
+from repro.errors import MissingInput
+from repro.run import Run
+
+CPU = Device(torch.device("cpu"), "some processor")
+Timed = list[tuple[str, int]]
+
+
+@pytest.fixture
+def run() -> Run:
+    return trials.study().dense("resnet20", 0)
+
+
+@pytest.fixture
+def timed(monkeypatch: pytest.MonkeyPatch) -> Timed:
+    """What was timed, in order. One eager lane does 100 images/s, batched ones 60, 200 and 201."""
+    calls: Timed = []
+    speeds = {("eager", 1): 100.0, ("batched", 1): 60.0, ("batched", 2): 200.0, ("batched", 4): 201.0}
+
+    def time_lanes(name: str, run: Run, device: Device, count: int, seconds: float) -> float:
+        calls.append((name, count))
+        if (name, count) not in speeds:
+            raise RuntimeError(f"strategy '{name}' failed")
+        return speeds[name, count]
+
+    monkeypatch.setattr(tuning, "time_lanes", time_lanes)
+    return calls
+
+
+def test_the_fastest_is_taken_with_no_more_lanes_than_help(run: Run, timed: Timed) -> None:
+    choice = measure(run, CPU, None, ["eager", "batched"])
+    assert choice.names == ["batched", "eager"]
+    assert choice.lanes == 2
+    assert choice.said() == "batched, 2 Runs at a time"
+    assert choice.speed(2) == 200
+    assert choice.speed(3) == pytest.approx(200.5)  # between what was measured
+    assert choice.speed(1) == 60
+
+
+def test_of_equals_the_simplest_is_taken() -> None:
+    choice = Choice({"batched, compiled": {1: 50.0, 4: 204.0}, "batched": {4: 205.0}, "eager": {1: 201.0}})
+    assert choice.names == ["eager", "batched", "batched, compiled"]
+    assert choice.lanes == 1
+
+
+def test_a_strategy_that_fails_is_not_chosen_and_not_tried_again(run: Run, timed: Timed, tmp_path: Path) -> None:
+    said: list[str] = []
+    cache = tmp_path / "waves.json"
+    choice = measure(run, CPU, cache, ["eager", "compiled"], said.append)
+    assert choice.names == ["eager"]
+    assert choice.said() == "eager, one Run at a time"
+    assert any("failed" in word for word in said)
+    before = len(timed)
+    assert measure(run, CPU, cache, ["eager", "compiled"]) == choice
+    assert len(timed) == before
+
+
+def test_a_cache_saves_the_second_measurement_and_is_added_to(run: Run, timed: Timed, tmp_path: Path) -> None:
+    cache = tmp_path / "new" / "waves.json"
+    assert measure(run, CPU, cache, ["eager"]).names == ["eager"]
+    assert known(run, CPU, cache).names == ["eager"]
+    assert measure(run, CPU, cache, ["eager", "batched"]).names == ["batched", "eager"]
+    assert timed.count(("eager", 1)) == 1
+    [key] = json.loads(cache.read_text())
+    for part in ("some processor", torch.__version__, "resnet20", "batch 64", "float32"):
+        assert part in key
+
+
+def test_a_cache_tells_apart_what_changes_the_speed(run: Run, timed: Timed, tmp_path: Path) -> None:
+    cache = tmp_path / "waves.json"
+    measure(run, CPU, cache, ["eager"])
+    others = [
+        replace(run, recipe=replace(run.recipe, batch_size=32)),
+        replace(run, precision="bfloat16"),
+        replace(run, arch="resnet56"),
+    ]
+    assert all(known(other, CPU, cache).speeds == {} for other in others)
+    same = replace(run, recipe=replace(run.recipe, epochs=9, lr=1.0), last_epoch=9, seed=4)
+    assert known(same, CPU, cache).names == ["eager"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"", b"{", b"[1]", b"3", b"\xff", b"null", b'{"KEY": 3}',
+        b'{"KEY": {"eager": {"1": "fast", "x": 3, "0": 1}}}',
+        b'{"KEY": {"eager": {"1": NaN}}}',
+        b'{"KEY": {"eager": {"1": -5}, "batched": []}}',
+    ],
+)  # fmt: skip
+def test_a_damaged_cache_costs_a_measurement(run: Run, timed: Timed, tmp_path: Path, content: bytes) -> None:
+    cache = tmp_path / "waves.json"
+    measure(run, CPU, cache, ["eager"])
+    [key] = json.loads(cache.read_text())
+    cache.write_bytes(content.replace(b"KEY", key.encode()))
+    assert measure(run, CPU, cache, ["eager"]).speeds == {"eager": {1: 100.0}}
+    assert json.loads(cache.read_text())[key] == {"eager": {"1": 100.0}}
+
+
+def test_a_cache_that_cannot_be_written_does_not_matter(
+    run: Run, timed: Timed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: str) -> None:
+        raise MissingInput(f"no room left on the disk for {path}")
+
+    monkeypatch.setattr(tuning, "write_text", full)
+    assert measure(run, CPU, tmp_path / "waves.json", ["eager"]).names == ["eager"]
+
+
+def test_little_work_is_not_worth_a_calibration(run: Run, timed: Timed) -> None:
+    choice = choose(run, CPU, None, CALIBRATE_FROM - 1)
+    assert (choice.names, choice.lanes, timed) == (["eager"], 1, [])
+    assert choose(run, CPU, None, CALIBRATE_FROM).names == ["batched", "eager"]
+
+
+def test_compiling_is_tried_for_long_runs_in_bfloat16_alone(
+    run: Run, timed: Timed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a CPU, where a strategy follows from the Run and not from what else there is to train."""
+    monkeypatch.setattr(tuning, "available", lambda device, compiled: ["compiled"] if compiled else ["eager"])
+    long = replace(run, precision="bfloat16", data=replace(run.data, train=10**6))
+    for asked, names in ((long, {"compiled"}), (replace(long, precision="float32"), {"eager"}), (run, {"eager"})):
+        timed.clear()
+        choose(asked, CPU, None, 10**9)
+        assert {name for name, _ in timed} == names
+
+
+def test_unmeasured_devices_have_a_default() -> None:
+    assert Choice().said() == "eager, one Run at a time"
+    assert Choice(unmeasured=("streams", 8)).lanes == 8
+
+
+@pytest.mark.parametrize("name", ["eager", "batched"])
+def test_real_steps_are_timed(run: Run, name: str) -> None:
+    small = replace(run, recipe=replace(run.recipe, batch_size=16))
+    assert 0 < time_lanes(name, small, CPU, 2, 0.0) < 1e9
+
+
+def test_what_is_refused_is_not_timed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from repro.engine import strategies
+
+    monkeypatch.setattr(strategies, "_trusted", set())
+    monkeypatch.setattr(strategies, "_objection", lambda *_: "is wrong")
+    with pytest.raises(RuntimeError, match="is wrong"):
+        time_lanes("batched", run, CPU, 2, 0.0)

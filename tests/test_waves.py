@@ -1,0 +1,215 @@
+"""Waves of Runs: each ends where it ends alone, whatever trains beside it and however often it is interrupted."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import lanes as trials
+import pytest
+import torch
+from lanes import outcome, train_all
+
+from repro.engine.network import Network, masks_of
+from repro.engine.reports import EpochReport, Listener, OutOfTime
+from repro.experiments import Study
+from repro.record import DIVERGED, DONE, Record
+from repro.run import Checkpoint, Mask, Run, kept_epochs
+from repro.store import Store
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    """A few epochs on few images."""
+    return trials.study(
+        {
+            "data.train": 80,
+            "fig5.sizes": [40, 70],
+            "table1.sizes": [40, 70],
+            "data.test": 50,
+            "recipe.batch_size": 32,
+            "memorization.epochs": 2,
+            "memorization.milestones": [1],
+        }
+    )
+
+
+@pytest.fixture
+def grown(study: Study, tmp_path: Path) -> Callable[[str], Store]:
+    """Stores in which the dense network has checkpoints to grow from."""
+
+    def make(name: str) -> Store:
+        store = Store(tmp_path / name, tmp_path / f"{name}.jsonl")
+        dense, network = study.dense("resnet20", 0), Network("resnet20", 0, CPU)
+        for epoch in range(5):
+            network.reset(epoch)
+            store.save_checkpoint(dense, epoch, network.checkpoint())
+        return store
+
+    return make
+
+
+def kinds(study: Study) -> list[Run]:
+    """One or two of everything that trains (tickets, PPR at two rates, a gradual window, random labels on two
+    numbers of images, dense replicates), and a structure that trains nothing."""
+    dense = study.dense("resnet20", 0)
+    gradual = study.gradual("resnet20", 0, 1, 3)
+    assert gradual.weights
+    return [
+        study.ticket("resnet20", 0, 1, 0),
+        study.ticket("resnet20", 0, 3, 2),
+        study.ppr("resnet20", 0, 1, 0.1),
+        study.ppr("resnet20", 0, 2, 0.01),
+        gradual.weights.run,
+        study.structure("resnet20", 0, 1, 2),
+        study.memorization("resnet20", 0, Mask(Checkpoint(dense, 1), 0.8), 40),
+        study.memorization("resnet20", 0, Mask(Checkpoint(dense, 3), 0.8), 70),
+        study.dense("resnet20", 1),
+        study.dense("resnet20", 2),
+    ]
+
+
+def keep(runs: Sequence[Run]) -> dict[str, set[int]]:
+    return kept_epochs(list(runs)) | {run.key: {run.last_epoch} for run in runs}
+
+
+def test_every_kind_of_run_ends_in_a_wave_where_it_ends_alone(study: Study, grown: Callable[[str], Store]) -> None:
+    """Bit for bit, checkpoints included, where the operations are the same; in any order and number of lanes."""
+    runs = kinds(study)
+    alone = train_all(runs, grown("alone"), keep=keep(runs))
+    assert len(alone) == len(runs)
+    assert all(record.status == DONE for record in alone.values())
+    for lanes, seed in ((3, 1), (4, 2), (len(runs), 3)):
+        shuffled = random.Random(seed).sample(runs, len(runs))
+        together = train_all(shuffled, grown(f"{lanes} lanes"), lanes, keep=keep(runs))
+        assert {label: outcome(record) for label, record in together.items()} == {
+            label: outcome(record) for label, record in alone.items()
+        }
+
+
+def test_batched_runs_end_near_where_they_end_alone(study: Study, grown: Callable[[str], Store]) -> None:
+    """As far as the order of float sums explains; the first epoch, before rounding has grown."""
+    runs = [study.ppr("resnet20", 0, epoch, 0.01) for epoch in (0, 1, 2, 3)]
+    alone = train_all(runs, grown("alone"))
+    together = train_all(runs, grown("together"), 4, ["batched"])
+    for label, record in together.items():
+        assert record.provenance["strategy"] == "batched"
+        assert record.provenance["wave"] == 4
+        assert record.curve["train_loss"] == pytest.approx(alone[label].curve["train_loss"], rel=1e-3)
+        assert record.top1 == pytest.approx(alone[label].top1, abs=4.1)  # two images of fifty
+
+
+def test_masks_do_not_leak(study: Study, grown: Callable[[str], Store]) -> None:
+    runs = kinds(study)
+    for strategy in ("eager", "batched"):
+        store = grown(strategy)
+        train_all(runs, store, 4, [strategy], keep=keep(runs))
+        for run in runs:
+            loaded = store.load_checkpoint(run, run.last_epoch)
+            assert loaded
+            tensors, masks = loaded[0], masks_of(loaded[0])
+            assert (masks is None) == (run.mask is None and not run.prune_at), run.label
+            for name, mask in (masks or {}).items():
+                assert not tensors[name][~mask].any(), run.label
+                assert tensors[name][mask].all(), run.label
+            if masks is None:
+                assert all(t.all() for name, t in tensors.items() if "conv" in name), run.label
+
+
+def test_no_two_runs_of_a_wave_see_the_same_batches(study: Study) -> None:
+    streams = [run.stream for run in kinds(study) if run.epochs]
+    assert len(set(streams)) == len(streams)
+
+
+def test_one_run_that_diverges_fails_alone(study: Study, grown: Callable[[str], Store]) -> None:
+    sound = [study.ticket("resnet20", 0, 1, 0), study.ticket("resnet20", 0, 2, 1)]
+    recipe = replace(sound[0].recipe, lr=1e20)
+    wild = replace(sound[0], experiment="wild-resnet20", recipe=recipe)
+    alone = train_all(sound, grown("alone"), keep=keep(sound))
+    for strategy in ("eager", "batched"):
+        store = grown(strategy)
+        together = train_all([sound[0], wild, sound[1]], store, 3, [strategy], keep=keep(sound))
+        record = together[wild.label]
+        assert record.status == DIVERGED
+        assert record.top1 is None
+        assert record.provenance["diverged_at"] in (1, 2)
+        assert {together[run.label].status for run in sound} == {DONE}
+        if strategy == "eager":
+            assert all(outcome(together[run.label]) == outcome(alone[run.label]) for run in sound)
+
+
+def test_interrupted_waves_go_on_in_waves_of_any_size(study: Study, grown: Callable[[str], Store]) -> None:
+    """Time runs out again and again, in the middle of epochs and between them; nothing shows in the end."""
+    runs = kinds(study)
+    whole = train_all(runs, grown("whole"), keep=keep(runs))
+    store, moments = grown("parts"), random.Random(5)
+    found: dict[str, Record] = {}
+    ended: list[int] = []
+    for attempt in range(60):
+        left = [run for run in runs if store.record(run) is None]
+        if not left:
+            break
+        asked, most = 0, moments.randrange(3, 14)
+
+        def has_time(seconds: float, most: int = most) -> bool:
+            nonlocal asked
+            asked += 1
+            return asked <= most
+
+        try:
+            train_all(left, store, 1 + attempt % 4, keep=keep(runs), has_time=has_time)
+        except OutOfTime:
+            ended.append(attempt)
+    assert len(ended) > 5
+    for run in runs:
+        record = Store(store.runs_dir, store.ledger).record(run)
+        assert record, run.label
+        found[run.label] = record
+    assert {label: outcome(r) for label, r in found.items()} == {label: outcome(r) for label, r in whole.items()}
+    assert not list(store.runs_dir.rglob("state-*")), "states of finished Runs are left"
+
+
+def test_a_run_that_began_in_another_precision_goes_on_in_it(study: Study, grown: Callable[[str], Store]) -> None:
+    """`auto` means something else on another machine: such a Run does not join the others."""
+    runs = [replace(study.ticket("resnet20", 0, s, 1), precision="auto") for s in (1, 2)]
+    as_float32 = [replace(run, precision="float32") for run in runs]
+    low = trials.devices.resolve_precision("auto", trials.bench().device) == "bfloat16"
+    store = grown("moved")
+    ended: list[EpochReport] = []
+    with pytest.raises(OutOfTime):
+        train_all([runs[0]], store, listener=Listener(ended.append), has_time=lambda seconds: not ended)
+    state = store.load_state(runs[0])
+    assert state
+    state.history["provenance"]["precision"] = "float32" if low else "bfloat16"
+    store.save_state(runs[0], state)
+    records = train_all(runs, store, 2)
+    kinds_of = [records[run.label].provenance["precision"] for run in runs]
+    assert kinds_of == (["float32", "bfloat16"] if low else ["bfloat16", "float32"])
+    assert as_float32[0].key != runs[0].key
+
+
+def test_observers_hear_of_every_epoch_of_every_run(study: Study, grown: Callable[[str], Store]) -> None:
+    runs = kinds(study)
+    heard: list[EpochReport] = []
+    train_all(runs, grown("heard"), 4, listener=Listener(heard.append))
+    by_run = {run.key: [r.epoch for r in heard if r.run == run] for run in runs}
+    assert by_run == {run.key: list(range(run.first_epoch + 1, run.last_epoch + 1)) for run in runs}
+    assert {report.images for report in heard} == {80, 40, 70}
+    assert max(report.wave for report in heard) == 4
+    assert all(math.isfinite(report.seconds) and report.seconds > 0 for report in heard)
+
+
+def test_device_time_is_shared_out(study: Study, grown: Callable[[str], Store]) -> None:
+    """The times of Runs that trained side by side add up to what went by, and not to a multiple of it."""
+    import time
+
+    runs = [study.ticket("resnet20", 0, s, v) for s in (1, 2) for v in (0, 1)]
+    start = time.perf_counter()
+    records = train_all(runs, grown("timed"), 4)
+    spent = time.perf_counter() - start
+    assert 0 < sum(record.provenance["wall_s"] for record in records.values()) <= spent
