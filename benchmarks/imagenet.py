@@ -36,8 +36,9 @@ from repro.data.photos.augment import draw_crops, to_input
 from repro.data.photos.loader import Loader, Request, make_loader
 from repro.engine import calibrate
 from repro.engine import device as devices
-from repro.engine.calibrate import flops_per_image, matmul_flops, synchronize
+from repro.engine.calibrate import matmul_flops, synchronize
 from repro.engine.device import Device
+from repro.engine.floor import flops_per_image
 from repro.engine.network import Network
 from repro.engine.photo_step import COMPILE_FROM, PhotoNet
 from repro.engine.ranks import alone

@@ -16,10 +16,7 @@ from statistics import median
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
-from repro import nets
-from repro.data.batches import SIDE
 from repro.data.photos.augment import to_input
 from repro.engine.device import Device, dtype_of, resolve_precision, use_tf32
 from repro.engine.network import Network
@@ -88,24 +85,11 @@ def matmul_flops(device: Device, dtype: torch.dtype, seconds: float = 1.0) -> fl
     return best
 
 
-def flops_per_image(arch: str, side: int = SIDE) -> float:
-    """Floating-point operations to train ``arch`` on one image of ``side`` x ``side``.
-
-    Convolutions and linear layers, a multiply-add counted as two; the backward pass as two forward ones.
-    """
-    model = nets.build(arch, seed=0).eval()
-    multiply_adds = 0
-
-    def count(layer: nn.Module, _: object, output: Tensor) -> None:
-        nonlocal multiply_adds
-        multiply_adds += output.numel() * layer.get_parameter("weight")[0].numel()
-
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            module.register_forward_hook(count)
-    with torch.no_grad():
-        model(torch.zeros(1, 3, side, side))
-    return 3 * 2 * float(multiply_adds)
+def copy_bandwidth(device: Device, seconds: float = 1.0) -> float:
+    """Bytes a second, read plus written, of the device's own copy of a tensor that no cache holds."""
+    source = torch.randint(0, 255, (1 << (31 if device.cuda else 28),), dtype=torch.uint8, device=device.torch)
+    target = torch.empty_like(source)
+    return 2 * len(source) / min(times(functools.partial(target.copy_, source), device, seconds))
 
 
 def _measure(

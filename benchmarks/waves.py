@@ -1,0 +1,259 @@
+"""Training throughput on small images: every strategy in waves of every size, the plain loops, and the floor, in one run.
+
+    python benchmarks/waves.py [--data-dir DIR] [--arch resnet20] [--precision auto] [--repeats 3] [--json]
+    python benchmarks/waves.py --profile streams:16        # where the time of a step goes
+
+Plain: this repository's network and data on the device, every operation launched from Python, one network; what the
+others are held against. Textbook: the loop of a tutorial (textbook.py). All train the same network at batch 128 under
+the engine's deterministic settings (the textbook under PyTorch's). Rows take turns, so that a machine that drifts
+hurts all alike; ratios are medians over turns of the ratio within a turn.
+
+The floor is the larger of operations over the best matrix product of this device in that precision and the fewest
+bytes over its copy bandwidth, both measured here (repro/engine/floor.py counts).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import textbook
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from repro import data, params
+from repro.data import cifar10
+from repro.data.images import Images
+from repro.engine import device as devices
+from repro.engine import tuning
+from repro.engine.calibrate import copy_bandwidth, matmul_flops, synchronize
+from repro.engine.device import Device
+from repro.engine.floor import floor_of
+from repro.engine.strategies import available, first_sound
+from repro.errors import ReproError
+from repro.experiments import Study
+from repro.machine import cores
+from repro.params import CIFAR_ARCHS
+from repro.report.document import markdown_table
+from repro.run import Run
+
+ROOT = Path(__file__).resolve().parent.parent
+PLAIN, TEXTBOOK = "plain", "textbook"
+# What kernels and operations are called, on either device: the first that fits.
+KINDS = {
+    "convolutions": ("conv", "wgrad", "dgrad", "fprop", "gemm", "xmma", "cutlass", "sm90", "implicit"),
+    "BatchNorm": ("batch_norm", "bn_", "batchnorm"),
+    "ReLU, additions": ("threshold", "relu", "clamp", "add", "elementwise"),
+    "fused by torch.compile": ("triton_", "cpp_fused", "graph_"),
+    "crops, flips, normalisation": ("index", "gather"),
+    "casts and copies": ("copy", "cast", "fill", "zero_"),
+}
+
+
+@dataclass
+class Row:
+    """One loop and its turns."""
+
+    strategy: str
+    lanes: int
+    precision: str
+    speeds: list[float] = field(default_factory=list)
+    refused: str = ""
+
+
+def turn(row: Row, run: Run, device: Device, images: Images, seconds: float) -> None:
+    """Time ``row`` once more."""
+    if row.refused:
+        return
+    try:
+        if row.strategy == TEXTBOOK:
+            steps = 200 if device.cuda else 12
+            speed = textbook.images_per_second(run.arch, run.recipe, images, device, steps)
+        else:
+            name = "eager" if row.strategy == PLAIN else row.strategy
+            speed = tuning.time_lanes(name, replace(run, precision=row.precision), device, row.lanes, seconds)
+        row.speeds.append(speed)
+        print(f"{row.strategy}, {row.precision}, {row.lanes}: {speed:,.0f} images/s", file=sys.stderr, flush=True)
+    except RuntimeError as error:
+        row.refused = str(error).partition("\n")[0]
+        print(f"{row.strategy}, {row.lanes}: {row.refused}", file=sys.stderr, flush=True)
+
+
+def rows_for(args: argparse.Namespace, device: Device, precision: str) -> Iterator[Row]:
+    """The loops to time, the plain one first."""
+    yield Row(PLAIN, 1, precision)
+    if args.textbook:
+        yield Row(TEXTBOOK, 1, "float32")
+    for name in args.strategies or available(device.torch, compiled=not args.no_compile):
+        several = name not in ("eager", "compiled")
+        for lanes in args.lanes if several else [1]:
+            if (name, lanes) != ("eager", 1):
+                yield Row(name, lanes, precision)
+
+
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+    """All rows, and what they were measured on."""
+    device = devices.choose(args.device)
+    precision = devices.resolve_precision(args.precision, device)
+    images = data.load("cifar10" if cifar10.find([args.data_dir]) else "synthetic", [args.data_dir])
+    study = Study(params.settings(ROOT / "params.yaml", "paper"), images.fingerprint)
+    args.lanes = args.lanes or ([1, 2, 4, 8, 16, 32] if device.cuda else [1, 2, 4])
+    ceilings = {p: ceiling(device, p) for p in {precision, "float32"}}
+    bandwidth = copy_bandwidth(device)
+    reports = []
+    for arch in args.arch or CIFAR_ARCHS:
+        run = replace(study.dense(arch, 0), precision=precision)
+        least = floor_of(arch, run.recipe, torch.empty(0, dtype=devices.dtype_of(precision)).element_size())
+        floor = least.images_per_second(ceilings[precision], bandwidth)
+        rows = list(rows_for(args, device, precision))
+        for _ in range(args.repeats):
+            for row in rows:
+                turn(row, run, device, images, args.seconds)
+        reports.append(
+            {
+                "arch": arch,
+                "batch_size": run.recipe.batch_size,
+                "gflop_per_image": round(least.operations / 1e9, 4),
+                "mbyte_per_image": round(least.bytes / 1e6, 3),
+                "floor": round(floor),
+                "bound_by": "arithmetic" if least.operations / ceilings[precision] > least.bytes / bandwidth else "memory",
+                "rows": [summary(row, rows[0], least.operations, ceilings, floor) for row in rows if row.speeds],
+                "refused": {f"{row.strategy}, {row.lanes}": row.refused for row in rows if row.refused},
+            }
+        )  # fmt: skip
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "data": images.source,
+        "repeats": args.repeats,
+        "matmul_tflops": {p: round(value / 1e12, 3) for p, value in ceilings.items()},
+        "copy_gbytes": round(bandwidth / 1e9, 1),
+        "where": devices.provenance(device, precision) | {"cores": cores()},
+        "networks": reports,
+    }
+
+
+def ceiling(device: Device, precision: str) -> float:
+    """FLOP/s of the best matrix product in ``precision``."""
+    devices.use_tf32(precision)
+    return matmul_flops(device, devices.dtype_of(precision))
+
+
+def summary(row: Row, plain: Row, flops: float, ceilings: dict[str, float], floor: float) -> dict[str, Any]:
+    """What a row's turns come to."""
+    speed = median(row.speeds)
+    ratios = [own / other for own, other in zip(row.speeds, plain.speeds, strict=False)]
+    return {
+        "strategy": row.strategy,
+        "lanes": row.lanes,
+        "precision": row.precision,
+        "images_per_second": [round(each, 1) for each in row.speeds],
+        "median": round(speed, 1),
+        "ratio": round(median(ratios), 3),
+        "share_of_floor": round(speed / floor, 4),
+        "gflops": round(speed * flops / 1e9, 1),
+        "share_of_ceiling": round(speed * flops / ceilings[row.precision], 4),
+    }
+
+
+def table(result: dict[str, Any]) -> str:
+    """The result for people."""
+    where = result["where"]
+    packages = ", ".join(f"{name} {version}" for name, version in where["packages"].items())
+    ceilings = ", ".join(f"{value * 1000:,.0f} GFLOP/s {name}" for name, value in result["matmul_tflops"].items())
+    lines = [
+        f"{result['date']}  {where['device']}, {where['cores']} cores, {result['data']}",
+        f"python {where['python']}, {packages}" + (f", CUDA {where['cuda']}" if "cuda" in where else ""),
+        f"matrix products {ceilings}; copies {result['copy_gbytes']:,} GB/s; {result['repeats']} turns",
+    ]
+    head = ["strategy", "Runs", "precision", "images/s (min-max)", "x plain", "of the floor", "of matrix products"]
+    for network in result["networks"]:
+        lines += ["", (
+            f"{network['arch']}, batch {network['batch_size']}: {network['gflop_per_image']} GFLOP and "
+            f"{network['mbyte_per_image']} MB an image; floor {network['floor']:,} images/s, by {network['bound_by']}"
+        ), ""]  # fmt: skip
+        body = []
+        for row in network["rows"]:
+            speeds = row["images_per_second"]
+            spread = f"{row['median']:,.0f} ({min(speeds):,.0f}-{max(speeds):,.0f})"
+            shares = [f"{row['ratio']:.2f}", f"{row['share_of_floor']:.1%}", f"{row['share_of_ceiling']:.1%}"]
+            body.append([row["strategy"], str(row["lanes"]), row["precision"], spread, *shares])
+        lines.append(markdown_table(head, body))
+        lines += [f"refused: {name}: {why}" for name, why in network["refused"].items()]
+    return "\n".join(lines)
+
+
+def where_time_goes(args: argparse.Namespace) -> str:
+    """Shares of a step's time by kind of operation, for the strategy and lanes of ``--profile``."""
+    name, _, lanes_text = args.profile.rpartition(":")
+    device = devices.choose(args.device)
+    precision = devices.resolve_precision(args.precision, device)
+    recipe = params.settings(ROOT / "params.yaml", "paper").profile.recipe
+    parts = []
+    for arch in args.arch or CIFAR_ARCHS:
+        lanes = tuning.random_lanes(arch, int(lanes_text), recipe, devices.dtype_of(precision), device)
+        strategy = first_sound([name], lanes, lanes.all)
+        strategy.train(lanes.all, 2, recipe.batch_size)
+        synchronize(device)
+        activities = [ProfilerActivity.CUDA] if device.cuda else [ProfilerActivity.CPU]
+        with profile(activities=activities) as seen:
+            lanes.position.zero_()
+            strategy.train(lanes.all, 4, recipe.batch_size)
+            synchronize(device)
+        spent: dict[str, float] = {}
+        for event in seen.key_averages():
+            own = event.self_device_time_total if device.cuda else event.self_cpu_time_total
+            spent[kind_of(event.key)] = spent.get(kind_of(event.key), 0.0) + own
+        total = sum(spent.values())
+        body = [[kind, f"{own / total:.1%}"] for kind, own in sorted(spent.items(), key=lambda pair: -pair[1])]
+        title = f"{arch}, {strategy.name}, {lanes_text} Runs, {precision}, {device.name}: {total / 4000:,.1f} ms a step"
+        parts += [title, "", markdown_table(["kind", "share"], body), ""]
+    return "\n".join(parts)
+
+
+def kind_of(name: str) -> str:
+    """Which of `KINDS` an operation belongs to."""
+    low = name.lower()
+    if "fused" in low or low.startswith("triton_"):
+        return "fused by torch.compile"
+    return next((kind for kind, words in KINDS.items() if any(word in low for word in words)), "other")
+
+
+def main() -> int:
+    """Parse, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    place = Path(os.environ.get("REPRO_DATA", "data"))
+    parser.add_argument("--data-dir", type=Path, default=place, help="of CIFAR-10; else synthetic images")
+    parser.add_argument("--arch", choices=CIFAR_ARCHS, action="append", help="default: both")
+    parser.add_argument("--precision", choices=("auto", "float32", "tf32", "bfloat16"), default="auto")
+    parser.add_argument("--lanes", type=int, action="append", help="wave sizes (default 1, 2, 4, ...)")
+    parser.add_argument("--strategies", action="append", help="default: all that run here")
+    parser.add_argument("--no-compile", action="store_true", help="leave out what takes a minute to begin")
+    parser.add_argument("--textbook", action="store_true", help="with the tutorial's loop as well")
+    parser.add_argument("--repeats", type=int, default=3, help="turns of each loop (default 3)")
+    parser.add_argument("--seconds", type=float, default=1.5, help="a turn (default 1.5)")
+    parser.add_argument("--profile", metavar="STRATEGY:RUNS", help="say where the time goes instead")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    args = parser.parse_args()
+    try:
+        if args.profile:
+            print(where_time_goes(args))
+            return 0
+        result = measure(args)
+    except ReproError as error:
+        print(f"waves: {error}", file=sys.stderr)
+        return error.exit_code
+    print(json.dumps(result, indent=2) if args.json else table(result))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
