@@ -5,7 +5,10 @@
 Each way is strategy:precision:Runs at a time. Every way trains the same dense ResNet20s (seeds 0, 1, ...) on the
 same batches in the same order; the first way is the one that the others are held against. What is finished under
 ``--runs-dir`` is not trained again. ``--set`` changes the profile as everywhere (say to a shorter schedule).
-Standard: the difference to the first way, Run by Run; its mean, and the 95 % interval by Student's t.
+``--widened``, on a processor without bfloat16, multiplies bfloat16 numbers in float32 and rounds: what bfloat16
+hardware does, orders of summation aside, at a speed that one can wait for.
+
+Printed: the difference to the first way, Run by Run; its mean, and the 95 % interval by Student's t.
 """
 
 from __future__ import annotations
@@ -18,6 +21,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from repro import data, params
 from repro.claims.quantiles import student
@@ -104,6 +110,20 @@ def compare(ways: dict[Way, list[Record]]) -> list[dict[str, Any]]:
     return rows
 
 
+def widen_convolutions() -> None:
+    """Every convolution from here on: its operands' values in float32, its result rounded to their type, in the
+    forward and in the backward pass."""
+    narrow = torch.nn.functional.conv2d
+
+    def wide(images: Tensor, weight: Tensor, bias: Tensor | None = None, *args: Any, **kwargs: Any) -> Tensor:
+        low = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else images.dtype
+        operands = [None if each is None else each.to(low).float() for each in (images, weight, bias)]
+        with torch.autocast("cpu", enabled=False):
+            return narrow(*operands, *args, **kwargs).to(low)
+
+    torch.nn.functional.conv2d = wide
+
+
 def main() -> int:
     """Parse, train, compare, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -114,9 +134,12 @@ def main() -> int:
     parser.add_argument("--arch", choices=CIFAR_ARCHS, default="resnet20")
     parser.add_argument("--profile", default="pilot")
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--widened", action="store_true", help="bfloat16 convolutions computed in float32")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
+    if args.widened:
+        widen_convolutions()
     try:
         device = devices.choose(args.device)
         images = data.load("cifar10" if cifar10.find([args.data_dir]) else "synthetic", [args.data_dir])

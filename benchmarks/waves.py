@@ -1,12 +1,12 @@
-"""Training throughput on small images: every strategy in waves of every size, the plain loops, and the floor, in one run.
+"""Training throughput on small images: every strategy in waves of every size, plain loops, floor, in one run.
 
     python benchmarks/waves.py [--data-dir DIR] [--arch resnet20] [--precision auto] [--repeats 3] [--json]
     python benchmarks/waves.py --profile streams:16        # where the time of a step goes
 
-Plain: this repository's network and data on the device, every operation launched from Python, one network; what the
-others are held against. Textbook: the loop of a tutorial (textbook.py). All train the same network at batch 128 under
-the engine's deterministic settings (the textbook under PyTorch's). Rows take turns, so that a machine that drifts
-hurts all alike; ratios are medians over turns of the ratio within a turn.
+Plain: this repository's network and data on the device, every operation launched from Python, one network; what
+the others are held against. Textbook: the loop of a tutorial (textbook.py). All train the same network, at batch
+128, under the engine's deterministic settings (the textbook under PyTorch's). Rows take turns, so that a machine
+that drifts hurts all alike; ratios are medians over turns of the ratio within a turn.
 
 The floor is the larger of operations over the best matrix product of this device in that precision and the fewest
 bytes over its copy bandwidth, both measured here (repro/engine/floor.py counts).
@@ -124,11 +124,11 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
                 "gflop_per_image": round(least.operations / 1e9, 4),
                 "mbyte_per_image": round(least.bytes / 1e6, 3),
                 "floor": round(floor),
-                "bound_by": "arithmetic" if least.operations / ceilings[precision] > least.bytes / bandwidth else "memory",
+                "bound_by": least.bound_by(ceilings[precision], bandwidth),
                 "rows": [summary(row, rows[0], least.operations, ceilings, floor) for row in rows if row.speeds],
                 "refused": {f"{row.strategy}, {row.lanes}": row.refused for row in rows if row.refused},
             }
-        )  # fmt: skip
+        )
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "data": images.source,
@@ -175,10 +175,9 @@ def table(result: dict[str, Any]) -> str:
     ]
     head = ["strategy", "Runs", "precision", "images/s (min-max)", "x plain", "of the floor", "of matrix products"]
     for network in result["networks"]:
-        lines += ["", (
-            f"{network['arch']}, batch {network['batch_size']}: {network['gflop_per_image']} GFLOP and "
-            f"{network['mbyte_per_image']} MB an image; floor {network['floor']:,} images/s, by {network['bound_by']}"
-        ), ""]  # fmt: skip
+        costs = f"{network['gflop_per_image']} GFLOP and {network['mbyte_per_image']} MB an image"
+        floor = f"floor {network['floor']:,} images/s, by {network['bound_by']}"
+        lines += ["", f"{network['arch']}, batch {network['batch_size']}: {costs}; {floor}", ""]
         body = []
         for row in network["rows"]:
             speeds = row["images_per_second"]
@@ -203,7 +202,7 @@ def where_time_goes(args: argparse.Namespace) -> str:
         strategy.train(lanes.all, 2, recipe.batch_size)
         synchronize(device)
         activities = [ProfilerActivity.CUDA] if device.cuda else [ProfilerActivity.CPU]
-        with profile(activities=activities) as seen:
+        with profile(activities=activities, acc_events=True) as seen:
             lanes.position.zero_()
             strategy.train(lanes.all, 4, recipe.batch_size)
             synchronize(device)
@@ -213,8 +212,8 @@ def where_time_goes(args: argparse.Namespace) -> str:
             spent[kind_of(event.key)] = spent.get(kind_of(event.key), 0.0) + own
         total = sum(spent.values())
         body = [[kind, f"{own / total:.1%}"] for kind, own in sorted(spent.items(), key=lambda pair: -pair[1])]
-        title = f"{arch}, {strategy.name}, {lanes_text} Runs, {precision}, {device.name}: {total / 4000:,.1f} ms a step"
-        parts += [title, "", markdown_table(["kind", "share"], body), ""]
+        what = f"{arch}, {strategy.name}, {lanes_text} Runs, {precision}, {device.name}"
+        parts += [f"{what}: {total / 4000:,.1f} ms a step", "", markdown_table(["kind", "share"], body), ""]
     return "\n".join(parts)
 
 

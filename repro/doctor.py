@@ -6,6 +6,7 @@ import json
 import platform
 import shutil
 import sys
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from repro.errors import ReproError
 from repro.options import Options
 from repro.plan import disk_bytes
 from repro.report import terminal
+from repro.run import Photos, Run
 from repro.workspace import Workspace
 
 Check = tuple[str, str, str]  # what, state (ok, note, problem), finding
@@ -118,6 +120,27 @@ def _project(options: Options) -> list[Check]:
     needed, free = disk_bytes(plan.missing, plan.keep), shutil.disk_usage(work.store.runs_dir).free
     state = "ok" if needed < free else "problem"
     found.append(("disk", state, f"{terminal.size(needed)} of checkpoints to come, {terminal.size(free)} free"))
+    found += _speeds(plan.missing, work.store.runs_dir)
     done = len(plan.runs) - len(plan.missing)
     found.append(("ledger", "ok", f"{done} of {len(plan.runs)} Runs of profile {work.settings.name} are finished"))
+    return found
+
+
+def _speeds(runs: Sequence[Run], runs_dir: Path) -> list[Check]:
+    """What the last calibration found for each network on small images that is left to train."""
+    from repro.engine import device, tuning
+
+    chosen = device.choose("auto")
+    first: dict[str, Run] = {}
+    for run in runs:
+        if run.epochs and not isinstance(run.data, Photos):
+            first.setdefault(run.arch, run)
+    found: list[Check] = []
+    for arch, run in first.items():
+        choice = tuning.known(run, chosen, runs_dir / tuning.CACHE)
+        if choice.speeds:
+            said = f"{arch}: {choice.speed(choice.lanes):,.0f} images/s, {choice.said()}"
+            found.append(("speed", "ok", said))
+        else:
+            found.append(("speed", "note", f"{arch}: not calibrated yet (`repro plan` does it, in seconds)"))
     return found

@@ -6,19 +6,19 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 
-from repro import claims, conclude, files
+from repro import claims, conclude, files, pace
 from repro.alternatives import Alternative, alternatives
 from repro.artifacts import Artifact
 from repro.options import Options
-from repro.params import MicroBatchRecipe
-from repro.plan import Cost, Plan, cost, disk_bytes
+from repro.pace import Pace
+from repro.plan import Cost, cost, disk_bytes
 from repro.report import terminal
-from repro.run import Photos, Run, ancestors
+from repro.run import ancestors
 from repro.workspace import Workspace
 
 FURTHER_SEEDS = 10  # as far as the plan looks ahead
@@ -32,11 +32,15 @@ def show_plan(options: Options, names: Sequence[str], calibrate: bool, as_json: 
     per_artifact = {artifact.name: _plan_entry(work, artifact) for artifact in work.artifacts}
     plan = work.plan()
     whole, left = cost(plan.runs), cost(plan.missing, work.store)
-    speeds, ways, cuda = _speeds(work, plan, options) if calibrate and plan.missing else ({}, {}, False)
-    seconds = _seconds(left, speeds) if speeds else None
+    paces: dict[str, Pace] = {}
+    cuda = False
+    if calibrate and plan.missing:
+        log = terminal.console(stderr=True)
+        paces, cuda = pace.measured(plan.missing, options.device, work.store, log)
+    seconds = pace.seconds(plan.missing, paces, work.store) if paces else None
     shared = sum(e["runs"] for e in per_artifact.values()) - len(plan.runs)
     disk = disk_bytes(plan.missing, plan.keep)
-    further = _further_seed(work, speeds)
+    further = _further_seed(work, paces)
     others = alternatives(work)
     summary = {
         "profile": work.settings.name,
@@ -48,13 +52,13 @@ def show_plan(options: Options, names: Sequence[str], calibrate: bool, as_json: 
         "epochs": whole.epochs,
         "epochs_left": left.epochs,
         "images_left": left.images,
-        "images_per_second": speeds,
-        "strategies": ways,
+        "images_per_second": {arch: own.best for arch, own in paces.items()},
+        "strategies": {arch: own.way for arch, own in paces.items() if own.way},
         "seconds_left": seconds,
         "gpu_hours_left": seconds / 3600 if cuda and seconds is not None else None,
         "disk_bytes": disk,
         "further_seed": further,
-        "alternatives": [_alternative_entry(other, speeds) for other in others],
+        "alternatives": [_alternative_entry(other, paces) for other in others],
     }
     if as_json:
         print(json.dumps(summary))
@@ -69,16 +73,15 @@ def show_plan(options: Options, names: Sequence[str], calibrate: bool, as_json: 
         for other, (number, tickets) in e["shared_with"].items():
             if name < other and tickets:
                 out.print(f"{name} and {other} share {number} Runs, {tickets} of them tickets: trained once")
-    for arch, speed in speeds.items():
-        way = f"{ways[arch]}; " if arch in ways else ""
-        out.print(f"{arch}: {speed:,.0f} images/s here ({way}calibrated)")
+    for arch, own in paces.items():
+        out.print(f"{arch}: {own.best:,.0f} images/s here ({f'{own.way}; ' if own.way else ''}calibrated)")
     if seconds is not None:
         gpu_hours = f" ({seconds / 3600:,.1f} GPU-hours)" if cuda else ""
         out.print(f"time left on this device: {terminal.duration(seconds)}{gpu_hours}")
     _say_further_seed(further, out)
     free = shutil.disk_usage(files.existing(work.store.runs_dir)).free
     out.print(f"disk: {terminal.size(disk)} of checkpoints to come, {terminal.size(free)} free")
-    _say_alternatives(others, speeds, out)
+    _say_alternatives(others, paces, out)
 
 
 def _plan_entry(work: Workspace, artifact: Artifact) -> dict[str, Any]:
@@ -100,7 +103,7 @@ def _plan_entry(work: Workspace, artifact: Artifact) -> dict[str, Any]:
     }
 
 
-def _further_seed(work: Workspace, speeds: dict[str, float]) -> dict[str, Any]:
+def _further_seed(work: Workspace, paces: Mapping[str, Pace]) -> dict[str, Any]:
     """What one more seed of this command's artifacts costs, and which claims each further seed would decide."""
     judged = conclude.judgements(work)
     names = {artifact.name for artifact in work.artifacts}
@@ -111,12 +114,13 @@ def _further_seed(work: Workspace, speeds: dict[str, float]) -> dict[str, Any]:
         for seeds in ([now], range(now))
     )
     keys = {run.key for run in present}
-    price = cost([run for run in more if run.key not in keys])  # Table 1 is calibrated once, on seed 0
+    runs = [run for run in more if run.key not in keys]  # Table 1 is calibrated once, on seed 0
+    price = cost(runs)
     return {
         "runs": price.runs,
         "epochs": price.epochs,
         "images": price.images,
-        "seconds": _seconds(price, speeds),
+        "seconds": pace.seconds(runs, paces),
         "decides": {str(n): ids for n, ids in claims.further_seeds(ours, FURTHER_SEEDS).items() if ids},
     }
 
@@ -128,24 +132,24 @@ def _say_further_seed(further: dict[str, Any], out: Console) -> None:
         out.print(f"  with {seeds} seeds, at the present estimates, decided: {', '.join(ids)}", markup=False)
 
 
-def _alternative_entry(other: Alternative, speeds: dict[str, float]) -> dict[str, Any]:
+def _alternative_entry(other: Alternative, paces: Mapping[str, Pace]) -> dict[str, Any]:
     return {
         "what": other.what,
         "options": list(other.options),
         "runs": other.cost.runs,
         "epochs": other.cost.epochs,
         "images": other.cost.images,
-        "seconds": _seconds(other.cost, speeds),
+        "seconds": _priced(other.cost, paces),
         "disk_bytes": other.disk,
     }
 
 
-def _say_alternatives(others: Sequence[Alternative], speeds: dict[str, float], out: Console) -> None:
+def _say_alternatives(others: Sequence[Alternative], paces: Mapping[str, Pace], out: Console) -> None:
     if not others:
         return
     rows = []
     for other in others:
-        seconds = _seconds(other.cost, speeds)
+        seconds = _priced(other.cost, paces)
         counted = [f"{n:,}" for n in (other.cost.runs, other.cost.epochs, other.cost.images)]
         time = "not calibrated" if seconds is None else terminal.duration(seconds)
         rows.append([other.what, *counted, time, terminal.size(other.disk)])
@@ -156,33 +160,8 @@ def _say_alternatives(others: Sequence[Alternative], speeds: dict[str, float], o
             out.print(f"{other.what}: {shlex.join(other.options)}", markup=False, soft_wrap=True)
 
 
-def _seconds(price: Cost, speeds: dict[str, float]) -> float | None:
-    """How long it takes here; None where a network's speed was not measured."""
-    if not price.images_by_arch.keys() <= speeds.keys():
+def _priced(price: Cost, paces: Mapping[str, Pace]) -> float | None:
+    """How long it takes here at full pace; None where a network's was not measured."""
+    if not price.images_by_arch.keys() <= paces.keys():
         return None
-    return sum(images / speeds[arch] for arch, images in price.images_by_arch.items())
-
-
-def _speeds(work: Workspace, plan: Plan, options: Options) -> tuple[dict[str, float], dict[str, str], bool]:
-    """Images a second of every network that is left to train, by which strategy, and whether that is on CUDA."""
-    from repro.engine import calibrate, device, tuning
-
-    chosen, runs_dir = device.choose(options.device), work.store.runs_dir
-    log = terminal.console(stderr=True)
-    first: dict[str, Run] = {}
-    for run in plan.missing:
-        if run.epochs:
-            first.setdefault(run.arch, run)
-    speeds, ways = {}, {}
-    for arch, run in first.items():
-        if isinstance(run.data, Photos) and isinstance(run.recipe, MicroBatchRecipe):
-            cache = runs_dir / ".calibration.json"
-            speeds[arch] = calibrate.images_per_second(
-                arch, run.recipe, run.precision, chosen, cache, crop=run.data.crop
-            )
-            continue
-        choice = tuning.measure(
-            run, chosen, runs_dir / tuning.CACHE, tuning.quick(chosen), lambda what: log.print(f"timing {what}")
-        )
-        speeds[arch], ways[arch] = choice.speed(choice.lanes), choice.said()
-    return speeds, ways, chosen.cuda
+    return sum(images / paces[arch].best for arch, images in price.images_by_arch.items())

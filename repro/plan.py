@@ -27,16 +27,21 @@ class Plan:
 
     @property
     def waves(self) -> list[list[Run]]:
-        """``missing`` in lists of Runs that may train together: none grows from another of its wave.
+        """`waves` of what is missing."""
+        return waves(self.missing)
 
-        On small images they may differ in schedule, labels and number of images."""
-        found: list[list[Run]] = []
-        for generation in generations(list(self.missing)):
-            groups: dict[tuple[object, ...], list[Run]] = {}
-            for run in generation:
-                groups.setdefault(_shared(run), []).append(run)
-            found.extend(groups.values())
-        return found
+
+def waves(runs: Iterable[Run]) -> list[list[Run]]:
+    """``runs`` in lists of those that may train together: none grows from another of its wave.
+
+    On small images they may differ in schedule, labels and number of images."""
+    found: list[list[Run]] = []
+    for generation in generations(list(runs)):
+        groups: dict[tuple[object, ...], list[Run]] = {}
+        for run in generation:
+            groups.setdefault(_shared(run), []).append(run)
+        found.extend(groups.values())
+    return found
 
 
 def _shared(run: Run) -> tuple[object, ...]:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from repro import params
+from repro import pace, params
 from repro.alternatives import Alternative, alternatives, halved
 from repro.cli import main
 from repro.options import Options
+from repro.pace import Pace
 from repro.plan import cost
 from repro.workspace import Workspace
 
@@ -117,10 +118,8 @@ def test_plan_tells_them(command: Command) -> None:
 def test_time_and_gpu_hours_follow_from_the_measured_speeds(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from repro import outlook
-
-    speeds = {"resnet18": 2000.0, "resnet50": 1000.0}
-    monkeypatch.setattr(outlook, "_speeds", lambda *given: (speeds, {}, True))
+    paces = {"resnet18": Pace(1, lambda lanes: 2000.0), "resnet50": Pace(1, lambda lanes: 1000.0)}
+    monkeypatch.setattr(pace, "measured", lambda *given: (paces, True))
     _, out, _ = command("plan", "table3", "--profile", "paper", "--json")
     told = json.loads(out)
     images = {other["what"]: other["images"] for other in told["alternatives"]}

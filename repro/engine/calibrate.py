@@ -26,6 +26,7 @@ from repro.errors import MissingInput
 from repro.files import write_text
 from repro.params import MicroBatchRecipe
 
+CACHE = ".calibration.json"  # in the store of Runs
 WARM_UP = 2  # steps: kernels are chosen and memory is allocated in the first
 LEAST = 3  # steps or products timed, however slow
 

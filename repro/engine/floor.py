@@ -30,6 +30,10 @@ class Floor:
         """On a device of ``flops`` operations and ``bandwidth`` bytes (read and written) a second."""
         return 1 / max(self.operations / flops, self.bytes / bandwidth)
 
+    def bound_by(self, flops: float, bandwidth: float) -> str:
+        """``arithmetic`` or ``memory``."""
+        return "arithmetic" if self.operations / flops > self.bytes / bandwidth else "memory"
+
 
 def floor_of(arch: str, recipe: Recipe, item_size: int, side: int = SIDE) -> Floor:
     """Of training ``arch`` with activations of ``item_size`` bytes each, as any number of networks at a time."""
