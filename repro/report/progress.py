@@ -22,7 +22,8 @@ LINE_EVERY = 10.0  # seconds between plain lines about epochs
 
 
 class Reporter:
-    """Tells which Run of how many trains, its epoch, images/s, accuracy, and the time left for everything."""
+    """Tells which Run of how many trains, its epoch, images/s of it and all beside it, accuracy, and the time left
+    for everything."""
 
     def __init__(self, console: Console, store: Store, line_every: float = LINE_EVERY) -> None:
         """``line_every`` seconds a plain line about epochs; 0 for a line each."""
@@ -69,11 +70,12 @@ class Reporter:
         spent = time.monotonic() - self._began
         left = spent * (self._total - self._done) / self._done
         top1 = "" if report.test_top1 is None else f", top-1 {report.test_top1:.2f} %"
-        where = f"{run.label}: epoch {report.epoch}/{run.last_epoch}"
-        note = (
-            f"{(report.images + tests) / report.seconds:,.0f} images/s{top1}, {duration(left)} left for everything"
-        )
-        self._tell(f"[{self._finished + 1}/{self._runs}] {where}", note, self._done)
+        several = f", {report.wave} Runs at a time" if report.wave > 1 else ""
+        # Lanes go in step, so that what one does the others do as well.
+        speed = report.wave * (report.images + tests) / report.seconds
+        where = f"[{self._finished + 1}/{self._runs}] {run.label}: epoch {report.epoch}/{run.last_epoch}"
+        note = f"{speed:,.0f} images/s{several}{top1}, {duration(left)} left for everything"
+        self._tell(where, note, self._done)
 
     def _tell(self, where: str, note: str, done: int) -> None:
         if self._bar:

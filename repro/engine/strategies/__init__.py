@@ -21,7 +21,7 @@ from repro.engine.strategies.graphs import Streams, restore
 from repro.engine.strategies.plain import Compiled, Eager
 
 # What rounding explains over two steps (measured: docs/performance.md), with room.
-TOLERANCE = {torch.float32: 1e-2, torch.bfloat16: 0.25}
+TOLERANCE = {torch.float32: 5e-2, torch.bfloat16: 0.25}
 CHECKED = 2  # steps
 _trusted: set[tuple[object, ...]] = set()
 

@@ -1,0 +1,93 @@
+"""What a person who waits is told, on a terminal and off one."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable
+
+import pytest
+from rich.console import Console
+
+from repro import artifacts
+from repro.engine.reports import EpochReport
+from repro.experiments import Study
+from repro.plan import Plan, cost, make_plan
+from repro.report.progress import Reporter
+from repro.run import Run
+from repro.store import Store
+
+Study_of = Callable[..., Study]
+EPOCH = 50_000 + 10_000 // 3  # images; one that is only tested counts a third
+Asked = tuple[Plan, list[Run]]
+
+
+@pytest.fixture
+def asked(study: Study_of, store: Store) -> Asked:
+    """The paper's Fig. 1, and its tickets."""
+    plan = make_plan(artifacts.get("fig1").runs(study("paper"), (0,)), store)
+    return plan, [run for run in plan.missing if run.mask]
+
+
+def reporter(store: Store, terminal: bool, line_every: float = 0.0) -> tuple[Reporter, io.StringIO]:
+    said = io.StringIO()
+    return Reporter(Console(file=said, force_terminal=terminal, width=200), store, line_every), said
+
+
+def epoch(run: Run, wave: int, seconds: float = 10.0, number: int = 3) -> EpochReport:
+    return EpochReport(run, number, run.data.train, seconds, 50.0, None, wave)
+
+
+def test_a_plain_line_tells_epoch_speed_and_time_left(
+    asked: Asked, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, (first, *_) = asked
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    tell, said = reporter(store, terminal=False)
+    tell.started(plan, "a device")
+    now[0] += 10
+    tell.epoch_done(epoch(first, 1))
+    begun, line = said.getvalue().splitlines()
+    assert begun == "144 Runs to train, 28,800 epochs, on a device"
+    left = 10 * (cost(plan.missing).images - EPOCH) / EPOCH
+    assert f"[1/144] {first.label}: epoch 3/200" in line and f"{EPOCH / 10:,.0f} images/s, " in line
+    assert f"{left / 86400:.1f} days left" in line and "at a time" not in line
+
+
+def test_a_wave_is_told_by_what_all_its_runs_do_together(asked: Asked, store: Store) -> None:
+    plan, tickets = asked
+    tell, said = reporter(store, terminal=False)
+    tell.started(plan, "a device")
+    for run in tickets[:16]:
+        tell.epoch_done(epoch(run, 16))
+    lines = said.getvalue().splitlines()[1:]
+    assert len(lines) == 16
+    assert all(f"{16 * EPOCH / 10:,.0f} images/s, 16 Runs at a time" in line for line in lines)
+
+
+def test_lines_come_seldom(asked: Asked, store: Store) -> None:
+    plan, tickets = asked
+    tell, said = reporter(store, terminal=False, line_every=3600)
+    tell._last_line = time.monotonic()
+    tell.started(plan, "a device")
+    for run in tickets:
+        tell.run_started(run)
+        tell.epoch_done(epoch(run, 16))
+    assert len(said.getvalue().splitlines()) == 1
+
+
+def test_a_terminal_has_a_bar_that_moves(asked: Asked, store: Store) -> None:
+    plan, tickets = asked
+    tell, said = reporter(store, terminal=True)
+    tell.started(plan, "a device")
+    tell.measuring("resnet20: streams, 8 at a time")
+    assert tell._bar is not None
+    assert "timing resnet20: streams, 8 at a time" in tell._bar.tasks[0].description
+    for number in range(1, 100):
+        tell.epoch_done(epoch(tickets[0], 8, number=number))
+    (task,) = tell._bar.tasks
+    assert task.completed == 99 * EPOCH and task.total == cost(plan.missing).images
+    assert "epoch 99/200" in task.description and "8 Runs at a time" in task.fields["note"]
+    tell.ended()
+    assert "left for everything" in said.getvalue()
