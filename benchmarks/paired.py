@@ -150,9 +150,14 @@ def main() -> int:
         return error.exit_code
     rows = compare(ways)
     if args.json:
-        print(json.dumps({"device": device.name, "data": images.source, "rows": rows}, indent=1))
+        print(
+            json.dumps(
+                {"device": device.name, "widened": args.widened, "data": images.source, "rows": rows}, indent=1
+            )
+        )
         return 0
-    print(f"{device.name}; {images.source}; {args.arch}, profile {args.profile} {' '.join(args.overrides)}\n")
+    how = ", bfloat16 convolutions widened" if args.widened else ""
+    print(f"{device.name}{how}; {images.source}; {args.arch}, profile {args.profile} {' '.join(args.overrides)}\n")
     body = []
     for row in rows:
         low, high = row["interval"]

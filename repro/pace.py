@@ -46,7 +46,9 @@ def measured(runs: Sequence[Run], device_name: str, store: Store, log: Console) 
         else:
             cache, names = runs_dir / tuning.CACHE, tuning.quick(chosen)
             choice = tuning.measure(run, chosen, cache, names, lambda what: log.print(f"timing {what}"))
-            paces[arch] = Pace(choice.lanes, choice.speed, choice.said())
+            low = device.resolve_precision(run.precision, chosen) == "bfloat16"
+            emulated = ", bfloat16 emulated" if low and not device.fast_bfloat16(chosen) else ""
+            paces[arch] = Pace(choice.lanes, choice.speed, choice.said() + emulated)
     return paces, chosen.cuda
 
 

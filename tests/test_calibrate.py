@@ -152,3 +152,15 @@ def test_the_floor_is_the_slower_of_arithmetic_and_memory() -> None:
 
 def test_copies_are_timed() -> None:
     assert calibrate.copy_bandwidth(DEVICE, seconds=0.0) > 1e6
+
+
+def test_what_is_very_slow_is_timed_once_after_one_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, calls = [0.0], []
+
+    def work() -> None:
+        calls.append(now[0])
+        now[0] += 16.0
+
+    monkeypatch.setattr(calibrate.time, "perf_counter", lambda: now[0])
+    assert calibrate.times(work, DEVICE, seconds=1.0) == [16.0]
+    assert len(calls) == 2

@@ -69,6 +69,16 @@ def test_a_strategy_that_fails_is_not_chosen_and_not_tried_again(run: Run, timed
     assert len(timed) == before
 
 
+def test_where_a_step_takes_seconds_only_the_plain_loop_is_timed(
+    run: Run, timed: Timed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuning, "time_lanes", lambda name, *_: timed.append((name, 1)) or 30.0)
+    for _ in range(2):
+        choice = measure(run, CPU, tmp_path / "waves.json", ["eager", "batched", "compiled"])
+        assert choice.said() == "eager, one Run at a time"
+    assert timed == [("eager", 1)]
+
+
 def test_a_cache_saves_the_second_measurement_and_is_added_to(run: Run, timed: Timed, tmp_path: Path) -> None:
     cache = tmp_path / "new" / "waves.json"
     assert measure(run, CPU, cache, ["eager"]).names == ["eager"]

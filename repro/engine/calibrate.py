@@ -28,7 +28,8 @@ from repro.params import MicroBatchRecipe
 
 CACHE = ".calibration.json"  # in the store of Runs
 WARM_UP = 2  # steps: kernels are chosen and memory is allocated in the first
-LEAST = 3  # steps or products timed, however slow
+LEAST = 3  # steps or products timed
+PATIENCE = 10.0  # seconds after which one is enough: emulated bfloat16 takes that long for a step
 
 
 def images_per_second(
@@ -117,12 +118,15 @@ def _measure(
 
 def times(work: Callable[[], object], device: Device, seconds: float) -> list[float]:
     """Seconds that ``work`` takes, again and again for about ``seconds``, after a warm-up."""
+    patience = time.perf_counter() + PATIENCE
     for _ in range(WARM_UP):
         work()
-    synchronize(device)
+        synchronize(device)
+        if time.perf_counter() > patience:
+            break
     times: list[float] = []
     stop = time.perf_counter() + seconds
-    while len(times) < LEAST or time.perf_counter() < stop:
+    while not times or time.perf_counter() < stop or (len(times) < LEAST and time.perf_counter() < patience):
         start = time.perf_counter()
         work()
         synchronize(device)

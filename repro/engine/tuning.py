@@ -41,6 +41,7 @@ COMPILE_FROM = {"cpu": 1_000_000, "cuda": 50_000_000}
 MOST_LANES = {"cpu": 4, "cuda": 32}
 GAIN = 1.03  # what is not so many times faster counts as equal, and the simpler is taken
 UNMEASURED = {"cpu": ("eager", 1), "cuda": ("streams", 8)}
+SLOW = 1.0  # seconds a step: another strategy would not gain, and its timing takes minutes
 STEPS = 8  # in the random epoch that is gone through again and again
 MEMORY = 0.8  # share of the device's memory that lanes may take
 
@@ -126,13 +127,20 @@ def measure(
     """`choose` among ``names`` and what ``cache`` knows besides; each number is timed for about ``seconds``."""
     everything = _read(cache)
     speeds = everything.setdefault(_key(run, device), {})
-    missing = [name for name in names if name not in speeds]
-    for name in missing:
-        speeds[name] = _sweep(name, run, device, seconds, observe)
-    if missing and cache is not None:
+    before = dict(speeds)
+    for name in names:
+        if name not in speeds and not _slow(speeds, run):
+            speeds[name] = _sweep(name, run, device, seconds, observe)
+    if speeds != before and cache is not None:
         with contextlib.suppress(MissingInput):
             write_text(cache, json.dumps(everything, indent=1, sort_keys=True) + "\n")
     return _choice(speeds, device)
+
+
+def _slow(speeds: Speeds, run: Run) -> bool:
+    """Whether steps of the plain loop take so long that launching them cannot be what they wait for."""
+    plain = speeds.get(Eager.name, {}).get(1, 0.0)
+    return plain > 0 and run.recipe.batch_size / plain > SLOW
 
 
 def _choice(speeds: Speeds, device: Device) -> Choice:
