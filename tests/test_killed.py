@@ -16,10 +16,10 @@ KILLS = 10
 
 
 def start(folder: Path, wave: int = 1) -> subprocess.Popen[bytes]:
-    """``repro fig1 --profile smoke`` on half its images, ``wave`` Runs at a time, writing to ``folder`` only."""
+    """``repro fig1 --profile smoke`` on few images, ``wave`` Runs at a time, writing to ``folder`` only."""
     places = ["--runs-dir", str(folder / "runs"), "--out", str(folder / "out"), "--ignore-shipped"]
     command = [sys.executable, "-m", "repro", "fig1", "--profile", "smoke", "--device", "cpu", *places]
-    command += ["--strategy", "eager", "--wave", str(wave), "--set", "data.train=256", "--set", "data.test=64"]
+    command += ["--strategy", "eager", "--wave", str(wave), "--set", "data.train=128", "--set", "data.test=64"]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
@@ -45,7 +45,7 @@ def test_ten_kills_change_nothing(tmp_path: Path) -> None:
         seen, deadline = states(tmp_path / "killed"), time.monotonic() + 120
         while states(tmp_path / "killed") == seen and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
-        time.sleep(moments.uniform(0, 0.5))
+        time.sleep(moments.uniform(0, 0.2))
         assert process.poll() is None, f"it ended after {killed} kills: too soon to tell"
         process.kill()
         process.wait()
