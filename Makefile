@@ -36,7 +36,7 @@ cluster: $(READY) ## add Ray and submitit to the environment (docs/cluster.md)
 	$(UV) pip install --python $(BIN)/python --require-hashes -r requirements-cluster.lock
 
 test: $(READY) ## the tests, with the slowest named; options through ARGS
-	$(BIN)/python -m pytest --durations=10 $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=10 $(ARGS)
 
 lint: $(READY) ## style, formatting and types
 	$(BIN)/ruff check .

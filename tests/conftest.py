@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,11 @@ from repro.run import Run
 from repro.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# With a process a core (make test) and threads for every core in each, OpenMP's waiting threads take the cores
+# from the working ones: ten times slower. Said before torch is imported; what tests start inherits it.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # The same examples every time, whatever the machine's speed.
 hypothesis.settings.register_profile("repro", derandomize=True, database=None, deadline=None)
