@@ -37,7 +37,7 @@ from repro.engine import tuning
 from repro.engine.calibrate import copy_bandwidth, matmul_flops, synchronize
 from repro.engine.device import Device
 from repro.engine.floor import floor_of
-from repro.engine.strategies import available, first_sound
+from repro.engine.strategies import ONE_BY_ONE, available, first_sound
 from repro.errors import ReproError
 from repro.experiments import Study
 from repro.machine import cores
@@ -93,8 +93,7 @@ def rows_for(args: argparse.Namespace, device: Device, precision: str) -> Iterat
     if args.textbook:
         yield Row(TEXTBOOK, 1, "float32")
     for name in args.strategies or available(device.torch, compiled=not args.no_compile):
-        several = name not in ("eager", "compiled")
-        for lanes in args.lanes if several else [1]:
+        for lanes in [1] if name in ONE_BY_ONE else args.lanes:
             if (name, lanes) != ("eager", 1):
                 yield Row(name, lanes, precision)
 

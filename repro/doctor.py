@@ -14,6 +14,7 @@ from repro import data, data_commands, files
 from repro.data import cifar10
 from repro.errors import ReproError
 from repro.options import Options
+from repro.pace import first_of_each
 from repro.plan import disk_bytes
 from repro.report import terminal
 from repro.run import Photos, Run
@@ -131,12 +132,9 @@ def _speeds(runs: Sequence[Run], runs_dir: Path) -> list[Check]:
     from repro.engine import device, tuning
 
     chosen = device.choose("auto")
-    first: dict[str, Run] = {}
-    for run in runs:
-        if run.epochs and not isinstance(run.data, Photos):
-            first.setdefault(run.arch, run)
+    small = [run for run in runs if not isinstance(run.data, Photos)]
     found: list[Check] = []
-    for arch, run in first.items():
+    for arch, run in first_of_each(small).items():
         choice = tuning.known(run, chosen, runs_dir / tuning.CACHE)
         if choice.speeds:
             said = f"{arch}: {choice.speed(choice.lanes):,.0f} images/s, {choice.said()}"

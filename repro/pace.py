@@ -38,7 +38,7 @@ def measured(runs: Sequence[Run], device_name: str, store: Store, log: Console) 
 
     chosen, runs_dir = device.choose(device_name), store.runs_dir
     paces: dict[str, Pace] = {}
-    for arch, run in _first_of_each(runs).items():
+    for arch, run in first_of_each(runs).items():
         if isinstance(run.data, Photos) and isinstance(run.recipe, MicroBatchRecipe):
             cache = runs_dir / calibrate.CACHE
             speed = calibrate.images_per_second(arch, run.recipe, run.precision, chosen, cache, crop=run.data.crop)
@@ -67,7 +67,8 @@ def seconds(runs: Sequence[Run], paces: Mapping[str, Pace], store: Store | None 
     return total
 
 
-def _first_of_each(runs: Sequence[Run]) -> dict[str, Run]:
+def first_of_each(runs: Sequence[Run]) -> dict[str, Run]:
+    """The first of ``runs`` that trains each network: what is timed for all of them."""
     first: dict[str, Run] = {}
     for run in runs:
         if run.epochs:

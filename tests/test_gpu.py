@@ -14,7 +14,7 @@ import torch
 
 from repro.engine.lanes import Lanes
 from repro.engine.reports import OutOfTime
-from repro.engine.strategies import TOLERANCE, Strategy, available, first_sound
+from repro.engine.strategies import Strategy, available, first_sound
 from repro.engine.strategies.batched import Batched
 from repro.engine.strategies.graphs import Streams
 from repro.engine.strategies.plain import Eager
@@ -55,7 +55,7 @@ def trained(strategy: Making, precision: torch.dtype, steps: int = 4) -> Lanes:
 def test_lanes_go_where_eager_steps_go(strategy: Making, precision: torch.dtype) -> None:
     start = trials.started(4, device="cuda").rows.weights.clone()
     ours, eager = (trained(s, precision, 2).rows.weights for s in (strategy, Eager))
-    assert max(trials.apart(ours, eager, start)) < TOLERANCE[precision]
+    assert max(trials.apart(ours, eager, start)) < {torch.float32: 1e-2, torch.bfloat16: 0.2}[precision]
 
 
 def test_a_stream_gives_the_bits_of_a_stream_alone() -> None:

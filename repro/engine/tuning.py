@@ -26,8 +26,8 @@ from repro.engine.calibrate import positive, times
 from repro.engine.device import Device
 from repro.engine.lanes import EXAM_BATCH, Lanes
 from repro.engine.pool import Pool
-from repro.engine.strategies import STRATEGIES, available, first_sound
-from repro.engine.strategies.plain import Compiled, Eager
+from repro.engine.strategies import ONE_BY_ONE, STRATEGIES, available, first_sound
+from repro.engine.strategies.plain import Eager
 from repro.errors import MissingInput
 from repro.files import write_text
 from repro.params import Recipe
@@ -196,8 +196,7 @@ def _sweep(
 ) -> dict[int, float]:
     """Images a second by number of lanes; {1: 0} for a strategy that does not work here."""
     found: dict[int, float] = {}
-    # One network after another is as fast as one, unless the strategy does something about it.
-    most = 1 if name in (Eager.name, Compiled.name) else MOST_LANES[device.torch.type]
+    most = 1 if name in ONE_BY_ONE else MOST_LANES[device.torch.type]
     counts = [2**n for n in range(most.bit_length())]
     best = 0.0
     for count in counts:

@@ -47,6 +47,8 @@ STRATEGIES: dict[str, Callable[[Lanes], Strategy]] = {
     "streams, compiled": functools.partial(Streams, fused=True),
 }
 """By name."""
+ONE_BY_ONE = (Eager.name, Compiled.name)
+"""Strategies that take one lane after another: more lanes are as fast as one."""
 
 
 def available(device: torch.device, compiled: bool) -> list[str]:
