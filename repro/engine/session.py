@@ -14,7 +14,6 @@ from repro.engine.bench import Bench, PhotoBench, open_bench
 from repro.engine.device import Device, resolve_precision
 from repro.engine.ranks import Ranks
 from repro.engine.reports import EpochReport, Listener, OutOfTime, StepReport
-from repro.engine.train import train
 from repro.engine.tuning import CACHE, Choice
 from repro.engine.wave import Finished, Waves
 from repro.errors import BudgetSpent, RunFailed, UsageError
@@ -173,6 +172,8 @@ class _Session:
 
     def _photographs(self, runs: list[Run], bench: PhotoBench) -> Iterator[Finished]:
         """One after another, each lock held by rank 0: a worker that outlived its driver may still be at it."""
+        from repro.engine.train import train  # seconds of imports, only for those who need them
+
         store = self._store
         for run in runs:
             self._observer.run_started(run)
