@@ -71,6 +71,7 @@ $(UV): requirements-uv.lock
 	@touch $@
 
 $(VENV)/.complete: $(UV) requirements.lock pyproject.toml
-	$(UV) pip sync --python $(BIN)/python --require-hashes --build-constraints requirements.lock requirements.lock
+	$(UV) pip sync --python $(BIN)/python --compile-bytecode --require-hashes \
+	  --build-constraints requirements.lock requirements.lock
 	$(UV) pip install --quiet --python $(BIN)/python --no-build-isolation --no-deps -e .
 	@touch $@

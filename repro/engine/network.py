@@ -37,8 +37,7 @@ class Rows:
     @classmethod
     def make(cls, arch: str, count: int, device: torch.device) -> Rows:
         """Room for ``count`` networks."""
-        with torch.device("meta"):
-            model = nets.BUILDERS[arch]()
+        model = nets.outline(arch)
         size, buffers = (sum(t.numel() for t in ts) for ts in (model.parameters(), model.buffers()))
 
         def room(numbers: int, value: float) -> Tensor:
@@ -182,9 +181,7 @@ def masks_of(tensors: dict[str, Tensor]) -> Masks | None:
 
 def prunable_of(arch: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """The weights of a checkpoint that pruning ranks, by name, in the network's order."""
-    with torch.device("meta"):
-        model: nn.Module = nets.BUILDERS[arch]()
-    return {name: tensors[name] for name in prunable_names(model)}
+    return {name: tensors[name] for name in prunable_names(nets.outline(arch))}
 
 
 def _take_buffers(model: nn.Module, flat: Tensor) -> None:

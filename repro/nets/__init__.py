@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable
 
@@ -32,6 +33,15 @@ def build(arch: str, seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int.from_bytes(digest[:7], "big"))
         return BUILDERS[arch]()
+
+
+@functools.cache
+def outline(arch: str) -> nn.Module:
+    """The network's names and shapes without numbers, on the meta device; one for all who ask.
+
+    Raises `UsageError` for an unknown arch."""
+    # Not built there: drawing numbers on the meta device imports torch._dynamo, seconds of every start.
+    return build(arch, 0).to("meta")
 
 
 def side_by_side(arch: str, copies: int) -> ResNet:
