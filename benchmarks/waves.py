@@ -116,6 +116,8 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         for _ in range(args.repeats):
             for row in rows:
                 turn(row, run, device, images, args.seconds)
+        if args.runs_dir:
+            tuning.keep(run, device, args.runs_dir / tuning.CACHE, kept_of(rows))
         reports.append(
             {
                 "arch": arch,
@@ -137,6 +139,16 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         "where": devices.provenance(device, precision) | {"cores": cores()},
         "networks": reports,
     }
+
+
+def kept_of(rows: list[Row]) -> tuning.Speeds:
+    """What training asks for: images a second by strategy and lanes, 0 where a strategy does not work."""
+    speeds: tuning.Speeds = {}
+    for row in rows:
+        if row.strategy != TEXTBOOK:
+            own = speeds.setdefault("eager" if row.strategy == PLAIN else row.strategy, {})
+            own[row.lanes] = median(row.speeds) if row.speeds else 0.0
+    return speeds
 
 
 def ceiling(device: Device, precision: str) -> float:
@@ -229,6 +241,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     place = Path(os.environ.get("REPRO_DATA", "data"))
     parser.add_argument("--data-dir", type=Path, default=place, help="of CIFAR-10; else synthetic images")
+    parser.add_argument("--runs-dir", type=Path, help="keep what was measured there: training times nothing twice")
     parser.add_argument("--arch", choices=CIFAR_ARCHS, action="append", help="default: both")
     parser.add_argument("--precision", choices=("auto", "float32", "tf32", "bfloat16"), default="auto")
     parser.add_argument("--lanes", type=int, action="append", help="wave sizes (default 1, 2, 4, ...)")

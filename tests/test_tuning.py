@@ -79,6 +79,40 @@ def test_where_a_step_takes_seconds_only_the_plain_loop_is_timed(
     assert timed == [("eager", 1)]
 
 
+def test_a_budget_leaves_what_it_has_no_time_for_to_another_time(
+    run: Run, timed: Timed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, now = tmp_path / "waves.json", [0.0]
+    monkeypatch.setattr(tuning.time, "monotonic", lambda: now.__setitem__(0, now[0] + 30) or now[0])
+    assert choose(run, CPU, cache, CALIBRATE_FROM, seconds=200.0).names == ["eager"]
+    assert timed == [("eager", 1)]
+    assert choose(run, CPU, cache, CALIBRATE_FROM).names == ["batched", "eager"]
+    assert timed.count(("eager", 1)) == 1
+
+
+def test_what_compiles_anew_for_every_number_of_lanes_is_timed_in_two(
+    run: Run, timed: Timed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuning, "time_lanes", lambda name, run, device, n, s: timed.append((name, n)) or 9.0 * n)
+    choice = measure(run, CPU, None, ["batched", "batched, compiled"])
+    assert [count for name, count in timed if name == "batched, compiled"] == [1, 4]
+    assert choice.speed(2) == 18
+
+
+def test_compiling_what_is_far_behind_is_not_tried(run: Run, timed: Timed, tmp_path: Path) -> None:
+    cache = tmp_path / "waves.json"
+    tuning.keep(run, CPU, cache, {"eager": {1: 500.0}, "batched": {1: 100.0, 2: 200.0}})
+    assert measure(run, CPU, cache, ["batched, compiled", "compiled"]).names == ["eager", "batched"]
+    assert timed == [("compiled", 1)]
+
+
+def test_numbers_measured_elsewhere_are_kept_beside_the_others(run: Run, timed: Timed, tmp_path: Path) -> None:
+    cache = tmp_path / "waves.json"
+    measure(run, CPU, cache, ["eager"])
+    tuning.keep(run, CPU, cache, {"batched": {4: 300.0}})
+    assert known(run, CPU, cache).speeds == {"eager": {1: 100.0}, "batched": {4: 300.0}}
+
+
 def test_a_cache_saves_the_second_measurement_and_is_added_to(run: Run, timed: Timed, tmp_path: Path) -> None:
     cache = tmp_path / "new" / "waves.json"
     assert measure(run, CPU, cache, ["eager"]).names == ["eager"]

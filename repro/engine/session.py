@@ -155,10 +155,9 @@ class _Session:
         if lanes > 1:  # what is begun first, then the longest, so that the last to end end together
             left = {run.key: cost([run], store).images for run in runs}
             runs = sorted(runs, key=lambda run: (not store.progress(run), -left[run.key]))
-            seconds = None if how.deadline is None else how.deadline - time.monotonic()
             if not how.wave:
                 speed = choice.speed if choice.speeds else None
-                lanes = lanes_for([left[run.key] for run in runs], lanes, speed, seconds)
+                lanes = lanes_for([left[run.key] for run in runs], lanes, speed, self._seconds_left())
         names = choice.names if how.strategy == "auto" else [how.strategy]
         return self._waves.train(runs, names, min(lanes, len(runs)))
 
@@ -168,7 +167,12 @@ class _Session:
         first = max(runs, key=lambda run: run.epochs * run.data.train)
         images = cost([run for run in self._plan.missing if run.arch == first.arch], self._store).images
         cache = self._store.runs_dir / CACHE
-        return tuning.choose(first, self._device, cache, images, self._observer.measuring)
+        observe, seconds = self._observer.measuring, self._seconds_left()
+        return tuning.choose(first, self._device, cache, images, observe, seconds)
+
+    def _seconds_left(self) -> float | None:
+        """Of the time budget; None without one."""
+        return None if self._how.deadline is None else self._how.deadline - time.monotonic()
 
     def _photographs(self, runs: list[Run], bench: PhotoBench) -> Iterator[Finished]:
         """One after another, each lock held by rank 0: a worker that outlived its driver may still be at it."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -43,6 +45,11 @@ GAIN = 1.03  # what is not so many times faster counts as equal, and the simpler
 UNMEASURED = {"cpu": ("eager", 1), "cuda": ("streams", 8)}
 SLOW = 1.0  # seconds a step: another strategy would not gain, and its timing takes minutes
 STEPS = 8  # in the random epoch that is gone through again and again
+SHARE = 0.2  # of a time budget, after which nothing new is timed
+# Compiled anew for every number of lanes, a minute each: timed only in one lane, and in as many as its uncompiled
+# form likes best; not at all where that is so far behind that fusing cannot make up for it.
+UNFUSED = {"batched, compiled": "batched"}
+FUSING = 2.0
 MEMORY = 0.8  # share of the device's memory that lanes may take
 
 Speeds = dict[str, dict[int, float]]
@@ -91,10 +98,16 @@ class Choice:
 
 
 def choose(
-    run: Run, device: Device, cache: Path | None, images: int, observe: Callable[[str], None] = lambda what: None
+    run: Run,
+    device: Device,
+    cache: Path | None,
+    images: int,
+    observe: Callable[[str], None] = lambda what: None,
+    seconds: float | None = None,
 ) -> Choice:
-    """For Runs like ``run`` on ``device``; ``images`` are left to train in all. What was measured before is read
-    from ``cache``, a JSON file; what is missing is measured and written there. ``observe`` hears what is timed.
+    """For Runs like ``run`` on ``device``; ``images`` are left to train in all, within ``seconds`` if there is a
+    budget. What was measured before is read from ``cache``, a JSON file; what is missing is measured and written
+    there, what a budget has no time for another time. ``observe`` hears what is timed.
 
     A cache that is damaged, or that cannot be written, only costs another measurement.
     """
@@ -103,7 +116,8 @@ def choose(
     compiled = compiled and (kind == "cuda" or _low(run, device))
     if images < CALIBRATE_FROM and not compiled:
         return known(run, device, cache) if device.cuda else Choice()
-    return measure(run, device, cache, available(device.torch, compiled), observe)
+    until = math.inf if seconds is None else time.monotonic() + SHARE * seconds
+    return measure(run, device, cache, available(device.torch, compiled), observe, until=until)
 
 
 def quick(device: Device) -> list[str]:
@@ -123,24 +137,36 @@ def measure(
     names: Sequence[str],
     observe: Callable[[str], None] = lambda what: None,
     seconds: float = 1.0,
+    until: float = math.inf,
 ) -> Choice:
-    """`choose` among ``names`` and what ``cache`` knows besides; each number is timed for about ``seconds``."""
-    everything = _read(cache)
-    speeds = everything.setdefault(_key(run, device), {})
-    before = dict(speeds)
+    """`choose` among ``names`` and what ``cache`` knows besides; each number is timed for about ``seconds``, and
+    no strategy is begun after ``until``, on `time.monotonic`'s clock."""
+    speeds = _read(cache).get(_key(run, device), {})
     for name in names:
-        if name not in speeds and not _slow(speeds, run):
-            speeds[name] = _sweep(name, run, device, seconds, observe)
-    if speeds != before and cache is not None:
-        with contextlib.suppress(MissingInput):
-            write_text(cache, json.dumps(everything, indent=1, sort_keys=True) + "\n")
+        if name not in speeds and not _hopeless(name, speeds, run) and time.monotonic() < until:
+            speeds[name] = _sweep(name, run, device, seconds, observe, speeds)
+            keep(run, device, cache, {name: speeds[name]})
     return _choice(speeds, device)
 
 
-def _slow(speeds: Speeds, run: Run) -> bool:
-    """Whether steps of the plain loop take so long that launching them cannot be what they wait for."""
+def keep(run: Run, device: Device, cache: Path | None, speeds: Speeds) -> None:
+    """Write into ``cache`` what was measured for Runs like ``run``; other strategies' numbers stay."""
+    if cache is None:
+        return
+    everything = _read(cache)
+    everything.setdefault(_key(run, device), {}).update(speeds)
+    with contextlib.suppress(MissingInput):
+        write_text(cache, json.dumps(everything, indent=1, sort_keys=True) + "\n")
+
+
+def _hopeless(name: str, speeds: Speeds, run: Run) -> bool:
+    """Whether what is known already says that ``name`` cannot be the fastest."""
     plain = speeds.get(Eager.name, {}).get(1, 0.0)
-    return plain > 0 and run.recipe.batch_size / plain > SLOW
+    if plain > 0 and run.recipe.batch_size / plain > SLOW:  # launches cannot be what such long steps wait for
+        return True
+    best = {known: max(own.values(), default=0.0) for known, own in speeds.items()}
+    unfused = best.get(UNFUSED.get(name, ""))
+    return unfused is not None and FUSING * unfused < max(best.values())
 
 
 def _choice(speeds: Speeds, device: Device) -> Choice:
@@ -150,7 +176,7 @@ def _choice(speeds: Speeds, device: Device) -> Choice:
 
 def time_lanes(name: str, run: Run, device: Device, count: int, seconds: float) -> float:
     """Images a second of ``count`` lanes together by strategy ``name``, from real steps on random images (median
-    step time). Raises `RuntimeError` where the strategy is refused."""
+    time). Raises `RuntimeError` where the strategy is refused."""
     precision = devices.resolve_precision(run.precision, device)
     devices.use_tf32(precision)
     lanes = random_lanes(run.arch, count, run.recipe, devices.dtype_of(precision), device)
@@ -159,16 +185,14 @@ def time_lanes(name: str, run: Run, device: Device, count: int, seconds: float) 
         strategy = first_sound([name], lanes, lanes.all)
     if strategy.name != name:
         raise RuntimeError(str(said[-1].message) if said else f"strategy '{name}' was refused")
-    size, done = run.recipe.batch_size, 0
+    # On CUDA lanes run ahead of one another as far as the host does: as in training, it waits only now and then.
+    size, steps = run.recipe.batch_size, STEPS if device.cuda else 1
 
-    def step() -> None:
-        nonlocal done
-        if done % STEPS == 0:
-            lanes.position.zero_()
-        strategy.train(lanes.all, 1, size)
-        done += 1
+    def work() -> None:
+        lanes.position.zero_()
+        strategy.train(lanes.all, steps, size)
 
-    return count * size / median(times(step, device, seconds))
+    return count * size * steps / median(times(work, device, seconds))
 
 
 def random_lanes(arch: str, count: int, recipe: Recipe, precision: torch.dtype, device: Device) -> Lanes:
@@ -192,14 +216,12 @@ def random_lanes(arch: str, count: int, recipe: Recipe, precision: torch.dtype, 
 
 
 def _sweep(
-    name: str, run: Run, device: Device, seconds: float, observe: Callable[[str], None]
+    name: str, run: Run, device: Device, seconds: float, observe: Callable[[str], None], speeds: Speeds
 ) -> dict[int, float]:
     """Images a second by number of lanes; {1: 0} for a strategy that does not work here."""
     found: dict[int, float] = {}
-    most = 1 if name in ONE_BY_ONE else MOST_LANES[device.torch.type]
-    counts = [2**n for n in range(most.bit_length())]
     best = 0.0
-    for count in counts:
+    for count in _counts(name, device, speeds):
         observe(f"{run.arch}: {name}, {count} at a time")
         if device.cuda:
             if found and not _fits(device):
@@ -217,6 +239,15 @@ def _sweep(
             break
         best = max(best, found[count])
     return found
+
+
+def _counts(name: str, device: Device, speeds: Speeds) -> list[int]:
+    """Numbers of lanes to time ``name`` in."""
+    unfused = speeds.get(UNFUSED.get(name, ""))
+    if unfused:
+        return sorted({1, max(unfused, key=unfused.__getitem__)})
+    most = 1 if name in ONE_BY_ONE else MOST_LANES[device.torch.type]
+    return [2**n for n in range(most.bit_length())]
 
 
 def _fits(device: Device) -> bool:
