@@ -20,3 +20,11 @@ def cores() -> int:
 def share(of: int) -> int:
     """``of`` cores among the processes that torchrun started on this machine: each one's, at least 1."""
     return max(1, of // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
+
+
+def threads() -> int:
+    """Threads for this process to compute with: one for each of its cores, fewer where OMP_NUM_THREADS says so."""
+    most, asked = share(cores()), os.environ.get("OMP_NUM_THREADS", "")
+    if "LOCAL_WORLD_SIZE" in os.environ or not asked.isdecimal():  # torchrun says 1, whatever there is
+        return most
+    return max(1, min(most, int(asked)))

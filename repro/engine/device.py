@@ -16,7 +16,7 @@ import torch
 
 import repro
 from repro.errors import MissingInput, UsageError
-from repro.machine import cores, share
+from repro.machine import threads
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # from malloc.h
 PACKAGES = ("torch", "torchvision", "numpy", "safetensors")
@@ -50,10 +50,10 @@ def choose(name: str) -> Device:
     torch.backends.cudnn.benchmark = False
     use_tf32("float32")  # float32 means float32
     if name == "cpu" or not torch.cuda.is_available():
-        threads = share(cores())
-        torch.set_num_threads(threads)
+        count = threads()
+        torch.set_num_threads(count)
         _keep_memory()
-        return Device(torch.device("cpu"), f"{cpu_name()}, {threads} thread{'s' if threads > 1 else ''}")
+        return Device(torch.device("cpu"), f"{cpu_name()}, {count} thread{'s' if count > 1 else ''}")
     index = int(os.environ.get("LOCAL_RANK", 0))  # torchrun's: one process a GPU
     if index >= torch.cuda.device_count():
         raise MissingInput(
