@@ -63,8 +63,13 @@ def started(count: int, precision: torch.dtype = torch.float32, device: str = "c
         if lane.number % 2:
             lane.network.prune(0.8)
         lane.enter(share)
-        lane.start_epoch(EpochOrder.draw(f"test {lane.number}", 0, size, True), share, rate)
+        lane.start_epoch(share.places(EpochOrder.draw(f"test {lane.number}", 0, size, True)), rate)
     return lanes
+
+
+def data(size: int, labels: str = "true") -> Data:
+    """``size`` synthetic images to train on, and to be tested on."""
+    return Data("synthetic", size, size, "", labels)
 
 
 def trained(

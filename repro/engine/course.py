@@ -73,6 +73,11 @@ class Course:
             state = State(self.epoch, self.network.state(), history or self.history, batches)
             self._store.save_state(self.run, state)
 
+    def saving(self) -> Callable[[], None]:
+        """`save` as the Run stands now, to be called while it trains on, on another thread if need be."""
+        epoch, network, history = self.epoch, self.network.snapshot(), _copied(self.history)
+        return lambda: self._store.save_state(self.run, State(epoch, network.state(), history))
+
     def record(self) -> Record:
         """What the Run came to."""
         run, history = self.run, self.history
@@ -88,3 +93,10 @@ class Course:
         if self.epoch in self._keep and self._chief:
             digest = self._store.save_checkpoint(self.run, self.epoch, self.network.checkpoint())
             self.history["checkpoints"][str(self.epoch)] = digest
+
+
+def _copied(value: Any) -> Any:
+    """A history that later epochs do not change: of dictionaries and lists of numbers."""
+    if isinstance(value, dict):
+        return {name: _copied(own) for name, own in value.items()}
+    return list(value) if isinstance(value, list) else value

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from repro.data.batches import PAD, EpochOrder
+from repro.data.batches import PAD
 from repro.engine.network import Network, Rows, shaped
 from repro.engine.pool import Pool, Share
 from repro.params import Recipe
@@ -68,7 +68,7 @@ class Lane:
         self.exam, self.exam_position, self.exam_correct = (
             tensor[number] for tensor in (lanes.exam, lanes.exam_position, lanes.exam_correct)
         )
-        self._order = [tensor[number] for tensor in lanes.order]
+        self._order = lanes.order[:, number]
 
     def enter(self, share: Share) -> None:
         """A Run on ``share`` takes the lane."""
@@ -77,11 +77,10 @@ class Lane:
         self.epoch_size, self.exam_size = len(share.train), len(share.test)
         self.exam[: len(share.test)].copy_(share.test)
 
-    def start_epoch(self, order: EpochOrder, share: Share, rate: float) -> None:
-        """Fill the static tensors for a new epoch at learning ``rate``."""
-        count = len(share.train)
-        for static, fresh in zip(self._order, (share.train[order.order], *order.tensors()[1:]), strict=True):
-            static[:count].copy_(fresh)
+    def start_epoch(self, places: Tensor, rate: float) -> None:
+        """Fill the static tensors for a new epoch over `Share.places` at learning ``rate``."""
+        for static, fresh in zip(self._order, places, strict=True):
+            static[: len(fresh)].copy_(fresh)
         self.rate.fill_(rate)
         for counter in (self.position, self.loss_sum, self.correct):
             counter.zero_()
@@ -90,7 +89,7 @@ class Lane:
         """One update on the next ``size`` images of the epoch, by `loss_and_logits` or an equivalent. Device work
         only."""
         here = self.position + self._lanes.offsets[:size]
-        index, top, left, flip = (values[here] for values in self._order)
+        index, top, left, flip = self._order.index_select(1, here)
         images, labels = self._lanes.pool.gather(index, top, left, flip), self.labels[index]
         self.leaves.refresh()
         loss, logits = (loss_of or loss_and_logits)(self.leaves.model, images, labels, self.precision)

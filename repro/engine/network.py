@@ -67,6 +67,34 @@ class Rows:
             self.gradients.zero_()
 
 
+@dataclass(frozen=True)
+class Snapshot:
+    """A network at one moment, on the CPU; further training does not change it. Cutting it into tensors with names
+    takes longer than taking it, and can wait until the device has work again."""
+
+    arch: str
+    weights: Tensor
+    momentum: Tensor
+    mask: Tensor
+    statistics: Tensor
+    masked: bool
+
+    def checkpoint(self) -> dict[str, Tensor]:
+        """Weights, BatchNorm statistics and masks, contiguous."""
+        model = nets.outline(self.arch)
+        found = dict(_named(model.named_parameters(), self.weights))
+        found |= _named(model.named_buffers(), self.statistics)
+        tensors = {name: found[name] for name in model.state_dict()}
+        if self.masked:
+            tensors |= {MASK + name: mask for name, mask in _masks(self.arch, self.mask).items()}
+        return {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
+
+    def state(self) -> dict[str, Tensor]:
+        """`checkpoint` and the momentum: all that going on needs."""
+        momentum = _named(nets.outline(self.arch).named_parameters(), self.momentum)
+        return self.checkpoint() | {MOMENTUM + name: view.contiguous().clone() for name, view in momentum}
+
+
 class Network:
     """``model`` in training form on ``device``, with Eq. 1 of the paper as its optimizer."""
 
@@ -126,25 +154,21 @@ class Network:
 
     def masks(self) -> Masks | None:
         """The masks in force, bool on the CPU, or None for a dense network."""
-        if not self.masked:
-            return None
-        masks = dict(_named(self.model.named_parameters(), self.mask.cpu()))
-        return {name: masks[name].bool().contiguous() for name in self.prunable}
+        return _masks(self.arch, self.mask.cpu()) if self.masked else None
+
+    def snapshot(self) -> Snapshot:
+        """As it stands. Waits for the device."""
+        kept = (self.weights, self.momentum, self.mask, self.statistics)
+        weights, momentum, mask, statistics = (tensor.to("cpu", copy=True) for tensor in kept)
+        return Snapshot(self.arch, weights, momentum, mask, statistics, self.masked)
 
     def checkpoint(self) -> dict[str, Tensor]:
-        """Weights, BatchNorm statistics and masks, on the CPU, contiguous."""
-        # Two copies from the device, not a hundred.
-        found = dict(_named(self.model.named_parameters(), self.weights.cpu()))
-        found |= _named(self.model.named_buffers(), self.statistics.cpu())
-        tensors = {name: found[name] for name in self.model.state_dict()}
-        for name, mask in (self.masks() or {}).items():
-            tensors[MASK + name] = mask
-        return {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
+        """`Snapshot.checkpoint` of the network as it stands."""
+        return self.snapshot().checkpoint()
 
     def state(self) -> dict[str, Tensor]:
-        """`checkpoint` and the momentum: all that going on needs."""
-        momentum = _named(self.model.named_parameters(), self.momentum.cpu())
-        return self.checkpoint() | {MOMENTUM + name: view.contiguous().clone() for name, view in momentum}
+        """`Snapshot.state` of the network as it stands."""
+        return self.snapshot().state()
 
     def copy_over(self, copy: Callable[..., None], masked: bool) -> None:
         """Take over another rank's network by ``copy``, which replaces tensors in place; ``masked`` as it is."""
@@ -171,6 +195,13 @@ class Network:
         self.mask.fill_(1)
         if masks:
             self.apply_masks(masks)
+
+
+def _masks(arch: str, mask: Tensor) -> Masks:
+    """A flat ``mask`` on the CPU as bool tensors by name."""
+    model = nets.outline(arch)
+    masks = dict(_named(model.named_parameters(), mask))
+    return {name: masks[name].bool().contiguous() for name in prunable_names(model)}
 
 
 def masks_of(tensors: dict[str, Tensor]) -> Masks | None:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from repro.data.batches import DeviceImages, random_labels
+from repro.data.batches import DeviceImages, EpochOrder, random_labels
 from repro.data.images import Images, Split, first_of_each
 from repro.run import Data
 
@@ -21,6 +21,12 @@ class Share:
     train: Tensor
     test: Tensor
     labels: Tensor
+
+    def places(self, order: EpochOrder) -> Tensor:
+        """An epoch over ``train``: places in the pool, crop offsets from the top and the left, flips, int64 [4, N]
+        on the CPU."""
+        index, *others = order.tensors()
+        return torch.stack([self.train[index], *others])
 
 
 class Pool:

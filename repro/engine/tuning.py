@@ -211,7 +211,7 @@ def random_lanes(arch: str, count: int, recipe: Recipe, precision: torch.dtype, 
         lane.network.reset(lane.number)
         lane.enter(share)
         order = EpochOrder.draw(f"calibration {lane.number}", 0, len(share.train), recipe.augment)
-        lane.start_epoch(order, share, recipe.lr)
+        lane.start_epoch(share.places(order), recipe.lr)
     return lanes
 
 

@@ -3,6 +3,9 @@
 Runs of a wave share network, pool of images, batch size, momentum, weight decay and precision. All else is their
 own: weights, mask, order, labels, number of images, schedule, evaluation, state and Record. So a Run ends where it
 would end alone, and where one ends in NaN the others do not hear of it.
+
+The device does not wait for the disk: at an epoch's end where the Runs stand is copied from it, and written while
+the next epoch trains, whose order was drawn during the last.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import torch
+from torch import Tensor
 
 from repro.data.batches import EpochOrder
 from repro.engine import device as devices
@@ -46,7 +50,8 @@ class Seat:
     course: Course
     share: Share
     lock: contextlib.ExitStack
-    next_order: Future[EpochOrder] | None = None
+    next_places: Future[Tensor] | None = None
+    saving: Future[None] | None = None
     steps: int = 0
     """Whole batches of this epoch that are behind it."""
     began: float = 0.0
@@ -64,6 +69,11 @@ class Seat:
     def rest(self) -> int:
         """Images in the smaller last batch, 0 where there is none."""
         return self.lane.epoch_size % self.lane.recipe.batch_size
+
+    def saved(self) -> None:
+        """Wait until its last state is on the disk. Raises `MissingInput` where it could not be written."""
+        if self.saving:
+            self.saving.result()
 
 
 @dataclass
@@ -187,13 +197,13 @@ class Waves:
         """The Run's next epoch, if there is time for it. The order after that is drawn meanwhile."""
         if not self.has_time(seat.last):
             raise OutOfTime
-        run, epoch, count = seat.run, seat.course.epoch, len(seat.share.train)
-        order = seat.next_order.result() if seat.next_order else _order(run, epoch, count)
-        seat.lane.start_epoch(order, seat.share, learning_rate(run.recipe, epoch))
+        run, epoch = seat.run, seat.course.epoch
+        places = seat.next_places.result() if seat.next_places else _places(run, epoch, seat.share)
+        seat.lane.start_epoch(places, learning_rate(run.recipe, epoch))
         seat.steps, seat.spent, seat.began = 0, 0.0, time.perf_counter()
-        seat.next_order = None
+        seat.next_places = None
         if epoch + 1 < run.last_epoch:
-            seat.next_order = helpers.submit(_order, run, epoch + 1, count)
+            seat.next_places = helpers.submit(_places, run, epoch + 1, seat.share)
 
     def _advance(self, lanes: Lanes, strategy: Strategy, seats: list[Seat]) -> list[Seat]:
         """All lanes step until the first epochs end; returns whose do."""
@@ -220,7 +230,9 @@ class Waves:
     def _end_epochs(
         self, lanes: Lanes, strategy: Strategy, ending: list[Seat], wave: int, helpers: ThreadPoolExecutor
     ) -> None:
-        """Evaluate where the recipe asks for it; history, checkpoints and states, at a time for all who end."""
+        """Evaluate where the recipe asks for it; history, checkpoints and states, at a time for all who end.
+
+        A state is on the disk before the next epoch ends or the Run leaves its lane."""
         start = time.perf_counter()
         sums = lanes.sums()
         tested = [seat for seat in ending if seat.run.evaluates_after(seat.course.epoch + 1)]
@@ -234,8 +246,10 @@ class Waves:
             course.take(Sums(-(-count // seat.lane.recipe.batch_size), count, loss, correct), lambda: top1[number])
             course.history["wall_s"] += seat.spent + spent
             if not course.over:
-                course.save()
+                seat.saving = helpers.submit(course.saving())
 
+        for seat in ending:
+            seat.saved()
         list(helpers.map(take, ending))
         for seat in ending:
             seat.last = time.perf_counter() - seat.began
@@ -248,7 +262,12 @@ class Waves:
     def _leave(self, seats: Sequence[Seat]) -> None:
         for seat in seats:
             seat.lane.busy = False
-            seat.lock.close()
+        try:
+            for seat in seats:
+                seat.saved()
+        finally:
+            for seat in seats:
+                seat.lock.close()
 
 
 def examined(lanes: Lanes, strategy: Strategy, group: Sequence[Lane]) -> dict[int, float]:
@@ -276,5 +295,5 @@ def _rest(seat: Seat) -> int:
     return seat.rest
 
 
-def _order(run: Run, epoch: int, count: int) -> EpochOrder:
-    return EpochOrder.draw(run.stream, epoch, count, run.recipe.augment)
+def _places(run: Run, epoch: int, share: Share) -> Tensor:
+    return share.places(EpochOrder.draw(run.stream, epoch, len(share.train), run.recipe.augment))

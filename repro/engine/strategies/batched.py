@@ -21,9 +21,11 @@ from repro.engine.strategies.plain import Eager, compiled
 
 
 class Batched:
-    """All lanes step together; where a step is not everybody's, its lanes take it one after another."""
+    """All lanes step together; where a step is not everybody's, its lanes take it one after another.
 
-    def __init__(self, lanes: Lanes, fused: bool = False) -> None:
+    ``recorded``: a step is a CUDA graph (default: on CUDA)."""
+
+    def __init__(self, lanes: Lanes, fused: bool = False, recorded: bool | None = None) -> None:
         self.name = "batched, compiled" if fused else "batched"
         self._lanes, self._fused, self._full = lanes, fused, lanes.recipe.batch_size
         self._one_by_one = Eager(lanes)
@@ -39,7 +41,7 @@ class Batched:
         self._statistics = _stacked(rows.statistics, one.buffers())
         self._update: Callable[[int], None] = self._step
         self._exam: Callable[[int], None] = self._look
-        if lanes.device.type == "cuda":
+        if recorded or (recorded is None and lanes.device.type == "cuda"):
             self._update, self._exam = (_replayed(work, lanes, self._model) for work in (self._step, self._look))
 
     def train(self, group: Sequence[Lane], steps: int, size: int) -> None:
@@ -71,7 +73,7 @@ class Batched:
 
     def _step(self, size: int) -> None:
         lanes = self._lanes
-        index, top, left, flip = (values.gather(1, self._here(lanes.position, size)) for values in lanes.order)
+        index, top, left, flip = lanes.order.gather(2, self._here(lanes.position, size).expand(4, -1, -1))
         labels = lanes.labels.gather(1, index)
         self._refresh()
         loss_of = compiled(losses_and_logits) if self._fused and size == self._full else losses_and_logits
