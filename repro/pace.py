@@ -38,14 +38,20 @@ def measured(runs: Sequence[Run], device_name: str, store: Store, log: Console) 
 
     chosen, runs_dir = device.choose(device_name), store.runs_dir
     paces: dict[str, Pace] = {}
+
+    def tell(what: str) -> None:
+        log.print(f"timing {what}")
+
     for arch, run in first_of_each(runs).items():
         if isinstance(run.data, Photos) and isinstance(run.recipe, MicroBatchRecipe):
             cache = runs_dir / calibrate.CACHE
-            speed = calibrate.images_per_second(arch, run.recipe, run.precision, chosen, cache, crop=run.data.crop)
+            speed = calibrate.images_per_second(
+                arch, run.recipe, run.precision, chosen, cache, crop=run.data.crop, observe=tell
+            )
             paces[arch] = Pace(1, _constant(speed))
         else:
             cache, names = runs_dir / tuning.CACHE, tuning.quick(chosen)
-            choice = tuning.measure(run, chosen, cache, names, lambda what: log.print(f"timing {what}"))
+            choice = tuning.measure(run, chosen, cache, names, tell)
             low = device.resolve_precision(run.precision, chosen) == "bfloat16"
             emulated = ", bfloat16 emulated" if low and not device.fast_bfloat16(chosen) else ""
             paces[arch] = Pace(choice.lanes, choice.speed, choice.said() + emulated)

@@ -40,12 +40,13 @@ def images_per_second(
     cache: Path | None,
     seconds: float = 2.0,
     crop: int = 224,
+    observe: Callable[[str], None] = lambda what: None,
 ) -> float:
     """Training speed of ``arch`` on ``device``, from real steps on random images (median step time).
 
     Measured for about ``seconds``, then remembered in ``cache``, a JSON file, by all that it depends on. ``crop``
-    is the side of the images, which are there already, so that reading them is not in the time.
-    A cache that is damaged, or that cannot be written, only costs another measurement.
+    is the side of the images, which are there already, so that reading them is not in the time. ``observe`` hears
+    what is timed. A cache that is damaged, or that cannot be written, only costs another measurement.
     """
     resolved = resolve_precision(precision, device)
     use_tf32(resolved)
@@ -63,6 +64,7 @@ def images_per_second(
     )
     if key in known:
         return known[key]
+    observe(f"{arch}: a part of a batch")
     speed = _measure(arch, recipe, dtype_of(resolved), device, seconds, crop)
     known[key] = speed
     if cache is not None:
@@ -120,6 +122,7 @@ def _measure(
 
 def times(work: Callable[[], object], device: Device, seconds: float) -> list[float]:
     """Seconds that ``work`` takes, again and again for about ``seconds``, after a warm-up."""
+    # Never the first time, however long: torch.compile may be in it.
     patience = time.perf_counter() + PATIENCE
     for _ in range(WARM_UP):
         work()
