@@ -70,13 +70,12 @@ class Course:
     def save(self, history: dict[str, Any] | None = None, batches: int = 0) -> None:
         """Keep where the Run stands, ``batches`` into an epoch, so that it can go on from here."""
         if self._chief:
-            state = State(self.epoch, self.network.state(), history or self.history, batches)
-            self._store.save_state(self.run, state)
+            self.saving(history, batches)()
 
-    def saving(self) -> Callable[[], None]:
+    def saving(self, history: dict[str, Any] | None = None, batches: int = 0) -> Callable[[], None]:
         """`save` as the Run stands now, to be called while it trains on, on another thread if need be."""
-        epoch, network, history = self.epoch, self.network.snapshot(), _copied(self.history)
-        return lambda: self._store.save_state(self.run, State(epoch, network.state(), history))
+        epoch, network, kept = self.epoch, self.network.snapshot(), _copied(history or self.history)
+        return lambda: self._store.save_state(self.run, State(epoch, network.state(), kept, batches))
 
     def record(self) -> Record:
         """What the Run came to."""

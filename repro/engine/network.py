@@ -87,12 +87,12 @@ class Snapshot:
         tensors = {name: found[name] for name in model.state_dict()}
         if self.masked:
             tensors |= {MASK + name: mask for name, mask in _masks(self.arch, self.mask).items()}
-        return {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
+        return _separate(tensors)
 
     def state(self) -> dict[str, Tensor]:
         """`checkpoint` and the momentum: all that going on needs."""
         momentum = _named(nets.outline(self.arch).named_parameters(), self.momentum)
-        return self.checkpoint() | {MOMENTUM + name: view.contiguous().clone() for name, view in momentum}
+        return self.checkpoint() | _separate({MOMENTUM + name: view for name, view in momentum})
 
 
 class Network:
@@ -195,6 +195,11 @@ class Network:
         self.mask.fill_(1)
         if masks:
             self.apply_masks(masks)
+
+
+def _separate(views: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Each contiguous in memory of its own, as files want them."""
+    return {name: view.clone(memory_format=torch.contiguous_format) for name, view in views.items()}
 
 
 def _masks(arch: str, mask: Tensor) -> Masks:
