@@ -137,7 +137,7 @@ def _speeds(runs: Sequence[Run], runs_dir: Path) -> list[Check]:
     for arch, run in first_of_each(small).items():
         choice = tuning.known(run, chosen, runs_dir / tuning.CACHE)
         if choice.speeds:
-            said = f"{arch}: {choice.speed(choice.lanes):,.0f} images/s, {choice.said()}"
+            said = f"{arch}: {terminal.speed(choice.speed(choice.lanes))}, {choice.said()}"
             found.append(("speed", "ok", said))
         else:
             found.append(("speed", "note", f"{arch}: not calibrated yet (`repro plan` does it, in seconds)"))

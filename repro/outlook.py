@@ -74,7 +74,7 @@ def show_plan(options: Options, names: Sequence[str], calibrate: bool, as_json: 
             if name < other and tickets:
                 out.print(f"{name} and {other} share {number} Runs, {tickets} of them tickets: trained once")
     for arch, own in paces.items():
-        out.print(f"{arch}: {_speed(own.best)} images/s here ({f'{own.way}; ' if own.way else ''}calibrated)")
+        out.print(f"{arch}: {terminal.speed(own.best)} here ({f'{own.way}; ' if own.way else ''}calibrated)")
     if seconds is not None:
         gpu_hours = f" ({seconds / 3600:,.1f} GPU-hours)" if cuda else ""
         out.print(f"time left on this device: {terminal.duration(seconds)}{gpu_hours}")
@@ -82,10 +82,6 @@ def show_plan(options: Options, names: Sequence[str], calibrate: bool, as_json: 
     free = shutil.disk_usage(files.existing(work.store.runs_dir)).free
     out.print(f"disk: {terminal.size(disk)} of checkpoints to come, {terminal.size(free)} free")
     _say_alternatives(others, paces, out)
-
-
-def _speed(value: float) -> str:
-    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 
 def _plan_entry(work: Workspace, artifact: Artifact) -> dict[str, Any]:

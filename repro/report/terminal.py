@@ -52,6 +52,11 @@ def duration(seconds: float) -> str:
     return f"{seconds / 86400:.1f} days"
 
 
+def speed(value: float) -> str:
+    """Images a second, with a digit that tells where they are few."""
+    return f"{value:,.0f} images/s" if value >= 10 else f"{value:.2g} images/s"
+
+
 def size(count: float) -> str:
     """Bytes for people: ``1.1 MB``."""
     for unit in ("B", "kB", "MB", "GB"):
