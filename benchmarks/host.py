@@ -17,16 +17,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import numpy as np
-
 from repro import data, params
 from repro.data import cifar10
-from repro.data.images import Images, Split
+from repro.data.images import random_images
 from repro.engine import device as devices
 from repro.engine.bench import Bench, make_bench
 from repro.engine.lanes import Lane
@@ -40,8 +38,6 @@ from repro.run import Run
 from repro.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
 EVALUATION = 1 / 3  # of a training image's operations
 
 
@@ -68,17 +64,8 @@ class Pretended:
             self.busy += time.perf_counter() - start
 
 
-@dataclass(frozen=True)
-class Part:
-    """Some of the paper's Runs; ``epochs`` of each are trained."""
-
-    name: str
-    runs: list[Run]
-    epochs: int
-
-
 def gone_through(
-    part: Part, bench: Bench, dense: Run, folder: Path, speed: float, wave: int
+    runs: Sequence[Run], bench: Bench, dense: Run, folder: Path, speed: float, wave: int
 ) -> tuple[float, float]:
     """Seconds from the first Run's start to the last Record, and those in which the device was busy."""
     store = Store(folder, folder / "runs.jsonl")
@@ -87,26 +74,13 @@ def gone_through(
     device = Pretended(speed)
     with patch("repro.engine.wave.first_sound", lambda *_: device):
         start = time.perf_counter()
-        for finished in waves.train(part.runs, ["eager"], min(wave, len(part.runs))):
+        for finished in waves.train(runs, ["eager"], min(wave, len(runs))):
             store.finish_all(finished)
         return time.perf_counter() - start, device.busy
 
 
-def images_from(place: Path) -> Images:
-    """CIFAR-10, or random pixels in its place: no step looks at them."""
-    if cifar10.find([place]):
-        return data.load("cifar10", [place])
-    random = np.random.Generator(np.random.PCG64(0))
-
-    def split(size: int) -> Split:
-        pixels = random.integers(0, 256, (size, 32, 32, 3), dtype=np.uint8)
-        return Split(pixels, np.arange(size, dtype=np.int64).astype(np.uint8) % 10)
-
-    return Images(split(50_000), split(10_000), "random", "random images of CIFAR-10's size")
-
-
-def parts_of(study: Study, dense: Run, wave: int) -> list[Part]:
-    """The dense network, a wave of its tickets, and a wave of PPR models."""
+def parts_of(study: Study, dense: Run, wave: int) -> dict[str, list[Run]]:
+    """The dense network, a wave of its tickets, and a wave of PPR models, by name."""
     epochs, tickets, models = dense.last_epoch, list[Run](), list[Run]()
     for number in range(wave):
         epoch = number % epochs + 1
@@ -114,11 +88,7 @@ def parts_of(study: Study, dense: Run, wave: int) -> list[Part]:
         model = study.ppr(dense.arch, 0, epoch, 0.1 / (number + 1))
         tickets.append(replace(grown(ticket, dense), last_epoch=epochs))
         models.append(grown(model, dense))
-    return [
-        Part("dense network", [dense], epochs),
-        Part("tickets", tickets, epochs),
-        Part("PPR models", models, 1),
-    ]
+    return {"dense network": [dense], "tickets": tickets, "PPR models": models}
 
 
 def grown(run: Run, dense: Run) -> Run:
@@ -131,18 +101,19 @@ def grown(run: Run, dense: Run) -> Run:
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Of each kind of Run the milliseconds an epoch, and the share that the device waits."""
     device = devices.choose(args.device)
-    images = images_from(args.data_dir)
+    found = cifar10.find([args.data_dir])
+    images = data.load("cifar10", [args.data_dir]) if found else random_images(50_000, 10_000)
     bench = make_bench(images, device)
     profile = params.settings(ROOT / "params.yaml", "paper", {"precision": "auto", "precision_of": {}})
     study = Study(profile, images.fingerprint)
     dense = replace(study.dense(args.arch, 0), last_epoch=args.epochs)
     parts = parts_of(study, dense, args.wave)
-    rows = {part.name: dict[str, float]() for part in parts}
+    rows = {name: dict[str, float]() for name in parts}
     for speed in (math.inf, args.speed):
         with tempfile.TemporaryDirectory(dir=args.runs_dir) as folder:
-            for part in parts:
-                total, busy = gone_through(part, bench, dense, Path(folder), speed, args.wave)
-                row, epochs = rows[part.name], len(part.runs) * part.epochs
+            for name, runs in parts.items():
+                total, busy = gone_through(runs, bench, dense, Path(folder), speed, args.wave)
+                row, epochs = rows[name], sum(run.epochs for run in runs)
                 if math.isinf(speed):
                     row |= {"host_ms": 1000 * total / epochs, "at_most": epochs * len(images.train.labels) / total}
                 else:

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from repro.data.batches import EpochOrder
-from repro.data.images import Images, Split
+from repro.data.images import random_images
 from repro.engine import device as devices
 from repro.engine.calibrate import positive, times
 from repro.engine.device import Device
@@ -144,7 +144,7 @@ def measure(
     speeds = _read(cache).get(_key(run, device), {})
     for name in names:
         if name not in speeds and not _hopeless(name, speeds, run) and time.monotonic() < until:
-            speeds[name] = _sweep(name, run, device, seconds, observe, speeds)
+            speeds[name] = _sweep(name, run, device, _counts(name, device, speeds), seconds, observe)
             keep(run, device, cache, {name: speeds[name]})
     return _choice(speeds, device)
 
@@ -197,14 +197,8 @@ def time_lanes(name: str, run: Run, device: Device, count: int, seconds: float) 
 
 def random_lanes(arch: str, count: int, recipe: Recipe, precision: torch.dtype, device: Device) -> Lanes:
     """Lanes whose networks stand at the start of an epoch of random images."""
-    random = np.random.Generator(np.random.PCG64(0))
-
-    def split(size: int) -> Split:
-        pixels = random.integers(0, 256, (size, 32, 32, 3), dtype=np.uint8)
-        return Split(pixels, random.integers(0, 10, size, dtype=np.uint8))
-
     size = STEPS * recipe.batch_size
-    pool = Pool(Images(split(size), split(EXAM_BATCH), "random", "random"), device.torch)
+    pool = Pool(random_images(size, EXAM_BATCH), device.torch)
     share = pool.share(Data("random", size, EXAM_BATCH, "random"))
     lanes = Lanes(arch, count, pool, recipe, precision)
     for lane in lanes.all:
@@ -216,12 +210,17 @@ def random_lanes(arch: str, count: int, recipe: Recipe, precision: torch.dtype, 
 
 
 def _sweep(
-    name: str, run: Run, device: Device, seconds: float, observe: Callable[[str], None], speeds: Speeds
+    name: str,
+    run: Run,
+    device: Device,
+    counts: Sequence[int],
+    seconds: float,
+    observe: Callable[[str], None],
 ) -> dict[int, float]:
-    """Images a second by number of lanes; {1: 0} for a strategy that does not work here."""
+    """Images a second by number of lanes, out of ``counts``; {1: 0} for a strategy that does not work here."""
     found: dict[int, float] = {}
     best = 0.0
-    for count in _counts(name, device, speeds):
+    for count in counts:
         observe(f"{run.arch}: {name}, {count} at a time")
         if device.cuda:
             if found and not _fits(device):
