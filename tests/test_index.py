@@ -50,6 +50,13 @@ def test_the_answer_the_caveat_and_every_claim() -> None:
     assert "index.html" not in as_markdown(documents(), claims())
 
 
+def test_every_artifact_tells_the_device_that_it_was_trained_on() -> None:
+    text, found = as_markdown(documents(), claims()), documents()
+    assert all(document["provenance"]["devices"] for document in found)
+    for device in {device for document in found for device in document["provenance"]["devices"]}:
+        assert plain(device) in text
+
+
 def test_tables_are_whole_and_links_lead_to_files_beside_it() -> None:
     text = as_markdown(documents(), claims())
     widths: list[int] = []

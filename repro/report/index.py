@@ -134,6 +134,7 @@ def _artifact(name: str, document: Document | None, claims: Sequence[Claim]) -> 
         f"{len(cells):,} cells: {plain(words(cell_counts(document), CELL_VERDICTS))}", seeds(cells),
         f"{about['runs']} {'Run' if about['runs'] == 1 else 'Runs'}" if about.get("runs") else "",
         f"{duration(float(spent))} of training" if isinstance(spent, int | float) and spent else "",
+        f"on {plain('; '.join(devices))}" if (devices := about.get("devices")) else "",
     ]  # fmt: skip
     lines += [f"{plain(document.get('title'))}.", ""]
     if not comparable(document):
