@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+import resource
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,23 @@ def command(
         return (code if isinstance(code, int) else 0), captured.out, captured.err
 
     return run
+
+
+@pytest.fixture
+def small_files() -> Iterator[Callable[[int], None]]:
+    """``small_files(bytes)``: from now on no file can grow beyond that, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda count: resource.setrlimit(resource.RLIMIT_FSIZE, (count, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.fixture
+def style() -> Iterator[None]:
+    """Figures as `repro.report.plots` draws them."""
+    from repro.report import plots  # matplotlib: only for those who ask
+
+    with plots.styled():
+        yield
 
 
 @pytest.fixture

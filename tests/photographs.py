@@ -28,6 +28,13 @@ def picture(width: int, height: int, seed: int = 0, mode: str = "RGB") -> Image.
     return Image.fromarray(noisy.clip(0, 255).astype(np.uint8), mode)
 
 
+def photograph(random: np.random.Generator, width: int, height: int) -> Image.Image:
+    """Smooth in the large with a little noise in brightness, as photographs are."""
+    coarse = random.integers(0, 256, (6, 6, 3)).astype(np.uint8)
+    smooth = np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)).astype(int)
+    return Image.fromarray(np.clip(smooth + random.normal(0, 4, (height, width, 1)), 0, 255).astype(np.uint8))
+
+
 def encode(image: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
     """The file's bytes."""
     file = io.BytesIO()

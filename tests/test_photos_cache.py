@@ -1,4 +1,4 @@
-"""The cache of smaller images, the splits that Runs read, and the synthetic tree."""
+"""The cache of smaller images, and the splits that Runs read."""
 
 from __future__ import annotations
 
@@ -11,20 +11,18 @@ import sys
 import threading
 import time
 from collections import namedtuple
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from photographs import photograph, pixels
 from PIL import Image
 
 from repro.data import photos
-from repro.data.images import Split, first_of_each
-from repro.data.photos import cache, cache_build, index, shrink, synthetic, workers
+from repro.data.photos import cache, cache_build, index, workers
 from repro.data.photos.index import Prepared
 from repro.data.photos.prepare import prepare
 from repro.errors import MissingInput, UsageError
@@ -34,13 +32,6 @@ ROOT = Path(__file__).resolve().parent.parent
 # Mean and largest pixel error, in levels of 255, of a photograph in the cache against the resized pixels.
 MEAN_ERROR, LARGEST_ERROR = 3.0, 60
 WNIDS = ("n01440764", "n01443537")
-
-
-def photograph(random: np.random.Generator, width: int, height: int) -> Image.Image:
-    """Smooth in the large with a little noise in brightness, as photographs are."""
-    coarse = random.integers(0, 256, (6, 6, 3)).astype(np.uint8)
-    smooth = np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)).astype(int)
-    return Image.fromarray(np.clip(smooth + random.normal(0, 4, (height, width, 1)), 0, 255).astype(np.uint8))
 
 
 @pytest.fixture(scope="session")
@@ -82,25 +73,12 @@ def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "CHUNK", 3)
 
 
-@pytest.fixture
-def small_files() -> Iterator[Callable[[int], None]]:
-    """``small_files(bytes)``: from now on no file can grow beyond that, as on a disk that is full."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda count: resource.setrlimit(resource.RLIMIT_FSIZE, (count, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 def of(prepared: Prepared, stored: int = 256, train: int = 40, test: int = 8) -> Photos:
     return Photos("imagenet", train, test, prepared.fingerprint, crop=224, resize=256, stored=stored)
 
 
 def opened(prepared: Prepared, **changes: int) -> tuple[photos.PhotoSplit, photos.PhotoSplit]:
     return photos.open_splits(of(prepared, **changes), [prepared.home.parent], Path("/nonexistent"))
-
-
-def pixels(content: bytes) -> npt.NDArray[np.int64]:
-    with Image.open(io.BytesIO(content)) as image:
-        return np.asarray(image.convert("RGB")).astype(np.int64)
 
 
 def cached_files(prepared: Prepared) -> dict[str, bytes]:
@@ -127,14 +105,6 @@ def test_a_cached_image_is_what_pillow_resizes_it_to(prepared: Prepared) -> None
             assert error.mean() < MEAN_ERROR and error.max() < LARGEST_ERROR, originals.names[i]
 
 
-def test_shrinking_averages_what_is_too_fine_to_show() -> None:
-    checkers = (np.indices((1024, 1024)).sum(0) % 2 * 255).astype(np.uint8)
-    content = io.BytesIO()
-    Image.fromarray(checkers).save(content, "PNG")
-    made = pixels(shrink.shrink(content.getvalue(), 256))
-    assert made.shape == (256, 256, 3) and np.abs(made - 127.5).max() < 3
-
-
 def test_what_is_small_and_plain_is_kept_byte_for_byte(prepared: Prepared) -> None:
     cache_build.build(prepared, 256, workers=1)
     kept = 0
@@ -156,25 +126,6 @@ def test_every_cached_image_is_a_plain_jpeg_and_gray_stays_gray(prepared: Prepar
                 assert image.format == "JPEG"
                 modes.append(image.mode)
     assert modes.count("L") == 4 and modes.count("RGB") == 44
-
-
-def test_metadata_stays_behind() -> None:
-    exif = Image.Exif()
-    exif[0x0112], exif[0x010E] = 6, "a caption"
-    content = io.BytesIO()
-    photograph(np.random.default_rng(1), 400, 300).save(content, "JPEG", exif=exif, comment=b"a comment")
-    made = shrink.shrink(content.getvalue(), 256)
-    assert b"caption" not in made and b"comment" not in made
-    with Image.open(io.BytesIO(made)) as image:
-        assert image.size == (341, 256)  # not turned: nobody does who trains on ImageNet
-
-
-@given(st.integers(1, 3000), st.integers(1, 3000), st.sampled_from(cache.SIDES))
-def test_sizes_are_rounded_as_torchvision_does(width: int, height: int, side: int) -> None:
-    from torchvision.transforms.functional import _compute_resized_output_size
-
-    rows, columns = _compute_resized_output_size((height, width), [side])
-    assert shrink.smaller(width, height, side) == (columns, rows)
 
 
 @given(st.lists(st.integers(1, 50), max_size=40), st.integers(1, 120))
@@ -367,16 +318,6 @@ def test_the_first_images_are_balanced_over_classes(prepared: Prepared) -> None:
     assert len(train) == 7 and len(test) == 4
 
 
-@given(st.lists(st.integers(0, 5), min_size=1, max_size=60), st.data())
-def test_first_of_each_takes_turns_among_the_classes(labels: list[int], data: Any) -> None:
-    count = data.draw(st.integers(0, len(labels)))
-    turns = [(labels[:i].count(label), label, i) for i, label in enumerate(labels)]
-    expected = sorted(i for _, _, i in sorted(turns)[:count])
-    assert first_of_each(np.array(labels), count).tolist() == expected
-    split = Split(np.arange(len(labels), dtype=np.uint8)[:, None, None, None], np.array(labels, dtype=np.uint8))
-    assert split.first(count).images.ravel().tolist() == expected
-
-
 def test_threads_read_the_same(prepared: Prepared) -> None:
     cache_build.build(prepared, 256, workers=1)
     split = opened(prepared)[0]
@@ -437,66 +378,3 @@ def test_a_cache_folder_is_enough_to_train_from(prepared: Prepared, tmp_path: Pa
     assert len(opened(found)[0].read(0)) > 0
     with pytest.raises(MissingInput, match="is gone"):
         opened(found, stored=0)
-
-
-# The synthetic tree
-
-
-def smoke(stored: int = 0) -> Photos:
-    return Photos("synthetic-ilsvrc", 192, 64, photos.SYNTHETIC, crop=64, resize=73, stored=stored)
-
-
-def test_the_synthetic_tree_is_made_once_and_again_if_torn(tmp_path: Path) -> None:
-    first = photos.open_splits(smoke(), [], tmp_path)[0]
-    content = [first.read(i) for i in range(len(first))]
-    assert {path.name for path in tmp_path.iterdir()} == {photos.SYNTHETIC}
-    path = tmp_path / photos.SYNTHETIC / first.names[9]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delattr(synthetic, "generate")
-        assert photos.open_splits(smoke(256), [], tmp_path)[0].read(9) == content[9]
-    os.truncate(path, 100)
-    again = photos.open_splits(smoke(), [], tmp_path)[0]
-    assert [again.read(i) for i in range(len(again))] == content
-
-
-def test_many_may_ask_for_the_synthetic_tree_at_once(tmp_path: Path) -> None:
-    ask = "import sys; from pathlib import Path; from repro.data.photos import synthetic; "
-    ask += "print(synthetic.made(Path(sys.argv[1])).content_hash)"
-    command = [sys.executable, "-c", ask, str(tmp_path)]
-    processes = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    hashes = {process.communicate()[0] for process in processes}
-    assert [process.returncode for process in processes] == [0, 0, 0]
-    assert len(hashes) == 1
-    assert {path.name for path in tmp_path.iterdir()} == {photos.SYNTHETIC}
-
-
-def test_the_synthetic_tree_is_in_imagenets_layout_with_odd_files(tmp_path: Path) -> None:
-    prepared = synthetic.made(tmp_path)
-    rows = prepared.load()
-    assert (prepared.train, prepared.val, len(rows.classes)) == (192, 64, 8)
-    assert np.bincount(rows.labels).tolist() == [24 + 8] * 8
-    assert prepared.kinds["PNG"] == prepared.kinds["CMYK or YCCK JPEG"] == 1
-    assert prepared.kinds["grayscale JPEG"] >= 3
-    wide = rows.facts["width"] > rows.facts["height"]
-    assert 50 < wide.sum() < 200
-    assert rows.facts["width"].min() >= 40 and rows.facts["height"].max() <= 160
-    turned = 0
-    for name in rows.names:
-        with Image.open(prepared.root / name) as image:
-            turned += image.getexif().get(0x0112) == 6
-    assert turned == 1
-
-
-def test_the_synthetic_classes_can_be_learned(tmp_path: Path) -> None:
-    """Ridge regression on 8x8 thumbnails is right far more often than the one time in eight of a guess."""
-    features, targets = [], []
-    for split in photos.open_splits(smoke(), [], tmp_path):
-        thumbnails = []
-        for i in range(len(split)):
-            with Image.open(io.BytesIO(split.read(i))) as image:
-                thumbnails.append(np.asarray(image.convert("RGB").resize((8, 8))).ravel() / 255)
-        features.append(np.column_stack([np.stack(thumbnails), np.ones(len(split))]))
-        targets.append(split.labels)
-    train, test = features
-    weights = np.linalg.solve(train.T @ train + np.eye(train.shape[1]), train.T @ np.eye(8)[targets[0]])
-    assert ((test @ weights).argmax(1) == targets[1]).mean() > 0.6

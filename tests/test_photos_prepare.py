@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import resource
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from repro import data, files
-from repro.cli import main
-from repro.data import cifar10, photos
-from repro.data.images import Split, assemble
+from repro.data import photos
 from repro.data.photos import index, synthetic, tree, verify, workers
 from repro.data.photos.prepare import prepare
 from repro.errors import MissingInput, UsageError
@@ -61,14 +57,6 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def root(pristine: Path, tmp_path: Path) -> Path:
     """A copy of one's own, modification times included."""
     return Path(shutil.copytree(pristine, tmp_path / "imagenet"))
-
-
-@pytest.fixture
-def small_files() -> Iterator[Callable[[int], None]]:
-    """``small_files(bytes)``: from now on no file can grow beyond that, as on a disk that is full."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda count: resource.setrlimit(resource.RLIMIT_FSIZE, (count, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def images(root: Path) -> list[Path]:
@@ -116,33 +104,6 @@ def test_processes_find_out_the_same(root: Path, pristine: Path, monkeypatch: py
     monkeypatch.setattr(workers, "FEW", 10)
     assert prepare(root, workers=2) == prepared
     assert (root / index.FOLDER / "index.npz").read_bytes() == alone
-
-
-def test_a_killed_worker_is_one_clear_line() -> None:
-    # As the kernel does for want of memory. `eval` of text: a worker would have to import a function from here.
-    dies = "__import__('os').kill(__import__('os').getpid(), 9)".ljust(workers.CHUNK)
-    with pytest.raises(MissingInput, match="worker process was killed"):
-        list(workers.in_chunks(eval, dies * (workers.FEW // workers.CHUNK), workers=2))
-
-
-ORPHANED = """
-import os
-from repro.data.photos import workers
-if __name__ == "__main__":
-    waits = "__import__('time').sleep(.1)".ljust(workers.CHUNK)
-    for _ in workers.in_chunks(eval, waits * 99, workers=2):
-        os.kill(os.getpid(), 9)
-"""
-
-
-def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
-    script = tmp_path / "orphaned.py"
-    script.write_text(ORPHANED)
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, env=environment)
-    # They hold the pipe open as long as they live.
-    out, _ = process.communicate(timeout=60)
-    assert (process.returncode, out) == (-9, b"")
 
 
 # Fingerprints
@@ -421,58 +382,3 @@ def test_a_tree_that_cannot_be_written_needs_another_folder(
     recorder = Recorder()
     prepare(root, cache_dir, observer=recorder)
     assert recorder.totals == {"verifying": 0}
-
-
-# The commands
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        main(["data", *arguments])
-    out, err = capsys.readouterr()
-    return (ended.value.code if isinstance(ended.value.code, int) else 0), out, err
-
-
-def test_the_commands_prepare_and_tell(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    where = ("--data-dir", str(root))
-    code, out, err = run(capsys, "status", "imagenet", *where)
-    assert code == 3 and "run `repro data prepare imagenet --data-dir" in err and not out
-    code, out, err = run(capsys, "prepare", "imagenet", *where, "--cache", "256")
-    assert code == 0, err
-    assert "192 + 64 images" in out and "NOT the official" in out and "256 pixels" in out
-    assert "not the official ILSVRC 2012, and no result compares with it: 8 classes instead of 1,000" in err
-    assert "will take about" in err and "are free" in err
-    code, out, _ = run(capsys, "status", "imagenet", *where, "--json")
-    told = json.loads(out)
-    assert (told["train"], told["test"], told["official"]) == (192, 64, False)
-    assert told["caches"] == [{"side": 256, "complete": True}]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code", "message"),
-    [
-        (("prepare", "imagenet", "--cache", "100"), 2, "--cache 100: choose 256 or 512"),
-        (("prepare", "--cache", "256"), 2, "go with `repro data prepare imagenet`"),
-        (("status", "mnist"), 2, "no data set 'mnist'; there are cifar10, imagenet"),
-        (("prepare", "imagenet", "--data-dir", "/nonexistent"), 3, "no ImageNet under /nonexistent"),
-        (("status", "imagenet", "--data-dir", "/nonexistent"), 3, "no ImageNet under /nonexistent"),
-        (("status", "--data-dir", "/nonexistent"), 3, "no CIFAR-10 under /nonexistent"),
-    ],
-)
-def test_what_cannot_be_done_is_one_line(
-    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], code: int, message: str
-) -> None:
-    ended, _, err = run(capsys, *arguments)
-    assert ended == code
-    assert message in err and err.count("\n") == 1
-
-
-def test_status_of_cifar10_says_what_is_there(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    split = Split(np.zeros((20, 32, 32, 3), np.uint8), np.zeros(20, np.uint8))
-    found = assemble(split, split.first(10), "made up")
-    monkeypatch.setattr(cifar10, "find", lambda folders: folders[0])
-    monkeypatch.setattr(cifar10, "load", lambda place: found)
-    code, out, _ = run(capsys, "status", "--data-dir", str(tmp_path))
-    assert code == 0 and "20 + 10 images" in out and f"{found.fingerprint}, NOT the official CIFAR-10" in out

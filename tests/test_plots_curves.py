@@ -7,7 +7,7 @@ import itertools
 import math
 import random
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from plot_documents import texts
 
 from repro import published
 from repro.compare import Cell, cell
@@ -22,7 +23,6 @@ from repro.report import plots, plots_axis, plots_bars, plots_page, plots_tables
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
 Document = dict[str, Any]
@@ -119,18 +119,6 @@ DOCUMENTS = {
     "table4-pilot": table4(paper=False),
     "table4-diverged": without(without(table4()), "diverged", series=IP, row="resnet20"),
 }  # fmt: skip
-
-
-@pytest.fixture
-def style() -> Iterator[None]:
-    with plots.styled():
-        yield
-
-
-def texts(figure: Figure) -> list[str]:
-    from matplotlib.text import Text
-
-    return [text.get_text() for text in figure.findobj(Text) if isinstance(text, Text) and text.get_text()]
 
 
 def lines(axes: Axes, **look: str) -> list[Line2D]:

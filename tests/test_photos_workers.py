@@ -1,0 +1,42 @@
+"""Processes that look at images: none is left behind, none goes in silence."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from repro.data.photos import workers
+from repro.errors import MissingInput
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_a_killed_worker_is_one_clear_line() -> None:
+    # As the kernel does for want of memory. `eval` of text: a worker would have to import a function from here.
+    dies = "__import__('os').kill(__import__('os').getpid(), 9)".ljust(workers.CHUNK)
+    with pytest.raises(MissingInput, match="worker process was killed"):
+        list(workers.in_chunks(eval, dies * (workers.FEW // workers.CHUNK), workers=2))
+
+
+ORPHANED = """
+import os
+from repro.data.photos import workers
+if __name__ == "__main__":
+    waits = "__import__('time').sleep(.1)".ljust(workers.CHUNK)
+    for _ in workers.in_chunks(eval, waits * 99, workers=2):
+        os.kill(os.getpid(), 9)
+"""
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "orphaned.py"
+    script.write_text(ORPHANED)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, env=environment)
+    # They hold the pipe open as long as they live.
+    out, _ = process.communicate(timeout=60)
+    assert (process.returncode, out) == (-9, b"")
