@@ -31,7 +31,7 @@ from repro.recipes import (
     Recipe,
     one_of,
 )
-from repro.yaml_values import build, read, replace_value
+from repro.yaml_values import build, extended, read, replace_value
 
 __all__ = [
     "ARCHS",
@@ -70,6 +70,9 @@ class Params:
 
     def __post_init__(self) -> None:
         one_of("profile", self.profile, tuple(self.profiles))
+        for name, profile in self.profiles.items():
+            for assumption in profile.supposes:
+                one_of(f"profiles.{name}.supposes", assumption, tuple(self.assumptions))
         for name, kinds in self.replicate_sd.items():
             one_of("replicate_sd", name, tuple(self.profiles))
             for kind, sd in kinds.items():
@@ -91,17 +94,13 @@ class Settings:
 
     @property
     def comparable(self) -> bool:
-        """Whether its numbers may stand against the published ones: the paper profile, unchanged."""
-        return self.name == "paper" and not self.overrides
+        """Whether its numbers may stand against the published ones: it declares so, and nothing was changed."""
+        return self.profile.comparable and not self.overrides
 
 
 def load(path: Path) -> Params:
     """Read and check params.yaml. Raises `MissingInput` without the file, `UsageError` if it is wrong."""
-    try:
-        params: Params = build(Params, read(path), path.name)
-        return params
-    except ValueError as error:
-        raise UsageError(f"{path}: {error}") from None
+    return _load(path)[0]
 
 
 def settings(path: Path, name: str | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
@@ -109,14 +108,13 @@ def settings(path: Path, name: str | None = None, overrides: Mapping[str, Any] |
 
     Raises `UsageError` naming the key and what would be right.
     """
-    raw = read(path)
-    params = load(path)
+    params, trees = _load(path)
     name = name or params.profile
     if name not in params.profiles:
         raise UsageError(f"no profile '{name}' in {path}: there are {', '.join(params.profiles)}")
     profile = params.profiles[name]
     if overrides:
-        tree = raw["profiles"][name]
+        tree = trees[name]
         for dotted, value in overrides.items():
             replace_value(tree, dotted, value)
         try:
@@ -125,9 +123,26 @@ def settings(path: Path, name: str | None = None, overrides: Mapping[str, Any] |
             why = str(error).replace("'.", "'").lstrip(".")
             raise UsageError(f"--set {', '.join(overrides)}: {why}") from None
     noise = params.replicate_sd
-    return Settings(
-        name, profile, params.assumptions, noise.get(name, {}), dict(overrides or {}), noise.get("paper", {})
-    )
+    assumptions = {**params.assumptions, **profile.supposes}
+    own = next((noise.get(other, {}) for other, its in params.profiles.items() if its.comparable), {})
+    return Settings(name, profile, assumptions, noise.get(name, {}), dict(overrides or {}), own)
+
+
+def _load(path: Path) -> tuple[Params, dict[str, Any]]:
+    """The whole file as values, and its profiles as plain mappings, extended ones filled up."""
+    raw = read(path)
+    try:
+        profiles, noise = raw.get("profiles"), raw.get("replicate_sd")
+        if isinstance(profiles, dict):
+            raw["profiles"] = extended(profiles, f"{path.name}.profiles")
+            if isinstance(noise, dict):  # what a profile does not declare is that of the one it extends
+                bases = {name: own for name, own in profiles.items() if isinstance(own, dict) and "extends" in own}
+                also = {name: {"extends": own["extends"]} | (noise.get(name) or {}) for name, own in bases.items()}
+                raw["replicate_sd"] = extended({name: {} for name in profiles} | noise | also, "replicate_sd")
+        params: Params = build(Params, raw, path.name)
+        return params, raw["profiles"]
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}") from None
 
 
 def parse_override(text: str) -> tuple[str, Any]:

@@ -166,8 +166,13 @@ ROWS = {"fig4": ARCHS, "fig6": ARCHS, "table2": CIFAR_ARCHS, "table3": IMAGENET_
 class Profile:
     """One way to run everything: data, recipe, and the shape of each artifact.
 
-    ``data`` and ``recipe`` are those of the networks of CIFAR-10, ``imagenet`` has those of ImageNet's.
+    ``data`` and ``recipe`` are those of the networks of CIFAR-10, ``imagenet`` has those of ImageNet's. A profile
+    that follows the paper's text in all that it says is ``comparable``: its numbers stand against the published
+    ones. ``supposes`` has the assumptions in which it differs from those of the whole file.
     """
+
+    comparable: bool
+    supposes: Mapping[str, str]
 
     data: DataParams
     recipe: Recipe

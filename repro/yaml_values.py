@@ -6,6 +6,7 @@ Standard library and PyYAML only, so that the engine runs on bare GPU machines (
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import difflib
 import types
@@ -57,6 +58,43 @@ def replace_value(tree: Any, dotted: str, value: Any) -> None:
             node[part] = value
             return
         node, seen = node[part], f"{seen}{part}."
+
+
+def extended(tables: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """``tables`` by name, each that says ``extends: other`` laid over that one: mappings are merged key by key,
+    everything else replaces what was there. ``extends`` itself is gone from the result.
+
+    Raises ValueError, with its place, for a name that there is not, and for tables that extend each other in a
+    circle.
+    """
+    found: dict[str, Any] = {}
+
+    def visit(name: str, way: tuple[str, ...]) -> Any:
+        own = tables[name]
+        if name in found or not isinstance(own, dict):
+            return found.setdefault(name, own)
+        base = own.get("extends")
+        own = {key: value for key, value in own.items() if key != "extends"}
+        if base is not None:
+            if not isinstance(base, str) or base not in tables:
+                close = _did_you_mean(str(base), list(tables))
+                raise ValueError(f"{place}.{name}.extends: there is no '{base}'{close}")
+            if base in (*way, name):
+                circle = " -> ".join((*way, name, str(base)))
+                raise ValueError(f"{place}.{name}.extends: a circle ({circle})")
+            own = _laid_over(visit(base, (*way, name)), own)
+        return found.setdefault(name, own)
+
+    return {name: visit(name, ()) for name in tables}
+
+
+def _laid_over(base: Any, own: Any) -> Any:
+    if not isinstance(base, dict) or not isinstance(own, dict):
+        return copy.deepcopy(own)
+    merged = {
+        key: _laid_over(value, own[key]) if key in own else copy.deepcopy(value) for key, value in base.items()
+    }
+    return merged | {key: copy.deepcopy(value) for key, value in own.items() if key not in base}
 
 
 def build(kind: Any, value: Any, place: str) -> Any:

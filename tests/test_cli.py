@@ -241,7 +241,7 @@ def test_seeds_give_a_standard_deviation(command: Command, tmp_path: Path) -> No
         (["fig1", "--set", "fig1.v=[-1]"], 2, "epoch -1 is negative"),
         (["fig1", "--set", "fig1.s=[300]"], 2, "beyond the schedule"),
         (["fig1", "--set", "fig1.s"], 2, "write key=value"),
-        (["fig1", "--profile", "tiny"], 2, "there are smoke, pilot, paper"),
+        (["fig1", "--profile", "tiny"], 2, "there are smoke, pilot, paper, paper-128"),
         (["fig1", "--arch", "resnet18"], 2, "there are resnet20, resnet56"),
         (["table2", "--profile", "pilot", "--arch", "resnet56"], 2, "it has resnet20"),
         (["fig1", "--seeds", "0"], 2, "choose 1 to"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +38,52 @@ def changed(shipped: Path, folder: Path, dotted: str, value: Any) -> Path:
     return path
 
 
-@pytest.mark.parametrize("profile", ["smoke", "pilot", "paper"])
+@pytest.mark.parametrize("profile", ["smoke", "pilot", "paper", "paper-128"])
 def test_the_shipped_file_loads(shipped: Path, profile: str) -> None:
     settings = params.settings(shipped, profile)
     assert settings.name == profile
-    assert settings.comparable == (profile == "paper")
+    assert settings.comparable == profile.startswith("paper")
+
+
+def test_a_profile_extends_another_and_differs_only_in_what_it_says(shipped: Path) -> None:
+    own, base = (params.settings(shipped, name) for name in ("paper-128", "paper"))
+    assert (own.profile.recipe.batch_size, base.profile.recipe.batch_size) == (128, 64)
+    same = replace(own.profile, recipe=base.profile.recipe, memorization=base.profile.memorization, supposes={})
+    assert same == replace(base.profile, supposes={})
+    assert own.replicate_sd == base.replicate_sd
+    differ = {name for name in own.assumptions if own.assumptions[name] != base.assumptions[name]}
+    assert differ == {"batch_size", "last_batch"}
+
+
+def test_extended_mappings_are_merged_and_everything_else_replaced(shipped: Path, tmp_path: Path) -> None:
+    """``--set`` reaches what was taken over, and a chain of three ends at its first."""
+    block = {"extends": "paper-128", "fig1": {"s": [100]}, "table3": {}, "recipe": {"lr": 0.2}}
+    path = changed(shipped, tmp_path, "profiles.mine", block)
+    found = params.settings(path, "mine", {"recipe.momentum": 0.8})
+    assert (found.profile.fig1.s, len(found.profile.fig1.v)) == ((100,), 13)
+    assert found.profile.table3 == params.settings(shipped, "paper").profile.table3
+    assert (found.profile.recipe.lr, found.profile.recipe.batch_size) == (0.2, 128)
+    assert found.profile.recipe.momentum == 0.8
+    assert found.replicate_sd == params.settings(shipped, "paper").replicate_sd
+
+
+@pytest.mark.parametrize(
+    ("block", "words"),
+    [
+        ({"extends": "papr"}, ["profiles.mine.extends", "no 'papr'", "did you mean 'paper'"]),
+        ({"extends": ["paper"]}, ["profiles.mine.extends", "no '['paper']'"]),
+        ({"extends": "mine"}, ["profiles.mine.extends", "circle", "mine -> mine"]),
+        ({"extends": "paper", "recipe": {"epoch": 3}}, ["profiles.mine.recipe.epoch", "did you mean 'epochs'"]),
+        ({"extends": "paper", "supposes": {"batch": "x"}}, ["profiles.mine.supposes", "batch"]),
+        ({"recipe": {"epochs": 3}}, ["profiles.mine", "missing"]),
+    ],
+)
+def test_a_wrong_extension_is_refused_with_its_place(
+    shipped: Path, tmp_path: Path, block: dict[str, Any], words: list[str]
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        params.settings(changed(shipped, tmp_path, "profiles.mine", block), "paper")
+    assert [word for word in words if word not in str(caught.value)] == []
 
 
 def test_the_paper_profile_is_the_papers(shipped: Path) -> None:

@@ -32,6 +32,7 @@ def make(artifact: Artifact, study: Study, cells: Sequence[Cell], records: Seque
         "digits": artifact.digits,
         "profile": settings.name,
         "overrides": dict(settings.overrides),
+        "profile_comparable": settings.profile.comparable,
         "comparable": settings.comparable and all(map(study.comparable_for, archs)),
         "assumptions": {
             name: settings.assumptions[name]
@@ -127,8 +128,8 @@ def standing(document: Document) -> str:
     """One sentence: may these numbers stand against the paper's, and how do they."""
     verdicts = ", ".join(f"{n} {verdict}" for verdict, n in document["verdicts"].items()) or "no cells"
     if document["comparable"]:
-        return f"Paper profile, {document['unit']}: {verdicts}."
-    if not document["overrides"] and document["profile"] == "paper":
+        return f"Profile {document['profile']}, {document['unit']}: {verdicts}."
+    if not document["overrides"] and document["profile_comparable"]:
         return (
             f"NOT the official images: not comparable with the published numbers. {document['unit']}: {verdicts}."
         )

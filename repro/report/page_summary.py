@@ -96,7 +96,7 @@ def answer(documents: Sequence[Document], claims: Mapping[str, Any] | None) -> A
         return Answer("Nothing has been run", "There is no artifact and no claim in this folder yet.", "")
     if not decisive(documents, claims):
         caveat = _caveat(name, documents)
-        short = "This run cannot say" if name == "paper" else f"This {name} run cannot say"
+        short = "This run cannot say" if _as_published(documents) else f"This {name} run cannot say"
         if not total:
             return Answer(short, "No claim was evaluated.", caveat)
         return Answer(short, f"In its own small setting, of {total} claims {tally}.", caveat)
@@ -132,10 +132,15 @@ def _caveat(name: str, documents: Sequence[Document]) -> str:
     setting = ", ".join(str(provenance[key]) for key in ("schedule", "data") if provenance.get(key))
     changed: Mapping[str, Any] = next((over for d in documents if (over := d.get("overrides"))), {})
     setting += "".join(f", {key} = {value}" for key, value in changed.items())
-    what = "The images are not the official ones" if name == "paper" and not changed else ""
+    what = "The images are not the official ones" if _as_published(documents) and not changed else ""
     text = what or f"The {name} profile is not the paper's setting"
     text += f": {setting}." if setting else "."
     return text + " It decides nothing about the paper: published numbers stand beside it for orientation only."
+
+
+def _as_published(documents: Sequence[Document]) -> bool:
+    """Whether the profile follows the paper, whatever images it was run on."""
+    return any(document.get("profile_comparable") for document in documents)
 
 
 NONE = {
