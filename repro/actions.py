@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from repro import artifacts, files, published, transfer
+from repro import artifacts, files, published
 from repro import compare as comparing
 from repro.data import cifar10, photos
 from repro.errors import CheckpointGone, MissingInput, RunFailed, UsageError
@@ -19,8 +17,7 @@ from repro.options import Options, ranked
 from repro.plan import Plan, cost, disk_bytes
 from repro.report import terminal
 from repro.run import Run, ancestors
-from repro.store import Store
-from repro.workspace import Workspace, find_root
+from repro.workspace import Workspace
 
 FAMILIES = ("dense", "tickets", "gradual", "structures", "ppr", "memorization", "iterative")
 
@@ -154,36 +151,6 @@ def show_published(name: str | None, as_json: bool) -> None:
         out.print(terminal.table(header, rows, f"{artifact}: {about.title} ({about.place}; {about.unit})", left=2))
     if not cells:
         out.print(f"{name} is drawn in the paper, without numbers: its sentences are in paper_tables/claims.yaml")
-
-
-def export_runs(options: Options, names: Sequence[str], file: Path, max_size: str, left_only: bool) -> None:
-    """Write finished Runs and the checkpoints that others need to ``file``; with ``left_only`` those that Runs
-    still to be trained need, for whichever artifact."""
-    work = Workspace(options, names)
-    keep = work.plan().keep
-    if left_only:
-        left = [run for run in ancestors(work.every_run()) if work.store.record(run) is None]
-        needed = {(parent.run.key, parent.epoch) for run in left for parent in run.parents}
-        keep = {key: {epoch for epoch in epochs if (key, epoch) in needed} for key, epochs in keep.items()}
-    runs = ancestors(work.asked())
-    for path in transfer.export(work.store, runs, keep, file, transfer.parse_size(max_size), work.out.name):
-        print(f"written: {path} ({terminal.size(path.stat().st_size)})")
-
-
-def import_runs(options: Options, paths: Sequence[Path], ship: bool) -> None:
-    """Take over finished Runs from ``paths``, each into the results folder that it was exported from."""
-    root = find_root(None)
-    for name, members in transfer.read(paths).items():
-        out = (options.out or root / "results") / name
-        files.check_writable(out)
-        store = Store(
-            options.runs_dir or root / "runs", out / "runs.jsonl", [root / "results" / name / "runs.jsonl"]
-        )
-        with store.lock():
-            result = transfer.take(store, members, out / "checkpoints" if ship else None)
-        print(f"{out}: {result.new} Runs new, {result.known} known already, {result.checkpoints} checkpoints")
-        for label in result.conflicts:
-            print(f"kept ours: {label} differs from the one in the file", file=sys.stderr)
 
 
 _DIFF_FIELDS = ("series", "row", "col", "published", "reproduced", "n", "band")

@@ -242,11 +242,15 @@ def runs_export(
     left_only: Annotated[
         bool, typer.Option("--left-only", help="only the checkpoints that Runs still to be trained grow from")
     ] = False,
+    with_states: Annotated[
+        bool,
+        typer.Option("--with-states", help="also where Runs stand that are under way, to go on with elsewhere"),
+    ] = False,
 ) -> None:
     """Write finished Runs, and the checkpoints that others grow from, to FILE."""
-    from repro import actions
+    from repro import moving
 
-    actions.export_runs(options, names or [], file, max_size, left_only)
+    moving.export_runs(options, names or [], file, max_size, left_only, with_states)
 
 
 @runs_app.command("import")
@@ -256,10 +260,10 @@ def runs_import(
     out: Out = None,
     ship: Annotated[bool, typer.Option("--ship", help="checkpoints into results/, for git")] = False,
 ) -> None:
-    """Take over finished Runs; a Run that is finished here is never replaced."""
-    from repro import actions
+    """Take over Runs, each into the profile that asks for it; one that is finished here is never replaced."""
+    from repro import moving
 
-    actions.import_runs(Options(runs_dir=runs_dir, out=out), files, ship)
+    moving.import_runs(Options(runs_dir=runs_dir, out=out), files, ship)
 
 
 @runs_app.command("train")

@@ -172,8 +172,21 @@ class Store:
 
     def progress(self, run: Run) -> int:
         """Epochs of its own that an unfinished Run has behind it, judged by file names."""
-        states = sorted(self.folder(run).glob("state-e*.safetensors"))
-        return _stand_in(states[-1])[0] - run.first_epoch if states else 0
+        newest = self.newest_state(run)
+        return _stand_in(newest)[0] - run.first_epoch if newest else 0
+
+    def newest_state(self, run: Run) -> Path | None:
+        """The file of the latest state, undamaged or not; None for a Run that has not begun, or is finished."""
+        return max(self.folder(run).glob("state-e*.safetensors"), default=None)
+
+    def take_state(self, experiment: str, key: str, file: str, content: bytes) -> bool:
+        """Keep a state that was saved elsewhere, under its own ``file`` name; False where one here is as far."""
+        target = self.runs_dir / experiment / key / file
+        kept = max(target.parent.glob("state-e*.safetensors"), default=None)
+        if kept and _stand_in(kept) >= _stand_in(target):
+            return False
+        files.write_bytes(target, content)
+        return True
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -287,5 +300,11 @@ def _load(path: Path) -> tuple[dict[str, Tensor], dict[str, str]] | None:
     if files.sha256(content)[:HASH] != _hash_in(path):
         set_aside(path)
         return None
+    return load(content), metadata_of(content)
+
+
+def metadata_of(content: bytes) -> dict[str, str]:
+    """What a safetensors file says besides its tensors. Raises ValueError for bytes that are none."""
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    return load(content), header.get("__metadata__", {})
+    found: dict[str, str] = header.get("__metadata__", {})
+    return found

@@ -1,7 +1,7 @@
 """Finished Runs in files that travel: `repro runs export` and `repro runs import`.
 
-A file is a zip of Records, checkpoints and a manifest with the SHA-256 of each, whose own hash closes it.
-What does not fit one file goes into numbered ones; each can be imported by itself, in any order.
+A file is a zip of Records, checkpoints, states of Runs under way, and a manifest with the SHA-256 of each, whose
+own hash closes it. What does not fit one file goes into numbered ones; each can be imported by itself, in any order.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -18,58 +18,85 @@ from repro import files
 from repro.errors import MissingInput, UsageError
 from repro.record import Record
 from repro.run import Run
-from repro.store import Store
+from repro.store import Store, metadata_of
 
 MANIFEST = "manifest.json"
+Member = tuple[str, bytes]
 Members = dict[str, bytes]
 OVERHEAD = 400  # bytes that zip and manifest spend on a member
 
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import did."""
+    """What an import did: Runs ``new`` and ``known``, files taken over, and labels of ``conflicts``."""
 
     new: int
     known: int
     checkpoints: int
+    states: int
     conflicts: tuple[str, ...]
 
 
-def export(
-    store: Store, runs: Sequence[Run], keep: dict[str, set[int]], path: Path, max_size: int, results: str
-) -> list[Path]:
-    """Write the finished ones of ``runs`` and their wanted checkpoints to ``path``, or to numbered files beside
-    it where ``max_size`` bytes do not hold them. ``results`` names the results folder that they belong to.
-    Raises `MissingInput` where nothing is finished, `UsageError` where one checkpoint alone is too large."""
-    members: list[tuple[str, bytes]] = []
+@dataclass(frozen=True)
+class Exported:
+    """The files written, and the names of what ``max_total`` left no room for."""
+
+    files: tuple[Path, ...]
+    left_out: tuple[str, ...]
+
+
+def records(store: Store, runs: Sequence[Run]) -> Iterator[Member]:
+    """The finished ones of ``runs``."""
     for run in runs:
-        record = store.record(run)
-        if record is None:
-            continue
-        members.append((f"records/{run.key}.json", record.line().encode()))
+        if record := store.record(run):
+            yield f"records/{run.key}.json", record.line().encode()
+
+
+def checkpoints(store: Store, runs: Sequence[Run], keep: Mapping[str, set[int]]) -> Iterator[Member]:
+    """Kept checkpoints of ``runs``, also of unfinished ones, at the epochs that ``keep`` has for their keys."""
+    for run in runs:
         for epoch in sorted(keep.get(run.key, ())):
-            found = store.checkpoint_path(run, epoch)
-            if found:
-                members.append((f"checkpoints/{run.experiment}/{run.key}/{found.name}", found.read_bytes()))
-    if not members:
-        raise MissingInput("nothing to export: none of these Runs is finished")
-    parts: list[list[tuple[str, bytes]]] = [[]]
-    room = max_size
+            if found := store.checkpoint_path(run, epoch):
+                yield f"checkpoints/{run.experiment}/{run.key}/{found.name}", found.read_bytes()
+
+
+def states(store: Store, runs: Sequence[Run]) -> Iterator[Member]:
+    """Where the unfinished ones of ``runs`` stand."""
+    for run in runs:
+        if store.record(run) is None and (newest := store.newest_state(run)):
+            yield f"states/{run.experiment}/{run.key}/{newest.name}", newest.read_bytes()
+
+
+def export(
+    members: Iterable[Member], path: Path, max_size: int, results: str, max_total: int | None = None
+) -> Exported:
+    """Write ``members``, the dearest first, to ``path``, or to numbered files beside it where one of ``max_size``
+    bytes does not hold them; what would bring all files beyond ``max_total`` is left out. ``results`` names the
+    results folder that they belong to. Raises `MissingInput` where there is nothing, `UsageError` where a member
+    alone is too large."""
+    parts: list[list[Member]] = [[]]
+    left_out: list[str] = []
+    room, total = max_size, 0
     for name, content in members:
         size = len(content) + OVERHEAD
         if size > max_size - OVERHEAD:
             raise UsageError(f"--max-size {max_size}: {name} alone has {len(content):,} bytes")
+        if max_total is not None and total + size > max_total - OVERHEAD * (len(parts) + 1):
+            left_out.append(name)
+            continue
         if size > room - OVERHEAD:
             parts.append([])
             room = max_size
         parts[-1].append((name, content))
-        room -= size
+        room, total = room - size, total + size
+    if not parts[0]:
+        raise MissingInput("nothing to export: none of these Runs has begun")
     written = []
     for number, part in enumerate(parts, 1):
         target = path if len(parts) == 1 else path.with_name(f"{path.stem}-{number:02d}{path.suffix}")
         files.write_bytes(target, _pack(part, results))
         written.append(target)
-    return written
+    return Exported(tuple(written), tuple(left_out))
 
 
 def read(paths: Sequence[Path]) -> dict[str, Members]:
@@ -89,16 +116,16 @@ def take(store: Store, members: Members, checkpoints_to: Path | None = None) -> 
 
     A Run that is finished here stays as it is; where the file's differs, it is named in ``conflicts``. So is a
     Run that grew from another parent than the checkpoint kept here. Checkpoints go to the store, or to
-    ``checkpoints_to``/<key>/ (what git keeps).
+    ``checkpoints_to``/<key>/ (what git keeps); states go to the store, where none is there that is as far.
     """
-    records = [Record.parse(content.decode()) for name, content in members.items() if name.startswith("records/")]
+    arrived = [Record.parse(content.decode()) for name, content in members.items() if name.startswith("records/")]
     ours = {record.key: record for record in store.records()}
-    conflicts = [r.label for r in records if r.key in ours and ours[r.key] != r]
-    fresh = [r for r in records if r.key not in ours]
+    conflicts = [r.label for r in arrived if r.key in ours and ours[r.key] != r]
+    fresh = [r for r in arrived if r.key not in ours]
     foreign = [r for r in fresh if _other_parent(r, ours)]
     taken = [r for r in fresh if r not in foreign]
     conflicts += [f"{r.label} (grown from another parent)" for r in foreign]
-    refused = {r.key for r in records if r.key in ours and ours[r.key] != r} | {r.key for r in foreign}
+    refused = {r.key for r in arrived if r.key in ours and ours[r.key] != r} | {r.key for r in foreign}
     copied = 0
     for name, content in members.items():
         _, *rest = name.split("/")
@@ -109,8 +136,32 @@ def take(store: Store, members: Members, checkpoints_to: Path | None = None) -> 
         if not target.exists():
             files.write_bytes(target, content)
             copied += 1
+    begun, foreign_states = _take_states(store, members, ours | {r.key: r for r in taken})
     store.add(taken)
-    return Imported(len(taken), len(records) - len(taken) - len(conflicts), copied, tuple(conflicts))
+    known = len(arrived) - len(taken) - len(conflicts)
+    return Imported(len(taken), known, copied, begun, (*conflicts, *foreign_states))
+
+
+def _take_states(store: Store, members: Members, ours: dict[str, Record]) -> tuple[int, list[str]]:
+    """Take over the states of Runs that are not among ``ours``; returns how many, and which grew from another
+    parent."""
+    count, foreign = 0, []
+    for name, content in members.items():
+        kind, *place = name.split("/")
+        if kind != "states" or place[1] in ours:
+            continue
+        if _another(parents_of_state(content), ours):
+            foreign.append(f"{place[0]} {place[1]} (under way, grown from another parent)")
+        else:
+            experiment, key, file = place
+            count += store.take_state(experiment, key, file, content)
+    return count, foreign
+
+
+def parents_of_state(content: bytes) -> dict[str, str]:
+    """What the Run behind a state grew from: "key@epoch" -> hash."""
+    found: dict[str, str] = json.loads(metadata_of(content)["history"])["provenance"].get("parents", {})
+    return found
 
 
 def parse_size(text: str) -> int:
@@ -126,7 +177,12 @@ def parse_size(text: str) -> int:
 
 def _other_parent(record: Record, ours: dict[str, Record]) -> bool:
     """Whether ``record`` grew from a checkpoint whose hash differs from what our parent's Record says."""
-    for place, digest in record.provenance.get("parents", {}).items():
+    return _another(record.provenance.get("parents", {}), ours)
+
+
+def _another(parents: Mapping[str, str], ours: Mapping[str, Record]) -> bool:
+    """Whether one of ``parents`` ("key@epoch" -> hash) is another than ours."""
+    for place, digest in parents.items():
         key, _, epoch = place.partition("@")
         known = ours[key].checkpoints.get(epoch) if key in ours else None
         if known is not None and known != digest:

@@ -84,7 +84,7 @@ def test_a_budget_leaves_what_it_has_no_time_for_to_another_time(
 ) -> None:
     cache, now = tmp_path / "waves.json", [0.0]
     monkeypatch.setattr(tuning.time, "monotonic", lambda: now.__setitem__(0, now[0] + 30) or now[0])
-    assert choose(run, CPU, cache, CALIBRATE_FROM, seconds=200.0).names == ["eager"]
+    assert choose(run, CPU, cache, CALIBRATE_FROM, until=now[0] + 40).names == ["eager"]
     assert timed == [("eager", 1)]
     assert choose(run, CPU, cache, CALIBRATE_FROM).names == ["batched", "eager"]
     assert timed.count(("eager", 1)) == 1

@@ -40,6 +40,7 @@ def stand(run: Run, network: Network, store: Store, bench: Bench | PhotoBench) -
         return Place(run.first_epoch, Sums(), history, network.masked)
     network.load(state.tensors)
     history = dict(state.history)
+    history["provenance"] = _went_on(history["provenance"], bench)
     return Place(state.epoch, Sums(**history.pop("begun", {})), history, network.masked)
 
 
@@ -76,6 +77,14 @@ def _begin(run: Run, network: Network, store: Store, bench: Bench | PhotoBench, 
     if run.probe is not None:
         probe(run.first_epoch, run.probe, network, history)
     return history
+
+
+def _went_on(provenance: dict[str, Any], bench: Bench | PhotoBench) -> dict[str, Any]:
+    """``provenance`` of a Run that goes on here: with this device, where it is another than the last."""
+    told = provenance["device"]
+    if told.rpartition(", then ")[2] == bench.device.name:
+        return provenance
+    return provenance | {"device": f"{told}, then {bench.device.name}"}
 
 
 def _masks(run: Run, network: Network, tensors: dict[str, torch.Tensor]) -> Masks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from repro.record import Record
 from repro.run import Data, Photos, Run
 from repro.store import Store
 
+TIMING = 0.2  # share of a time budget, after which no further strategy is timed
 MARGIN = 1.3  # an epoch is begun only if the budget holds this many times what the last one took
 
 
@@ -54,12 +56,14 @@ class Observer(Protocol):
 @dataclass(frozen=True)
 class How:
     """``deadline`` is on `time.monotonic`'s clock, ``loader`` says how photographs are decoded; ``strategy`` and
-    ``wave``, the number of Runs at a time (0: automatic), how small images are trained on."""
+    ``wave``, the number of Runs at a time (0: automatic), how small images are trained on. After ``time_until``,
+    on the same clock, no strategy is timed that was not timed yet (default: after a fifth of what is left)."""
 
     deadline: float | None = None
     loader: str = "auto"
     strategy: str = "auto"
     wave: int = 0
+    time_until: float | None = None
 
 
 def execute(
@@ -158,8 +162,9 @@ class _Session:
             if not how.wave:
                 speed = choice.speed if choice.speeds else None
                 lanes = lanes_for([left[run.key] for run in runs], lanes, speed, self._seconds_left())
-        names = choice.names if how.strategy == "auto" else [how.strategy]
-        return self._waves.train(runs, names, min(lanes, len(runs)))
+        lanes = min(lanes, len(runs))
+        names = choice.names_at(lanes) if how.strategy == "auto" else [how.strategy]
+        return self._waves.train(runs, names, lanes)
 
     def _choice(self, runs: list[Run]) -> Choice:
         if self._how.strategy != "auto" and self._how.wave:
@@ -167,8 +172,10 @@ class _Session:
         first = max(runs, key=lambda run: run.epochs * run.data.train)
         images = cost([run for run in self._plan.missing if run.arch == first.arch], self._store).images
         cache = self._store.runs_dir / CACHE
-        observe, seconds = self._observer.measuring, self._seconds_left()
-        return tuning.choose(first, self._device, cache, images, observe, seconds)
+        until, seconds = self._how.time_until, self._seconds_left()
+        if until is None:
+            until = math.inf if seconds is None else time.monotonic() + TIMING * seconds
+        return tuning.choose(first, self._device, cache, images, self._observer.measuring, until)
 
     def _seconds_left(self) -> float | None:
         """Of the time budget; None without one."""

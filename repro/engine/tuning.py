@@ -7,12 +7,13 @@ there is enough to train, and added to what is known.
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import json
 import math
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -45,7 +46,6 @@ GAIN = 1.03  # what is not so many times faster counts as equal, and the simpler
 UNMEASURED = {"cpu": ("eager", 1), "cuda": ("streams", 8)}
 SLOW = 1.0  # seconds a step: another strategy would not gain, and its timing takes minutes
 STEPS = 8  # in the random epoch that is gone through again and again
-SHARE = 0.2  # of a time budget, after which nothing new is timed
 # Compiled anew for every number of lanes, a minute each: timed only in one lane, and in as many as its uncompiled
 # form likes best; not at all where that is so far behind that fusing cannot make up for it.
 UNFUSED = {"batched, compiled": "batched"}
@@ -86,11 +86,22 @@ class Choice:
                 best = count
         return best
 
-    def speed(self, lanes: int) -> float:
-        """Images a second of ``lanes`` lanes by the fastest strategy, between measured numbers by proportion."""
-        own = self.speeds[self.names[0]]
+    def speed(self, lanes: int, name: str | None = None) -> float:
+        """Images a second of ``lanes`` lanes by strategy ``name`` (default: the fastest), between measured numbers
+        by proportion. Raises `KeyError` for a strategy that was not measured."""
+        own = self.speeds[name or self.names[0]]
         counts = sorted(own)
-        return float(np.interp(lanes, counts, [own[count] for count in counts]))
+        return float(np.interp(lanes, counts, [own[count] for count in counts])) * min(1.0, lanes / counts[0])
+
+    def names_at(self, lanes: int) -> list[str]:
+        """`names`, but the one first that is fastest with so many lanes."""
+        names = self.names
+        if not self.speeds:
+            return names
+        best = max(names, key=lambda name: self.speed(lanes, name))
+        if self.speed(lanes, best) <= GAIN * self.speed(lanes, names[0]):
+            return names
+        return [best, *(name for name in names if name != best)]
 
     def said(self) -> str:
         """For people: ``streams, 16 Runs at a time``."""
@@ -103,11 +114,11 @@ def choose(
     cache: Path | None,
     images: int,
     observe: Callable[[str], None] = lambda what: None,
-    seconds: float | None = None,
+    until: float = math.inf,
 ) -> Choice:
-    """For Runs like ``run`` on ``device``; ``images`` are left to train in all, within ``seconds`` if there is a
-    budget. What was measured before is read from ``cache``, a JSON file; what is missing is measured and written
-    there, what a budget has no time for another time. ``observe`` hears what is timed.
+    """For Runs like ``run`` on ``device``; ``images`` are left to train in all. What was measured before is read
+    from ``cache``, a JSON file; what is missing is measured and written there, as far as that can begin before
+    ``until``, on `time.monotonic`'s clock. ``observe`` hears what is timed.
 
     A cache that is damaged, or that cannot be written, only costs another measurement.
     """
@@ -116,7 +127,6 @@ def choose(
     compiled = compiled and (kind == "cuda" or _low(run, device))
     if images < CALIBRATE_FROM and not compiled:
         return known(run, device, cache) if device.cuda else Choice()
-    until = math.inf if seconds is None else time.monotonic() + SHARE * seconds
     return measure(run, device, cache, available(device.torch, compiled), observe, until=until)
 
 
@@ -140,12 +150,14 @@ def measure(
     until: float = math.inf,
 ) -> Choice:
     """`choose` among ``names`` and what ``cache`` knows besides; each number is timed for about ``seconds``, and
-    no strategy is begun after ``until``, on `time.monotonic`'s clock."""
+    none is begun after ``until``, on `time.monotonic`'s clock."""
     speeds = _read(cache).get(_key(run, device), {})
     for name in names:
-        if name not in speeds and not _hopeless(name, speeds, run) and time.monotonic() < until:
-            speeds[name] = _sweep(name, run, device, _counts(name, device, speeds), seconds, observe)
-            keep(run, device, cache, {name: speeds[name]})
+        counts, known = _counts(name, device, speeds), speeds.get(name, {})
+        if _swept(known, counts) or _hopeless(name, speeds, run) or time.monotonic() >= until:
+            continue
+        speeds[name] = _sweep(name, run, device, counts, known, seconds, observe, until)
+        keep(run, device, cache, {name: speeds[name]})
     return _choice(speeds, device)
 
 
@@ -214,16 +226,22 @@ def _sweep(
     run: Run,
     device: Device,
     counts: Sequence[int],
+    known: Mapping[int, float],
     seconds: float,
     observe: Callable[[str], None],
+    until: float,
 ) -> dict[int, float]:
-    """Images a second by number of lanes, out of ``counts``; {1: 0} for a strategy that does not work here."""
-    found: dict[int, float] = {}
-    best = 0.0
-    for count in counts:
+    """Images a second by number of lanes, out of ``counts``, beyond those that are ``known`` already; 0 for a
+    number that does not work here."""
+    found = dict(known)
+    best = max(found.values(), default=0.0)
+    for count in counts[bisect.bisect_right(counts, max(found, default=0)) :]:
+        if found and time.monotonic() >= until:
+            break
         observe(f"{run.arch}: {name}, {count} at a time")
         if device.cuda:
             if found and not _fits(device):
+                found[count] = 0.0
                 break
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(device.torch)
@@ -232,12 +250,21 @@ def _sweep(
         except RuntimeError as refused:
             if not isinstance(refused, torch.OutOfMemoryError):
                 observe(str(refused))
-            found.setdefault(1, 0.0)
+            found[count] = 0.0
             break
         if found[count] < GAIN * best and count > 2:
             break
         best = max(best, found[count])
     return found
+
+
+def _swept(known: Mapping[int, float], counts: Sequence[int]) -> bool:
+    """Whether a sweep over ``counts`` that found what is ``known`` was over, rather than cut short by its time."""
+    if not known:
+        return False
+    last, others = max(known), [known[count] for count in known if count < max(known)]
+    gained = known[last] > 0 and (last <= 2 or known[last] >= GAIN * max(others, default=0.0))
+    return last >= max(counts) or not gained
 
 
 def _counts(name: str, device: Device, speeds: Speeds) -> list[int]:

@@ -1,0 +1,111 @@
+"""`repro runs export` and `repro runs import`: finished Runs, and those under way, from one machine to another."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from repro import files, params, transfer
+from repro.options import Options
+from repro.record import Record
+from repro.report import terminal
+from repro.run import ancestors
+from repro.store import Store
+from repro.transfer import Members
+from repro.workspace import Workspace, find_root
+
+
+def export_runs(
+    options: Options, names: Sequence[str], file: Path, max_size: str, left_only: bool, with_states: bool
+) -> None:
+    """Write finished Runs and the checkpoints that others need to ``file``; with ``left_only`` those that Runs
+    still to be trained need, for whichever artifact; with ``with_states`` where unfinished ones stand, too."""
+    work = Workspace(options, names)
+    store, runs = work.store, ancestors(work.asked())
+    keep = work.plan().keep
+    if left_only:
+        left = [run for run in ancestors(work.every_run()) if store.record(run) is None]
+        needed = {(parent.run.key, parent.epoch) for run in left for parent in run.parents}
+        keep = {key: {epoch for epoch in epochs if (key, epoch) in needed} for key, epochs in keep.items()}
+    members = [*transfer.records(store, runs), *transfer.checkpoints(store, runs, keep)]
+    members += transfer.states(store, runs) if with_states else ()
+    say_exported(transfer.export(members, file, transfer.parse_size(max_size), work.out.name))
+
+
+def say_exported(exported: transfer.Exported) -> None:
+    """The files written, and what they have no room for."""
+    for path in exported.files:
+        print(f"written: {path} ({terminal.size(path.stat().st_size)})")
+    if exported.left_out:
+        kinds = [name.partition("/")[0] for name in exported.left_out]
+        told = " and ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
+        print(f"left out for want of room (--max-total): {told}")
+
+
+def import_runs(options: Options, paths: Sequence[Path], ship: bool) -> None:
+    """Take over Runs from ``paths``, each into the results folder of the profile that its key belongs to."""
+    root = find_root(None)
+    results = options.out or root / "results"
+    for name, members in by_profile(transfer.read(paths), options).items():
+        out = results / name
+        files.check_writable(out)
+        store = Store(
+            options.runs_dir or root / "runs", out / "runs.jsonl", [root / "results" / name / "runs.jsonl"]
+        )
+        with store.lock():
+            result = transfer.take(store, members, out / "checkpoints" if ship else None)
+        states = f", {result.states} states of Runs under way" if result.states else ""
+        print(
+            f"{out}: {result.new} Runs new, {result.known} known already, {result.checkpoints} checkpoints{states}"
+        )
+        for label in result.conflicts:
+            print(f"kept ours: {label} differs from the one in the file", file=sys.stderr)
+
+
+def by_profile(arrived: dict[str, Members], options: Options) -> dict[str, Members]:
+    """``arrived``, by results folder: each Run under the profile in params.yaml that asks for its key, or for one
+    that it grew from, whatever the folder was called that it left; under that name where no profile does."""
+    parents: dict[str, set[str]] = {}
+    seeds = 1
+    for members in arrived.values():
+        for name, content in members.items():
+            kind, key = _kind_and_key(name)
+            if kind == "records":
+                record = Record.parse(content.decode())
+                seeds = max(seeds, 1 + int(record.provenance.get("seed", 0)))
+                grown_from = record.provenance.get("parents", {})
+            else:
+                grown_from = transfer.parents_of_state(content) if kind == "states" else {}
+            parents.setdefault(key, set()).update(place.partition("@")[0] for place in grown_from)
+    keys = {name: _keys_of(name, seeds, options) for name in _profiles()}
+
+    def home(key: str, told: str, way: tuple[str, ...] = ()) -> str | None:
+        found = [name for name in keys if key in keys[name]]
+        if found:
+            return told if told in found else found[0]
+        grown = (home(parent, told, (*way, key)) for parent in sorted(parents.get(key, ())) if parent not in way)
+        return next(filter(None, grown), None)
+
+    sorted_out: dict[str, Members] = {}
+    for told, members in arrived.items():
+        for name, content in members.items():
+            folder = home(_kind_and_key(name)[1], told) or told
+            sorted_out.setdefault(folder, {})[name] = content
+    return sorted_out
+
+
+def _kind_and_key(member: str) -> tuple[str, str]:
+    kind, *place = member.split("/")
+    return kind, place[0].removesuffix(".json") if kind == "records" else place[1]
+
+
+def _profiles() -> list[str]:
+    return list(params.load(find_root(None) / "params.yaml").profiles)
+
+
+def _keys_of(profile: str, seeds: int, options: Options) -> frozenset[str]:
+    """The keys of all Runs that a profile asks for."""
+    work = Workspace(replace(options, profile=profile, seeds=seeds))
+    return frozenset(run.key for run in ancestors(work.every_run()))
