@@ -1,7 +1,8 @@
 """Finished Runs in files that travel: `repro runs export` and `repro runs import`.
 
 A file is a zip of Records, checkpoints, states of Runs under way, and a manifest with the SHA-256 of each, whose
-own hash closes it. What does not fit one file goes into numbered ones; each can be imported by itself, in any order.
+own hash closes it. What does not fit one file goes into numbered ones; each can be imported by itself, in any
+order.
 """
 
 from __future__ import annotations
