@@ -190,12 +190,7 @@ def _execute(work: Workspace, asked: Callable[[], list[Run]], log: Console) -> N
         work.store.gather(plan.runs)
     if not plan.missing and not plan.blocked:
         return
-    _check_disk(work, plan)
-    wanted = {run.data.name for run in plan.missing}
-    if "cifar10" in wanted and cifar10.find(work.folders) is None:
-        raise cifar10.missing(work.folders)
-    if "imagenet" in wanted:
-        photos.prepared(work.folders)
+    check_inputs(work, plan)
     options = work.options
     if options.pooled:
         if ranked():
@@ -221,7 +216,13 @@ def _execute(work: Workspace, asked: Callable[[], list[Run]], log: Console) -> N
             plan = work.plan_for(asked())
 
 
-def _check_disk(work: Workspace, plan: Plan) -> None:
+def check_inputs(work: Workspace, plan: Plan) -> None:
+    """Raise `MissingInput` before anything is trained where data or room on the disk is missing."""
+    wanted = {run.data.name for run in plan.missing}
+    if "cifar10" in wanted and cifar10.find(work.folders) is None:
+        raise cifar10.missing(work.folders)
+    if "imagenet" in wanted:
+        photos.prepared(work.folders)
     needed = disk_bytes(plan.missing, plan.keep)
     free = shutil.disk_usage(files.existing(work.store.runs_dir)).free
     if needed > free:

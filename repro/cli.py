@@ -89,6 +89,28 @@ def reproduce(profile: Profile = None, data_dir: DataDir = None) -> None:
     pipeline.reproduce(profile, data_dir)
 
 
+@app.command()
+@takes(*(name for name in TRAINING if name not in ("gpus", "workers", "launcher", "slurm")))
+def sprint(
+    options: Options,
+    names: Names = None,
+    export: Annotated[Path, typer.Option(help="the file to take home; more go into numbered ones")] = Path(
+        "home.zip"
+    ),
+    max_size: Annotated[str, typer.Option(help="largest file")] = "1GiB",
+    max_total: Annotated[str | None, typer.Option(help="all files together; what is dearest goes first")] = None,
+    dry_run: DryRun = False,
+) -> None:
+    """A device for a while: train what decides most within --time-budget, and export all of it, Runs that were
+    left half-way included; `repro runs import` brings it back, and the next device goes on from there."""
+    from repro import sprint as running
+
+    if dry_run:
+        running.show(options, names or [])
+    else:
+        running.sprint(options, names or [], export, max_size, max_total)
+
+
 @app.command("list")
 @takes(*READING)
 def list_(options: Options, as_json: Json = False) -> None:

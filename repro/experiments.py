@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar, cast
 
 from repro.params import IMAGENET_ARCHS, PhotoParams, Recipe, Settings
 from repro.run import Checkpoint, Data, Mask, Photos, Run
 from repro.schedule import gradual_steps, iterative_sparsity
 
+Making = TypeVar("Making", bound=Callable[..., Run])
 PAPER_EPOCHS = {"cifar10": 200, "imagenet": 90}
 """The paper's schedules (appendix A.1 and A.2)."""
 
@@ -15,6 +19,19 @@ PAPER_EPOCHS = {"cifar10": 200, "imagenet": 90}
 def paper_epochs(arch: str) -> int:
     """Epochs of the paper's schedule for ``arch``."""
     return PAPER_EPOCHS["imagenet" if arch in IMAGENET_ARCHS else "cifar10"]
+
+
+def _made_once(method: Making) -> Making:
+    """A Study gives the same Run again when asked for it again: its key, a hash over its parents, is made once."""
+
+    @functools.wraps(method)
+    def made(self: Study, *args: object, **kwargs: object) -> Run:
+        asked = (method.__name__, *args, *kwargs.items())
+        if asked not in self._made:
+            self._made[asked] = method(self, *args, **kwargs)
+        return self._made[asked]
+
+    return cast(Making, made)
 
 
 @dataclass(frozen=True)
@@ -50,6 +67,7 @@ class Study:
         """Epochs of the whole schedule of ``arch``."""
         return self.settings.profile.recipe_of(arch).epochs
 
+    @_made_once
     def dense(self, arch: str, seed: int) -> Run:
         """The dense baseline: fresh weights, no mask, the whole schedule, probed for Fig. 2 as it goes.
 
@@ -57,6 +75,7 @@ class Study:
         probe = None if arch in IMAGENET_ARCHS else self.settings.profile.sparsity
         return self._run("dense", arch, seed, 0, self.schedule_of(arch), probe=probe)
 
+    @_made_once
     def ticket(self, arch: str, seed: int, s: int, v: int, sparsity: float | None = None) -> Run:
         """Ticket (s, v), section 3.1: the dense weights of epoch v under the mask of epoch s, whole schedule.
 
@@ -65,6 +84,7 @@ class Study:
         mask = Mask(Checkpoint(dense, s), self.settings.profile.sparsity if sparsity is None else sparsity)
         return self._run("tickets", arch, seed, 0, self.schedule_of(arch), weights=Checkpoint(dense, v), mask=mask)
 
+    @_made_once
     def gradual(self, arch: str, seed: int, first: int, last: int) -> Run:
         """Gradual pruning over a window (section 3.4, Eq. 6), then retraining for the whole schedule."""
         steps = gradual_steps(first, last, self.settings.profile.sparsity)
@@ -73,12 +93,14 @@ class Study:
         end = Checkpoint(window, last)
         return self._run("gradual", arch, seed, 0, self.schedule_of(arch), weights=end, mask=Mask(end, None))
 
+    @_made_once
     def structure(self, arch: str, seed: int, x: int, y: int) -> Run:
         """The mask of epoch x on the weights of epoch y, untrained: observes how far the two masks are apart."""
         dense = self.dense(arch, seed)
         mask = Mask(Checkpoint(dense, x), self.settings.profile.sparsity)
         return self._run("structures", arch, seed, 0, 0, weights=Checkpoint(dense, y), mask=mask)
 
+    @_made_once
     def ppr(self, arch: str, seed: int, epoch: int, rate: float) -> Run:
         """PPR (section 3.3): the dense weights of an epoch, pruned, trained for one epoch at a constant rate."""
         start = Checkpoint(self.dense(arch, seed), epoch)
@@ -96,6 +118,7 @@ class Study:
         more = self._run("dense", arch, seed, self.schedule, last, weights=start, recipe=self._longer)
         return Checkpoint(more, epoch)
 
+    @_made_once
     def stepwise(self, arch: str, seed: int) -> Run:
         """Table 1's gradual pruning: the first step on the dense weights, the others as training goes on."""
         (first, rate), *others = self.settings.profile.table1.steps
@@ -106,6 +129,7 @@ class Study:
             prune_at=tuple(others), recipe=self._longer,
         )  # fmt: skip
 
+    @_made_once
     def memorization(self, arch: str, seed: int, mask: Mask, size: int) -> Run:
         """What a structure can memorize (section 3.3): its own weights, trained on ``size`` random labels."""
         profile = self.settings.profile
@@ -115,6 +139,7 @@ class Study:
             "memorization", arch, seed, 0, recipe.epochs, weights=mask.of, mask=mask, recipe=recipe, data=data
         )
 
+    @_made_once
     def iterative(self, arch: str, seed: int, training: int) -> Run:
         """The n-th training of iterative pruning (Table 4); the first is the dense one."""
         if training == 1:
@@ -129,6 +154,11 @@ class Study:
         """The paper's epoch at the same share of its schedule for ``arch``, where that is a whole number."""
         scaled, rest = divmod(epoch * paper_epochs(arch), self.schedule_of(arch))
         return None if rest else str(scaled)
+
+    @functools.cached_property
+    def _made(self) -> dict[tuple[object, ...], Run]:
+        """The Runs made so far, by method and arguments."""
+        return {}
 
     @property
     def _longer(self) -> Recipe:

@@ -16,6 +16,7 @@ from repro.claims.judging import (
     Judgement,
     further_seeds,
     judge,
+    wanted,
 )
 from repro.claims.report import document
 from repro.claims.tables import Setting, Tables, published_tables, tables_of
@@ -35,4 +36,5 @@ __all__ = [
     "judge",
     "published_tables",
     "tables_of",
+    "wanted",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -60,6 +61,17 @@ def further_seeds(judgements: Sequence[Judgement], upto: int) -> dict[int, list[
     """For each number of seeds beyond the present one, up to ``upto``, the claims that it would newly decide."""
     now = max((judgement.n for judgement in judgements), default=0)
     return {n: [j.claim.id for j in judgements if j.needed == n] for n in range(now + 1, upto + 1)}
+
+
+def wanted(tables: Sequence[Tables]) -> dict[str, list[Cell]]:
+    """The cells that each claim rests on, by its id, with or without a value; those claims are left out of which a
+    whole group of cells is absent from ``tables``."""
+    grid = Grid.of(tables)
+    found: dict[str, list[Cell]] = {}
+    for claim in published.claims():
+        with contextlib.suppress(Absent):
+            found[claim.id] = list(cells_of(STATISTICS[claim.statistic](grid)))
+    return found
 
 
 def _judge(claim: Claim, grid: Grid, tables: Sequence[Tables], noise: Mapping[str, float]) -> Judgement:

@@ -1,0 +1,139 @@
+"""What is left to train, in parts, in the order of what they decide; and which claims each would decide.
+
+Pure but for the store that it looks into: no torch, nothing is trained.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from repro import claims
+from repro.artifacts import Results
+from repro.experiments import Study
+from repro.record import DONE, Record
+from repro.run import Run, ancestors
+from repro.store import Store
+from repro.workspace import Workspace
+
+# Columns of Fig. 1 that most claims about tickets rest on: too early, the first that wins, the conventional one.
+COLUMNS = ("100", "20", "200")
+DIAGONAL = ("200", "100", "20", "120", "60", "160", "80", "140", "180", "40", "10")
+"""Order within the diagonal, by the paper's epochs: Table 2's cells first, the contrasts first among them."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Runs that are trained together, the more urgent first, and what they are called."""
+
+    name: str
+    runs: tuple[Run, ...]
+
+
+def parts(work: Workspace) -> list[Part]:
+    """The Runs still to be trained for the artifacts of ``work``, ancestors included, each in one part.
+
+    First the network of Fig. 1: dense, from which everything grows; what costs next to nothing; PPR curves, as long
+    as the 200 checkpoints that they start from are at hand; tickets on the diagonal of Fig. 1, which Table 2 shares,
+    and in the columns that claims rest on; gradual pruning; the rest. Then other networks. What grows from a
+    checkpoint that is not at hand any more, so that its dense network has to be trained again, comes last.
+    """
+    store, study = work.store, work.study
+    left = [run for run in ancestors(work.asked()) if store.record(run) is None]
+    left = [run for run in left if run.data.name not in work.options.without]
+    first, taken = study.settings.profile.fig1.arch, set[str]()
+    found: list[Part] = []
+    for name, belongs in _kinds(study, first):
+        own = [run for run in left if run.key not in taken and _at_hand(run, store) and belongs(run)]
+        own.sort(key=lambda run: (not store.progress(run), run.seed, *_urgency(study, run)))
+        taken |= {run.key for run in own}
+        found.append(Part(name, tuple(own)))
+    rest = [run for run in left if run.key not in taken]
+    found.append(Part("what grows from a checkpoint that is not here", tuple(rest)))
+    return [part for part in found if part.runs]
+
+
+def decided(work: Workspace, ordered: Sequence[Part]) -> list[list[str]]:
+    """For each part, the ids of the claims that have all their cells once it and those before it are finished, and
+    have not before. What they will say is not known."""
+    records = {record.key: record for record in work.store.records()}
+    stages = [claims.tables_of(work.study, Results(records), work.all_seeds)]
+    for part in ordered:
+        records |= {run.key: _imagined(run, work.store) for run in part.runs}
+        stages.append(claims.tables_of(work.study, Results(records), work.all_seeds))
+    cells = claims.wanted(stages[-1])
+    complete = [
+        {name for name in cells if any(all(t.value(c) is not None for c in cells[name]) for t in tables)}
+        for tables in stages
+    ]
+    return [[n for n in cells if n in now - before] for before, now in itertools.pairwise(complete)]
+
+
+def _imagined(run: Run, store: Store) -> Record:
+    """A Record with a value wherever a finished ``run`` has one; none of them means anything."""
+    epochs = list(range(run.first_epoch + 1, run.last_epoch + 1))
+    tested = [epoch for epoch in epochs if run.evaluates_after(epoch)]
+    curve = {
+        "epoch": [float(epoch) for epoch in epochs],
+        "train_loss": [1.0] * len(epochs),
+        "train_top1": [50.0] * len(epochs),
+        "test_epoch": [float(epoch) for epoch in tested],
+        "test_top1": [50.0] * len(tested),
+    }
+    other = next((r for r in store.records() if r.probe and r.spec["arch"] == run.arch), None)  # names its layers
+    probe: dict[str, object] = {}
+    if run.probe is not None:
+        probe = {name: dict.fromkeys(other.probe[name] if other else (), [0.5] * (len(epochs) + 1)) for name in (
+            "w_std", "w_mean", "layer_rates")}  # fmt: skip
+        probe["epoch"] = [run.first_epoch, *epochs]
+    start = {"mask_distance": 0.5, "sparsity": 0.5, "layer_rates": {}} if run.mask else {}
+    return Record.ended(run, DONE, curve, start=start, probe=probe)
+
+
+def _kinds(study: Study, arch: str) -> Iterator[tuple[str, Callable[[Run], bool]]]:
+    """(name, which Runs belong to it), in the order of urgency."""
+
+    def of(family: str) -> Callable[[Run], bool]:
+        return lambda run: run.arch == arch and run.experiment == f"{family}-{arch}"
+
+    def diagonal(run: Run) -> bool:
+        return of("tickets")(run) and _ticket(run)[0] == _ticket(run)[1]
+
+    def column(run: Run) -> bool:
+        return of("tickets")(run) and study.published_epoch(_ticket(run)[0], arch) in COLUMNS
+
+    yield "dense networks", lambda run: of("dense")(run) and run.weights is None
+    yield "distances between structures", of("structures")
+    yield "the probe of batch sizes", of("batch-probe")
+    yield "PPR curves", of("ppr")
+    yield "tickets on the diagonal of Fig. 1", diagonal
+    yield f"tickets of the structures of epochs {', '.join(sorted(COLUMNS, key=int))}", column
+    yield "gradual pruning", lambda run: of("gradual")(run) and run.recipe.epochs == study.schedule_of(arch)
+    yield "the other tickets", of("tickets")
+    yield f"the rest of {arch}", lambda run: run.arch == arch
+    yield "other networks", lambda run: run.arch != arch
+
+
+def _ticket(run: Run) -> tuple[int, int]:
+    """(s, v)."""
+    assert run.mask and run.weights
+    return run.mask.of.epoch, run.weights.epoch
+
+
+def _urgency(study: Study, run: Run) -> tuple[float, ...]:
+    """Within a part and a seed: of tickets by the epoch of their structure, of PPR the small rate first, and
+    coarsely before finely, so that half a curve is a curve."""
+    if run.experiment.startswith("tickets"):
+        s, v = (study.published_epoch(epoch, run.arch) or "" for epoch in _ticket(run))
+        order = DIAGONAL if s == v else COLUMNS
+        return (order.index(s) if s in order else len(order), _ticket(run)[1])
+    if run.experiment.startswith("ppr") and run.weights:
+        epoch = run.weights.epoch
+        return (run.recipe.lr, 0 if epoch % 10 == 0 else 1 if epoch % 5 == 0 else 2, epoch)
+    return ()
+
+
+def _at_hand(run: Run, store: Store) -> bool:
+    """Whether what ``run`` starts from is there, or will be: nothing that is finished has to be trained again."""
+    return all(store.record(p.run) is None or store.has_checkpoint(p.run, p.epoch) for p in run.parents)
