@@ -6,7 +6,7 @@ Pure but for the store that it looks into: no torch, nothing is trained.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from repro import claims
@@ -23,6 +23,12 @@ DIAGONAL = ("200", "100", "20", "120", "60", "160", "80", "140", "180", "40", "1
 """Order within the diagonal, by the paper's epochs: Table 2's cells first, the contrasts first among them."""
 
 
+DENSE, DISTANCES = "dense networks", "distances between structures"
+EVERY_SEED = (DENSE, DISTANCES)
+FURTHER = ", further seeds"
+LAST = "where a checkpoint is not here"
+
+
 @dataclass(frozen=True)
 class Part:
     """Runs that are trained together, the more urgent first, and what they are called."""
@@ -34,24 +40,29 @@ class Part:
 def parts(work: Workspace) -> list[Part]:
     """The Runs still to be trained for the artifacts of ``work``, ancestors included, each in one part.
 
-    First the network of Fig. 1: dense, from which everything grows; what costs next to nothing; PPR curves, as long
-    as the 200 checkpoints that they start from are at hand; tickets on the diagonal of Fig. 1, which Table 2 shares,
-    and in the columns that claims rest on; gradual pruning; the rest. Then other networks. What grows from a
-    checkpoint that is not at hand any more, so that its dense network has to be trained again, comes last.
+    First the network of Fig. 1, of all seeds: dense, since everything grows from it, and what costs next to
+    nothing. Then, for the profile's own seeds before further ones: PPR curves, as long as the 200 checkpoints that
+    they start from are at hand; tickets on the diagonal of Fig. 1, which Table 2 shares, and in the columns that
+    claims rest on; gradual pruning; the rest; other networks. What grows from a checkpoint that is not at hand any
+    more, so that its dense network has to be trained again, comes last.
     """
     store, study = work.store, work.study
     left = [run for run in ancestors(work.asked()) if store.record(run) is None]
     left = [run for run in left if run.data.name not in work.options.without]
-    first, taken = study.settings.profile.fig1.arch, set[str]()
-    found: list[Part] = []
-    for name, belongs in _kinds(study, first):
-        own = [run for run in left if run.key not in taken and _at_hand(run, store) and belongs(run)]
-        own.sort(key=lambda run: (not store.progress(run), run.seed, *_urgency(study, run)))
-        taken |= {run.key for run in own}
-        found.append(Part(name, tuple(own)))
-    rest = [run for run in left if run.key not in taken]
-    found.append(Part("what grows from a checkpoint that is not here", tuple(rest)))
-    return [part for part in found if part.runs]
+    found: dict[str, list[Run]] = {}
+    kinds = _kinds(study, study.settings.profile.fig1.arch)
+    for run in left:
+        if not _at_hand(run, store):
+            name = LAST
+        else:
+            name = next(kind for kind, belongs in kinds.items() if belongs(run))
+            if name not in EVERY_SEED and run.seed >= study.settings.profile.seeds:
+                name += FURTHER
+        found.setdefault(name, []).append(run)
+    for runs in found.values():
+        runs.sort(key=lambda run: (not store.progress(run), run.seed, *_urgency(study, run)))
+    order = [*kinds, *(name + FURTHER for name in kinds), LAST]
+    return [Part(name, tuple(found[name])) for name in order if name in found]
 
 
 def decided(work: Workspace, ordered: Sequence[Part]) -> list[list[str]]:
@@ -91,11 +102,11 @@ def _imagined(run: Run, store: Store) -> Record:
     return Record.ended(run, DONE, curve, start=start, probe=probe)
 
 
-def _kinds(study: Study, arch: str) -> Iterator[tuple[str, Callable[[Run], bool]]]:
-    """(name, which Runs belong to it), in the order of urgency."""
+def _kinds(study: Study, arch: str) -> dict[str, Callable[[Run], bool]]:
+    """Which Runs belong to what, in the order of urgency; a Run belongs to the first that takes it."""
 
     def of(family: str) -> Callable[[Run], bool]:
-        return lambda run: run.arch == arch and run.experiment == f"{family}-{arch}"
+        return lambda run: run.experiment == f"{family}-{arch}"
 
     def diagonal(run: Run) -> bool:
         return of("tickets")(run) and _ticket(run)[0] == _ticket(run)[1]
@@ -103,16 +114,18 @@ def _kinds(study: Study, arch: str) -> Iterator[tuple[str, Callable[[Run], bool]
     def column(run: Run) -> bool:
         return of("tickets")(run) and study.published_epoch(_ticket(run)[0], arch) in COLUMNS
 
-    yield "dense networks", lambda run: of("dense")(run) and run.weights is None
-    yield "distances between structures", of("structures")
-    yield "the probe of batch sizes", of("batch-probe")
-    yield "PPR curves", of("ppr")
-    yield "tickets on the diagonal of Fig. 1", diagonal
-    yield f"tickets of the structures of epochs {', '.join(sorted(COLUMNS, key=int))}", column
-    yield "gradual pruning", lambda run: of("gradual")(run) and run.recipe.epochs == study.schedule_of(arch)
-    yield "the other tickets", of("tickets")
-    yield f"the rest of {arch}", lambda run: run.arch == arch
-    yield "other networks", lambda run: run.arch != arch
+    return {
+        DENSE: lambda run: of("dense")(run) and run.weights is None,
+        DISTANCES: of("structures"),
+        "probe of batch sizes": of("batch-probe"),
+        "PPR curves": of("ppr"),
+        "tickets, diagonal of Fig. 1": diagonal,
+        f"tickets, columns {', '.join(sorted(COLUMNS, key=int))}": column,
+        "gradual pruning": lambda run: of("gradual")(run) and run.recipe.epochs == study.schedule_of(arch),
+        "other tickets": of("tickets"),
+        f"the rest of {arch}": lambda run: run.arch == arch,
+        "other networks": lambda run: True,
+    }
 
 
 def _ticket(run: Run) -> tuple[int, int]:
