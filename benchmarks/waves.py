@@ -21,16 +21,16 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import textbook
 import torch
+from common import headline, measured_on, settings_of, strategy_of
 from torch.profiler import ProfilerActivity, profile
 
-from repro import data, params
+from repro import data
 from repro.data import cifar10
 from repro.data.images import Images
 from repro.engine import device as devices
@@ -38,15 +38,13 @@ from repro.engine import tuning
 from repro.engine.calibrate import copy_bandwidth, matmul_flops, synchronize
 from repro.engine.device import Device
 from repro.engine.floor import floor_of
-from repro.engine.strategies import ONE_BY_ONE, STRATEGIES, available, first_sound
+from repro.engine.strategies import ONE_BY_ONE, available, first_sound
 from repro.errors import ReproError
 from repro.experiments import Study
-from repro.machine import cores
-from repro.params import CIFAR_ARCHS, Settings
+from repro.params import CIFAR_ARCHS
 from repro.report.document import markdown_table
 from repro.run import Run
 
-ROOT = Path(__file__).resolve().parent.parent
 PLAIN, TEXTBOOK = "plain", "textbook"
 # What kernels and operations are called, on either device: the first that fits.
 KINDS = {
@@ -132,20 +130,13 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
                 "refused": {f"{row.strategy}, {row.lanes}": row.refused for row in rows if row.refused},
             }
         )
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    return measured_on(device, precision) | {
         "data": images.source,
         "repeats": args.repeats,
         "matmul_tflops": {p: round(value / 1e12, 3) for p, value in ceilings.items()},
         "copy_gbytes": round(bandwidth / 1e9, 1),
-        "where": devices.provenance(device, precision) | {"cores": cores()},
         "networks": reports,
     }
-
-
-def settings_of(batch: int | None) -> Settings:
-    """The paper profile, its batch size another one where ``batch`` is given."""
-    return params.settings(ROOT / "params.yaml", "paper", {"recipe.batch_size": batch} if batch else {})
 
 
 def kept_of(rows: list[Row]) -> tuning.Speeds:
@@ -183,12 +174,9 @@ def summary(row: Row, plain: Row, flops: float, ceilings: dict[str, float], floo
 
 def table(result: dict[str, Any]) -> str:
     """The result for people."""
-    where = result["where"]
-    packages = ", ".join(f"{name} {version}" for name, version in where["packages"].items())
     ceilings = ", ".join(f"{value * 1000:,.0f} GFLOP/s {name}" for name, value in result["matmul_tflops"].items())
     lines = [
-        f"{result['date']}  {where['device']}, {where['cores']} cores, {result['data']}",
-        f"python {where['python']}, {packages}" + (f", CUDA {where['cuda']}" if "cuda" in where else ""),
+        *headline(result, result["data"]),
         f"matrix products {ceilings}; copies {result['copy_gbytes']:,} GB/s; {result['repeats']} turns",
     ]
     head = ["strategy", "Runs", "precision", "images/s (min-max)", "x plain", "of the floor", "of matrix products"]
@@ -241,14 +229,6 @@ def kind_of(name: str) -> str:
     if "fused" in low or low.startswith("triton_"):
         return "fused by torch.compile"
     return next((kind for kind, words in KINDS.items() if any(word in low for word in words)), "other")
-
-
-def strategy_of(text: str) -> tuple[str, list[int]]:
-    """``batched:3,16`` is a strategy and its numbers of lanes; without a colon, none."""
-    name, _, counts = text.partition(":")
-    if name not in STRATEGIES:
-        raise argparse.ArgumentTypeError(f"'{name}'; there are {', '.join(STRATEGIES)}")
-    return name, [int(count) for count in counts.split(",") if count]
 
 
 def main() -> int:
