@@ -40,7 +40,8 @@ def open_checkout(path: Path) -> dict[str, Any]:
     if not hasattr(np, "product"):
         np.product = np.prod  # type: ignore[attr-defined]
     # Its Model is an ABC before a Module, PyTorch's DistributedDataParallel after; one device needs neither.
-    with patch("torch.nn.parallel.DistributedDataParallel", torch.nn.Module):
+    twin = patch("torch.nn.parallel.DistributedDataParallel", torch.nn.Module)
+    with twin, patch.object(sys, "dont_write_bytecode", True):
         return {name: import_module(name) for name in MODULES}
 
 

@@ -33,7 +33,7 @@ from repro.engine.device import Device
 from repro.engine.strategies import ONE_BY_ONE
 from repro.errors import ReproError
 from repro.experiments import Study
-from repro.machine import cores
+from repro.machine import cores, threads
 from repro.params import CIFAR_ARCHS
 from repro.report.document import markdown_table
 from repro.run import Run
@@ -126,7 +126,7 @@ class Bench:
             if self._processes is None:
                 most = max(AT_ONCE[self.device.torch.type])
                 self._processes = SideBySide(most, args.arch, batch, self.precision, args.device, IMAGES)
-            return self._processes.images_per_second(count, max(1, cores() // count), args.seconds)
+            return self._processes.images_per_second(count, max(1, threads() // count), args.seconds)
 
         return work
 
