@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 import torch.nn.functional as F
+from common import pytorch_defaults
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, RandomSampler
@@ -68,10 +69,7 @@ def images_per_second(arch: str, recipe: Recipe, images: Images, device: Device,
     optimizer = torch.optim.SGD(
         model.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
     )
-    cudnn = torch.backends.cudnn
-    ours = (cudnn.deterministic, cudnn.allow_tf32)
-    cudnn.deterministic, cudnn.allow_tf32 = False, True  # PyTorch's defaults
-    try:
+    with pytorch_defaults():
         for step in range(WARM_UP + steps):
             if step == WARM_UP:
                 synchronize(device)
@@ -82,5 +80,3 @@ def images_per_second(arch: str, recipe: Recipe, images: Images, device: Device,
             optimizer.step()
         synchronize(device)
         return steps * recipe.batch_size / (time.perf_counter() - start)
-    finally:
-        cudnn.deterministic, cudnn.allow_tf32 = ours

@@ -1,12 +1,13 @@
 """Training throughput on small images: every strategy in waves of every size, plain loops, floor, in one run.
 
-    python benchmarks/waves.py [--data-dir DIR] [--arch resnet20] [--precision auto] [--repeats 3] [--json]
+    python benchmarks/waves.py [--data-dir DIR] [--arch resnet20] [--batch 128] [--precision auto] [--json]
+    python benchmarks/waves.py --strategy "streams, compiled:1,3,16" --strategy batched:16,32    # these alone
     python benchmarks/waves.py --profile streams:16        # where the time of a step goes
 
 Plain: this repository's network and data on the device, every operation launched from Python, one network; what
-the others are held against. Textbook: the loop of a tutorial (textbook.py). All train the same network, at batch
-128, under the engine's deterministic settings (the textbook under PyTorch's). Rows take turns, so that a machine
-that drifts hurts all alike; ratios are medians over turns of the ratio within a turn.
+the others are held against. Textbook: the loop of a tutorial (textbook.py). All train the same network, by the
+paper profile's recipe, under the engine's deterministic settings (the textbook under PyTorch's). Rows take turns,
+so that a machine that drifts hurts all alike; ratios are medians over turns of the ratio within a turn.
 
 The floor is the larger of operations over the best matrix product of this device in that precision and the fewest
 bytes over its copy bandwidth, both measured here (repro/engine/floor.py counts).
@@ -20,16 +21,16 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import textbook
 import torch
+from common import headline, measured_on, settings_of, strategy_of
 from torch.profiler import ProfilerActivity, profile
 
-from repro import data, params
+from repro import data
 from repro.data import cifar10
 from repro.data.images import Images
 from repro.engine import device as devices
@@ -40,12 +41,10 @@ from repro.engine.floor import floor_of
 from repro.engine.strategies import ONE_BY_ONE, available, first_sound
 from repro.errors import ReproError
 from repro.experiments import Study
-from repro.machine import cores
 from repro.params import CIFAR_ARCHS
 from repro.report.document import markdown_table
 from repro.run import Run
 
-ROOT = Path(__file__).resolve().parent.parent
 PLAIN, TEXTBOOK = "plain", "textbook"
 # What kernels and operations are called, on either device: the first that fits.
 KINDS = {
@@ -92,8 +91,9 @@ def rows_for(args: argparse.Namespace, device: Device, precision: str) -> Iterat
     yield Row(PLAIN, 1, precision)
     if args.textbook:
         yield Row(TEXTBOOK, 1, "float32")
-    for name in args.strategies or available(device.torch, compiled=not args.no_compile):
-        for lanes in [1] if name in ONE_BY_ONE else args.lanes:
+    chosen = args.strategy or [(name, []) for name in available(device.torch, compiled=not args.no_compile)]
+    for name, counts in chosen:
+        for lanes in [1] if name in ONE_BY_ONE else counts or args.lanes:
             if (name, lanes) != ("eager", 1):
                 yield Row(name, lanes, precision)
 
@@ -103,9 +103,9 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     device = devices.choose(args.device)
     precision = devices.resolve_precision(args.precision, device)
     images = data.load("cifar10" if cifar10.find([args.data_dir]) else "synthetic", [args.data_dir])
-    study = Study(params.settings(ROOT / "params.yaml", "paper"), images.fingerprint)
+    study = Study(settings_of(args.batch), images.fingerprint)
     args.lanes = args.lanes or ([1, 2, 4, 8, 16, 32] if device.cuda else [1, 2, 4])
-    ceilings = {p: ceiling(device, p) for p in {precision, "float32"}}
+    ceilings = {p: ceiling(device, p) for p in {row.precision for row in rows_for(args, device, precision)}}
     bandwidth = copy_bandwidth(device)
     reports = []
     for arch in args.arch or CIFAR_ARCHS:
@@ -116,8 +116,8 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         for _ in range(args.repeats):
             for row in rows:
                 turn(row, run, device, images, args.seconds)
-        if args.runs_dir:
-            tuning.keep(run, device, args.runs_dir / tuning.CACHE, kept_of(rows))
+                if args.runs_dir:  # at once: a machine that is lent may end before the last row
+                    tuning.keep(run, device, args.runs_dir / tuning.CACHE, kept_of(rows))
         reports.append(
             {
                 "arch": arch,
@@ -130,13 +130,11 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
                 "refused": {f"{row.strategy}, {row.lanes}": row.refused for row in rows if row.refused},
             }
         )
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    return measured_on(device, precision) | {
         "data": images.source,
         "repeats": args.repeats,
         "matmul_tflops": {p: round(value / 1e12, 3) for p, value in ceilings.items()},
         "copy_gbytes": round(bandwidth / 1e9, 1),
-        "where": devices.provenance(device, precision) | {"cores": cores()},
         "networks": reports,
     }
 
@@ -145,7 +143,7 @@ def kept_of(rows: list[Row]) -> tuning.Speeds:
     """What training asks for: images a second by strategy and lanes, 0 where a strategy does not work."""
     speeds: tuning.Speeds = {}
     for row in rows:
-        if row.strategy != TEXTBOOK:
+        if row.strategy != TEXTBOOK and (row.speeds or row.refused):
             own = speeds.setdefault("eager" if row.strategy == PLAIN else row.strategy, {})
             own[row.lanes] = median(row.speeds) if row.speeds else 0.0
     return speeds
@@ -176,12 +174,9 @@ def summary(row: Row, plain: Row, flops: float, ceilings: dict[str, float], floo
 
 def table(result: dict[str, Any]) -> str:
     """The result for people."""
-    where = result["where"]
-    packages = ", ".join(f"{name} {version}" for name, version in where["packages"].items())
     ceilings = ", ".join(f"{value * 1000:,.0f} GFLOP/s {name}" for name, value in result["matmul_tflops"].items())
     lines = [
-        f"{result['date']}  {where['device']}, {where['cores']} cores, {result['data']}",
-        f"python {where['python']}, {packages}" + (f", CUDA {where['cuda']}" if "cuda" in where else ""),
+        *headline(result, result["data"]),
         f"matrix products {ceilings}; copies {result['copy_gbytes']:,} GB/s; {result['repeats']} turns",
     ]
     head = ["strategy", "Runs", "precision", "images/s (min-max)", "x plain", "of the floor", "of matrix products"]
@@ -205,7 +200,7 @@ def where_time_goes(args: argparse.Namespace) -> str:
     name, _, lanes_text = args.profile.rpartition(":")
     device = devices.choose(args.device)
     precision = devices.resolve_precision(args.precision, device)
-    recipe = params.settings(ROOT / "params.yaml", "paper").profile.recipe
+    recipe = settings_of(args.batch).profile.recipe
     parts = []
     for arch in args.arch or CIFAR_ARCHS:
         lanes = tuning.random_lanes(arch, int(lanes_text), recipe, devices.dtype_of(precision), device)
@@ -244,8 +239,12 @@ def main() -> int:
     parser.add_argument("--runs-dir", type=Path, help="keep what was measured there: training times nothing twice")
     parser.add_argument("--arch", choices=CIFAR_ARCHS, action="append", help="default: both")
     parser.add_argument("--precision", choices=("auto", "float32", "tf32", "bfloat16"), default="auto")
+    parser.add_argument("--batch", type=int, help="images a step (default: the paper profile's)")
     parser.add_argument("--lanes", type=int, action="append", help="wave sizes (default 1, 2, 4, ...)")
-    parser.add_argument("--strategies", action="append", help="default: all that run here")
+    parser.add_argument(
+        "--strategy", type=strategy_of, action="append", metavar="NAME[:RUNS,...]",
+        help="this one, in waves of its own sizes if it has any (default: all that run here)",
+    )  # fmt: skip
     parser.add_argument("--no-compile", action="store_true", help="leave out what takes a minute to begin")
     parser.add_argument("--textbook", action="store_true", help="with the tutorial's loop as well")
     parser.add_argument("--repeats", type=int, default=3, help="turns of each loop (default 3)")
