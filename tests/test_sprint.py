@@ -1,0 +1,306 @@
+"""A sprint: what it trains in which order, how much it begins, what it brings home, and how the next goes on."""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from tiny import PHOTOS, TINY
+
+from repro import packing, prospects, sprint, transfer
+from repro.engine import session, tuning
+from repro.options import Options
+from repro.plan import cost
+from repro.record import Record
+from repro.run import Run, ancestors
+from repro.store import Store, read_ledger
+from repro.workspace import Workspace
+
+Command = Callable[..., tuple[int, str, str]]
+OUTCOME = ("status", "top1", "best_top1", "train_top1", "curve", "start", "probe", "checkpoints")
+
+
+def workspace(folder: Path, profile: str = "paper", budget: str = "10m", **options: object) -> Workspace:
+    places = {"runs_dir": folder / "runs", "out": folder / "out", "without": ["imagenet"]}
+    return Workspace(Options(profile=profile, time_budget=budget, **places | options))  # type: ignore[arg-type]
+
+
+def finish(work: Workspace, runs: list[Run], record_of: Callable[..., Record]) -> None:
+    work.store.add([record_of(run) for run in runs])
+
+
+# ---- the order of parts
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_every_run_that_is_left_is_in_one_part(tmp_path: Path, seeds: int) -> None:
+    work = workspace(tmp_path, seeds=seeds)
+    found = [run.key for part in prospects.parts(work) for run in part.runs]
+    left = [run.key for run in ancestors(work.asked()) if run.data.name != "imagenet"]
+    assert sorted(found) == sorted(left)
+    assert len(set(found)) == len(found)
+
+
+def test_dense_networks_come_first_and_further_seeds_after_all_of_the_first(tmp_path: Path) -> None:
+    parts = prospects.parts(workspace(tmp_path, seeds=3))
+    names = [part.name for part in parts]
+    assert names[:3] == ["dense networks", "distances between structures", "probe of batch sizes"] or names[
+        :2
+    ] == [
+        "dense networks",
+        "distances between structures",
+    ]
+    assert [run.seed for run in parts[0].runs] == [0, 1, 2]
+    further = [name.endswith(prospects.FURTHER) for name in names]
+    assert further == sorted(further)
+    for part, later in zip(parts, further, strict=True):
+        if part.name not in prospects.EVERY_SEED:
+            assert {run.seed > 0 for run in part.runs} == {later}
+
+
+def test_the_diagonal_begins_with_the_columns_that_claims_rest_on(tmp_path: Path) -> None:
+    parts = {part.name: part.runs for part in prospects.parts(workspace(tmp_path))}
+    diagonal = [run.mask.of.epoch for run in parts["tickets, diagonal of Fig. 1"] if run.mask]
+    assert diagonal[:3] == [200, 100, 20]
+    assert sorted(diagonal) == [10, 20, 40, 60, 80, 100, 120, 140, 160, 180, 200]
+    columns = parts["tickets, columns 20, 100, 200"]
+    assert {run.mask.of.epoch for run in columns if run.mask} == {20, 100, 200}
+    assert len(columns) == 3 * 12
+
+
+def test_half_a_ppr_curve_is_a_coarse_curve(tmp_path: Path) -> None:
+    parts = {part.name: part.runs for part in prospects.parts(workspace(tmp_path))}
+    first = parts["PPR curves"][:20]
+    assert [run.weights.epoch for run in first if run.weights] == list(range(10, 201, 10))
+    assert {run.recipe.lr for run in parts["PPR curves"][:200]} == {0.01}
+
+
+def test_what_was_begun_comes_first_in_its_part(tmp_path: Path) -> None:
+    work = workspace(tmp_path)
+    begun = work.study.ticket("resnet20", 0, 140, 140)
+    state = work.store.folder(begun) / "state-e0003-0000000000000000.safetensors"
+    state.parent.mkdir(parents=True)
+    state.touch()
+    parts = {part.name: part.runs for part in prospects.parts(work)}
+    assert parts["tickets, diagonal of Fig. 1"][0] == begun
+
+
+def test_what_needs_a_checkpoint_that_is_gone_comes_last(tmp_path: Path, record_of: Callable[..., Record]) -> None:
+    """The dense network is finished and none of its checkpoints came along, but for epoch 100."""
+    work = workspace(tmp_path)
+    dense = work.study.dense("resnet20", 0)
+    finish(work, [dense], record_of)
+    kept = work.store.folder(dense) / "epoch-0100-0000000000000000.safetensors"
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    parts = prospects.parts(work)
+    assert parts[-1].name == prospects.LAST
+    others = [run for part in parts[:-1] for run in part.runs]
+    assert work.study.ticket("resnet20", 0, 100, 100) in others
+    assert all(p.epoch == 100 for run in others for p in run.parents if p.run == dense)
+
+
+def test_runs_on_images_that_are_not_here_are_left_out(tmp_path: Path) -> None:
+    found = prospects.parts(workspace(tmp_path))
+    assert {run.data.name for part in found for run in part.runs} == {"cifar10"}
+
+
+# ---- what each part decides
+
+
+def test_a_claim_is_decided_by_the_part_that_completes_its_cells(tmp_path: Path) -> None:
+    work = workspace(tmp_path, "smoke", without=[])
+    parts = prospects.parts(work)
+    found = prospects.decided(work, parts)
+    by_claim = {claim: part.name for part, claims in zip(parts, found, strict=True) for claim in claims}
+    assert len(by_claim) == sum(map(len, found))
+    assert by_claim["baseline-resnet20"] == "dense networks"
+    assert by_claim["structures-of-100-and-200-are-far"] == "distances between structures"
+    assert by_claim["ppr-large-rate-is-flat"] == "PPR curves"
+    assert by_claim["baseline-resnet56"] == "other networks"
+
+
+def test_what_is_finished_decides_nothing_any_more(tmp_path: Path, record_of: Callable[..., Record]) -> None:
+    work = workspace(tmp_path)
+    before = prospects.decided(work, prospects.parts(work))
+    curve = {"epoch": [], "train_loss": [], "train_top1": [], "test_epoch": [200], "test_top1": [92.0]}
+    probe = {"epoch": [0], "w_std": {}, "w_mean": {}, "layer_rates": {}}
+    work.store.add([record_of(work.study.dense("resnet20", 0), curve=curve, probe=probe)])
+    parts = prospects.parts(work)
+    assert "baseline-resnet20" in before[0]
+    assert all("baseline-resnet20" not in claims for claims in prospects.decided(work, parts))
+
+
+# ---- how much is begun
+
+
+@pytest.fixture
+def timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device that trains 50,000 images a second in one lane, 160,000 in 16 lanes and more."""
+    speeds = {"streams": {1: 50_000.0, 2: 80_000.0}, "batched": {1: 40_000.0, 4: 120_000.0, 16: 160_000.0}}
+    monkeypatch.setattr(tuning, "known", lambda run, device, cache: tuning.Choice(speeds))
+
+
+@pytest.mark.usefixtures("timed")
+@pytest.mark.parametrize("seconds", [30, 300, 500, 1000, 3000, 10_000])
+def test_as_many_runs_are_begun_as_end_in_time(tmp_path: Path, seconds: float) -> None:
+    """And no number of lanes would have let more of them end."""
+    work = workspace(tmp_path)
+    runner = sprint.Sprint(work, Console(quiet=True))
+    tickets = next(part.runs for part in prospects.parts(work) if part.name.startswith("tickets, columns"))
+    choice = runner._choice(tickets)
+    count, lanes = runner._packed(tickets, choice, seconds)
+    images = [cost([run]).images for run in tickets]
+    best = max(
+        packing.finished(images, n, choice.speed(n, choice.names_at(n)[0]), seconds)
+        for n in range(1, choice.lanes + 1)
+    )
+    assert count == best
+    assert (
+        packing.finished(images[:count], lanes, choice.speed(lanes, choice.names_at(lanes)[0]), seconds) == count
+    )
+
+
+@pytest.mark.usefixtures("timed")
+def test_what_is_left_half_way_gets_far(tmp_path: Path) -> None:
+    """As few Runs at a time as nearly use the device."""
+    runner = sprint.Sprint(workspace(tmp_path), Console(quiet=True))
+    choice = runner._choice([runner._work.study.dense("resnet20", 0)])
+    lanes = sprint._lanes_to_leave(choice)
+    assert lanes < choice.lanes
+    assert choice.speed(lanes, "batched") >= 0.8 * 160_000 > choice.speed(lanes - 1, "batched")
+
+
+@pytest.mark.usefixtures("timed")
+def test_a_dry_run_says_what_ends_and_what_it_decides(command: Command) -> None:
+    code, out, _ = command("sprint", "--dry-run", "--profile", "paper", "--time-budget", "10m")
+    assert code == 0
+    (dense,) = [line.split() for line in out.splitlines() if line.startswith("dense networks  ")]
+    assert dense[2:4] == ["1", "1"]
+    assert re.search(r"- dense networks: .*baseline-resnet20", out)
+    assert "?" not in out
+
+
+def test_a_strategy_that_was_asked_for_is_the_only_one(tmp_path: Path, timed: None) -> None:
+    runner = sprint.Sprint(workspace(tmp_path, strategy="streams"), Console(quiet=True))
+    choice = runner._choice([runner._work.study.dense("resnet20", 0)])
+    assert choice.names == ["streams"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--time-budget", "10m", "--workers", "2"], "No such option"),
+        ([], "--time-budget is missing"),
+        (["--time-budget", "soon"], "write 90s, 9m or 1.5h"),
+        (["--time-budget", "10m", "--max-size", "big"], "write 15MiB"),
+        (["--time-budget", "10m", "--profile", "papr"], "no profile 'papr'"),
+    ],
+)
+def test_a_wrong_sprint_is_refused_before_any_work(command: Command, arguments: list[str], words: str) -> None:
+    code, out, err = command("sprint", *arguments)
+    assert code == 2
+    assert words in out + err
+
+
+# ---- from one device to the next
+
+
+@pytest.fixture
+def cut_short(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """``cut_short(n)``: the time is over when the n-th epoch would begin."""
+
+    def cut(epochs: int) -> None:
+        asked = iter(range(10**6))
+        over = [False]
+
+        def has_time(self: object, seconds: float) -> bool:
+            over[0] = over[0] or (seconds > 0 and next(asked) >= epochs)
+            return not over[0]
+
+        monkeypatch.setattr(session._Session, "_has_time", has_time)
+        monkeypatch.setattr(sprint.Sprint, "left", property(lambda self: 0.0 if over[0] else 100.0))
+
+    return cut
+
+
+def outcomes(ledger: Path) -> dict[str, list[object]]:
+    return {record.key: [getattr(record, name) for name in OUTCOME] for record in read_ledger(ledger)}
+
+
+@pytest.mark.parametrize("epochs", [1, 4])
+def test_what_is_left_half_way_ends_elsewhere_on_the_bits_of_an_undisturbed_run(
+    command: Command,
+    tmp_path: Path,
+    cut_short: Callable[[int], None],
+    monkeypatch: pytest.MonkeyPatch,
+    epochs: int,
+) -> None:
+    """Cut within the dense network, or what grows from it; brought home into an empty store, finished there."""
+    few = ["--profile", "smoke", "--device", "cpu", "--wave", "1"]
+    few += TINY
+    assert command("fig1", *few, runs="whole", out="whole-out")[0] == 0
+    cut_short(epochs)
+    home = tmp_path / "home.zip"
+    code, out, err = command("sprint", "fig1", *few, "--time-budget", "10m", "--export", str(home))
+    assert code == 0, err
+    assert "written:" in out
+    monkeypatch.undo()
+    monkeypatch.chdir(Path(__file__).parent.parent)
+    names = zipfile.ZipFile(home).namelist()
+    assert sum(name.startswith("states/") for name in names) == 1
+    code, out, err = command("runs", "import", str(home), runs="next", out="next-out")
+    assert code == 0, err
+    assert "1 states" in out
+    code, _, err = command("fig1", *few, runs="next", out="next-out")
+    assert code == 0, err
+    assert "trained again" not in err
+    (whole,), (parts,) = ((tmp_path / out).glob("*/runs.jsonl") for out in ("whole-out", "next-out"))
+    assert outcomes(parts) == outcomes(whole)
+
+
+def test_a_sprint_brings_everything_home(command: Command, tmp_path: Path) -> None:
+    """Where there is time for all that is missing, nothing is left half-way, and a store that imports it has all."""
+    home = tmp_path / "home.zip"
+    few = ["--profile", "smoke", *TINY, *PHOTOS]
+    code, out, err = command("sprint", *few, "--time-budget", "10m", "--export", str(home))
+    assert code == 0, err
+    names = zipfile.ZipFile(home).namelist()
+    assert not any(name.startswith("states/") for name in names)
+    assert command("runs", "import", str(home), runs="next", out="next-out")[0] == 0
+    (ours,), (theirs,) = ((tmp_path / out).glob("*/runs.jsonl") for out in ("out", "next-out"))
+    assert outcomes(theirs) == outcomes(ours)
+    code, out, err = command("list", "--profile", "smoke", *TINY, *PHOTOS, "--json", runs="next", out="next-out")
+    assert {entry["state"] for entry in json.loads(out)["artifacts"]} == {"done"}, err
+
+
+# ---- exports
+
+
+def member(name: str, size: int) -> tuple[str, bytes]:
+    return name, bytes(size)
+
+
+def test_the_dearest_goes_first_where_not_all_may_go(tmp_path: Path) -> None:
+    members = [member(f"checkpoints/x/{n}/e", 10_000) for n in range(10)]
+    exported = transfer.export(members, tmp_path / "a.zip", 25_000, "paper", max_total=60_000)
+    left = [name for name, _ in members[-len(exported.left_out) :]]
+    assert list(exported.left_out) == left
+    held = [
+        name for path in exported.files for name in zipfile.ZipFile(path).namelist() if name != "manifest.json"
+    ]
+    assert held == [name for name, _ in members[: len(held)]]
+    assert 4 <= len(held) <= 5
+
+
+def test_a_state_here_that_is_as_far_is_kept(tmp_path: Path) -> None:
+    store = Store(tmp_path / "runs", tmp_path / "l.jsonl")
+    assert store.take_state("dense", "k", "state-e0003-aa.safetensors", b"x")
+    assert not store.take_state("dense", "k", "state-e0003-bb.safetensors", b"y")
+    assert not store.take_state("dense", "k", "state-e0002-cc.safetensors", b"y")
+    assert store.take_state("dense", "k", "state-e0004.000012-dd.safetensors", b"y")
