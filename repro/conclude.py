@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from repro import claims, files
+from repro import claims, files, hypotheses
 from repro.artifacts import Artifact
+from repro.errors import UsageError
 from repro.options import Options
-from repro.report import claims_table, document, index, terminal
+from repro.report import claims_table, document, hypotheses_table, index, terminal
 from repro.report.document import Document
 from repro.report.page import page
 from repro.workspace import Workspace
@@ -29,6 +32,24 @@ def show_claims(options: Options, *, of_published: bool, as_json: bool) -> None:
     out.print(claims_table.table(found))
     for line in claims_table.notes(found):
         out.print(line, markup=False)
+
+
+def compare_profiles(options: Options, names: Sequence[str], profiles: str, *, as_json: bool) -> None:
+    """``profiles``, names with commas between them, side by side as hypotheses; hypotheses.json goes into the
+    first one's folder."""
+    if options.profile or options.overrides:
+        other = "--profile" if options.profile else "--set"
+        raise UsageError(
+            f"--profiles {profiles} and {other}: only one of them (a changed profile is no hypothesis)"
+        )
+    chosen = [name.strip() for name in profiles.split(",")]
+    works = hypotheses.side_by_side(Workspace(replace(options, profile=None), names), chosen)
+    found = hypotheses.document(works)
+    files.write_text(works[0].out / "hypotheses.json", json.dumps(found, indent=1) + "\n")
+    if as_json:
+        print(json.dumps(found))
+    else:
+        hypotheses_table.show(found, terminal.console())
 
 
 def write_report(options: Options) -> None:
