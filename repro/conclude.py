@@ -59,8 +59,9 @@ def write_report(options: Options) -> None:
     documents = [_up_to_date(work, artifact) for artifact in work.artifacts]
     found = decided(work)
     _write_claims(work, found)
-    files.write_text(work.out / "index.html", page(documents, found, published_claims(work)))
-    files.write_text(work.out / "README.md", index.as_markdown(documents, found, "index.html"))
+    others = hypotheses.around(work)
+    files.write_text(work.out / "index.html", page(documents, found, published_claims(work), others))
+    files.write_text(work.out / "README.md", index.as_markdown(documents, found, "index.html", others))
     print(f"written: {work.out / 'index.html'}, README.md, claims.json and claims.md beside it")
 
 
