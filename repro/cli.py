@@ -142,8 +142,16 @@ def diff(
     names: Names = None,
     as_json: Json = False,
     no_fail: Annotated[bool, typer.Option("--no-fail", help="exit 0 whatever the verdicts")] = False,
+    profiles: Annotated[
+        str | None, typer.Option(help="hypotheses side by side, paper,paper-128 for instance; no verdict: exit 0")
+    ] = None,
 ) -> None:
     """Reproduced against published, cell by cell; exit 1 if cells are outside their band. Trains nothing."""
+    if profiles is not None:
+        from repro import conclude
+
+        conclude.compare_profiles(options, names or [], profiles, as_json=as_json)
+        return
     from repro import actions
 
     outside = actions.compare(options, names or [], as_json)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from repro import claims, files
+from repro import claims, files, hypotheses
 from repro.artifacts import Artifact
+from repro.errors import UsageError
 from repro.options import Options
-from repro.report import claims_table, document, index, terminal
+from repro.report import claims_table, document, hypotheses_table, index, terminal
 from repro.report.document import Document
 from repro.report.page import page
 from repro.workspace import Workspace
@@ -31,6 +34,24 @@ def show_claims(options: Options, *, of_published: bool, as_json: bool) -> None:
         out.print(line, markup=False)
 
 
+def compare_profiles(options: Options, names: Sequence[str], profiles: str, *, as_json: bool) -> None:
+    """``profiles``, names with commas between them, side by side as hypotheses; hypotheses.json goes into the
+    first one's folder."""
+    if options.profile or options.overrides:
+        other = "--profile" if options.profile else "--set"
+        raise UsageError(
+            f"--profiles {profiles} and {other}: only one of them (a changed profile is no hypothesis)"
+        )
+    chosen = [name.strip() for name in profiles.split(",")]
+    works = hypotheses.side_by_side(Workspace(replace(options, profile=None), names), chosen)
+    found = hypotheses.document(works)
+    files.write_text(works[0].out / "hypotheses.json", json.dumps(found, indent=1) + "\n")
+    if as_json:
+        print(json.dumps(found))
+    else:
+        hypotheses_table.show(found, terminal.console())
+
+
 def write_report(options: Options) -> None:
     """``index.html`` and ``README.md`` of the results folder, with every artifact brought up to date first."""
     work = Workspace(options)
@@ -38,8 +59,9 @@ def write_report(options: Options) -> None:
     documents = [_up_to_date(work, artifact) for artifact in work.artifacts]
     found = decided(work)
     _write_claims(work, found)
-    files.write_text(work.out / "index.html", page(documents, found, published_claims(work)))
-    files.write_text(work.out / "README.md", index.as_markdown(documents, found, "index.html"))
+    others = hypotheses.around(work)
+    files.write_text(work.out / "index.html", page(documents, found, published_claims(work), others))
+    files.write_text(work.out / "README.md", index.as_markdown(documents, found, "index.html", others))
     print(f"written: {work.out / 'index.html'}, README.md, claims.json and claims.md beside it")
 
 

@@ -157,6 +157,15 @@ class Workspace:
         other.study = dataclasses.replace(self.study, settings=other.settings)
         return other
 
+    def beside(self, profile: str) -> Workspace:
+        """The same command in another profile. Raises `UsageError` where params.yaml has none of that name."""
+        return Workspace(dataclasses.replace(self.options, profile=profile), self.names)
+
+    @property
+    def hypotheses(self) -> list[str]:
+        """The profiles of params.yaml that are held against the published numbers."""
+        return [name for name, its in params.load(self._file).profiles.items() if its.comparable]
+
     def _study(self) -> Study:
         profile = self.settings.profile
         names = (profile.data.name, profile.imagenet.data.name)

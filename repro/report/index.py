@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from repro.report import hypotheses_table, page_hypotheses
 from repro.report.page_claims import section_name, typeset
 from repro.report.page_summary import (
     CELL_VERDICTS,
@@ -33,9 +34,13 @@ SIGNS = {"holds": "●", "fails": "◆", "undecided": "◐", "not run": "○", "
 
 
 def as_markdown(
-    documents: Sequence[Mapping[str, Any]], claims: Mapping[str, Any] | None = None, page: str | None = None
+    documents: Sequence[Mapping[str, Any]],
+    claims: Mapping[str, Any] | None = None,
+    page: str | None = None,
+    hypotheses: Mapping[str, Any] | None = None,
 ) -> str:
-    """The README of a results folder. ``page`` is the file name of the HTML page beside it, to be pointed to."""
+    """The README of a results folder. ``page`` is the file name of the HTML page beside it, to be pointed to;
+    ``hypotheses`` is its profile beside others (repro/hypotheses.py)."""
     by_name = shown_of(documents)
     names, found = order(list(by_name.values()), claims), claims_of(claims)
     told = answer(list(by_name.values()), claims)
@@ -49,6 +54,7 @@ def as_markdown(
         lines += ["## The claims", "", HOW, ""]
         for name in names:
             lines += _group(name, [claim for claim in found if home(claim) == name])
+    lines += _hypotheses(hypotheses)
     lines += ["## Figures and tables", ""]
     for name in names:
         if name != TEXT:
@@ -120,6 +126,22 @@ def _claim(claim: Claim) -> list[str]:
     paper = "–" if printed is None else amount(printed)
     return [f"**{shown}**" if verdict == "fails" else shown, sentence, ours or "–", condition(claim), paper,
             plain(section_name(claim.get("section")))]  # fmt: skip
+
+
+def _hypotheses(found: Mapping[str, Any] | None) -> list[str]:
+    if not found:
+        return []
+    lines = [f"## {plain(page_hypotheses.heading(found))}", "", plain(found["conclusion"]), ""]
+    supposed = [
+        [plain(name.replace("_", " ")), *(plain(own[profile]) for profile in found["profiles"])]
+        for name, own in found["assumptions"].items()
+    ]
+    if supposed:
+        lines += table(["", *map(plain, found["profiles"])], supposed)
+    scores = [[plain(word) for word in row] for row in hypotheses_table.rows(found)]
+    lines += table(list(hypotheses_table.HEADER), scores)
+    rests = [f"- {plain(profile)}: {plain(told)}" for profile, told in hypotheses_table.rests(found)]
+    return [*lines, plain(" ".join(hypotheses_table.notes(found))), "", *rests, *([""] if rests else [])]
 
 
 def _artifact(name: str, document: Document | None, claims: Sequence[Claim]) -> list[str]:

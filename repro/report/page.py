@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
-from repro.report import page_artifact, page_claims
+from repro.report import page_artifact, page_claims, page_hypotheses
 from repro.report.page_html import Markup, details, join, link, tag
 from repro.report.page_summary import (
     CELL_VERDICTS,
@@ -40,20 +40,23 @@ def page(
     documents: Sequence[Mapping[str, Any]],
     claims: Mapping[str, Any] | None = None,
     published_claims: Mapping[str, Any] | None = None,
+    hypotheses: Mapping[str, Any] | None = None,
 ) -> str:
-    """The HTML of a results folder: its artifact documents, the claims' verdicts, and the same verdicts made from
-    the paper's own numbers. Either of the latter may be missing. The same arguments give the same text."""
+    """The HTML of a results folder: its artifact documents, the claims' verdicts, the same verdicts made from the
+    paper's own numbers, and its profile beside others (repro/hypotheses.py). Each but the first may be missing.
+    The same arguments give the same text."""
     by_name = shown_of(documents)
     shown = list(by_name.values())
     names = order(shown, claims)
     told, able = answer(shown, claims), decisive(shown, claims)
     body = [
         shapes(),
-        _bar(names, told, claims, shown),
+        _bar(names, told, claims, shown, hypotheses),
         tag(
             "main",
             _verdict(by_name, names, told, claims, published_claims, able),
             _claims(names, claims, published_claims),
+            page_hypotheses.section(hypotheses),
             _artifacts(by_name, names, claims),
             _contradictions(claims or published_claims),
             _untested(claims or published_claims),
@@ -67,7 +70,7 @@ def page(
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
         tag("title", f"{PAPER}, reproduced: {told.short}"),
-        tag("style", Markup(_file("page.css"))),
+        tag("style", Markup(_file("page.css") + (_file("page_hypotheses.css") if hypotheses else ""))),
     ]
     root = tag("html", tag("head", *head), tag("body", *body, class_=None if able else "orientation"), lang="en")
     return f"<!DOCTYPE html>\n{root}\n"
@@ -78,14 +81,16 @@ def _file(name: str) -> str:
 
 
 def _bar(
-    names: Sequence[str], told: Answer, claims: Mapping[str, Any] | None, shown: Sequence[Document]
-) -> Markup:
+    names: Sequence[str], told: Answer, claims: Mapping[str, Any] | None, shown: Sequence[Document],
+    hypotheses: Mapping[str, Any] | None,
+) -> Markup:  # fmt: skip
     """Stays at the top: the caveat, where there is one, and the way to every section."""
     caveat = None
     if told.caveat:
         caveat = tag("a", tag("b", f"{profile(shown, claims)} profile"), " decides nothing about the paper",
                      href="#caveat", class_="caveat-line")  # fmt: skip
     links = [link("verdict", "Verdict"), link("claims", "Claims") if claims_of(claims) else None]
+    links.append(link("hypotheses", "Open assumption") if hypotheses else None)
     links += [link(page_artifact.anchor(name), title(name)) for name in names if name != TEXT]
     links.append(link("contradictions", "Contradictions") if (claims or {}).get("contradictions") else None)
     return tag("div", caveat, tag("nav", *links, aria_label="sections"), class_="top")

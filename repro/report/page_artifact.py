@@ -41,8 +41,8 @@ def section(document: Document, claims: Sequence[Claim]) -> Markup:
         tag("p", _fared(document), class_="fared"),
         _rests(name, claims),
     )
-    row = 3 if len(drawn) > 2 and all(panel.narrow for panel in drawn) else min(len(drawn), 2)
-    figure = tag("figure", *map(_panel, drawn), class_=f"panels of-{row}") if drawn else None
+    row = 3 if len(drawn) > 2 and all(own.narrow for own in drawn) else min(len(drawn), 2)
+    figure = tag("figure", *map(panel, drawn), class_=f"panels of-{row}") if drawn else None
     return tag(
         "section", head, figure, _tables(document, ran and not drawn), _about(document),
         id=anchor(name), class_="artifact",
@@ -110,10 +110,11 @@ def _rests(name: str, claims: Sequence[Claim]) -> Markup | None:
     return tag("p", first, f": {told} ", marks(claims), class_="rests")
 
 
-def _panel(panel: Panel) -> Markup:
-    keys = tag("div", *panel.keys, class_="keys") if panel.keys else None
-    caption = tag("div", tag("h4", panel.title), tag("p", panel.subtitle), class_="caption")
-    return tag("div", caption, panel.drawing, keys, class_="panel")
+def panel(drawn: Panel) -> Markup:
+    """A drawing with its headings and its legend."""
+    keys = tag("div", *drawn.keys, class_="keys") if drawn.keys else None
+    caption = tag("div", tag("h4", drawn.title), tag("p", drawn.subtitle), class_="caption")
+    return tag("div", caption, drawn.drawing, keys, class_="panel")
 
 
 # ---- numbers -------------------------------------------------------------------------------------------------

@@ -1,0 +1,251 @@
+"""Profiles beside one another, as hypotheses: how well each explains the numbers that the paper prints.
+
+What the paper leaves open, every comparable profile settles in its own way (``supposes`` in params.yaml). Here
+their cells stand side by side. Nothing is decided: cells that share a network are not independent, so there is no
+probability to be had from how many of them agree. Pure, but for the Workspaces that it is given.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any
+
+from repro import published
+from repro.artifacts import PAPER, Artifact
+from repro.compare import NORMAL, NOT_RUN, OUTSIDE, WITHIN, Cell
+from repro.errors import UsageError
+from repro.report.document import provenance
+from repro.report.plots_page import label
+from repro.workspace import Workspace
+
+Document = dict[str, Any]
+Place = Hashable
+RESTS_ON = ("runs", "seeds", "devices", "precisions")
+
+
+def side_by_side(work: Workspace, names: Sequence[str]) -> list[Workspace]:
+    """``work``'s command in each profile of ``names``. Raises `UsageError` where these are no two hypotheses."""
+    given = f"--profiles {','.join(names)}"
+    if len(names) < 2 or not all(names):
+        raise UsageError(f"{given}: name two or more, {','.join(work.hypotheses)} for instance")
+    if len(set(names)) < len(names):
+        raise UsageError(f"{given}: names a profile twice")
+    works = [work.beside(name) for name in names]
+    for other in works:
+        if not other.settings.comparable:
+            raise UsageError(
+                f"{given}: {other.settings.name} is not held against the published numbers (comparable: false in "
+                f"params.yaml); there are {', '.join(work.hypotheses)}"
+            )
+    return works
+
+
+def around(work: Workspace) -> Document | None:
+    """``work``'s profile beside the other hypotheses of params.yaml of which something has been run; None where
+    it is none itself, or stands alone."""
+    if not work.settings.comparable:
+        return None
+    every = [work if name == work.settings.name else work.beside(name) for name in work.hypotheses]
+    found = [other for other in every if other is work or other.store.records()]
+    return document(found) if len(found) > 1 else None
+
+
+def document(works: Sequence[Workspace]) -> Document:
+    """The profiles of ``works`` beside one another, as JSON values: every artifact that has printed numbers."""
+    names = [work.settings.name for work in works]
+    supposed = differing({work.settings.name: work.settings.assumptions for work in works})
+    found: list[Document] = []
+    every: dict[str, dict[Place, Cell]] = {name: {} for name in names}
+    behind: dict[str, Counter[str]] = {name: Counter() for name in names}
+    for artifact in filter(_has_numbers, works[0].artifacts):
+        made = {work.settings.name: work.cells(artifact) for work in works}
+        cells = {name: printed(own) for name, (own, _) in made.items()}
+        if not any(cells.values()):
+            continue
+        about = {work.settings.name: provenance(work.study, made[work.settings.name][1], []) for work in works}
+        rests = {name: {field: own[field] for field in RESTS_ON} for name, own in about.items()}
+        found.append(_about(artifact, supposed) | beside(cells, rests))
+        for name in names:
+            every[name] |= {(artifact.name, place): cell for place, cell in cells[name].items()}
+            behind[name].update(record.key for record in made[name][1])
+    runs = {
+        name: {"runs": len(keys), "runs_shared": sum(artifacts > 1 for artifacts in keys.values())}
+        for name, keys in behind.items()
+    }
+    found_all: Document = {
+        "profiles": names,
+        "assumptions": supposed,
+        "values": differing({work.settings.name: _values(work) for work in works}),
+        "artifacts": found,
+        "total": {field: value for field, value in beside(every, runs).items() if field != "cells"},
+    }
+    return found_all | {"conclusion": conclusion(found_all)}
+
+
+def printed(cells: Iterable[Cell]) -> dict[Place, Cell]:
+    """The cells for which the paper prints a number, by their place."""
+    return {(c.series, c.row, c.col): c for c in cells if c.published is not None}
+
+
+def z(cell: Cell) -> float | None:
+    """Reproduced less published in units of the noise of that difference, sd sqrt(1 + 1/n); None where the two are
+    not compared.
+
+    It is read off the band, whose edge is 1.96 such units with declared noise. A band of Student's t (three seeds
+    measure the noise) is read alike: its edge is |z| = 1.96 as well, since what is as improbable should count as
+    much. A number without noise (a count of epochs, the distance of a structure from itself over three seeds) has
+    a band of 0, no unit, and no z.
+    """
+    if cell.verdict not in (WITHIN, OUTSIDE) or cell.reproduced is None or cell.published is None or not cell.band:
+        return None
+    return (cell.reproduced - cell.published) * NORMAL / cell.band
+
+
+def rms(values: Iterable[float]) -> float | None:
+    """Root mean square; None of nothing. Of z it is about 1 where noise is all that there is."""
+    squares = [value * value for value in values]
+    return math.sqrt(math.fsum(squares) / len(squares)) if squares else None
+
+
+def beside(cells: Mapping[str, Mapping[Place, Cell]], rests: Mapping[str, Mapping[str, Any]]) -> Document:
+    """The printed ``cells`` of each profile, by place, and what they rest on: counts, RMS, and the RMS again on
+    the common cells alone, those that every profile has with a z, so that all are judged by the same ones."""
+    scores = {
+        name: {place: score for place, cell in own.items() if (score := z(cell)) is not None}
+        for name, own in cells.items()
+    }
+    common = [p for p in next(iter(scores.values()), {}) if all(p in own for own in scores.values())]
+    rows = [_row({name: own[p] for name, own in cells.items()}) for p in common]
+    return {
+        "profiles": {
+            name: _counts(own.values())
+            | {
+                "compared": len(scores[name]),
+                "rms": rms(scores[name].values()),
+                "common_rms": rms(scores[name][place] for place in common),
+            }
+            | dict(rests.get(name, {}))
+            for name, own in cells.items()
+        },
+        "common": len(common),
+        "alike": _same(rows, "reproduced"),
+        "apart": len(rows) - _same(rows, "verdict"),
+        "cells": rows,
+    }
+
+
+def conclusion(found: Document) -> str:
+    """What the comparison says, and what it does not."""
+    told = [line for one in found["artifacts"] if (line := _outcome(one))]
+    if not told:
+        return (
+            f"No printed number has been run in all of the profiles {', '.join(found['profiles'])}: nothing can "
+            "be said between them yet."
+        )
+    seeds = {name: 0 for name in found["profiles"]}
+    for one in found["artifacts"]:
+        if one["common"]:
+            seeds = {name: max(n, len(one["profiles"][name].get("seeds", ()))) for name, n in seeds.items()}
+    few = ", ".join(f"{n} {'seed' if n == 1 else 'seeds'} of {name}" for name, n in seeds.items())
+    return (
+        f"{' '.join(told)} Cells of one artifact grow from the same dense network of a seed ({few}), so they are "
+        "not independent: this is no test, and no probability is attached to it."
+    )
+
+
+def differing(of: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Names whose values are not the same in all profiles, with each profile's; None where one lacks it."""
+    names = dict.fromkeys(name for own in of.values() for name in own)
+    found = {name: {profile: own.get(name) for profile, own in of.items()} for name in names}
+    return {name: own for name, own in found.items() if any(v != next(iter(own.values())) for v in own.values())}
+
+
+def _has_numbers(artifact: Artifact) -> bool:
+    """Whether there may be printed numbers: curves that the paper only draws need not be computed."""
+    return artifact.name not in PAPER or bool(published.load(artifact.name))
+
+
+def _about(artifact: Artifact, supposed: Mapping[str, Any]) -> Document:
+    return {
+        "artifact": artifact.name,
+        "title": artifact.title,
+        "unit": artifact.unit,
+        "digits": artifact.digits,
+        "differ": [name for name in supposed if name in artifact.assumptions],
+    }
+
+
+def _counts(cells: Iterable[Cell]) -> dict[str, int]:
+    """``other``: a number without a band (no noise is known), or a Run that diverged."""
+    verdicts = [cell.verdict for cell in cells]
+    known = {"within": WITHIN, "outside": OUTSIDE, "not_run": NOT_RUN}
+    found = {name: verdicts.count(verdict) for name, verdict in known.items()}
+    return found | {"other": len(verdicts) - sum(found.values())}
+
+
+def _row(cells: Mapping[str, Cell]) -> Document:
+    """One common cell."""
+    first = next(iter(cells.values()))
+    return {
+        "series": first.series,
+        "row": first.row,
+        "col": first.col,
+        "published": first.published,
+        "reproduced": {name: cell.reproduced for name, cell in cells.items()},
+        "z": {name: z(cell) for name, cell in cells.items()},
+        "n": {name: cell.n for name, cell in cells.items()},
+        "band": {name: cell.band for name, cell in cells.items()},
+        "verdict": {name: cell.verdict for name, cell in cells.items()},
+    }
+
+
+def _same(rows: Sequence[Document], field: str) -> int:
+    """How many of the common cells say the same in all profiles."""
+    return sum(len(set(row[field].values())) == 1 for row in rows)
+
+
+def _outcome(one: Document) -> str | None:
+    """Which profile comes nearest to the printed numbers of an artifact, on the cells that all have."""
+    if not one["common"]:
+        return None
+    where = f"On the {one['common']} cells" if one["common"] > 1 else "On the one cell"
+    where += f" of {label(one['artifact'])} that all have"
+    if one["alike"] == one["common"]:
+        return f"{where}, all give the same numbers."
+    ranked = sorted(((own["common_rms"], name) for name, own in one["profiles"].items()))
+    apart = f"verdicts differ on {one['apart'] or 'none'} of them"
+    if one["common"] == 1:
+        apart = "the verdicts differ" if one["apart"] else "the verdict is the same"
+    same = f" ({one['alike']} of them the same in all)" if one["alike"] else ""
+    (least, best), *others = ranked
+    if math.isclose(least, others[0][0], rel_tol=1e-9):
+        tied = f"profiles {best} and {others[0][1]} have the same RMS in units of noise"
+        return f"{where}{same}, {tied}: {least:.2f}; {apart}."
+    against = ", ".join(f"{value:.2f} for profile {name}" for value, name in others)
+    which = "smaller" if len(others) == 1 else "smallest"
+    nearest = f"profile {best} has the {which} RMS in units of noise: {least:.2f}"
+    return f"{where}{same}, {nearest}, against {against}; {apart}."
+
+
+def _values(work: Workspace) -> dict[str, Any]:
+    """Everything that a profile sets, by dotted names, with the noise that its bands are made of."""
+    told = {"profile": work.settings.profile, "replicate_sd": work.settings.replicate_sd}
+    found = {name.removeprefix("profile."): value for name, value in _flat(told).items()}
+    return {n: v for n, v in found.items() if n != "comparable" and not n.startswith("supposes.")}
+
+
+def _flat(value: Any, name: str = "") -> dict[str, Any]:
+    if dataclasses.is_dataclass(value):
+        value = {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
+    if not isinstance(value, Mapping):
+        return {name: _plain(value)}
+    inner = [_flat(own, f"{name}.{key}".lstrip(".")) for key, own in value.items()]
+    return {key: own for part in inner for key, own in part.items()}
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it."""
+    return [_plain(inner) for inner in value] if isinstance(value, tuple | list) else value

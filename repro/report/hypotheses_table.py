@@ -1,0 +1,133 @@
+"""Hypotheses side by side (repro/hypotheses.py) on a terminal, and the words that page and README share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from repro.report import terminal
+from repro.report.plots_page import label
+from repro.report.svg import fixed
+
+Found = Mapping[str, Any]
+HEADER = ("artifact", "profile", "within", "outside", "not run", "RMS", "of", "RMS, common", "of", "other")
+MEANING = (
+    "RMS: root mean square of z, which is reproduced less printed in units of the noise of that difference, "
+    "sd sqrt(1 + 1/n); noise alone gives about 1. Common: on the cells that all profiles have, where they are "
+    "judged by the same numbers. Other: no noise is known, or a Run diverged."
+)
+MOST_NUMBERS = 30  # characters of a changed value
+
+
+def show(found: Found, to: Console) -> None:
+    """What the profiles suppose, how they fare, on what that rests, the cells themselves, and the conclusion."""
+    to.print(f"[bold]Hypotheses[/bold]  {', '.join(found['profiles'])}")
+    for name, texts in found["assumptions"].items():
+        to.print(_paragraphs(name, [(profile, str(text)) for profile, text in texts.items()]))
+    if found["values"]:
+        to.print(_paragraphs("values", [(name, told) for name, told in values(found)]))
+    to.print()
+    to.print(terminal.table(HEADER, rows(found), left=2))
+    for line in notes(found):
+        to.print(line, markup=False)
+    if lines := rests(found):
+        to.print(_paragraphs("rests on", lines))
+    for one in found["artifacts"]:
+        if one["common"]:
+            header, cells = cell_rows(found, one)
+            to.print()
+            to.print(terminal.table(header, cells, f"{one['artifact']}: the cells that all have", left=3))
+    to.print()
+    to.print(found["conclusion"], markup=False)
+
+
+def rows(found: Found) -> list[list[str]]:
+    """A row for each artifact and profile as in `HEADER`, the total last."""
+    told = [(one["artifact"], one) for one in found["artifacts"]]
+    return [
+        [name, profile, *(str(own[field]) for field in ("within", "outside", "not_run")), amount(own["rms"]),
+         str(own["compared"]), amount(own["common_rms"]), str(one["common"]), str(own["other"])]
+        for name, one in [*told, ("total", found["total"])]
+        for profile, own in one["profiles"].items()
+    ]  # fmt: skip
+
+
+def notes(found: Found) -> list[str]:
+    """What the numbers mean, and what is not to be read into them."""
+    lines = [MEANING]
+    if alike := found["total"]["alike"]:
+        of = found["total"]["common"]
+        lines.append(f"{alike} of the {of} common cells are the same in all: they tell nothing between them.")
+    if any(own["runs_shared"] for own in found["total"]["profiles"].values()):
+        lines.append("Artifacts share Runs, so the last lines count some evidence more than once.")
+    if found["assumptions"] and (apart := [label(o["artifact"]) for o in found["artifacts"] if not o["differ"]]):
+        lines.append(f"None of the assumptions that differ bears on {', '.join(apart)}.")
+    return lines
+
+
+def rests(found: Found) -> list[tuple[str, str]]:
+    """(profile, its Runs, seeds, devices, precisions and artifacts), those that rest on the same together."""
+    lines = []
+    for profile in found["profiles"]:
+        alike: dict[str, list[str]] = {}
+        for one in found["artifacts"]:
+            own = one["profiles"][profile]
+            if own["compared"]:
+                seeds = ", ".join(map(str, own["seeds"]))
+                what = f"{'seed' if len(own['seeds']) == 1 else 'seeds'} {seeds}"
+                on = f"{what}; {', '.join(own['devices'])}; {', '.join(own['precisions'])}"
+                runs = f"{own['runs']} {'Run' if own['runs'] == 1 else 'Runs'}"
+                alike.setdefault(on, []).append(f"{label(one['artifact'])} ({runs})")
+        lines += [(profile, f"{', '.join(artifacts)}: {on}") for on, artifacts in alike.items()]
+    return lines
+
+
+def values(found: Found) -> list[tuple[str, str]]:
+    """(dotted name, ``64 in paper, 128 in paper-128``) of what params.yaml sets differently."""
+    return [
+        (name, ", ".join(f"{_short(value)} in {profile}" for profile, value in own.items()))
+        for name, own in found["values"].items()
+    ]
+
+
+def cell_rows(found: Found, one: Found) -> tuple[list[str], list[list[str]]]:
+    """The common cells of an artifact: where, what is printed, each profile's number and its z."""
+    digits = int(one["digits"])
+    several = len({cell["series"] for cell in one["cells"]}) > 1
+    header = [*(["series"] if several else []), "row", "column", "printed"]
+    header += [word for profile in found["profiles"] for word in (profile, "z")]
+    table = []
+    for cell in one["cells"]:
+        own = [
+            word
+            for profile in found["profiles"]
+            for word in (fixed(cell["reproduced"][profile], digits), fixed(cell["z"][profile], 1, sign=True))
+        ]
+        place = [*([cell["series"]] if several else []), cell["row"], cell["col"]]
+        table.append([*place, f"{cell['published']:g}", *own])
+    return header, table
+
+
+def amount(value: float | None) -> str:
+    """An RMS; a dash where there is none."""
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _short(value: object) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= MOST_NUMBERS else text[: MOST_NUMBERS - 1] + "…"
+
+
+def _paragraphs(name: str, lines: Sequence[tuple[str, str]]) -> Table:
+    """A name, then a line for each (head, text), the text wrapped beside its head."""
+    found = Table(
+        title=name, title_justify="left", title_style="italic", box=None, pad_edge=False, show_header=False
+    )
+    found.add_column(no_wrap=True)
+    found.add_column(overflow="fold")
+    for head, text in lines:
+        found.add_row(head, text)
+    return found
