@@ -22,7 +22,7 @@ from repro.run import Run, ancestors
 from repro.store import Store
 from repro.workspace import Workspace, find_root
 
-FAMILIES = ("dense", "tickets", "gradual", "structures", "ppr", "memorization", "iterative")
+FAMILIES = ("dense", "tickets", "gradual", "structures", "ppr", "memorization", "iterative", "batch-probe")
 
 
 def produce(options: Options, names: Sequence[str], *, dry_run: bool, as_json: bool) -> None:
