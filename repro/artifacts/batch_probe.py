@@ -67,6 +67,6 @@ ARTIFACT = Artifact(
         "batch_probe", "batch_size", "last_batch", "augmentation", "initialisation", "shortcut", "weight_decay",
         "prunable",
     ),
-    unit="share of prunable weights on which two masks differ",
+    unit="share of weights on which two masks differ",
     digits=4,
 )  # fmt: skip

@@ -28,6 +28,7 @@ DRAWINGS: Mapping[str, Callable[[Document], list[Panel]]] = {
     "table2": dots,
     "table3": dots,
     "table4": lambda document: [],  # rates, points and epochs: no common scale, the table says it all
+    "batch-probe": lambda document: lines(document, "series", "epoch"),
 }
 MANY = 8  # columns from which on numbers along them are better drawn as a curve
 
