@@ -19,7 +19,7 @@ from repro.report import terminal
 from repro.run import Run, ancestors
 from repro.workspace import Workspace
 
-FAMILIES = ("dense", "tickets", "gradual", "structures", "ppr", "memorization", "iterative")
+FAMILIES = ("dense", "tickets", "gradual", "structures", "ppr", "memorization", "iterative", "batch-probe")
 
 
 def produce(options: Options, names: Sequence[str], *, dry_run: bool, as_json: bool) -> None:

@@ -150,6 +150,20 @@ class Study:
         mask = Mask(before, iterative_sparsity(own.share, training - 1))
         return self._run("iterative", arch, seed, 0, self.schedule_of(arch), weights=start, mask=mask)
 
+    def branch(self, arch: str, seed: int, first: int, last: int, batch_size: int) -> Run:
+        """The batch probe: the dense network of epoch ``first``, on to ``last`` at another batch size."""
+        recipe = replace(self.settings.profile.recipe_of(arch), batch_size=batch_size)
+        start = Checkpoint(self.dense(arch, seed), first)
+        return self._run("batch-probe", arch, seed, first, last, weights=start, recipe=recipe)
+
+    def moved(self, branch: Run, epoch: int) -> Run:
+        """The mask with which `branch` began on its weights of ``epoch``, untrained: how far it has moved."""
+        start = Checkpoint(self.dense(branch.arch, branch.seed), branch.first_epoch)
+        return self._run(
+            "batch-probe", branch.arch, branch.seed, 0, 0, weights=Checkpoint(branch, epoch),
+            mask=Mask(start, self.settings.profile.sparsity), recipe=branch.recipe,
+        )  # fmt: skip
+
     def published_epoch(self, epoch: int, arch: str) -> str | None:
         """The paper's epoch at the same share of its schedule for ``arch``, where that is a whole number."""
         scaled, rest = divmod(epoch * paper_epochs(arch), self.schedule_of(arch))

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from repro.errors import UsageError
-from repro.profile import IterativeParams, PprParams, Profile, PruningRow, StepsParams
+from repro.profile import BatchProbeParams, IterativeParams, PprParams, Profile, PruningRow, StepsParams
 from repro.recipes import (
     ARCHS,
     CIFAR_ARCHS,
@@ -41,6 +41,7 @@ __all__ = [
     "PHOTO_SETS",
     "PRECISIONS",
     "STORED",
+    "BatchProbeParams",
     "DataParams",
     "ImageNetParams",
     "IterativeParams",

@@ -158,8 +158,28 @@ class IterativeParams:
             raise ValueError(f"share: {self.share} is not between 0 and 1")
 
 
+@dataclass(frozen=True)
+class BatchProbeParams:
+    """The batch probe, one network: its dense training of epoch ``start`` goes on at each of ``batch_sizes``, and
+    how far its mask has moved is looked at after ``epochs``."""
+
+    start: int
+    epochs: tuple[int, ...]
+    batch_sizes: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        at_least("start", self.start, 0)
+        check_sizes("batch_sizes", self.batch_sizes)
+        if not self.epochs or any(
+            later <= epoch for epoch, later in itertools.pairwise((self.start, *self.epochs))
+        ):
+            raise ValueError(f"epochs: {list(self.epochs)} do not increase from the start at {self.start}")
+
+
 # Which networks a figure or table may have one row for each of.
-ROWS = {"fig4": ARCHS, "fig6": ARCHS, "table2": CIFAR_ARCHS, "table3": IMAGENET_ARCHS}
+ROWS = {
+    "fig4": ARCHS, "fig6": ARCHS, "table2": CIFAR_ARCHS, "table3": IMAGENET_ARCHS, "batch_probe": CIFAR_ARCHS,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -193,6 +213,7 @@ class Profile:
     table2: Mapping[str, PruningRow]
     table3: Mapping[str, PruningRow]
     table4: IterativeParams
+    batch_probe: Mapping[str, BatchProbeParams]
 
     def __post_init__(self) -> None:
         one_of("precision", self.precision, PRECISIONS)
@@ -236,6 +257,8 @@ class Profile:
                 yield f"{table}.{arch}.windows", arch, tuple(last for _, last in row.windows)
         for arch in (self.table4.arch, self.table4.imagenet):
             yield "table4.rewind", arch, (self.table4.rewind,)
+        for arch, probe in self.batch_probe.items():
+            yield f"batch_probe.{arch}.epochs", arch, probe.epochs
 
     def recipe_of(self, arch: str) -> Recipe:
         """How ``arch`` is trained."""

@@ -161,6 +161,8 @@ class Run:
             parts.append(f"rounds={self.rounds}")
         if self.experiment.startswith("ppr"):
             parts.append(f"rate={self.recipe.lr:g}")
+        if self.experiment.startswith("batch-probe"):
+            parts.append(f"batch={self.recipe.batch_size}")
         if self.data.labels != "true":  # the same network on another number of examples, or at another rate
             parts.append(f"examples={self.data.train} sparsity={self.mask and self.mask.sparsity}")
         return " ".join(parts)
@@ -185,6 +187,8 @@ class Run:
             words.append(f"N={self.data.train}{at}")
         if self.experiment.startswith("ppr"):
             words.append(f"rate {self.recipe.lr:g}")
+        if self.experiment.startswith("batch-probe"):
+            words.append(f"batch {self.recipe.batch_size}")
         return " ".join([*words, f"seed {self.seed}"])
 
     def evaluates_after(self, epoch: int) -> bool:

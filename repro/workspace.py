@@ -186,7 +186,8 @@ def _arch_overrides(plain: params.Settings, arch: str, names: Sequence[str]) -> 
         raise UsageError(f"--arch {arch}: unknown; there are {', '.join(params.ARCHS)}")
     overrides: dict[str, object] = {}
     for name in names:
-        own = getattr(plain.profile, name, None)
+        field = name.replace("-", "_")
+        own = getattr(plain.profile, field, None)
         if name == "table4" and arch in params.IMAGENET_ARCHS:
             own = plain.profile.table3  # its windows are what Table 4 needs
         if isinstance(own, Mapping):  # one row a network: only those that the profile has
@@ -196,7 +197,7 @@ def _arch_overrides(plain: params.Settings, arch: str, names: Sequence[str]) -> 
         elif own is not None and arch not in params.CIFAR_ARCHS:
             raise UsageError(f"--arch {arch}: {name} is about CIFAR-10; there are {', '.join(params.CIFAR_ARCHS)}")
         elif own is not None and own.arch != arch:
-            overrides[f"{name}.arch"] = arch
+            overrides[f"{field}.arch"] = arch
     return overrides
 
 

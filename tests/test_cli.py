@@ -66,7 +66,7 @@ def test_artifacts_share_runs_and_plan_says_so(command: Command, tmp_path: Path)
     assert plan["artifacts"]["fig1"]["left"] == 0
     assert plan["artifacts"]["fig2"]["left"] == 0
     assert plan["artifacts"]["table2"]["shared_with"]["fig1"] == [2, 1]  # the dense Run and the diagonal's ticket
-    assert plan["artifacts"]["fig3"]["left"] == 3  # three structures
+    assert plan["artifacts"]["fig3"]["left"] == 1  # one structure: a mask and itself need none
     assert plan["artifacts"]["table2"]["left"] == 2  # a window and its retraining
 
 

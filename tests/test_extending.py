@@ -55,6 +55,7 @@ def test_fig7_trains_renders_and_shares_runs_with_fig1(tmp_path: Path) -> None:
         ("ARTIFACT = 1\n", "needs an ARTIFACT"),
         ("import nothing_of_that_name\n", "ModuleNotFoundError"),
         (EXAMPLE.read_text().replace('"fig7"', '"fig1"'), "there is an artifact fig1 already"),
+        (EXAMPLE.read_text().replace('"fig7"', '"batch-probe"'), "there is an artifact batch-probe already"),
         (EXAMPLE.read_text().replace('"fig7"', '"../x"'), "needs an ARTIFACT with a name"),
     ],
 )

@@ -54,7 +54,7 @@ def test_every_family_of_every_profile_has_a_stage_after_those_that_it_grows_fro
         assert parents <= stages[own] | {dep for other in stages[own] for dep in stages[other]}
 
 
-@pytest.mark.parametrize("name", artifacts.PAPER)
+@pytest.mark.parametrize("name", list(artifacts.IMPLEMENTED))
 def test_every_artifact_waits_for_the_families_that_it_asks_for(study: Callable[..., Study], name: str) -> None:
     made, artifact, stages = study("paper"), artifacts.get(name), heavy()
     runs = artifact.runs(made, [0])
@@ -130,14 +130,15 @@ def test_an_unknown_name_is_refused(command: Command, monkeypatch: pytest.Monkey
     assert "$REPRO_WITHOUT: unknown data set 'imagnet'; there are cifar10" in err
 
 
-# ---- all ten -----------------------------------------------------------------------------------------------
+# ---- all of them ---------------------------------------------------------------------------------------------
 
 
-def test_list_has_the_papers_ten_artifacts(command: Command) -> None:
+def test_list_has_the_papers_ten_artifacts_and_then_our_own(command: Command) -> None:
     code, out, _ = command("list", "--profile", "pilot", "--json")
     assert code == 0
     found = {entry["artifact"]: entry for entry in json.loads(out)["artifacts"]}
-    assert tuple(found) == artifacts.PAPER and len(found) == 10
+    assert tuple(found) == (*artifacts.PAPER, "batch-probe") and len(artifacts.PAPER) == 10
+    assert found["batch-probe"]["place"] == "not in the paper"
     assert found["table3"]["state"] == "not in this profile"
     assert found["fig1"]["runs"] > 0
 
@@ -163,6 +164,7 @@ def test_an_artifact_that_the_profile_does_not_ask_for_renders_and_says_so(
         (["table2", "--arch", "resnet18"], "has no resnet18 in table2; it has resnet20, resnet56"),
         (["table3", "--arch", "resnet20"], "has no resnet20 in table3; it has resnet18, resnet50"),
         (["table4", "--arch", "resnet18", "--profile", "pilot"], "has no resnet18 in table4; it has none"),
+        (["batch-probe", "--arch", "resnet56"], "has no resnet56 in batch-probe; it has resnet20"),
         (["fig6", "--arch", "resnet50"], "has no resnet50 in fig6; it has resnet56, resnet18"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Fig. 4, 5, 6, Tables 1 and 4 as pictures: the right numbers in the right places, nothing lost in silence."""
+"""Fig. 4, 5, 6, Tables 1 and 4, the batch probe as pictures: right numbers in right places, nothing lost."""
 
 from __future__ import annotations
 
@@ -72,6 +72,18 @@ def fig5(rows: tuple[str, ...] = ("20", "120", "200"), seeds: int = 1) -> Docume
     ])  # fmt: skip
 
 
+def probe(*, paper: bool = True, seeds: int = 1, epochs: tuple[int, ...] = (122, 125, 130, 135, 140)) -> Document:
+    """Batch 64 inside the band, batch 128 and the dense network outside, close to each other."""
+    places = [(row, e) for row in ("batch 64", "batch 128") for e in epochs] + [("dense", 140)]
+    found = [
+        cell("hamming", row, str(e), [(e - 120) * (0.0026 if row == "batch 64" else 0.0016) + 0.001 * seed
+                                      for seed in range(seeds)],
+             published=0.052 if e == 140 else None, replicate_sd=0.004, comparable=paper)
+        for row, e in places
+    ]  # fmt: skip
+    return document("fig3", found, paper=paper, unit="share of weights") | {"artifact": "batch-probe"}
+
+
 def table1(*, paper: bool = True, seeds: int = 1, shift: float = 0.4) -> Document:
     found, tenth, noise = [], 1 if paper else 10, random.Random(3)
     for (series, arch, epoch), value in published.lookup("table1").items():
@@ -112,6 +124,12 @@ DOCUMENTS = {
     "fig4-not-run": without(ppr(200)),
     "fig5-whole": fig5(seeds=3),
     "fig5-five-rows": without(fig5(("2", "12", "20", "50", "70")), row="12", col="10000"),
+    "probe-whole": probe(),
+    "probe-three-seeds": probe(seeds=3),
+    "probe-pilot": probe(paper=False),
+    "probe-gaps": without(without(probe(), row="dense"), "diverged", row="batch 128"),
+    "probe-not-run": without(probe()),
+    "probe-one-epoch": probe(epochs=(140,)),
     "table1-whole": table1(seeds=3, shift=1.0),
     "table1-pilot": without(without(table1(paper=False), col="16", series="1-shot"), "diverged", col="20"),
     "table1-not-run": without(table1()),
@@ -172,7 +190,7 @@ def test_no_text_overlaps_another_or_leaves_the_page(name: str, picture: Callabl
     assert [(said[i], said[j]) for i, j in numpy.argwhere(numpy.triu((wide > 1) & (high > 1), k=1))] == []
 
 
-@pytest.mark.parametrize("name", ["fig4-gaps", "table1-whole", "table4-whole"])
+@pytest.mark.parametrize("name", ["fig4-gaps", "probe-whole", "table1-whole", "table4-whole"])
 def test_the_same_document_gives_the_same_bytes(name: str, picture: Callable[[str], Any], tmp_path: Path) -> None:
     plots.draw(DOCUMENTS[name], tmp_path / "again.png")
     assert (tmp_path / "again.png").read_bytes() == picture(name)[0].read_bytes()
@@ -270,6 +288,30 @@ def test_fig5_names_every_structure_and_marks_it_differently(style: None) -> Non
     assert len({(str(line.get_marker()), str(line.get_color())) for line in curves}) == len(curves) == 3
     ticks = [label.get_text() for label in figure.axes[0].get_xticklabels()]
     assert ticks == ["5,000", "10,000", "20,000", "30,000", "40,000", "50,000"]
+
+
+# ---- the batch probe ---------------------------------------------------------------------------------------
+
+
+def test_the_probe_has_the_printed_point_once_and_rings_what_lies_outside(style: None) -> None:
+    figure = plots.figure(probe())
+    (axes,) = figure.axes
+    assert [heights(line) for line in lines(axes, markerfacecolor="white", marker="o") if heights(line) == [0.052]]
+    assert sorted(y for ring in lines(axes, markerfacecolor="none") for y in heights(ring)) == pytest.approx(
+        [0.032, 0.032]
+    )
+    assert {"published, Fig. 3", "95 % band of a repetition", "outside the band"} <= set(texts(figure))
+    low, high = axes.get_ylim()
+    assert low < 0.052 - 0.0111 and high > 0.052 + 0.0111
+
+
+def test_what_of_the_probe_was_not_run_is_said_and_the_band_stays(style: None) -> None:
+    said = " ".join(texts(plots.figure(DOCUMENTS["probe-gaps"])))
+    assert "batch 128: 5 of 5 diverged; dense: not run" in said
+    assert "95 % band of a repetition" in said
+    assert "outside the band" not in said
+    other = " ".join(texts(plots.figure(probe(paper=False))))
+    assert "Fig. 3 prints 0.052 at epoch 140" in other and "published, Fig. 3" not in other
 
 
 # ---- Table 1 -----------------------------------------------------------------------------------------------

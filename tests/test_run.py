@@ -260,6 +260,8 @@ def test_what_the_labels_of_the_papers_experiments_say(study: Callable[..., Stud
         paper.ppr("resnet20", 1, 60, 0.01),
         paper.memorization("resnet20", 1, mask, 5000),
         paper.iterative("resnet20", 1, 8),
+        (branch := paper.branch("resnet20", 1, 120, 140, 64)),
+        paper.moved(branch, 125),
     ]
     assert [run.label for run in found] == [
         "dense resnet20 seed 1",
@@ -268,6 +270,8 @@ def test_what_the_labels_of_the_papers_experiments_say(study: Callable[..., Stud
         "ppr resnet20 s=60 v=60 rate 0.01 seed 1",
         "memorization resnet20 s=120 v=120 N=5000 at 80% seed 1",
         "iterative resnet20 round 7 seed 1",
+        "batch-probe resnet20 120-140 batch 64 seed 1",
+        "batch-probe resnet20 s=120 v=125 batch 64 seed 1",
     ]
 
 

@@ -11,7 +11,7 @@ CHANGES = [
     "memorization={epochs: 2, milestones: [1], batch_size: 16}",
     "table4={arch: resnet20, imagenet: resnet50, trainings: 3, share: 0.2, rewind: 1}",
     "table2={resnet20: {one_shot: [2], windows: [[0,1]]}}",
-    "table3={}", "fig6={resnet56: {rates: [0.01], every: 1}}",
+    "table3={}", "batch_probe={}", "fig6={resnet56: {rates: [0.01], every: 1}}",
 ]  # fmt: skip
 FEW_PHOTOS = [
     "imagenet.data.train=16", "imagenet.data.test=16", "imagenet.data.crop=32", "imagenet.data.resize=32",

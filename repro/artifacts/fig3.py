@@ -12,37 +12,52 @@ from repro.run import Run
 
 
 def runs(study: Study, seeds: Sequence[int]) -> list[Run]:
-    """A Run without epochs for every pair x <= y: it observes how far apart the two masks are."""
-    return [run for x, y in pairs(study) for run in _pair(study, seeds, x, y)]
+    """The dense networks, and for every pair x < y a Run without epochs: it observes how far the two masks are
+    apart. A mask and itself need none."""
+    apart = [run for x, y in pairs(study) if x < y for run in _pair(study, seeds, x, y)]
+    return [*_dense(study, seeds), *apart]
 
 
 def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
-    """The upper triangle, x in rows and y in columns."""
+    """The upper triangle, x in rows and y in columns; on the diagonal 0 for every trained dense network."""
     arch = study.settings.profile.fig3.arch
-    table = published.lookup("fig3") if arch == "resnet20" else {}
+    dense = _dense(study, seeds)
+    itself = [0.0 for _ in results.done(dense)]
+    diverged = not itself and results.diverged(dense)
     found = []
     for x, y in pairs(study):
-        records = results.done(_pair(study, seeds, x, y))
-        place = ("hamming", study.published_epoch(x, arch) or "", study.published_epoch(y, arch) or "")
-        found.append(
-            cell(
-                "hamming",
-                str(x),
-                str(y),
-                [record.start["mask_distance"] for record in records],
-                published=table.get(place),
-                # The declared noise, until three seeds measure it.
-                replicate_sd=study.settings.replicate_sd.get("hamming") if len(records) < 3 else None,
-                comparable=study.comparable_for(arch),
-            )
-        )
+        apart = [record.start["mask_distance"] for record in results.done(_pair(study, seeds, x, y))]
+        values = itself if x == y else apart
+        found.append(distance_cell(study, arch, (x, y), values, (str(x), str(y)), diverged))
     return found
+
+
+def distance_cell(
+    study: Study, arch: str, epochs: tuple[int, int], values: Sequence[float], at: tuple[str, str], diverged: bool
+) -> Cell:
+    """The distance between the masks of two epochs, one value a seed, in the row and column ``at``, beside the one
+    that Fig. 3 prints."""
+    x, y = (study.published_epoch(epoch, arch) or "" for epoch in epochs)
+    return cell(
+        "hamming",
+        *at,
+        values,
+        published=published.lookup("fig3").get(("hamming", x, y)) if arch == "resnet20" else None,
+        # The declared noise, until three seeds measure it.
+        replicate_sd=study.settings.replicate_sd.get("hamming") if len(values) < 3 else None,
+        comparable=study.comparable_for(arch),
+        diverged=diverged,
+    )
 
 
 def pairs(study: Study) -> list[tuple[int, int]]:
     """Epochs (x, y) with x <= y."""
     epochs = sorted(study.settings.profile.fig3.s)
     return [(x, y) for i, x in enumerate(epochs) for y in epochs[i:]]
+
+
+def _dense(study: Study, seeds: Sequence[int]) -> list[Run]:
+    return [study.dense(study.settings.profile.fig3.arch, seed) for seed in seeds]
 
 
 def _pair(study: Study, seeds: Sequence[int], x: int, y: int) -> list[Run]:

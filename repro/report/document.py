@@ -158,7 +158,8 @@ def grids(document: Document) -> list[tuple[str, list[str], list[list[str]]]]:
     return found
 
 
-CORNER = {"fig1": "v \\ s", "fig2": "layer \\ epoch", "fig3": "x \\ y", "fig5": "pruned at \\ examples"}
+CORNER = {"fig1": "v \\ s", "fig2": "layer \\ epoch", "fig3": "x \\ y", "fig5": "pruned at \\ examples",
+          "batch-probe": "trained at \\ epoch"}  # fmt: skip
 MARKS = {"within": "", "outside": " !", "not comparable": "", "unpublished": ""}
 
 

@@ -27,6 +27,7 @@ DRAWINGS: Mapping[str, Callable[[Document], Figure]] = {
     "fig6": plots_curves.ppr,
     "table1": plots_tables.table1,
     "table4": plots_bars.table4,
+    "batch-probe": plots_curves.probe,
 }
 
 

@@ -1,4 +1,5 @@
-"""Curves: Fig. 4 and 6 (accuracy of a pruned network after one epoch, from every epoch), Fig. 5 (memorization)."""
+"""Curves: Fig. 4 and 6 (accuracy of a pruned network after one epoch, from every epoch), Fig. 5 (memorization),
+the batch probe (how far a mask has moved)."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from repro.report.plots_lines import network
 from repro.report.plots_page import (
     BLUE,
     FAINT,
+    INK,
     LINE,
     MARGIN,
     MUTED,
@@ -23,6 +25,7 @@ from repro.report.plots_page import (
     Document,
     Page,
     cells_of,
+    comparable,
     legend_room,
     number,
     ordered,
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
 Look = Mapping[str, Any]
 
 BASELINE = "baseline"
+UNPRINTED = "the paper draws these curves, without numbers"
 # Shape and dashes differ as well: the curves are told apart without colour.
 LOOKS: Sequence[Look] = (
     {"color": VERMILION, "marker": "s", "linestyle": "-"},
@@ -51,6 +55,10 @@ LOOKS: Sequence[Look] = (
     {"color": "#6B5500", "marker": "v", "linestyle": (0, (1.5, 1.2))},
 )
 DENSE: Look = {"color": MUTED, "marker": "", "linestyle": (0, (4, 2))}
+BAND = "#e8eaed"
+OUTSIDE: Look = {
+    "linestyle": "", "marker": "D", "markersize": 11, "markerfacecolor": "none", "markeredgecolor": INK,
+}  # fmt: skip
 MANY = 60  # a curve of more points is drawn thin, under the medians of neighbours
 
 
@@ -105,6 +113,7 @@ class Panel:
     curves: Sequence[Curve]
     x_name: str
     y_name: str
+    printed: Sequence[Cell] = ()  # whose published numbers stand among the curves, with their bands
     limits: tuple[float, float] = field(init=False)
     beyond: Sequence[float] = field(init=False)  # values too far below the others to be shown
 
@@ -118,6 +127,9 @@ class Panel:
             if (value := reading(cell)) is not None and value >= lowest:
                 spread = number(cell, "sd") or 0.0
                 ends += [value - spread, value + spread]
+        for cell in self.printed:
+            value, band = number(cell, "published") or 0.0, number(cell, "band") or 0.0
+            ends += [value - band, value + band]
         room = 0.06 * (max(ends) - min(ends)) or 0.5 if ends else 0.0
         limits = (min(ends) - room, max(ends) + room) if ends else (0.0, 1.0)
         object.__setattr__(self, "limits", limits)
@@ -167,12 +179,31 @@ def fig5(document: Document) -> Figure:
     )
 
 
+def probe(document: Document) -> Figure:
+    """A curve for every batch size, against the epoch, and what Fig. 3 prints there."""
+    cells = [cell for cell in cells_of(document) if place(cell) is not None]
+    curves = []
+    for index, row in enumerate(ordered(str(cell.get("row", "")) for cell in cells)):
+        look = {**DENSE, "marker": "x"} if row.endswith("dense") else LOOKS[index % len(LOOKS)]
+        curves.append(Curve(row, look, increasing([cell for cell in cells if str(cell.get("row", "")) == row])))
+    beside = [cell for cell in cells if number(cell, "published") is not None]
+    printed = increasing(sorted(beside, key=lambda cell: number(cell, "band") or 0.0))  # of each epoch one
+    told = [f"{number(cell, 'published'):g} at epoch {cell.get('col')}" for cell in printed]
+    summary = f"Fig. 3 prints {' and '.join(told)}" if told else "the paper prints none of it"
+    x_name, y_name = "epoch of the dense schedule", str(document.get("unit") or "")
+    panels = [Panel("", curves, x_name, y_name, printed if comparable(document) else ())] if curves else []
+    return _figure(document, panels, cells, 3.7, summary)
+
+
 # ---- the picture -------------------------------------------------------------------------------------------
 
 
-def _figure(document: Document, panels: Sequence[Panel], cells: Sequence[Cell], high: float) -> Figure:
-    about = [str(document.get("unit") or "value"), tally(cells, False), seeds(cells)]
-    summary = "  ·  ".join([part for part in about if part] + ["the paper draws these curves, without numbers"])
+def _figure(
+    document: Document, panels: Sequence[Panel], cells: Sequence[Cell], high: float, last: str = UNPRINTED
+) -> Figure:
+    against_paper = any(panel.printed for panel in panels)
+    about = [str(document.get("unit") or "value"), tally(cells, against_paper), seeds(cells), last]
+    summary = "  ·  ".join(part for part in about if part)
     if not panels:
         return Page(document, 9.0, 2.0, summary).nothing()
     across = 1 if len(panels) == 1 else 2
@@ -215,6 +246,8 @@ def _panel(page: Page, panel: Panel, box: tuple[float, float, float, float], tit
         lost = any(verdict(cell) == compare.DIVERGED for curve in panel.curves for cell in curve.cells)
         word = "diverged" if lost else "not run"
         axes.text(0.5, 0.5, word, transform=axes.transAxes, ha="center", va="center", color=MUTED, size=11)
+    for cell in panel.printed:
+        _printed(axes, cell)
     for curve in panel.curves:
         _curve(axes, curve)
     _names(axes, panel, drawn, (width, high))
@@ -237,10 +270,21 @@ def _curve(axes: Axes, curve: Curve) -> None:
     alone = [i for i in range(len(values)) if math.isnan(padded[i]) and math.isnan(padded[i + 2])]
     if often > 1 or not curve.look["marker"]:
         axes.plot([curve.xs[i] for i in alone], [values[i] for i in alone], ".", color=colour, zorder=3)
+    outside = [i for i, cell in enumerate(curve.cells) if verdict(cell) == compare.OUTSIDE]
+    axes.plot([curve.xs[i] for i in outside], [values[i] for i in outside], zorder=4, **OUTSIDE)
     if curve.level is not None:
         axes.axhline(curve.level, color=colour, linewidth=0.9, linestyle=(0, (1, 2)), zorder=2.5)
     lost = [x for x, cell in zip(curve.xs, curve.cells, strict=True) if verdict(cell) == compare.DIVERGED]
     axes.plot(lost, [0.025] * len(lost), "x", color=colour, markersize=4.5, transform=axes.get_xaxis_transform())
+
+
+def _printed(axes: Axes, cell: Cell) -> None:
+    """The paper's number, pale behind it the band of a repetition."""
+    x, value, band = place(cell) or 0.0, number(cell, "published") or 0.0, number(cell, "band")
+    if band is not None:
+        axes.plot([x, x], [value - band, value + band], color=BAND, linewidth=16, solid_capstyle="butt", zorder=1)
+    axes.plot(x, value, "o", markerfacecolor="white", markeredgecolor=MUTED, markersize=8, markeredgewidth=1.3,
+              zorder=2.8)  # fmt: skip
 
 
 def _names(axes: Axes, panel: Panel, drawn: Sequence[Curve], size: tuple[float, float]) -> None:
@@ -281,6 +325,14 @@ def _keys(panels: Sequence[Panel]) -> list[Artist]:
     if any(curve.level is not None for curve in curves):
         dotted: Look = {"color": MUTED, "linewidth": 0.9, "linestyle": (0, (1, 2))}
         found.append(Line2D([], [], label="mean of the later half of the epochs", **dotted))
+    printed = [cell for panel in panels for cell in panel.printed]
+    if printed:
+        hollow: Look = {"markerfacecolor": "white", "color": MUTED, "markeredgewidth": 1.3, "linestyle": ""}
+        found.append(Line2D([], [], marker="o", markersize=8, label="published, Fig. 3", **hollow))
+    if any(number(cell, "band") is not None for cell in printed):
+        found.append(Patch(facecolor=BAND, label="95 % band of a repetition"))
+    if any(verdict(cell) == compare.OUTSIDE for cell in cells):
+        found.append(Line2D([], [], label="outside the band", **OUTSIDE))
     if any(verdict(cell) == compare.DIVERGED for cell in cells):
         found.append(Line2D([], [], linestyle="", marker="x", color=MUTED, markersize=4.5, label="diverged"))
     return found

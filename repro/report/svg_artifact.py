@@ -15,7 +15,7 @@ AXES = {
     "fig3": ("structure of epoch x", "structure of epoch y"), "fig4": ("network", "epoch"),
     "fig5": ("pruned at epoch", "number of examples"), "fig6": ("network", "epoch"),
     "table1": ("network", "epoch"), "table2": ("network", "epoch"), "table3": ("network", "epoch"),
-    "table4": ("network", ""),
+    "table4": ("network", ""), "batch-probe": ("trained at", "epoch"),
 }  # fmt: skip
 DRAWINGS: Mapping[str, Callable[[Document], list[Panel]]] = {
     "fig1": lambda document: heat(document, *AXES["fig1"]),
@@ -28,6 +28,7 @@ DRAWINGS: Mapping[str, Callable[[Document], list[Panel]]] = {
     "table2": dots,
     "table3": dots,
     "table4": lambda document: [],  # rates, points and epochs: no common scale, the table says it all
+    "batch-probe": lambda document: lines(document, "series", "epoch"),
 }
 MANY = 8  # columns from which on numbers along them are better drawn as a curve
 

@@ -35,6 +35,7 @@ LOG = frozenset({"w_std"})  # on a log scale, parallel movement is parallel
 COLOURS, MOST_PREDICTIONS = 5, 24
 TITLES = {
     "w_std": ("Standard deviation of weights", "of each layer, log scale"),
+    "hamming": ("How far the mask has moved", ""),
     "layer pruning rate": ("Pseudo per-layer pruning rate", "share of each layer’s weights below the threshold"),
 }
 Point = tuple[float, float, Cell]
@@ -68,7 +69,7 @@ def lines(document: Document, by: str, x_name: str, prefix: str = "") -> list[Pa
             continue
         here = [cell for cell in cells if str(cell.get(by, "")) == name]
         curves = curves_of(here, other, "reproduced", pruned if document.get("artifact") == "fig2" else set())
-        paper = curves_of(here, other, "published", set())
+        paper = _once(curves_of(here, other, "published", set()))
         expected = curves_of([c for c in cells if c.get("series") == name + PREDICTED], other, "reproduced", set())
         title, subtitle = TITLES.get(name, (name.replace("resnet", "ResNet"), ""))
         about = ", ".join(part for part in (subtitle, seeds(here) or "not run") if part)
@@ -109,17 +110,24 @@ def curves_of(cells: Iterable[Cell], by: str, field: str, never: set[str]) -> li
     return found
 
 
+def _once(curves: list[Curve]) -> list[Curve]:
+    """Curves that tell the same, as where the paper prints one number beside several of ours, are one."""
+    told = {tuple((x, y) for x, y, _ in curve.points) for curve in curves}
+    return [Curve("printed", curves[0].points, "aside")] if len(curves) > 1 == len(told) else curves
+
+
 def _plot(
     document: Document, name: str, ours: Sequence[Curve], paper: Sequence[Curve], expected: Sequence[Curve],
     x_name: str, log: bool,
 ) -> Markup:  # fmt: skip
     every = [point for curve in (*ours, *paper, *expected) for point in curve.points]
+    banded = [point for curve in paper for point in curve.points if ours]
     frame = line(LEFT, HEIGHT - FOOT, WIDTH - RIGHT, HEIGHT - FOOT, "base")
     if not every:
         nothing = rect(LEFT, TOP, WIDTH - LEFT - RIGHT, 60, class_="lost")
         told = text((LEFT + WIDTH - RIGHT) / 2, TOP + 34, "not run", class_="haloed")
         return canvas(WIDTH, TOP + 62, f"{name}: not run", nothing, told)
-    xs, ys = sorted({x for x, _, _ in every}), _heights(every)
+    xs, ys = sorted({x for x, _, _ in every}), [*_ends(every, "sd"), *_ends(banded, "band")]
     log = log and min(ys) > 0
     low, high = (min(ys) / 1.06, max(ys) * 1.06) if log else padded(ys)
     if not log and min(ys) >= 0:
@@ -135,6 +143,7 @@ def _plot(
     if expected:
         start = x(min(p[0] for c in expected for p in c.points))
         parts.append(line(start, TOP, start, HEIGHT - FOOT, "drop"))
+    parts += [_band(point, x, y) for point in banded]
     parts += [_spread(curve, x, y) for curve in ours]
     parts += [_drawn(curve, x, y, document, x_name, "ours") for curve in ours]
     parts += [_drawn(curve, x, y, document, x_name, "Eq. 5") for curve in expected[:MOST_PREDICTIONS]]
@@ -142,10 +151,10 @@ def _plot(
     return canvas(WIDTH, HEIGHT, f"{document.get('artifact')}: {name} by {x_name}", *parts, kind="curves")
 
 
-def _heights(points: Sequence[Point]) -> list[float]:
-    """What the scale has to hold: values with their spread over seeds."""
-    spread = [(y, number(cell, "sd") or 0.0) for _, y, cell in points]
-    return [y + sign * sd for y, sd in spread for sign in (-1, 1)]
+def _ends(points: Sequence[Point], reach: str) -> list[float]:
+    """What the scale has to hold: values with their spread over seeds, or with their band."""
+    spread = [(y, number(cell, reach) or 0.0) for _, y, cell in points]
+    return [y + sign * far for y, far in spread for sign in (-1, 1)]
 
 
 def geometric(xs: Sequence[float]) -> bool:
@@ -203,6 +212,14 @@ def _spread(curve: Curve, x: Scale, y: Scale) -> Markup | None:
     return tag("path", d="M" + "L".join([*there, *back]) + "z", class_=f"spread {curve.class_}", style=curve.style)
 
 
+def _band(point: Point, x: Scale, y: Scale) -> Markup | None:
+    """The band of a repetition around what the paper printed."""
+    px, py, cell = point
+    if (band := number(cell, "band")) is None:
+        return None
+    return rect(x(px) - 6, y(py + band), 12, y(py - band) - y(py + band), class_="band")
+
+
 def _keys(
     ours: Sequence[Curve], paper: Sequence[Curve], expected: Sequence[Curve], cells: Sequence[Cell], by: str,
     layers: bool,
@@ -221,6 +238,8 @@ def _keys(
         found.append(key(_sample("expected"), "Eq. 5, from the first drop of the learning rate on"))
     if paper:
         found.append(key(tag("g", circle(11, 7, 3.4, "dot"), class_="curve aside paper"), "the paper’s"))
+    if paper and any(number(cell, "band") is not None for cell in cells):
+        found.append(key(rect(2, 1, 18, 12, rx=2, class_="band"), "the 95 % band of a repetition"))
     drawn = {curve.name for curve in ours}
     missing = [n for n in dict.fromkeys(str(c.get(by, "")) for c in cells) if n not in drawn]
     if missing:
