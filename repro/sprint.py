@@ -110,6 +110,21 @@ class Sprint:
 
     def train(self) -> RunFailed | None:
         """Part by part, then what is left half-way; returns what to say of Runs that diverged."""
+        failed, store = None, self._work.store
+        while self.left > LEAST:
+            before = len(store.records())
+            failed = self._train_parts() or failed
+            if len(store.records()) == before:  # else there may be more to train: Table 1's results ask for Runs
+                break
+        waiting = [run for part in prospects.parts(self._work) for run in self._ready(part.runs) if run.epochs > 1]
+        if waiting and self.left > LEAST:
+            runs = waves(waiting)[0]
+            lanes = _lanes_to_leave(self._choice(runs))
+            self._execute("left half-way", runs[:lanes], lanes, len(waiting))
+        return failed
+
+    def _train_parts(self) -> RunFailed | None:
+        """Every part once, with what is missing of it by then."""
         failed, done = None, set[str]()
         while self.left > LEAST:
             part = next((p for p in prospects.parts(self._work) if p.name not in done), None)
@@ -121,11 +136,6 @@ class Sprint:
                     self._train_wave(part.name, self._ready(wave))
             except RunFailed as error:
                 failed = error
-        waiting = [run for part in prospects.parts(self._work) for run in self._ready(part.runs) if run.epochs > 1]
-        if waiting and self.left > LEAST:
-            runs = waves(waiting)[0]
-            lanes = _lanes_to_leave(self._choice(runs))
-            self._execute("left half-way", runs[:lanes], lanes, len(waiting))
         return failed
 
     def foreseen(self, part: Part, seconds: float) -> tuple[int, float | None]:
