@@ -171,7 +171,7 @@ def test_documents_say_what_they_rest_on(study: Study_of) -> None:
     both = made("fig6", paper)["provenance"]
     assert isinstance(both, dict)
     assert "cifar10: 50,000" in both["data"] and "imagenet: 1,281,167" in both["data"]
-    assert both["schedule"] == "200 epochs, batch 128; 90 epochs, batch 256"
+    assert both["schedule"] == "200 epochs, batch 64; 90 epochs, batch 256"
     told = {name: str(made(name, paper)["assumptions"]) for name in ("table2", "table3", "table4", "fig6")}
     assert "8 parts of 32" not in told["table2"] and "ResNet20" not in told["table3"]
     assert all("8 parts of 32" in told[name] for name in ("table3", "table4", "fig6"))

@@ -189,7 +189,7 @@ def probe(document: Document) -> Figure:
     beside = [cell for cell in cells if number(cell, "published") is not None]
     printed = increasing(sorted(beside, key=lambda cell: number(cell, "band") or 0.0))  # of each epoch one
     told = [f"{number(cell, 'published'):g} at epoch {cell.get('col')}" for cell in printed]
-    summary = f"Fig. 3 prints {' and '.join(told)}" if told else "the paper prints none of it"
+    summary = f"Fig. 3 prints {' and '.join(told)}" if told else ""
     x_name, y_name = "epoch of the dense schedule", str(document.get("unit") or "")
     panels = [Panel("", curves, x_name, y_name, printed if comparable(document) else ())] if curves else []
     return _figure(document, panels, cells, 3.7, summary)
