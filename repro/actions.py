@@ -16,19 +16,26 @@ from repro.errors import CheckpointGone, MissingInput, RunFailed, UsageError
 from repro.options import Options, ranked
 from repro.plan import Plan, cost, disk_bytes
 from repro.report import terminal
+from repro.report.document import as_json as document_json
 from repro.run import Run, ancestors
 from repro.workspace import Workspace
 
 FAMILIES = ("dense", "tickets", "gradual", "structures", "ppr", "memorization", "iterative", "batch-probe")
 
 
-def produce(options: Options, names: Sequence[str], *, dry_run: bool, as_json: bool) -> None:
-    """Train what the artifacts miss, then render and compare them."""
+def produce(
+    options: Options, names: Sequence[str], *, dry_run: bool, as_json: bool, no_train: bool = False
+) -> None:
+    """Train what the artifacts miss, then render and compare them; render alone with ``no_train``, and where there
+    are finished Runs but no images to train on (a clone that shows what it ships)."""
     work, log = Workspace(options, names), terminal.console(stderr=True)
     if dry_run:
         _say_plan(work, work.plan(), terminal.console())
         return
     work.check_results_folder()
+    if no_train or _only_shown(work, log):
+        _show(work, as_json)
+        return
     _say_left_out(work.left_out(), log)
     try:
         _execute(work, work.asked, log)
@@ -160,10 +167,26 @@ def _show(work: Workspace, as_json: bool) -> None:
     for artifact in work.artifacts:
         document = work.render(artifact)
         if as_json:
-            print(json.dumps(document))
+            print(document_json(document), end="")
         else:
             terminal.show(document, terminal.console())
             print(f"written: {work.out / artifact.name}.json, .csv, .md and .png")
+
+
+def _only_shown(work: Workspace, log: Console) -> bool:
+    """Whether nothing can be trained for want of images, and something is finished to be shown; says so."""
+    plan = work.plan_for(work.asked())
+    left = {run.key for run in plan.missing}
+    if work.options.data_dir or not left or all(run.key in left for run in plan.runs):
+        return False
+    try:
+        _check_images(work, plan)
+    except MissingInput as missing:
+        log.print(
+            f"{len(left)} Runs that are not finished stay so, their cells 'not run': {missing}", markup=False
+        )
+        return True
+    return False
 
 
 def _say_plan(work: Workspace, plan: Plan, out: Console) -> None:
@@ -216,13 +239,17 @@ def _execute(work: Workspace, asked: Callable[[], list[Run]], log: Console) -> N
             plan = work.plan_for(asked())
 
 
-def check_inputs(work: Workspace, plan: Plan) -> None:
-    """Raise `MissingInput` before anything is trained where data or room on the disk is missing."""
+def _check_images(work: Workspace, plan: Plan) -> None:
     wanted = {run.data.name for run in plan.missing}
     if "cifar10" in wanted and cifar10.find(work.folders) is None:
         raise cifar10.missing(work.folders)
     if "imagenet" in wanted:
         photos.prepared(work.folders)
+
+
+def check_inputs(work: Workspace, plan: Plan) -> None:
+    """Raise `MissingInput` before anything is trained where images or room on the disk are missing."""
+    _check_images(work, plan)
     needed = disk_bytes(plan.missing, plan.keep)
     free = shutil.disk_usage(files.existing(work.store.runs_dir)).free
     if needed > free:

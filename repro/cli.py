@@ -54,10 +54,15 @@ def _artifact_command(artifact: artifacts.Artifact) -> Callable[..., None]:
     own = ("with_iterative",) if artifact.optional else ()
 
     @takes(*TRAINING, *own)
-    def command(options: Options, dry_run: DryRun = False, as_json: Json = False) -> None:
+    def command(
+        options: Options,
+        dry_run: DryRun = False,
+        no_train: Annotated[bool, typer.Option("--no-train", help="only render what is finished")] = False,
+        as_json: Json = False,
+    ) -> None:
         from repro import actions
 
-        actions.produce(options, [artifact.name], dry_run=dry_run, as_json=as_json)
+        actions.produce(options, [artifact.name], dry_run=dry_run, as_json=as_json, no_train=no_train)
 
     return command
 

@@ -97,6 +97,6 @@ def _up_to_date(work: Workspace, artifact: Artifact) -> Document:
     """The artifact's document; its files are written anew where they say something else."""
     made = work.render(artifact, write=False)
     path = work.out / f"{artifact.name}.json"
-    if not path.exists() or json.loads(path.read_text()) != json.loads(json.dumps(made)):
+    if not path.exists() or path.read_text() != document.as_json(made):
         document.write(made, work.out)
     return made

@@ -174,10 +174,10 @@ def test_of_an_extreme_a_part_can_be_enough_to_fail() -> None:
 
 
 def test_unknown_noise_decides_nothing_before_three_seeds() -> None:
-    known = {kind: sd for kind, sd in QUIET.items() if kind != "ppr"}
+    known = {kind: sd for kind, sd in QUIET.items() if kind != "ppr_small"}
     found = judged("ppr-small-rate-is-higher-late", seeds(world(), 2), known)
     assert (found.verdict, found.low, found.needed) == (UNDECIDED, None, None)
-    assert found.missing == "no replicate noise is known for ppr" and found.value is not None
+    assert found.missing == "no replicate noise is known for ppr_small" and found.value is not None
     assert judged("ppr-small-rate-is-higher-late", seeds(world(), 3), known).verdict == HOLDS
 
 

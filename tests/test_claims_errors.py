@@ -26,7 +26,7 @@ from repro.claims.tables import Cell, Grid
 from repro.params import Recipe
 
 SD = 0.02  # small beside every margin, so that each end can be wrong
-DECLARED = {"resnet20": SD, "ppr": SD, "log_w_std": SD}
+DECLARED = {"resnet20": SD, "ppr_small": SD, "log_w_std": SD}
 SETTING = Setting(Recipe(200, 128, 0.1, (120, 160), 0.1, 0.9, 1e-4, True, 1), 50_000)
 S, V = (20, 60, 80, 100, 140, 200), (0, 5, 20, 100, 200)
 EARLY = (100, 120, 140, 160, 180, 200)

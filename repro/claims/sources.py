@@ -10,6 +10,7 @@ from repro.claims.tables import PAPER_EPOCHS, Absent, Cell, Grid
 from repro.params import IMAGENET_ARCHS
 
 DENSE = "dense_early"  # dense accuracy while the rate is still at its first value
+LARGE_RATE = 0.1  # section 3.3: "the large retraining learning rate (= 0.1)"
 TENTHS = 10
 
 
@@ -115,11 +116,12 @@ def _dense_unit(kind: str, epoch: int, arch: str) -> Unit:
 
 
 def ppr(grid: Grid, artifact: str, series: str, arch: str, epoch: int, schedule: int) -> Linear:
-    """Figs. 4 and 6: PPR accuracy at ``epoch``."""
+    """Figs. 4 and 6: PPR accuracy at ``epoch``. At the large rate it scatters far more than at the small one, so
+    their noise is declared apart."""
     cell = need(grid, artifact, series, arch, str(epoch))
     structure = ("structure", arch, epoch)
     unit = Unit(
-        kind="ppr",
+        kind="ppr" if float(series.removeprefix("ppr ")) >= LARGE_RATE else "ppr_small",
         own=cell,
         structure=structure,
         era=("era", arch, era(epoch, schedule)),
