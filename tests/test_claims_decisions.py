@@ -22,7 +22,8 @@ World = dict[Cell, float]
 RECIPE = Recipe(200, 128, 0.1, (120, 160), 0.1, 0.9, 1e-4, True, 1)
 SETTING = Setting(RECIPE, 50_000)
 QUIET = {"resnet20": 5e-3, "resnet56": 5e-3, "resnet18": 5e-3, "resnet50": 5e-3, "hamming": 1e-4, "ppr": 5e-3,
-         "ppr_small": 5e-3, "dense_early": 5e-3, "memorization": 5e-3, "log_w_std": 1e-4, "layer_rate": 1e-4}  # fmt: skip
+         "ppr_small": 5e-3, "dense_early": 5e-3, "memorization": 5e-3, "log_w_std": 1e-4,
+         "layer_rate": 1e-4}  # fmt: skip
 
 S = (10, 20, 40, 60, 80, 100, 120, 140, 160, 180, 200)
 V = (0, 5, 10, 20, 40, 60, 80, 100, 120, 140, 160, 180, 200)
