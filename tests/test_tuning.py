@@ -57,6 +57,34 @@ def test_of_equals_the_simplest_is_taken() -> None:
     assert choice.lanes == 1
 
 
+def test_with_fewer_lanes_another_strategy_may_come_first() -> None:
+    choice = Choice({"streams": {1: 50.0, 2: 80.0}, "batched": {1: 40.0, 4: 120.0, 16: 160.0}})
+    assert choice.names == ["batched", "streams"]
+    assert [choice.names_at(lanes)[0] for lanes in (1, 2, 4, 16)] == ["streams", "streams", "batched", "batched"]
+    assert all(sorted(choice.names_at(lanes)) == ["batched", "streams"] for lanes in range(1, 17))
+    for lanes in range(1, 17):  # none is clearly faster than the first
+        first = choice.names_at(lanes)[0]
+        assert all(choice.speed(lanes, name) <= tuning.GAIN * choice.speed(lanes, first) for name in choice.names)
+
+
+def test_where_another_strategy_gains_nothing_the_first_of_all_stays() -> None:
+    """Which is the simplest of the fastest: as good with one lane, and with all of them."""
+    choice = Choice({"batched, compiled": {1: 61.0, 4: 204.0}, "batched": {1: 60.0, 4: 205.0}, "eager": {1: 61.5}})
+    assert choice.names[0] == "batched"
+    assert [choice.names_at(lanes) for lanes in (1, 4)] == [choice.names, choice.names]
+    assert Choice(unmeasured=("streams", 8)).names_at(3) == ["streams"]
+
+
+def test_below_the_fewest_lanes_that_were_measured_speed_is_in_proportion() -> None:
+    choice = Choice({"batched": {4: 200.0, 8: 300.0}, "eager": {1: 100.0}})
+    assert [choice.speed(lanes, "batched") for lanes in (1, 2, 4)] == [50.0, 100.0, 200.0]
+    assert choice.speed(6, "batched") == 250.0
+    assert choice.speed(16, "batched") == 300.0  # and beyond the most, as measured there
+    assert choice.names_at(1) == ["eager", "batched"]
+    with pytest.raises(KeyError):
+        choice.speed(1, "streams")
+
+
 def test_a_strategy_that_fails_is_not_chosen_and_not_tried_again(run: Run, timed: Timed, tmp_path: Path) -> None:
     said: list[str] = []
     cache = tmp_path / "waves.json"
@@ -90,6 +118,34 @@ def test_a_budget_leaves_what_it_has_no_time_for_to_another_time(
     assert timed.count(("eager", 1)) == 1
 
 
+@pytest.mark.parametrize("most", [4, 32])
+def test_a_sweep_that_was_cut_short_is_gone_on_with_and_one_that_was_not_is_over(
+    run: Run, timed: Timed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """It ends with the last number of lanes there is, or with the first that gains nothing."""
+    cache, now = tmp_path / "waves.json", [0.0]
+    monkeypatch.setattr(tuning, "MOST_LANES", {"cpu": most})
+    monkeypatch.setattr(tuning.time, "monotonic", lambda: now.__setitem__(0, now[0] + 1) or now[0])
+    for counts in ([1], [1, 2]):
+        until = (
+            now[0] + 1 + len(counts)
+        )  # the time is asked before a sweep, and before each further number of lanes
+        measure(run, CPU, cache, ["batched"], until=until)
+        assert timed == [("batched", count) for count in counts]
+        assert sorted(known(run, CPU, cache).speeds["batched"]) == counts
+    for _ in range(2):
+        choice = measure(run, CPU, cache, ["batched"])
+        assert choice.speeds == {"batched": {1: 60.0, 2: 200.0, 4: 201.0}}
+        assert timed == [("batched", 1), ("batched", 2), ("batched", 4)]
+
+
+def test_a_sweep_that_found_what_does_not_work_is_over(run: Run, timed: Timed, tmp_path: Path) -> None:
+    cache = tmp_path / "waves.json"
+    tuning.keep(run, CPU, cache, {"batched": {1: 60.0, 2: 0.0}})
+    assert measure(run, CPU, cache, ["batched"]).speeds == {"batched": {1: 60.0, 2: 0.0}}
+    assert timed == []
+
+
 def test_what_compiles_anew_for_every_number_of_lanes_is_timed_in_two(
     run: Run, timed: Timed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,6 +167,14 @@ def test_numbers_measured_elsewhere_are_kept_beside_the_others(run: Run, timed: 
     measure(run, CPU, cache, ["eager"])
     tuning.keep(run, CPU, cache, {"batched": {4: 300.0}})
     assert known(run, CPU, cache).speeds == {"eager": {1: 100.0}, "batched": {4: 300.0}}
+
+
+def test_numbers_of_lanes_that_were_measured_before_are_kept(run: Run, tmp_path: Path) -> None:
+    """A later number replaces the earlier one of as many lanes, and no other."""
+    cache = tmp_path / "waves.json"
+    tuning.keep(run, CPU, cache, {"batched": {1: 60.0, 4: 300.0}, "eager": {1: 100.0}})
+    tuning.keep(run, CPU, cache, {"batched": {4: 310.0, 8: 400.0}})
+    assert known(run, CPU, cache).speeds == {"batched": {1: 60.0, 4: 310.0, 8: 400.0}, "eager": {1: 100.0}}
 
 
 def test_a_cache_saves_the_second_measurement_and_is_added_to(run: Run, timed: Timed, tmp_path: Path) -> None:

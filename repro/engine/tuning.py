@@ -162,11 +162,14 @@ def measure(
 
 
 def keep(run: Run, device: Device, cache: Path | None, speeds: Speeds) -> None:
-    """Write into ``cache`` what was measured for Runs like ``run``; other strategies' numbers stay."""
+    """Write into ``cache`` what was measured for Runs like ``run``; what is known of other strategies, and of
+    other numbers of lanes, stays."""
     if cache is None:
         return
     everything = _read(cache)
-    everything.setdefault(_key(run, device), {}).update(speeds)
+    own = everything.setdefault(_key(run, device), {})
+    for name, measured in speeds.items():
+        own[name] = own.get(name, {}) | measured
     with contextlib.suppress(MissingInput):
         write_text(cache, json.dumps(everything, indent=1, sort_keys=True) + "\n")
 
