@@ -176,8 +176,8 @@ def _show(work: Workspace, as_json: bool) -> None:
 def _only_shown(work: Workspace, log: Console) -> bool:
     """Whether nothing can be trained for want of images, and something is finished to be shown; says so."""
     plan = work.plan_for(work.asked())
-    left = {run.key for run in plan.missing}
-    if work.options.data_dir or not left or all(run.key in left for run in plan.runs):
+    left = [run for run in plan.missing if run.key not in plan.replays]
+    if work.options.data_dir or not left or len(left) == len(plan.runs):
         return False
     try:
         _check_images(work, plan)
