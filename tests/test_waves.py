@@ -220,6 +220,37 @@ def test_a_run_that_began_in_another_precision_goes_on_in_it(study: Study, grown
     assert as_float32[0].key != runs[0].key
 
 
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["A", "A"], "A"),
+        (["A", "B"], "A, then B"),
+        (["A", "B", "B"], "A, then B"),
+        (["A", "B", "A"], "A, then B, then A"),
+    ],
+)
+def test_a_run_that_goes_on_elsewhere_names_every_device(
+    study: Study,
+    grown: Callable[[str], Store],
+    monkeypatch: pytest.MonkeyPatch,
+    names: list[str],
+    told: str,
+) -> None:
+    store, run, bench = grown("travelled"), study.ticket("resnet20", 0, 1, 0), trials.bench()
+    for number, name in enumerate(names, 1):
+        here = replace(bench, device=replace(bench.device, name=name))
+        monkeypatch.setattr(trials, "bench", lambda device, here=here: here)
+        ended: list[EpochReport] = []
+        heard = Listener(ended.append)
+        if number < len(names):
+            with pytest.raises(OutOfTime):
+                train_all([run], store, listener=heard, has_time=lambda seconds, ended=ended: not ended)
+        else:
+            record = train_all([run], store, listener=heard)[run.label]
+        assert ended
+    assert record.provenance["device"] == told
+
+
 def test_observers_hear_of_every_epoch_of_every_run(study: Study, grown: Callable[[str], Store]) -> None:
     runs = kinds(study)
     heard: list[EpochReport] = []
