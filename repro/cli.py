@@ -68,7 +68,8 @@ def _artifact_command(artifact: artifacts.Artifact) -> Callable[..., None]:
 
 
 for _name, _artifact in artifacts.IMPLEMENTED.items():
-    app.command(_name, help=f"{artifacts.place(_name)}. {_artifact.title}.")(_artifact_command(_artifact))
+    _place = artifacts.place(_name)
+    app.command(_name, help=f"{_place[0].upper()}{_place[1:]}. {_artifact.title}.")(_artifact_command(_artifact))
 
 
 @app.command()
@@ -76,7 +77,8 @@ for _name, _artifact in artifacts.IMPLEMENTED.items():
 def train(
     options: Options,
     family: Annotated[
-        str, typer.Argument(help="dense, tickets, gradual, structures, ppr, memorization or iterative")
+        str,
+        typer.Argument(help="dense, tickets, gradual, structures, ppr, memorization, iterative or batch-probe"),
     ],
     dry_run: DryRun = False,
 ) -> None:

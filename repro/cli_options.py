@@ -11,7 +11,10 @@ import typer
 
 from repro.options import Options
 
-Profile = Annotated[str | None, typer.Option(help="smoke, pilot or paper (default: `profile:` in params.yaml)")]
+Profile = Annotated[
+    str | None,
+    typer.Option(help="smoke, pilot, paper or paper-128, or one of your own (default: `profile:` in params.yaml)"),
+]
 Arch = Annotated[str | None, typer.Option(help="only this network: resnet20, resnet56, resnet18 or resnet50")]
 Seeds = Annotated[int | None, typer.Option(help="seeds 0 to N-1 of everything, dense networks included")]
 DataDir = Annotated[

@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 from tiny import TINY
 
+from repro import params
+from repro.actions import FAMILIES
 from repro.cli import main
 from repro.engine import session
 from repro.options import Options
@@ -264,6 +266,14 @@ def test_bad_input_is_one_clear_line(command: Command, arguments: list[str], cod
     assert found == code
     assert said in err
     assert err.strip().count("\n") == 0, err
+
+
+def test_help_names_every_family_and_every_profile(command: Command) -> None:
+    code, out, _ = command("train", "--help")
+    assert code == 0
+    for name in (*FAMILIES, *params.load(ROOT / "params.yaml").profiles):
+        assert re.search(rf"\b{name}\b", out), name
+    assert "Not in the paper. How far" in command("batch-probe", "--help")[1]
 
 
 def test_help_needs_no_torch() -> None:
