@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from repro import claims, files, hypotheses
+from repro import claims, files, hypotheses, prospects
 from repro.artifacts import Artifact
 from repro.errors import UsageError
 from repro.options import Options
+from repro.plan import cost
 from repro.report import claims_table, document, hypotheses_table, index, terminal
 from repro.report.document import Document
 from repro.report.page import page
@@ -30,7 +31,7 @@ def show_claims(options: Options, *, of_published: bool, as_json: bool) -> None:
         return
     out = terminal.console()
     out.print(claims_table.table(found))
-    for line in claims_table.notes(found):
+    for line in [*claims_table.notes(found), *claims_table.ahead(found, options.overrides)]:
         out.print(line, markup=False)
 
 
@@ -67,19 +68,40 @@ def write_report(options: Options) -> None:
 
 def decided(work: Workspace) -> Verdicts:
     """The claims' document from the Runs that the store knows, every seed of them."""
+    tables = _tables(work)
+    found = claims.judge(tables, work.settings.replicate_sd)
     return claims.document(
-        judgements(work),
+        found,
         profile=work.settings.name,
         comparable=work.study.comparable,
         source="runs",
         seeds=list(work.all_seeds),
+        waits=_waits(work, tables, [j.claim.id for j in found if j.verdict == claims.NOT_RUN]),
     )
 
 
 def judgements(work: Workspace) -> list[claims.Judgement]:
     """Every claim decided from the Runs that the store knows."""
-    tables = claims.tables_of(work.study, work.results(), work.all_seeds)
-    return claims.judge(tables, work.settings.replicate_sd)
+    return claims.judge(_tables(work), work.settings.replicate_sd)
+
+
+def _tables(work: Workspace) -> list[claims.Tables]:
+    return claims.tables_of(work.study, work.results(), work.all_seeds)
+
+
+def _waits(work: Workspace, tables: Sequence[claims.Tables], ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """For each of the claims ``ids`` that a part of a sprint gives all that it rests on: that part's name, and how
+    many Runs and images it takes to its end. As if all images were here: what is said does not depend on it."""
+    everywhere = work.instead(without=()) if work.options.without else work
+    parts, found = prospects.parts(everywhere), dict[str, dict[str, Any]]()
+    if not parts or not ids:
+        return found
+    runs = images = 0
+    for part, completed in zip(parts, prospects.decided(everywhere, parts, tables, ids), strict=True):
+        price = cost(part.runs, work.store)
+        runs, images = runs + price.runs, images + price.images
+        found |= {name: {"part": part.name, "runs": runs, "images": images} for name in completed}
+    return found
 
 
 def published_claims(work: Workspace) -> Verdicts:

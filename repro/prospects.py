@@ -6,14 +6,15 @@ Pure but for the store that it looks into: no torch, nothing is trained.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from repro import claims
-from repro.artifacts import Results
+from repro.artifacts import IMPLEMENTED, PAPER, Artifact, Results
+from repro.claims import Tables
 from repro.experiments import Study
 from repro.record import DONE, Record
-from repro.run import Run, ancestors
+from repro.run import Photos, Run, ancestors
 from repro.store import Store
 from repro.workspace import Workspace
 
@@ -25,6 +26,7 @@ DIAGONAL = ("200", "100", "20", "120", "60", "160", "80", "140", "180", "40", "1
 
 DENSE, DISTANCES = "dense networks", "distances between structures"
 EVERY_SEED = (DENSE, DISTANCES)
+IMAGENET = "ImageNet, given its images"
 FURTHER = ", further seeds"
 LAST = "where a checkpoint is not here"
 
@@ -43,8 +45,8 @@ def parts(work: Workspace) -> list[Part]:
     First the network of Fig. 1, of all seeds: dense, since everything grows from it, and what costs next to
     nothing. Then, for the profile's own seeds before further ones: PPR curves, as long as the 200 checkpoints that
     they start from are at hand; tickets on the diagonal of Fig. 1, which Table 2 shares, and in the columns that
-    claims rest on; gradual pruning; the rest; other networks. What grows from a checkpoint that is not at hand any
-    more, so that its dense network has to be trained again, comes last.
+    claims rest on; gradual pruning; the rest; other networks; ImageNet. What grows from a checkpoint that is not
+    at hand any more, so that its dense network has to be trained again, comes last.
     """
     store, study = work.store, work.study
     left = [run for run in ancestors(work.asked()) if store.record(run) is None]
@@ -65,20 +67,41 @@ def parts(work: Workspace) -> list[Part]:
     return [Part(name, tuple(found[name])) for name in order if name in found]
 
 
-def decided(work: Workspace, ordered: Sequence[Part]) -> list[list[str]]:
+def decided(
+    work: Workspace,
+    ordered: Sequence[Part],
+    now: Sequence[Tables] | None = None,
+    among: Collection[str] | None = None,
+) -> list[list[str]]:
     """For each part, the ids of the claims that have all their cells once it and those before it are finished, and
-    have not before. What they will say is not known."""
-    records = {record.key: record for record in work.store.records()}
-    stages = [claims.tables_of(work.study, Results(records), work.all_seeds)]
+    have not before. What they will say is not known. ``now``: the tables of all seeds, where they are made
+    already; ``among``: the ids that are asked about, else all."""
+    records, study = {record.key: record for record in work.store.records()}, work.study
+    stages = [list(now or claims.tables_of(study, Results(records), work.all_seeds))]
+    keys = [{name: _keys(IMPLEMENTED[name], work, seed) for name in PAPER} for seed in work.all_seeds]
     for part in ordered:
         records |= {run.key: _imagined(run, work.store) for run in part.runs}
-        stages.append(claims.tables_of(work.study, Results(records), work.all_seeds))
-    cells = claims.wanted(stages[-1])
+        results, trained = Results(records), {run.key for run in part.runs}
+        stages.append(
+            [  # Fig. 2 alone has 13,000 cells: only artifacts that the part bears on are made anew
+                claims.made_anew(tables, study, results, [name for name in PAPER if own[name] & trained])
+                for tables, own in zip(stages[-1], keys, strict=True)
+            ]
+        )
+    cells = claims.wanted(stages[-1], among)
     complete = [
         {name for name in cells if any(all(t.value(c) is not None for c in cells[name]) for t in tables)}
         for tables in stages
     ]
     return [[n for n in cells if n in now - before] for before, now in itertools.pairwise(complete)]
+
+
+def _keys(artifact: Artifact, work: Workspace, seed: int) -> set[str]:
+    """The keys of the Runs that an artifact's cells of ``seed`` are made of."""
+    runs = artifact.runs(work.study, [seed])
+    runs += artifact.follow(work.study, work.results(), [seed]) if artifact.follow else []
+    runs += artifact.optional(work.study, [seed]) if artifact.optional else []
+    return {run.key for run in runs}
 
 
 def _imagined(run: Run, store: Store) -> Record:
@@ -92,11 +115,12 @@ def _imagined(run: Run, store: Store) -> Record:
         "test_epoch": [float(epoch) for epoch in tested],
         "test_top1": [50.0] * len(tested),
     }
-    other = next((r for r in store.records() if r.probe and r.spec["arch"] == run.arch), None)  # names its layers
     probe: dict[str, object] = {}
     if run.probe is not None:
-        probe = {name: dict.fromkeys(other.probe[name] if other else (), [0.5] * (len(epochs) + 1)) for name in (
-            "w_std", "w_mean", "layer_rates")}  # fmt: skip
+        other = next((r for r in store.records() if r.probe and r.spec["arch"] == run.arch), None)
+        unnamed = [f"conv{number}" for number in range(1, int(run.arch.removeprefix("resnet")))]
+        values = dict.fromkeys(other.probe["w_std"] if other else unnamed, [0.5] * (len(epochs) + 1))
+        probe = dict.fromkeys(("w_std", "w_mean", "layer_rates"), values)
         probe["epoch"] = [run.first_epoch, *epochs]
     start = {"mask_distance": 0.5, "sparsity": 0.5, "layer_rates": {}} if run.mask else {}
     return Record.ended(run, DONE, curve, start=start, probe=probe)
@@ -124,7 +148,8 @@ def _kinds(study: Study, arch: str) -> dict[str, Callable[[Run], bool]]:
         "gradual pruning": lambda run: of("gradual")(run) and run.recipe.epochs == study.schedule_of(arch),
         "other tickets": of("tickets"),
         f"the rest of {arch}": lambda run: run.arch == arch,
-        "other networks": lambda run: True,
+        "other networks": lambda run: not isinstance(run.data, Photos),
+        IMAGENET: lambda run: True,
     }
 
 

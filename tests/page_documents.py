@@ -142,7 +142,8 @@ def everything() -> tuple[tuple[Document, ...], Document, Document]:
     verdicts = ("holds", "fails", "undecided", "not run", "unpublished")
     found = [
         claim(f"c-{name}-{v}".replace(" ", "-"), v, artifact=[name, "fig4"], value=None if v == "not run" else 0.2,
-              needed=7 if v == "undecided" else None, missing="a Run is missing" if v == "not run" else "")
+              needed=7 if v == "undecided" else None, missing="a Run is missing" if v == "not run" else "",
+              next={"part": "PPR curves", "runs": 1, "images": 9} if v == "not run" else None)
         for name in ("fig1", "table2", "table3", "text") for v in verdicts
     ]  # fmt: skip
     theirs = claims(*[entry | {"verdict": "fails"} for entry in found], source="published")

@@ -8,12 +8,47 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from tiny import TINY
 
-from repro import artifacts
+from repro import artifacts, claims, conclude, prospects
+from repro.options import Options
+from repro.plan import cost
+from repro.record import Record
+from repro.report import claims_table
+from repro.run import Run
+from repro.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parent.parent
 Command = Callable[..., tuple[int, str, str]]
+RecordOf = Callable[..., Record]
+
+
+def finished(run: Run, record_of: RecordOf) -> Record:
+    """``run`` with made-up numbers wherever training would have measured some."""
+    epochs = [*range(run.first_epoch + 1, run.last_epoch + 1)]
+    tested = [epoch for epoch in epochs if run.evaluates_after(epoch)]
+    curve = {"epoch": epochs, "train_loss": [0.7 for _ in epochs], "train_top1": [40.0 + e for e in epochs]}
+    curve |= {"test_epoch": tested, "test_top1": [41.0 + e for e in tested]}
+    probe: dict[str, object] = {}
+    if run.probe is not None:
+        layers = ["conv.weight", *(f"blocks.{n // 2}.conv{1 + n % 2}.weight" for n in range(18)), "linear.weight"]
+        for name in ("w_std", "w_mean", "layer_rates"):
+            probe[name] = {layer: [0.1 + e / 100 for e in [run.first_epoch, *epochs]] for layer in layers}
+        probe["epoch"] = [run.first_epoch, *epochs]
+    about = {"device": "none", "seed": run.seed, "wall_s": 1.0, "ended": "2026-01-01"}
+    return record_of(run, curve=curve, probe=probe, start={"mask_distance": 0.1}, provenance=about)
+
+
+def workspace(folder: Path, *without: str, seeds: int | None = None) -> Workspace:
+    places = {"runs_dir": folder / "runs", "out": folder / "out"}
+    return Workspace(Options(profile="smoke", seeds=seeds, without=without, **places))  # type: ignore[arg-type]
+
+
+def not_run(work: Workspace) -> set[str]:
+    """By judging everything anew."""
+    found = claims.judge(claims.tables_of(work.study, work.results(), work.all_seeds), work.settings.replicate_sd)
+    return {judgement.claim.id for judgement in found if judgement.verdict == claims.NOT_RUN}
 
 
 def test_the_papers_own_numbers_support_some_of_its_claims(command: Command) -> None:
@@ -89,3 +124,64 @@ def test_the_plan_prices_a_further_seed(command: Command) -> None:
     # dense and beyond, the stepwise window, and seven networks on random labels: no second calibration
     assert json.loads(out)["further_seed"]["runs"] == 2 + 1 + 7
     assert "each further seed: 144 Runs, 28,800 epochs" in command(*arguments)[1]
+
+
+# ---- what a claim waits for
+
+
+@pytest.mark.parametrize(("seeds", "known"), [(1, ()), (2, ()), (None, ("dense", "structures"))])
+def test_a_claim_waits_for_the_first_part_after_which_it_is_judged(
+    tmp_path: Path, record_of: RecordOf, seeds: int | None, known: tuple[str, ...]
+) -> None:
+    """Against the obvious way: each part finished in turn, with made-up numbers, and all claims judged anew."""
+    work = workspace(tmp_path, seeds=seeds)
+    work.store.add(
+        [finished(run, record_of) for run in work.every_run() if run.experiment.startswith(known or "-")]
+    )
+    told = {claim["id"]: claim["next"] for claim in conclude.decided(work)["claims"]}
+    parts = prospects.parts(work)
+    expected: dict[str, object] = dict.fromkeys(told)
+    runs = images = 0
+    for part in parts:
+        before = not_run(work)
+        work.store.add([finished(run, record_of) for run in part.runs])
+        runs, images = runs + len(part.runs), images + cost(part.runs).images
+        now = {"part": part.name, "runs": runs, "images": images}
+        expected |= dict.fromkeys(before - not_run(work), now)
+    assert told == expected
+    assert len({entry["part"] for entry in told.values() if entry}) > 2
+    while parts := prospects.parts(work):  # what the results of Table 1 ask for
+        work.store.add([finished(run, record_of) for part in parts for run in part.runs])
+    assert not any(claim["next"] for claim in conclude.decided(work)["claims"])
+
+
+def test_what_claims_wait_for_does_not_depend_on_the_images_that_are_here(tmp_path: Path) -> None:
+    assert conclude.decided(workspace(tmp_path, "imagenet", "cifar10")) == conclude.decided(workspace(tmp_path))
+
+
+def test_what_a_claim_waits_for_is_shown(command: Command, tmp_path: Path) -> None:
+    code, out, err = command("claims", "--profile", "smoke", *TINY)
+    assert code == 0, err
+    assert "\n`repro sprint --profile smoke --set data.train=96 --set " in out
+    (folder,) = (tmp_path / "out").iterdir()
+    found = {c["id"]: c for c in json.loads((folder / "claims.json").read_text())["claims"]}
+    waiting = found["baseline-resnet20"]["next"]
+    assert re.search(rf"^not run .*baseline-resnet20 .*  {waiting['part']} *$", out, re.MULTILINE)
+    assert f"waits for: {waiting['part']} ({waiting['runs']} Run)" in (folder / "claims.md").read_text()
+    assert f"{waiting['part']} ({waiting['runs']} Run up to there, for " in " ".join(out.split())
+
+
+def test_where_nothing_is_left_to_train_no_sprint_is_proposed(command: Command) -> None:
+    code, out, _ = command("claims", "--profile", "pilot")
+    assert code == 0
+    assert "sprint" not in out
+    assert "sprint" not in command("claims", "--published")[1]
+
+
+def test_the_parts_that_are_proposed_are_the_first_ones(tmp_path: Path) -> None:
+    found = conclude.decided(workspace(tmp_path))
+    (_, line) = claims_table.ahead(found)
+    named = [part.name for part in prospects.parts(workspace(tmp_path)) if part.name in line]
+    assert named[:2] == ["dense networks", "distances between structures"]
+    assert "other networks" not in named
+    assert "dense networks (1 Run" in line

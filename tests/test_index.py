@@ -28,7 +28,14 @@ def claims() -> dict[str, Any]:
         claim("one", "holds"),
         claim("two", "fails", artifact=["table3", "fig1"]),
         claim("three", "undecided", needed=9),
-        claim("four", "not run", value=None, missing="fig4 was not run", artifact=["text"]),
+        claim(
+            "four",
+            "not run",
+            value=None,
+            missing="fig4 was not run",
+            artifact=["text"],
+            next={"part": "gradual pruning", "runs": 71, "images": 9},
+        ),
     ]
     return {
         "profile": "pilot", "comparable": False, "claims": found, "contradictions": [
@@ -45,7 +52,7 @@ def test_the_answer_the_caveat_and_every_claim() -> None:
     assert len(rows) == 4
     assert rows[0].startswith("| ● holds") and "1.50 (1.00 to 2.00)" in rows[0] and "0.123" in rows[0]
     assert "about 9 seeds would decide" in rows[1] and rows[2].startswith("| **◆ fails**")
-    assert "fig4 was not run" in rows[3]
+    assert "fig4 was not run; waits for: gradual pruning (71 Runs)" in rows[3]
     assert "92.5 and 92.05" in text and "## Not tested" in text
     assert "index.html" not in as_markdown(documents(), claims())
 

@@ -86,6 +86,7 @@ def test_every_claim_has_its_verdict_and_the_papers_own() -> None:
     for name in ("c-fig1-holds", "c-text-not-run"):
         assert f"Definition of {name}." in tree.text and f"claim-{name}" in tree.ids
     assert tree.text.count("about 7 seeds would decide") == 4
+    assert tree.text.count("waits for: PPR curves (1 Run)") == 8  # in sight, and among the facts
     assert "a (s ≥ 100) quote" in tree.text
 
 

@@ -19,7 +19,7 @@ from repro.claims.judging import (
     wanted,
 )
 from repro.claims.report import document
-from repro.claims.tables import Setting, Tables, published_tables, tables_of
+from repro.claims.tables import Setting, Tables, made_anew, published_tables, tables_of
 
 __all__ = [
     "FAILS",
@@ -34,6 +34,7 @@ __all__ = [
     "document",
     "further_seeds",
     "judge",
+    "made_anew",
     "published_tables",
     "tables_of",
     "wanted",

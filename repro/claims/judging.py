@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from repro import published
@@ -63,12 +63,14 @@ def further_seeds(judgements: Sequence[Judgement], upto: int) -> dict[int, list[
     return {n: [j.claim.id for j in judgements if j.needed == n] for n in range(now + 1, upto + 1)}
 
 
-def wanted(tables: Sequence[Tables]) -> dict[str, list[Cell]]:
-    """The cells that each claim rests on, by its id, with or without a value; those claims are left out of which a
-    whole group of cells is absent from ``tables``."""
+def wanted(tables: Sequence[Tables], among: Collection[str] | None = None) -> dict[str, list[Cell]]:
+    """The cells that each claim (of those whose id is ``among`` these) rests on, by its id, with or without a
+    value; those claims are left out of which a whole group of cells is absent from ``tables``."""
     grid = Grid.of(tables)
     found: dict[str, list[Cell]] = {}
     for claim in published.claims():
+        if among is not None and claim.id not in among:
+            continue
         with contextlib.suppress(Absent):
             found[claim.id] = list(cells_of(STATISTICS[claim.statistic](grid)))
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from repro import published
@@ -17,8 +17,10 @@ def document(
     comparable: bool,
     source: str,
     seeds: Sequence[int],
+    waits: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """``source`` is "runs" or "published". An end without a bound is null, and named in ``unbounded``."""
+    """``source`` is "runs" or "published". An end without a bound is null, and named in ``unbounded``. ``waits``
+    says by id what a claim that was not run waits for: its ``next``."""
     verdicts = [judgement.verdict for judgement in judgements]
     return {
         "profile": profile,
@@ -26,7 +28,7 @@ def document(
         "source": source,
         "seeds": list(seeds),
         "counts": {verdict: verdicts.count(verdict) for verdict in VERDICTS},
-        "claims": [_claim(judgement) for judgement in judgements],
+        "claims": [_claim(judgement, (waits or {}).get(judgement.claim.id)) for judgement in judgements],
         "contradictions": [
             {
                 "id": entry.id,
@@ -43,7 +45,7 @@ def document(
     }
 
 
-def _claim(judgement: Judgement) -> dict[str, Any]:
+def _claim(judgement: Judgement, waits: Mapping[str, Any] | None) -> dict[str, Any]:
     claim = judgement.claim
     ends = {"value": judgement.value, "low": judgement.low, "high": judgement.high}
     return {
@@ -64,6 +66,7 @@ def _claim(judgement: Judgement) -> dict[str, Any]:
         "verdict": judgement.verdict,
         "needed": judgement.needed,
         "missing": judgement.missing,
+        "next": dict(waits) if waits else None,
         "cells": judgement.cells,
         "repeats": [list(repeat) for repeat in claim.repeats],
     }

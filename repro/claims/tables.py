@@ -7,9 +7,10 @@ the profile does not have (a smaller grid, by design) is simply absent.
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from repro import published
 from repro.artifacts import IMPLEMENTED, PAPER
@@ -29,6 +30,7 @@ PAPER_FALL = 120.0  # the first fall of the learning rate, appendix A.1
 ROW_EPOCHS = ("fig1", "fig3", "fig5")
 COLUMN_EPOCHS = ("fig1", "fig2", "fig3", "fig4", "fig6", "table1", "table2", "table3")
 """Artifacts whose rows or columns are epochs or windows of epochs."""
+TEXT = "text"  # the artifact of the numbers that only the text has
 COUNTS = "calibration"  # a series whose columns are numbers of examples
 
 _EPOCHS = re.compile(r"\d+(-\d+)?")
@@ -133,14 +135,28 @@ def published_tables() -> Tables:
 def tables_of(study: Study, results: Results, seeds: Sequence[int]) -> list[Tables]:
     """One table a seed from finished Runs. The dense networks' final accuracies, which the paper gives in its
     text, stand in ``text`` as there: (accuracy, network, baseline)."""
-    return [_tables(study, results, seed) for seed in seeds]
+    return [_tables(study, results, seed, PAPER) for seed in seeds]
 
 
-def _tables(study: Study, results: Results, seed: int) -> Tables:
+def made_anew(tables: Tables, study: Study, results: Results, names: Collection[str]) -> Tables:
+    """A seed's ``tables`` with the artifacts ``names``, and the text, from other ``results``."""
+    assert tables.seed is not None
+    made = _tables(study, results, tables.seed, names)
+    kept = [name for name in PAPER if name not in names]
+    return replace(
+        made,
+        values={**{name: tables.values[name] for name in kept if name in tables.values}, **made.values},
+        missing={**{name: tables.missing[name] for name in kept if name in tables.missing}, **made.missing},
+        diverged=made.diverged | {cell for cell in tables.diverged if cell[0] in kept},
+    )
+
+
+def _tables(study: Study, results: Results, seed: int, names: Collection[str]) -> Tables:
     values: dict[str, dict[Key, float]] = {}
     missing: dict[str, list[Key]] = {}
     diverged: set[Cell] = set()
     networks: dict[str, None] = {}
+    scale = functools.cache(functools.partial(_scale, study))
 
     def add(artifact: str, key: Key, value: float | None, failed: bool = False) -> None:
         if value is not None:
@@ -153,27 +169,27 @@ def _tables(study: Study, results: Results, seed: int) -> Tables:
     for name in PAPER:
         artifact = IMPLEMENTED[name]
         networks |= dict.fromkeys(run.arch for run in artifact.runs(study, [seed]))
-        for found in artifact.cells(study, results, [seed]):
-            key = _scaled(study, name, (found.series, found.row, found.col))
+        for found in artifact.cells(study, results, [seed]) if name in names else ():
+            key = _scaled(scale, name, (found.series, found.row, found.col))
             if key is not None:
                 add(name, key, found.reproduced, found.verdict == DIVERGED)
     for arch in networks:
         run = study.dense(arch, seed)
         done = results.done([run])
-        add("text", ("accuracy", arch, "baseline"), done[0].top1 if done else None, results.diverged([run]))
+        add(TEXT, ("accuracy", arch, "baseline"), done[0].top1 if done else None, results.diverged([run]))
     profile = study.settings.profile
     setting = Setting(profile.recipe, profile.data.train, profile.fig1.arch)
     return Tables(values, missing, setting, seed, frozenset(diverged))
 
 
-def _scaled(study: Study, artifact: str, key: Key) -> Key | None:
+def _scaled(scale: Callable[[str, str], str | None], artifact: str, key: Key) -> Key | None:
     """The key with the paper's epochs; None where one of them is no whole epoch of its schedule."""
     series, row, col = key
     by_row = artifact in ROW_EPOCHS
     by_column = artifact in COLUMN_EPOCHS and series != COUNTS
     arch = row if row in IMAGENET_ARCHS else CIFAR_ARCHS[0]  # rows that name no network are CIFAR-10's
-    new_row = _scale(study, arch, row) if by_row else row
-    new_col = _scale(study, arch, col) if by_column else col
+    new_row = scale(arch, row) if by_row else row
+    new_col = scale(arch, col) if by_column else col
     return None if new_row is None or new_col is None else (series, new_row, new_col)
 
 

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from repro.report import terminal
 from repro.report.document import markdown_table
+from repro.report.page_summary import waits_for
 
 Verdicts = dict[str, Any]
 ORDER = ("holds", "fails", "undecided", "not run", "unpublished")
 HEADER = ("verdict", "claim", "section", "statistic", "95 % interval", "holds if", "seeds", "decided by")
+AHEAD = 3  # parts of a sprint that are named
 
 
 def table(found: Verdicts) -> Table:
     """Every claim in a row, in the paper's order."""
-    return terminal.table(HEADER, rows(found), heading(found), left=3)
+    made = terminal.table(HEADER, [], heading(found), left=3)
+    made.columns[-1].justify, made.columns[-1].no_wrap = "left", False  # it gives way on a narrow terminal
+    for *cells, last in rows(found):
+        made.add_row(*cells, Text(last, no_wrap=True, overflow="ellipsis"))
+    return made
 
 
 def rows(found: Verdicts) -> list[list[str]]:
@@ -31,7 +39,7 @@ def rows(found: Verdicts) -> list[list[str]]:
             interval(claim),
             condition(claim),
             str(claim["n"]) if claim["value"] is not None else "",
-            f"{claim['needed']} seeds" if claim["needed"] else "",
+            _decided_by(claim),
         ]
         for claim in found["claims"]
     ]
@@ -75,6 +83,24 @@ def as_markdown(found: Verdicts) -> str:
     return "\n".join(lines) + "\n"
 
 
+def ahead(found: Verdicts, overrides: Sequence[str] = ()) -> list[str]:
+    """What a sprint would train first of what claims wait for; nothing where none does."""
+    parts: dict[str, list[dict[str, Any]]] = {}
+    for claim in found["claims"]:
+        if claim["next"]:
+            parts.setdefault(claim["next"]["part"], []).append(claim)
+    if not parts:
+        return []
+    first = sorted(parts.values(), key=lambda waiting: int(waiting[0]["next"]["runs"]))[:AHEAD]
+    told = [
+        f"{waiting[0]['next']['part']} ({_count(waiting[0]['next']['runs'], 'Run')} up to there, for "
+        f"{_count(len(waiting), 'claim')})"
+        for waiting in first
+    ]
+    words = ["repro sprint --profile", found["profile"], *(f"--set {shlex.quote(text)}" for text in overrides)]
+    return ["", f"`{' '.join(words)} --time-budget 10m` trains these first: {'; '.join(told)}"]
+
+
 def contradicted(found: Verdicts) -> Sequence[dict[str, Any]]:
     """The paper's contradictions."""
     return list(found["contradictions"])
@@ -95,10 +121,21 @@ def condition(claim: dict[str, Any]) -> str:
     return " and ".join(bounds)
 
 
+def _decided_by(claim: dict[str, Any]) -> str:
+    if claim["needed"]:
+        return f"{claim['needed']} seeds"
+    return str(claim["next"]["part"]) if claim["next"] else ""
+
+
 def _noise(claim: dict[str, Any]) -> str:
     if claim["value"] is None:
-        return claim["missing"] and f"({claim['missing']})"
+        why = "; ".join(filter(None, [claim["missing"], waits_for(claim)]))
+        return why and f"({why})"
     return f"Value {_number(claim['value'])}, interval {interval(claim) or 'unknown'} ({claim['noise']})."
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _number(value: float | None) -> str:

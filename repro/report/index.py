@@ -21,6 +21,7 @@ from repro.report.page_summary import (
     order,
     shown_of,
     title,
+    waits_for,
     words,
 )  # fmt: skip
 from repro.report.plots_page import Document, cells_of, comparable, number, seeds
@@ -121,6 +122,7 @@ def _claim(claim: Claim) -> list[str]:
         ours += f" ({amount(low)} to {amount(high)})"
     if verdict == "undecided" and (needed := number(claim, "needed")) is not None:
         ours += f"; about {needed:.0f} {'seed' if needed == 1 else 'seeds'} would decide"
+    ours = "; ".join(filter(None, [ours, plain(waits_for(claim))]))
     shown = f"{SIGNS.get(verdict, '?')} {plain(verdict)}"
     sentence = f"{plain(typeset(claim.get('claim')))} *“{plain(typeset(claim.get('quote')))}”*"
     paper = "–" if printed is None else amount(printed)

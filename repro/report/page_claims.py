@@ -7,7 +7,7 @@ from typing import Any
 
 from repro.report.page_artifact import anchor, slug
 from repro.report.page_html import Markup, details, join, link, tag
-from repro.report.page_summary import TEXT, Claim, claim_verdict, claims_of, home, title
+from repro.report.page_summary import TEXT, Claim, claim_verdict, claims_of, home, title, waits_for
 from repro.report.plots_page import number
 from repro.report.svg import brief
 from repro.report.svg_claims import amount, condition, glyph, interval, state
@@ -56,7 +56,9 @@ def _claim(claim: Claim, theirs: Claim | None) -> Markup:
 def _statistic(claim: Claim) -> Markup:
     value, low, high = (number(claim, field) for field in ("value", "low", "high"))
     if value is None:
-        return tag("span", str(claim.get("missing") or "no value"), class_="statistic quiet")
+        told = waits_for(claim)
+        waits = tag("span", told, class_="needed") if told else None
+        return tag("span", str(claim.get("missing") or "no value"), waits, class_="statistic quiet")
     range_ = f"{amount(low)} to {amount(high)}" if low is not None and high is not None else "no interval"
     return tag(
         "span",
@@ -89,7 +91,7 @@ def _facts(claim: Claim, theirs: Claim | None) -> list[Markup]:
             + (claim_verdict(theirs) if theirs is not None else "not put to the test")),
         ("From", _from(n, cells)),
         ("Noise", amount(noise) if isinstance(noise, float) else noise),
-        ("To decide it", None if needed is None else f"about {needed:.0f} seeds"),
+        ("To decide it", waits_for(claim) if needed is None else f"about {needed:.0f} seeds"),
         ("Missing", claim.get("missing")),
         ("Said again", join([_again(entry) for entry in claim.get("repeats") or []], " ") or None),
         ("About", join([about(str(name)) for name in claim.get("artifact") or []], ", ") or None),

@@ -48,6 +48,14 @@ def claim_verdict(claim: Claim | None) -> str:
     return str((claim or {}).get("verdict") or NOT_RUN)
 
 
+def waits_for(claim: Claim) -> str:
+    """``waits for: gradual pruning (71 Runs)``, where a claim that was not run waits for a part of a sprint."""
+    part = claim.get("next")
+    if not part:
+        return ""
+    return f"waits for: {part['part']} ({part['runs']:,} {'Run' if part['runs'] == 1 else 'Runs'})"
+
+
 def counts(claims: Mapping[str, Any] | None) -> Counter[str]:
     """How many claims have each verdict."""
     return Counter(claim_verdict(claim) for claim in claims_of(claims))
