@@ -55,7 +55,8 @@ def import_runs(options: Options, paths: Sequence[Path], ship: bool) -> None:
         store = Store(options.runs_dir or root / "runs", out / "runs.jsonl", [shipped])
         with store.lock():
             result = transfer.take(store, members, out / "checkpoints" if ship else None)
-        states = f", {result.states} states of Runs under way" if result.states else ""
+        several = "s" if result.states > 1 else ""
+        states = f", {result.states} state{several} of Runs under way" if result.states else ""
         print(
             f"{out}: {result.new} Runs new, {result.known} known already, {result.checkpoints} checkpoints{states}"
         )
