@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from repro import files, params, transfer
+from repro import files, params, transfer, workspace
 from repro.options import Options
 from repro.record import Record
 from repro.report import terminal
@@ -51,12 +51,12 @@ def import_runs(options: Options, paths: Sequence[Path], ship: bool) -> None:
     for name, members in by_profile(transfer.read(paths), options).items():
         out = results / name
         files.check_writable(out)
-        store = Store(
-            options.runs_dir or root / "runs", out / "runs.jsonl", [root / "results" / name / "runs.jsonl"]
-        )
+        shipped = workspace.shipped_results(root) / name / "runs.jsonl"
+        store = Store(options.runs_dir or root / "runs", out / "runs.jsonl", [shipped])
         with store.lock():
             result = transfer.take(store, members, out / "checkpoints" if ship else None)
-        states = f", {result.states} states of Runs under way" if result.states else ""
+        several = "s" if result.states > 1 else ""
+        states = f", {result.states} state{several} of Runs under way" if result.states else ""
         print(
             f"{out}: {result.new} Runs new, {result.known} known already, {result.checkpoints} checkpoints{states}"
         )

@@ -141,11 +141,11 @@ def _kinds(study: Study, arch: str) -> dict[str, Callable[[Run], bool]]:
     return {
         DENSE: lambda run: of("dense")(run) and run.weights is None,
         DISTANCES: of("structures"),
-        "probe of batch sizes": of("batch-probe"),
         "PPR curves": of("ppr"),
         "tickets, diagonal of Fig. 1": diagonal,
         f"tickets, columns {', '.join(sorted(COLUMNS, key=int))}": column,
         "gradual pruning": lambda run: of("gradual")(run) and run.recipe.epochs == study.schedule_of(arch),
+        "probe of batch sizes": of("batch-probe"),
         "other tickets": of("tickets"),
         f"the rest of {arch}": lambda run: run.arch == arch,
         "other networks": lambda run: not isinstance(run.data, Photos),

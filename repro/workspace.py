@@ -63,7 +63,7 @@ class Workspace:
         # The shipped ledger stands in the results folder itself: what is to ignore it needs another folder.
         anew = "+anew" if options.ignore_shipped and options.out is None and not overrides else ""
         self.out = results / (self.settings.name + _suffix(overrides) + anew)
-        shipped = [results / self.settings.name, self.root / "results" / self.settings.name]
+        shipped = [results / self.settings.name, shipped_results(self.root) / self.settings.name]
         shipped_ledgers = [] if options.ignore_shipped else [folder / "runs.jsonl" for folder in shipped]
         runs_dir = options.runs_dir or self.root / "runs"
         self.store = Store(runs_dir, self.out / "runs.jsonl", shipped_ledgers)
@@ -210,6 +210,11 @@ def find_root(params_file: Path | None) -> Path:
         if (folder / "params.yaml").exists() and (folder / "paper_tables").is_dir():
             return folder
     return Path(__file__).resolve().parent.parent
+
+
+def shipped_results(root: Path) -> Path:
+    """Where the results lie that the project ships."""
+    return root / "results"
 
 
 def data_folders(data_dir: Path | None, root: Path) -> list[Path]:

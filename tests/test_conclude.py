@@ -171,6 +171,7 @@ def test_what_a_claim_waits_for_is_shown(command: Command, tmp_path: Path) -> No
     assert f"{waiting['part']} ({waiting['runs']} Run up to there, for " in " ".join(out.split())
 
 
+@pytest.mark.shipped
 def test_where_nothing_is_left_to_train_no_sprint_is_proposed(command: Command) -> None:
     code, out, _ = command("claims", "--profile", "pilot")
     assert code == 0

@@ -26,7 +26,7 @@ Command = Callable[..., tuple[int, str, str]]
 Study_of = Callable[..., Study]
 Record_of = Callable[..., Record]
 NO_PROBE: dict[str, object] = {"epoch": [], "w_std": {}, "w_mean": {}, "layer_rates": {}}
-NOISE = {"resnet20": 0.05, "resnet18": 0.05, "resnet50": 0.05, "ppr": 0.05}
+NOISE = {"resnet20": 0.05, "resnet18": 0.05, "resnet50": 0.05, "ppr_small": 0.05}
 
 
 def finished(record_of: Record_of, runs: Sequence[Run], top1: Callable[[Run], float]) -> Results:

@@ -73,8 +73,10 @@ def test_updates_count_the_smaller_last_batch(images: int, size: int, updates: i
     assert updates_per_epoch(images, size) == updates
 
 
-def test_the_papers_782_updates_are_two_epochs_at_128(paper: Recipe) -> None:
-    assert 2 * updates_per_epoch(50_000, paper.batch_size) == 782
+def test_the_papers_782_updates_are_one_epoch_of_the_paper_profile(paper: Recipe) -> None:
+    """And two at 128."""
+    assert updates_per_epoch(50_000, paper.batch_size) == 782
+    assert 2 * updates_per_epoch(50_000, 128) == 782
 
 
 @pytest.mark.parametrize("epoch", [120, 160])

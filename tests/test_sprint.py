@@ -256,7 +256,7 @@ def test_what_is_left_half_way_ends_elsewhere_on_the_bits_of_an_undisturbed_run(
     assert sum(name.startswith("states/") for name in names) == 1
     code, out, err = command("runs", "import", str(home), runs="next", out="next-out")
     assert code == 0, err
-    assert "1 states" in out
+    assert ", 1 state of Runs under way" in out
     code, _, err = command("fig1", *few, runs="next", out="next-out")
     assert code == 0, err
     assert "trained again" not in err
