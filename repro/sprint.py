@@ -8,6 +8,7 @@ unfinished Runs stand, so that the next device goes on from there (`repro runs i
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from repro import actions, files, moving, packing, pipeline, prospects, transfer
-from repro.errors import BudgetSpent, CheckpointGone, RunFailed, UsageError
+from repro.errors import BudgetSpent, CheckpointGone, ReproError, RunFailed, UsageError
 from repro.options import Options
 from repro.plan import cost, waves
 from repro.prospects import Part
@@ -42,16 +43,21 @@ LEAST = 5.0
 
 def sprint(options: Options, names: Sequence[str], to: Path, max_size: str, max_total: str | None) -> None:
     """Train within ``options.time_budget``, then write ``to``, in volumes of at most ``max_size``, ``max_total``
-    together. Raises `RunFailed`, after the export, where a Run diverged."""
+    together; a signal or an error on the way ends the training, not the export. Raises `RunFailed`, after the
+    export, where a Run diverged."""
     sizes = transfer.parse_size(max_size), transfer.parse_size(max_total) if max_total else None
     work = _workspace(options, names)
     files.check_writable(to.resolve().parent)
     work.check_results_folder()
     actions.check_inputs(work, work.plan_for(work.asked()))
     runner = Sprint(work, terminal.console(stderr=True))
-    failed = runner.train()
-    members = list(_dearest_first(work))
-    moving.say_exported(transfer.export(members, to, sizes[0], work.out.name, sizes[1]))
+    try:
+        failed = runner.train()
+    except BaseException:  # a preempted node's signal above all: what was done is worth the seconds that are left
+        with contextlib.suppress(ReproError):
+            _bring_home(work, to, *sizes)
+        raise
+    _bring_home(work, to, *sizes)
     if failed:
         raise failed
 
@@ -77,6 +83,14 @@ def show(options: Options, names: Sequence[str]) -> None:
         out.print("\nWith what stands above it, each part gives these claims all that they rest on:")
     for line in decides:
         out.print(f"- {line}", markup=False)
+
+
+def _bring_home(work: Workspace, to: Path, max_size: int, max_total: int | None) -> None:
+    members = _dearest_first(work)
+    if members:
+        moving.say_exported(transfer.export(members, to, max_size, work.out.name, max_total))
+    else:
+        print(f"nothing was missing that can be trained here: there is nothing to bring home in {to}")
 
 
 def _workspace(options: Options, names: Sequence[str]) -> Workspace:

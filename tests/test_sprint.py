@@ -14,6 +14,7 @@ from tiny import PHOTOS, TINY
 
 from repro import packing, prospects, sprint, transfer
 from repro.engine import session, tuning
+from repro.errors import Interrupted
 from repro.options import Options
 from repro.plan import cost
 from repro.record import Record
@@ -262,6 +263,34 @@ def test_what_is_left_half_way_ends_elsewhere_on_the_bits_of_an_undisturbed_run(
     assert "trained again" not in err
     (whole,), (parts,) = ((tmp_path / out).glob("*/runs.jsonl") for out in ("whole-out", "next-out"))
     assert outcomes(parts) == outcomes(whole)
+
+
+def test_a_signal_ends_the_training_and_not_the_export(
+    command: Command, tmp_path: Path, cut_short: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A preempted node has seconds: what was done by then is in the file."""
+    few = ["fig2", "--profile", "smoke", "--device", "cpu", *TINY, "--time-budget", "10m"]
+    cut_short(1)
+    assert command("sprint", *few, "--export", str(tmp_path / "first.zip"))[0] == 0
+
+    def preempted(self: object) -> None:
+        raise Interrupted
+
+    monkeypatch.setattr(sprint.Sprint, "train", preempted)
+    code, out, err = command("sprint", *few, "--export", str(tmp_path / "second.zip"))
+    assert code == 130
+    assert "written:" in out and "interrupted" in err
+    assert (tmp_path / "second.zip").read_bytes() == (tmp_path / "first.zip").read_bytes()
+
+
+@pytest.mark.shipped
+def test_where_nothing_is_missing_nothing_is_brought_home(command: Command, tmp_path: Path) -> None:
+    home = tmp_path / "home.zip"
+    arguments = ["fig3", "--profile", "paper-128", "--time-budget", "1m", "--export", str(home)]
+    code, out, err = command("sprint", *arguments)
+    assert code == 0, err
+    assert "nothing to bring home" in out
+    assert not home.exists()
 
 
 def test_a_sprint_brings_everything_home(command: Command, tmp_path: Path) -> None:
