@@ -21,6 +21,7 @@ from rich.console import Console
 from repro import actions, files, moving, packing, pipeline, prospects, transfer
 from repro.errors import BudgetSpent, CheckpointGone, ReproError, RunFailed, UsageError
 from repro.options import Options
+from repro.params import MicroBatchRecipe
 from repro.plan import cost, waves
 from repro.prospects import Part
 from repro.report import terminal
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 IN_HAND = 20.0
 """Seconds of the budget kept for the export; a third of a budget that is shorter than a minute."""
 CALIBRATION = 1 / 20
-"""Share of the budget after which no strategy is timed any more."""
+"""Share of the budget for timing strategies; what is begun within it is ended, and each network is timed once."""
 NEARLY = 0.8
 """Runs that will be left half-way take no more lanes than it needs for this share of the best speed."""
 LEAST = 5.0
@@ -115,7 +116,7 @@ class Sprint:
         self._device = device.choose(options.device)
         self._budget = options.deadline - options.started
         self._deadline = options.deadline - min(IN_HAND, self._budget / 3)
-        self._time_until = time.monotonic() + CALIBRATION * self._budget
+        self._to_time = CALIBRATION * self._budget  # seconds that are left for it
 
     @property
     def left(self) -> float:
@@ -195,21 +196,36 @@ class Sprint:
         return ends[lanes], lanes
 
     def _choice(self, runs: Sequence[Run], time_it: bool = False) -> Choice:
-        """Strategies for ``runs`` and their speeds here, of ``--strategy`` alone where it is given."""
-        from repro.engine import tuning
+        """Strategies for ``runs`` and their speeds here, of ``--strategy`` alone where it is given; no speeds for
+        Runs so short that timing them is not worth it."""
+        from repro.engine import calibrate, tuning
 
         first, asked = max(runs, key=lambda run: run.epochs * run.data.train), self._work.options.strategy
-        if not first.epochs or isinstance(first.data, Photos):
+        large = cost(runs, self._work.store).images >= tuning.CALIBRATE_FROM
+        store, device = self._work.store.runs_dir, self._device
+        if isinstance(first.data, Photos) and isinstance(first.recipe, MicroBatchRecipe):
+            if not (large and time_it):
+                return tuning.Choice()
+            cache, crop = store / calibrate.CACHE, first.data.crop
+            speed = calibrate.images_per_second(
+                first.arch, first.recipe, first.precision, device, cache, crop=crop, observe=self._timing
+            )
+            return tuning.Choice({"eager": {1: speed}})
+        if not first.epochs:
             return tuning.Choice()
-        cache, device = self._work.store.runs_dir / tuning.CACHE, self._device
-        choice = tuning.known(first, device, cache)
-        enough = cost(runs, self._work.store).images >= tuning.CALIBRATE_FROM
-        if time_it and enough and asked == "auto" and not choice.speeds:
-            told = lambda what: self._log.print(f"timing {what}", markup=False)  # noqa: E731
-            choice = tuning.measure(first, device, cache, tuning.quick(device), told, until=self._time_until)
+        choice = tuning.known(first, device, store / tuning.CACHE)
+        if time_it and large and asked == "auto" and not choice.speeds:
+            began = time.monotonic()
+            until = began + max(self._to_time, LEAST / 2)
+            names = tuning.quick(device)
+            choice = tuning.measure(first, device, store / tuning.CACHE, names, self._timing, until=until)
+            self._to_time -= time.monotonic() - began
         if asked == "auto":
             return choice
         return tuning.Choice({asked: own} if (own := choice.speeds.get(asked)) else {}, (asked, choice.lanes))
+
+    def _timing(self, what: str) -> None:
+        self._log.print(f"timing {what}", markup=False)
 
     def _execute(self, name: str, runs: Sequence[Run], lanes: int, of: int) -> None:
         """Train ``runs`` and what they need, until all are done or the time is over."""

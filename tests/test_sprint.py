@@ -16,7 +16,7 @@ from repro import packing, prospects, sprint, transfer
 from repro.engine import session, tuning
 from repro.errors import Interrupted
 from repro.options import Options
-from repro.plan import cost
+from repro.plan import Plan, cost
 from repro.record import Record
 from repro.run import Run, ancestors
 from repro.store import Store, read_ledger
@@ -175,6 +175,26 @@ def test_what_is_left_half_way_gets_far(tmp_path: Path) -> None:
     lanes = sprint._lanes_to_leave(choice)
     assert lanes < choice.lanes
     assert choice.speed(lanes, "batched") >= 0.8 * 160_000 > choice.speed(lanes - 1, "batched")
+
+
+def test_where_no_run_ends_in_time_the_most_urgent_is_left_half_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a device that nobody has timed: it is, once a network; nothing is begun that a later part asks for."""
+    slow, over, begun = tuning.Choice({"eager": {1: 400.0}}), [False], list[list[str]]()
+    timed = list[str]()
+    monkeypatch.setattr(tuning, "known", lambda run, *_: slow if run.arch in timed else tuning.Choice())
+    monkeypatch.setattr(tuning, "measure", lambda run, *_, **__: timed.append(run.arch) or slow)
+    monkeypatch.setattr(sprint.Sprint, "left", property(lambda self: 0.0 if over[0] else 500.0))
+
+    def execute(plan: Plan, *_: object) -> None:
+        begun.append([run.label for run in plan.missing])
+        over[0] = True
+
+    monkeypatch.setattr(session, "execute", execute)
+    sprint.Sprint(workspace(tmp_path), Console(quiet=True)).train()
+    assert begun == [["dense resnet20 seed 0"]]
+    assert timed == ["resnet20", "resnet56"]
 
 
 @pytest.mark.usefixtures("timed")
