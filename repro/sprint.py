@@ -274,8 +274,9 @@ def _dearest_first(work: Workspace) -> list[Member]:
                 (long if run.epochs > 1 else short).setdefault(parent.run.key, set()).add(parent.epoch)
     short = {key: epochs - long.get(key, set()) for key, epochs in short.items()}
     mine = [run for run in runs if store.folder(run).is_dir()]
-    own = [run for run in mine if run.seed < work.settings.profile.seeds]
-    others = [run for run in mine if run not in own]
+    own, others = (
+        [run for run in mine if (run.seed < work.settings.profile.seeds) == wanted] for wanted in (True, False)
+    )
     return [
         *transfer.records(store, mine),
         *transfer.checkpoints(store, own, long),
