@@ -150,6 +150,7 @@ class Study:
         mask = Mask(before, iterative_sparsity(own.share, training - 1))
         return self._run("iterative", arch, seed, 0, self.schedule_of(arch), weights=start, mask=mask)
 
+    @_made_once
     def branch(self, arch: str, seed: int, first: int, last: int, batch_size: int) -> Run:
         """The batch probe: the dense network of epoch ``first``, on to ``last`` at another batch size."""
         recipe = replace(self.settings.profile.recipe_of(arch), batch_size=batch_size)

@@ -11,7 +11,7 @@ from repro import files, params, transfer, workspace
 from repro.options import Options
 from repro.record import Record
 from repro.report import terminal
-from repro.run import ancestors
+from repro.run import ancestors, start_epochs
 from repro.store import Store
 from repro.transfer import Members
 from repro.workspace import Workspace, find_root
@@ -24,11 +24,10 @@ def export_runs(
     still to be trained need, for whichever artifact; with ``with_states`` where unfinished ones stand, too."""
     work = Workspace(options, names)
     store, runs = work.store, ancestors(work.asked())
-    keep = work.plan().keep
     if left_only:
-        left = [run for run in ancestors(work.every_run()) if store.record(run) is None]
-        needed = {(parent.run.key, parent.epoch) for run in left for parent in run.parents}
-        keep = {key: {epoch for epoch in epochs if (key, epoch) in needed} for key, epochs in keep.items()}
+        keep = start_epochs(run for run in ancestors(work.every_run()) if store.record(run) is None)
+    else:
+        keep = work.plan().keep
     members = [*transfer.records(store, runs), *transfer.checkpoints(store, runs, keep)]
     members += transfer.states(store, runs) if with_states else ()
     say_exported(transfer.export(members, file, transfer.parse_size(max_size), work.out.name))

@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -213,8 +213,13 @@ def ancestors(runs: list[Run]) -> list[Run]:
 
 def kept_epochs(runs: list[Run]) -> dict[str, set[int]]:
     """Key of a Run -> the epochs at which others among ``runs`` (and their ancestors) start from it."""
+    return start_epochs(ancestors(runs))
+
+
+def start_epochs(runs: Iterable[Run]) -> dict[str, set[int]]:
+    """Key of a Run -> the epochs at which ``runs`` themselves start from it."""
     wanted: dict[str, set[int]] = {}
-    for run in ancestors(runs):
+    for run in runs:
         for parent in run.parents:
             wanted.setdefault(parent.run.key, set()).add(parent.epoch)
     return wanted

@@ -25,7 +25,7 @@ from repro.params import MicroBatchRecipe
 from repro.plan import cost, waves
 from repro.prospects import Part
 from repro.report import terminal
-from repro.run import Photos, Run, ancestors
+from repro.run import Photos, Run, ancestors, start_epochs
 from repro.transfer import Member
 from repro.workspace import Workspace
 
@@ -266,13 +266,9 @@ def _dearest_first(work: Workspace) -> list[Member]:
     profile's own seeds from which whole Runs grow; where Runs under way stand; such checkpoints of further seeds;
     those that only Runs of one epoch need. Checkpoints that are shipped (in git) stay where they are."""
     store, runs = work.store, ancestors(work.every_run())
-    long: dict[str, set[int]] = {}
-    short: dict[str, set[int]] = {}
-    for run in runs:
-        if store.record(run) is None:
-            for parent in run.parents:
-                (long if run.epochs > 1 else short).setdefault(parent.run.key, set()).add(parent.epoch)
-    short = {key: epochs - long.get(key, set()) for key, epochs in short.items()}
+    left = [run for run in runs if store.record(run) is None]
+    long = start_epochs(run for run in left if run.epochs > 1)
+    short = {key: epochs - long.get(key, set()) for key, epochs in start_epochs(left).items()}
     mine = [run for run in runs if store.folder(run).is_dir()]
     own, others = (
         [run for run in mine if (run.seed < work.settings.profile.seeds) == wanted] for wanted in (True, False)
