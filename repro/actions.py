@@ -97,39 +97,42 @@ def list_artifacts(options: Options, as_json: bool) -> None:
     terminal.console().print(terminal.table(header, rows, f"profile {work.settings.name}", left=3))
 
 
-def compare(options: Options, names: Sequence[str], as_json: bool) -> int:
-    """Print every artifact's verdicts and the cells outside their band, write diff.json; returns how many."""
-    work = Workspace(options, names)
+def compared(work: Workspace) -> dict[str, Any]:
+    """Every artifact's verdicts, its largest difference and the cells outside their band: what diff.json holds."""
     outside: list[dict[str, Any]] = []
     verdicts: dict[str, dict[str, int]] = {}
     largest: dict[str, float] = {}
     for artifact in work.artifacts:
         cells, _ = work.cells(artifact)
         verdicts[artifact.name] = comparing.count(cells)
-        compared = [c for c in cells if c.verdict in (comparing.WITHIN, comparing.OUTSIDE)]
+        held = [c for c in cells if c.verdict in (comparing.WITHIN, comparing.OUTSIDE)]
         gaps = [
-            abs(c.reproduced - c.published)
-            for c in compared
-            if c.reproduced is not None and c.published is not None
+            abs(c.reproduced - c.published) for c in held if c.reproduced is not None and c.published is not None
         ]
         if gaps:
             largest[artifact.name] = max(gaps)
         for c in cells:
             if c.verdict == comparing.OUTSIDE:
                 outside.append({"artifact": artifact.name, **{k: getattr(c, k) for k in _DIFF_FIELDS}})
-    result = {
+    return {
         "profile": work.settings.name,
         "comparable": work.study.comparable,
         "verdicts": verdicts,
         "largest_difference": largest,
         "outside": outside,
     }
-    files.write_text(work.out / "diff.json", json.dumps(result, indent=1) + "\n")
+
+
+def compare(options: Options, names: Sequence[str], as_json: bool) -> int:
+    """Print what `compared` finds; returns how many cells are outside their band. Writes nothing."""
+    work = Workspace(options, names)
+    result = compared(work)
+    outside = result["outside"]
     if as_json:
         print(json.dumps(result))
         return len(outside)
     out = terminal.console()
-    for name, counts in verdicts.items():
+    for name, counts in result["verdicts"].items():
         out.print(f"{name}: " + (", ".join(f"{n} {verdict}" for verdict, n in counts.items()) or "no cells"))
     if work.settings.comparable and not work.study.comparable:
         out.print("some images are not the official ones: their numbers are held against nothing")

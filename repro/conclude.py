@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from repro import claims, files, hypotheses, prospects
+from repro import actions, claims, files, hypotheses, prospects
 from repro.artifacts import Artifact
 from repro.errors import UsageError
 from repro.options import Options
@@ -24,8 +24,6 @@ def show_claims(options: Options, *, of_published: bool, as_json: bool) -> None:
     """Decide every claim from the finished Runs, or from the paper's own numbers alone, and print them."""
     work = Workspace(options)
     found = published_claims(work) if of_published else decided(work)
-    if not of_published:
-        _write_claims(work, found)
     if as_json:
         print(json.dumps(found))
         return
@@ -36,8 +34,7 @@ def show_claims(options: Options, *, of_published: bool, as_json: bool) -> None:
 
 
 def compare_profiles(options: Options, names: Sequence[str], profiles: str, *, as_json: bool) -> None:
-    """``profiles``, names with commas between them, side by side as hypotheses; hypotheses.json goes into the
-    first one's folder."""
+    """Print ``profiles``, names with commas between them, side by side as hypotheses."""
     if options.profile or options.overrides:
         other = "--profile" if options.profile else "--set"
         raise UsageError(
@@ -46,7 +43,6 @@ def compare_profiles(options: Options, names: Sequence[str], profiles: str, *, a
     chosen = [name.strip() for name in profiles.split(",")]
     works = hypotheses.side_by_side(Workspace(replace(options, profile=None), names), chosen)
     found = hypotheses.document(works)
-    files.write_text(works[0].out / "hypotheses.json", json.dumps(found, indent=1) + "\n")
     if as_json:
         print(json.dumps(found))
     else:
@@ -54,16 +50,21 @@ def compare_profiles(options: Options, names: Sequence[str], profiles: str, *, a
 
 
 def write_report(options: Options) -> None:
-    """``index.html`` and ``README.md`` of the results folder, with every artifact brought up to date first."""
+    """``index.html`` and ``README.md`` of the results folder, and what they rest on as JSON, with every artifact
+    brought up to date first."""
     work = Workspace(options)
     work.check_results_folder()
     documents = [_up_to_date(work, artifact) for artifact in work.artifacts]
     found = decided(work)
-    _write_claims(work, found)
     others = hypotheses.around(work)
+    written = {"claims.json": found, "diff.json": actions.compared(work)}
+    written |= {"hypotheses.json": others} if others else {}
+    for name, told in written.items():
+        files.write_text(work.out / name, json.dumps(told, indent=1) + "\n")
+    files.write_text(work.out / "claims.md", claims_table.as_markdown(found))
     files.write_text(work.out / "index.html", page(documents, found, published_claims(work), others))
     files.write_text(work.out / "README.md", index.as_markdown(documents, found, "index.html", others))
-    print(f"written: {work.out / 'index.html'}, README.md, claims.json and claims.md beside it")
+    print(f"written: {work.out / 'index.html'}, README.md, claims.md, {', '.join(written)} beside it")
 
 
 def decided(work: Workspace) -> Verdicts:
@@ -108,11 +109,6 @@ def published_claims(work: Workspace) -> Verdicts:
     """The same from the paper's own numbers, as if they were one seed's results."""
     found = claims.judge([claims.published_tables()], work.settings.published_sd)
     return claims.document(found, profile="published", comparable=True, source="published", seeds=[0])
-
-
-def _write_claims(work: Workspace, found: Verdicts) -> None:
-    files.write_text(work.out / "claims.json", json.dumps(found, indent=1) + "\n")
-    files.write_text(work.out / "claims.md", claims_table.as_markdown(found))
 
 
 def _up_to_date(work: Workspace, artifact: Artifact) -> Document:

@@ -103,6 +103,10 @@ def test_the_report_of_shipped_results_needs_no_data(command: Command, tmp_path:
     assert not claims["comparable"]
     for claim in claims["claims"]:
         assert claim["claim"] in (folder / "claims.md").read_text()
+    diff = json.loads((folder / "diff.json").read_text())
+    assert set(diff["verdicts"]) == set(artifacts.IMPLEMENTED)
+    assert "claims.json, diff.json" in out
+    assert not (folder / "hypotheses.json").exists()  # pilot is none
 
 
 def test_a_second_report_says_the_same(command: Command, tmp_path: Path) -> None:
@@ -163,11 +167,11 @@ def test_what_a_claim_waits_for_is_shown(command: Command, tmp_path: Path) -> No
     code, out, err = command("claims", "--profile", "smoke", *TINY)
     assert code == 0, err
     assert "\n`repro sprint --profile smoke --set data.train=96 --set " in out
-    (folder,) = (tmp_path / "out").iterdir()
-    found = {c["id"]: c for c in json.loads((folder / "claims.json").read_text())["claims"]}
+    told = json.loads(command("claims", "--profile", "smoke", *TINY, "--json")[1])
+    found = {c["id"]: c for c in told["claims"]}
     waiting = found["baseline-resnet20"]["next"]
     assert re.search(rf"^not run .*baseline-resnet20 .*  {waiting['part']} *$", out, re.MULTILINE)
-    assert f"waits for: {waiting['part']} ({waiting['runs']} Run)" in (folder / "claims.md").read_text()
+    assert f"waits for: {waiting['part']} ({waiting['runs']} Run)" in claims_table.as_markdown(told)
     assert f"{waiting['part']} ({waiting['runs']} Run up to there, for " in " ".join(out.split())
 
 
