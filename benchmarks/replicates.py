@@ -51,7 +51,7 @@ def main() -> None:
     recipe = work.settings.profile.recipe
     fall = min(recipe.milestones, default=recipe.epochs)
     cells = {name: work.cells(artifact)[0] for name, artifact in IMPLEMENTED.items()}
-    dense = work.results().done(fig2.runs(work.study, range(work.known_seeds)))
+    dense = work.results().done(fig2.runs(work.study, work.seeds_of(fig2.ARTIFACT)))
     kinds = {
         "ppr": [c for c in cells["fig4"] if c.series == "ppr 0.1"],
         "ppr_small": [c for c in cells["fig4"] if c.series == "ppr 0.01"],

@@ -76,7 +76,7 @@ def decided(work: Workspace) -> Verdicts:
         profile=work.settings.name,
         comparable=work.study.comparable,
         source="runs",
-        seeds=list(work.all_seeds),
+        seeds=work.all_seeds,
         waits=_waits(work, tables, [j.claim.id for j in found if j.verdict == claims.NOT_RUN]),
     )
 

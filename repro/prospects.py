@@ -77,8 +77,9 @@ def decided(
     have not before. What they will say is not known. ``now``: the tables of all seeds, where they are made
     already; ``among``: the ids that are asked about, else all."""
     records, study = {record.key: record for record in work.store.records()}, work.study
-    stages = [list(now or claims.tables_of(study, Results(records), work.all_seeds))]
-    keys = [{name: _keys(IMPLEMENTED[name], work, seed) for name in PAPER} for seed in work.all_seeds]
+    seeds = work.all_seeds
+    stages = [list(now or claims.tables_of(study, Results(records), seeds))]
+    keys = [{name: _keys(IMPLEMENTED[name], work, seed) for name in PAPER} for seed in seeds]
     for part in ordered:
         records |= {run.key: _imagined(run, work.store) for run in part.runs}
         results, trained = Results(records), {run.key for run in part.runs}

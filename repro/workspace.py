@@ -111,8 +111,8 @@ class Workspace:
         return [*(run for artifact in every for run in self.runs(artifact)), *optional]
 
     def cells(self, artifact: Artifact) -> tuple[list[Cell], list[Record]]:
-        """The artifact from what is finished, with all seeds that the store knows, and the Records behind it."""
-        seeds = self.all_seeds
+        """The artifact from what is finished, with every seed of it that the store knows, and the Records behind it."""
+        seeds = self.seeds_of(artifact)
         needed = artifact.runs(self.study, seeds)
         if artifact.follow:
             needed += artifact.follow(self.study, self.results(), seeds)
@@ -137,14 +137,20 @@ class Workspace:
         files.check_writable(self.out)
 
     @property
-    def all_seeds(self) -> range:
-        """The seeds asked for, and those that the store knows beyond."""
-        return range(max(len(self.seeds), self.known_seeds))
+    def all_seeds(self) -> list[int]:
+        """The seeds of the paper's artifacts, which its claims rest on."""
+        return self.seeds_of(*(artifacts.IMPLEMENTED[name] for name in artifacts.PAPER))
 
-    @property
-    def known_seeds(self) -> int:
-        """One more than the highest seed of a finished Run."""
-        return max((int(r.provenance.get("seed", 0)) + 1 for r in self.store.records()), default=0)
+    def seeds_of(self, *among: Artifact) -> list[int]:
+        """The seeds asked for, and each other one of which a Run of ``among`` is finished. A set, no range: an
+        artifact of one's own may have trained seed 20240101, which is nothing to the others."""
+        known = {int(record.provenance.get("seed", 0)) for record in self.store.records()}
+
+        def touched(seed: int) -> bool:
+            runs = (run for artifact in among for run in artifact.runs(self.study, [seed]))
+            return any(self.store.record(run) for run in runs)
+
+        return [*self.seeds, *filter(touched, sorted(known - {*self.seeds}))]
 
     def instead(self, changes: Mapping[str, Any] | None = None, **options: Any) -> Workspace:
         """This workspace with other settings and options, to plan with: nothing is trained or written through it.

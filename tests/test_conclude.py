@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
@@ -190,3 +191,31 @@ def test_the_parts_that_are_proposed_are_the_first_ones(tmp_path: Path) -> None:
     assert named[:2] == ["dense networks", "distances between structures"]
     assert "other networks" not in named
     assert "dense networks (1 Run" in line
+
+
+# ---- seeds
+
+
+def test_a_seed_of_an_artifact_of_ones_own_is_none_of_the_papers(tmp_path: Path, record_of: RecordOf) -> None:
+    """Its Runs are nobody else's; neither they nor the twenty million seeds below them enter the claims."""
+    work, own = workspace(tmp_path), 20240101
+    recipe = dataclasses.replace(work.study.settings.profile.recipe, lr=0.05)
+    work.store.add([finished(run, record_of) for run in artifacts.get("fig2").runs(work.study, [0])])
+    before = conclude.decided(work)
+    trained = dataclasses.replace(work.study.dense("resnet20", own), recipe=recipe)
+    work.store.add([finished(trained, record_of)])
+    assert conclude.decided(work) == before
+    assert before["seeds"] == [0]
+    assert work.cells(artifacts.get("fig2"))[0][0].n == 1
+
+
+def test_seeds_count_for_the_artifacts_that_ran_them(tmp_path: Path, record_of: RecordOf) -> None:
+    work, own = workspace(tmp_path), 20240101
+    fig2, fig5 = artifacts.get("fig2"), artifacts.get("fig5")
+    work.store.add([finished(run, record_of) for run in fig2.runs(work.study, [0, 3, own])])
+    assert work.seeds_of(fig2) == work.all_seeds == [0, 3, own]
+    assert work.cells(fig2)[0][0].n == 3
+    alone = workspace(tmp_path / "alone")
+    alone.store.add([finished(run, record_of) for run in fig5.runs(alone.study, [own])[-1:]])
+    assert alone.seeds_of(fig2) == [0]
+    assert alone.seeds_of(fig5) == alone.all_seeds == [0, own]
