@@ -92,14 +92,15 @@ def _tables(work: Workspace) -> list[claims.Tables]:
 
 def _waits(work: Workspace, tables: Sequence[claims.Tables], ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """For each of the claims ``ids`` that a part of a sprint gives all that it rests on: that part's name, and how
-    many Runs and images it takes to its end. As if all images were here: what is said does not depend on it."""
+    many Runs and images it takes to its end. As if all images and checkpoints were here, and no Run were under way:
+    results that are rendered on another machine say the same."""
     everywhere = work.instead(without=()) if work.options.without else work
-    parts, found = prospects.parts(everywhere), dict[str, dict[str, Any]]()
+    parts, found = prospects.parts(everywhere, anywhere=True), dict[str, dict[str, Any]]()
     if not parts or not ids:
         return found
     runs = images = 0
     for part, completed in zip(parts, prospects.decided(everywhere, parts, tables, ids), strict=True):
-        price = cost(part.runs, work.store)
+        price = cost(part.runs)
         runs, images = runs + price.runs, images + price.images
         found |= {name: {"part": part.name, "runs": runs, "images": images} for name in completed}
     return found

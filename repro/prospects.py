@@ -39,14 +39,14 @@ class Part:
     runs: tuple[Run, ...]
 
 
-def parts(work: Workspace) -> list[Part]:
+def parts(work: Workspace, *, anywhere: bool = False) -> list[Part]:
     """The Runs still to be trained for the artifacts of ``work``, ancestors included, each in one part.
 
     First the network of Fig. 1, of all seeds: dense, since everything grows from it, and what costs next to
     nothing. Then, for the profile's own seeds before further ones: PPR curves, as long as the 200 checkpoints that
     they start from are at hand; tickets on the diagonal of Fig. 1, which Table 2 shares, and in the columns that
     claims rest on; gradual pruning; the rest; other networks; ImageNet. What grows from a checkpoint that is not
-    at hand any more, so that its dense network has to be trained again, comes last.
+    at hand any more, so that its dense network has to be trained again, comes last; ``anywhere``: as if all were.
     """
     store, study = work.store, work.study
     left = [run for run in ancestors(work.asked()) if store.record(run) is None]
@@ -54,7 +54,7 @@ def parts(work: Workspace) -> list[Part]:
     found: dict[str, list[Run]] = {}
     kinds = _kinds(study, study.settings.profile.fig1.arch)
     for run in left:
-        if not _at_hand(run, store):
+        if not anywhere and not _at_hand(run, store):
             name = LAST
         else:
             name = next(kind for kind, belongs in kinds.items() if belongs(run))

@@ -144,7 +144,7 @@ def test_a_claim_waits_for_the_first_part_after_which_it_is_judged(
         [finished(run, record_of) for run in work.every_run() if run.experiment.startswith(known or "-")]
     )
     told = {claim["id"]: claim["next"] for claim in conclude.decided(work)["claims"]}
-    parts = prospects.parts(work)
+    parts = prospects.parts(work, anywhere=True)
     expected: dict[str, object] = dict.fromkeys(told)
     runs = images = 0
     for part in parts:
@@ -162,6 +162,20 @@ def test_a_claim_waits_for_the_first_part_after_which_it_is_judged(
 
 def test_what_claims_wait_for_does_not_depend_on_the_images_that_are_here(tmp_path: Path) -> None:
     assert conclude.decided(workspace(tmp_path, "imagenet", "cifar10")) == conclude.decided(workspace(tmp_path))
+
+
+def test_what_claims_wait_for_does_not_depend_on_the_checkpoints_that_are_here(
+    tmp_path: Path, record_of: RecordOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Results rendered where nothing but the ledger is say what they say where the dense networks lie."""
+    work = workspace(tmp_path)
+    work.store.add([finished(run, record_of) for run in work.every_run() if run.experiment.startswith("dense")])
+    said = conclude.decided(work)
+    assert prospects.LAST in [part.name for part in prospects.parts(work)]
+    assert prospects.LAST not in [claim["next"]["part"] for claim in said["claims"] if claim["next"]]
+    monkeypatch.setattr(type(work.store), "has_checkpoint", lambda *_: True)
+    monkeypatch.setattr(type(work.store), "progress", lambda _, run: min(1, run.epochs))
+    assert conclude.decided(work) == said
 
 
 def test_what_a_claim_waits_for_is_shown(command: Command, tmp_path: Path) -> None:

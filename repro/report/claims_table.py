@@ -98,7 +98,7 @@ def ahead(found: Verdicts, overrides: Sequence[str] = ()) -> list[str]:
         for waiting in first
     ]
     words = ["repro sprint --profile", found["profile"], *(f"--set {shlex.quote(text)}" for text in overrides)]
-    return ["", f"`{' '.join(words)} --time-budget 10m` trains these first: {'; '.join(told)}"]
+    return ["", f"`{' '.join(words)} --time-budget 10m` trains these first, where what they start from is here: {'; '.join(told)}"]
 
 
 def contradicted(found: Verdicts) -> Sequence[dict[str, Any]]:
