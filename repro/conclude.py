@@ -10,7 +10,9 @@ from typing import Any
 from repro import actions, claims, files, hypotheses, prospects
 from repro.artifacts import Artifact
 from repro.errors import UsageError
+from repro.experiments import paper_epochs
 from repro.options import Options
+from repro.params import CIFAR_ARCHS, IMAGENET_ARCHS
 from repro.plan import cost
 from repro.report import claims_table, document, hypotheses_table, index, terminal
 from repro.report.document import Document
@@ -78,12 +80,17 @@ def decided(work: Workspace) -> Verdicts:
         source="runs",
         seeds=work.all_seeds,
         waits=_waits(work, tables, [j.claim.id for j in found if j.verdict == claims.NOT_RUN]),
+        schedules=[
+            (images, paper_epochs(arch), work.study.schedule_of(arch))
+            for images, arch in (("CIFAR-10", CIFAR_ARCHS[0]), ("ImageNet", IMAGENET_ARCHS[0]))
+        ],
     )
 
 
 def judgements(work: Workspace) -> list[claims.Judgement]:
-    """Every claim decided from the Runs that the store knows."""
-    return claims.judge(_tables(work), work.settings.replicate_sd)
+    """Every claim decided from the Runs that the store knows; none where these are not the paper's setting."""
+    found = claims.judge(_tables(work), work.settings.replicate_sd)
+    return found if work.study.comparable else claims.withheld(found)
 
 
 def _tables(work: Workspace) -> list[claims.Tables]:
@@ -92,7 +99,7 @@ def _tables(work: Workspace) -> list[claims.Tables]:
 
 def _waits(work: Workspace, tables: Sequence[claims.Tables], ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """For each of the claims ``ids`` that a part of a sprint gives all that it rests on: that part's name, and how
-    many Runs and images it takes to its end. As if all images and checkpoints were here, and no Run were under way:
+    many Runs and images it takes to its end. As if all images and checkpoints were here and no Run under way:
     results that are rendered on another machine say the same."""
     everywhere = work.instead(without=()) if work.options.without else work
     parts, found = prospects.parts(everywhere, anywhere=True), dict[str, dict[str, Any]]()

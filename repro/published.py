@@ -68,6 +68,8 @@ class Claim:
     claim: str
     statistic: str
     definition: str
+    unit: str
+    """Of the statistic: points, %, ratio, "epochs of 200" (along the paper's schedule)."""
     above: float | None = None
     below: float | None = None
     published: float | None = None
@@ -234,8 +236,8 @@ def _sentences() -> tuple[tuple[Claim, ...], tuple[Untested, ...], tuple[Contrad
 
 
 def _claim(node: _Node) -> Claim:
-    node.allow("id", "section", "artifact", "quote", "claim", "statistic", "definition",
-               "above", "below", "published", "repeats")  # fmt: skip
+    node.allow("id", "section", "artifact", "quote", "claim", "statistic", "unit",
+               "definition", "above", "below", "published", "repeats")  # fmt: skip
     if "above" not in node and "below" not in node:
         raise UsageError(f"{node.place}: a claim needs `above`, `below` or both")
     bounds = {key: node[key].number() if key in node else None for key in ("above", "below", "published")}
@@ -250,6 +252,7 @@ def _claim(node: _Node) -> Claim:
         claim=node["claim"].text(),
         statistic=node["statistic"].text(),
         definition=node["definition"].text(),
+        unit=node["unit"].text(),
         **bounds,
         repeats=tuple((repeat["section"].text(), repeat["quote"].text()) for repeat in repeats),
     )

@@ -111,7 +111,7 @@ class Workspace:
         return [*(run for artifact in every for run in self.runs(artifact)), *optional]
 
     def cells(self, artifact: Artifact) -> tuple[list[Cell], list[Record]]:
-        """The artifact from what is finished, with every seed of it that the store knows, and the Records behind it."""
+        """The artifact from what is finished, with every seed of it that there is, and the Records behind it."""
         seeds = self.seeds_of(artifact)
         needed = artifact.runs(self.study, seeds)
         if artifact.follow:

@@ -70,7 +70,9 @@ def test_the_papers_own_numbers_support_some_of_its_claims(command: Command) -> 
 def test_claims_are_printed_with_what_would_decide_them(command: Command) -> None:
     code, out, _ = command("claims", "--published")
     assert code == 0
-    (line,) = [line for line in out.splitlines() if "far-structures-are-equally-good" in line and "0.6375" in line]
+    (line,) = [
+        line for line in out.splitlines() if "far-structures-are-equally-good" in line and "to 0.638" in line
+    ]
     assert "undecided" in line
     assert re.search(r"\d+ seeds", line)
     assert "0.56" in out
@@ -108,6 +110,32 @@ def test_the_report_of_shipped_results_needs_no_data(command: Command, tmp_path:
     assert set(diff["verdicts"]) == set(artifacts.IMPLEMENTED)
     assert "claims.json, diff.json" in out
     assert not (folder / "hypotheses.json").exists()  # pilot is none
+    # What decides nothing has no verdicts, neither in files nor on the page.
+    assert claims["counts"] == {"not comparable": 42, "not run": 16}
+    assert {claim["verdict"] for claim in claims["claims"]} == {"not comparable", "not run"}
+    assert "| ◌ not comparable | Dense ResNet20 reaches 92.5 % on CIFAR10." in readme
+    assert 'data-verdict="not comparable"' in html
+    assert not re.search(r'data-verdict="(holds|fails|undecided)"', html)
+    for text in (readme.split("\n", 1)[1], (folder / "claims.md").read_text()):
+        assert not re.search(r"\b(holds?|fails?|undecided)\b", text)
+
+
+@pytest.mark.shipped
+def test_the_pilots_claims_have_statistics_units_and_its_own_epochs_but_no_verdict(command: Command) -> None:
+    code, out, _ = command("claims", "--profile", "pilot")
+    assert code == 0
+    assert not re.search(r"\b(holds?|fails?|undecided)\b", out.split("Where the paper's numbers disagree")[0])
+    lines = {line.split()[2]: line for line in out.splitlines() if line.startswith("not comparable ")}
+    assert len(lines) == 42
+    assert "-1.52    -6.78 to 3.75" in re.sub(" {4,}", "    ", lines["early-tickets-match"])
+    assert " points " in lines["early-tickets-match"]
+    assert " epochs of 200 (here -20 of 20) " in lines["tickets-emerge-at-saturation"]
+    assert " up to -2.07 " in lines["iterative-is-similarly-accurate"]
+    assert (
+        "Epochs in the claims are the paper's: epoch 100 of its 200 on CIFAR-10 is 10 of this profile's 20." in out
+    )
+    _, told, _ = command("claims", "--profile", "paper", "--set", "seeds=2", "--json")
+    assert "holds" not in json.loads(told)["counts"]  # nor under a profile that was changed
 
 
 def test_a_second_report_says_the_same(command: Command, tmp_path: Path) -> None:

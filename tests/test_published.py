@@ -465,7 +465,7 @@ def test_an_unknown_artifact_is_refused(ask: Callable[[str], object]) -> None:
 
 CLAIM = """
 claims:
-- {id: a, section: "1", artifact: [fig3], quote: q, claim: c, statistic: s, definition: d, above: 0}
+- {id: a, section: "1", artifact: [fig3], quote: q, claim: c, statistic: s, unit: points, definition: d, above: 0}
 untested:
 - {section: "1", quote: q, why: w}
 contradictions:
@@ -478,6 +478,7 @@ contradictions:
     [
         (", above: 0", "", "needs `above`, `below` or both"),
         ("[fig3]", "[fig9]", "unknown artifact 'fig9'"),
+        (", unit: points", "", "needs 'unit'"),
         ("id: b", "id: a", "stands twice"),
         ("100, 120]", "120, 100]", "prints no cell"),
         ("100, 120]", "100]", "a cell is"),
@@ -494,3 +495,14 @@ def test_bad_claims_are_refused(tables: Path, old: str, new: str, says: str) -> 
     (tables / "claims.yaml").write_text(CLAIM.replace(old, new))
     with pytest.raises(UsageError, match=re.escape(says)):
         claims()
+
+
+def test_every_statistic_has_the_unit_that_its_definition_names() -> None:
+    units = {claim.id: claim.unit for claim in claims()}
+    for claim in claims():
+        named = {"in points.": "points", "in points,": "points", "in percent": "%"}
+        said = {unit for words, unit in named.items() if words in claim.definition}
+        assert said <= {claim.unit}, claim.id
+    assert units["tickets-emerge-at-saturation"] == "epochs of 200"
+    assert units["ppr-indicates-45-resnet18"] == "epoch of 90"
+    assert units["slope-follows-eq-5"] == "ratio"

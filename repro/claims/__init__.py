@@ -9,6 +9,7 @@ from __future__ import annotations
 from repro.claims.judging import (
     FAILS,
     HOLDS,
+    NOT_COMPARABLE,
     NOT_RUN,
     UNDECIDED,
     UNPUBLISHED,
@@ -17,6 +18,7 @@ from repro.claims.judging import (
     further_seeds,
     judge,
     wanted,
+    withheld,
 )
 from repro.claims.report import document
 from repro.claims.tables import Setting, Tables, made_anew, published_tables, tables_of
@@ -24,6 +26,7 @@ from repro.claims.tables import Setting, Tables, made_anew, published_tables, ta
 __all__ = [
     "FAILS",
     "HOLDS",
+    "NOT_COMPARABLE",
     "NOT_RUN",
     "UNDECIDED",
     "UNPUBLISHED",
@@ -38,4 +41,5 @@ __all__ = [
     "published_tables",
     "tables_of",
     "wanted",
+    "withheld",
 ]

@@ -1,4 +1,5 @@
-"""Claims decided: *holds*, *fails*, *undecided*, *not run*; *unpublished* where the paper gives no number."""
+"""Claims decided: *holds*, *fails*, *undecided*, *not run*; *unpublished* where the paper gives no number, *not
+comparable* where the Runs are not the paper's setting."""
 
 from __future__ import annotations
 
@@ -17,7 +18,9 @@ from repro.claims.tables import Absent, Cell, Grid, Tables
 from repro.published import Claim
 
 HOLDS, FAILS, UNDECIDED, NOT_RUN, UNPUBLISHED = "holds", "fails", "undecided", "not run", "unpublished"
+NOT_COMPARABLE = "not comparable"
 VERDICTS = (HOLDS, FAILS, UNDECIDED, NOT_RUN, UNPUBLISHED)
+REFUTED = "; what there is decides it"
 MOST_SEEDS = 64
 
 
@@ -55,6 +58,15 @@ def decide(claim: Claim, low: float, high: float) -> str:
         return FAILS
     inside = (claim.above is None or claim.above < low) and (claim.below is None or high < claim.below)
     return HOLDS if inside else UNDECIDED
+
+
+def withheld(judgements: Sequence[Judgement]) -> list[Judgement]:
+    """The same of Runs that are not the paper's setting: statistics for orientation, and no verdict."""
+    return [
+        judged if judged.verdict == NOT_RUN
+        else replace(judged, verdict=NOT_COMPARABLE, needed=None, missing=judged.missing.removesuffix(REFUTED))
+        for judged in judgements
+    ]  # fmt: skip
 
 
 def further_seeds(judgements: Sequence[Judgement], upto: int) -> dict[int, list[str]]:
@@ -103,7 +115,7 @@ def _judge(claim: Claim, grid: Grid, tables: Sequence[Tables], noise: Mapping[st
     low, high = (low, math.inf) if isinstance(form, Largest) else (-math.inf, high)
     if decide(claim, low, high) != FAILS:
         return Judgement(claim, lacking, missing=why)
-    why += "; what there is decides it"
+    why += REFUTED
     return Judgement(claim, FAILS, judged.value, low, high, judged.n, judged.noise, None, why, judged.cells)
 
 

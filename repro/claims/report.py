@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from repro import published
-from repro.claims.judging import VERDICTS, Judgement
+from repro.claims.judging import NOT_COMPARABLE, NOT_RUN, VERDICTS, Judgement, withheld
+
+Schedules = Sequence[tuple[str, int, int]]
+"""(images, epochs of the paper's schedule, epochs of the profile's)."""
 
 
 def document(
@@ -18,17 +22,22 @@ def document(
     source: str,
     seeds: Sequence[int],
     waits: Mapping[str, Mapping[str, Any]] | None = None,
+    schedules: Schedules = (),
 ) -> dict[str, Any]:
     """``source`` is "runs" or "published". An end without a bound is null, and named in ``unbounded``. ``waits``
-    says by id what a claim that was not run waits for: its ``next``."""
+    says by id what a claim that was not run waits for: its ``next``. Where ``comparable`` is false there are
+    statistics and no verdicts; ``own_epochs`` is a statistic in epochs along the profile's own schedule."""
+    judgements = judgements if comparable else withheld(judgements)
     verdicts = [judgement.verdict for judgement in judgements]
+    possible = VERDICTS if comparable else (NOT_COMPARABLE, NOT_RUN)
     return {
         "profile": profile,
         "comparable": comparable,
         "source": source,
         "seeds": list(seeds),
-        "counts": {verdict: verdicts.count(verdict) for verdict in VERDICTS},
-        "claims": [_claim(judgement, (waits or {}).get(judgement.claim.id)) for judgement in judgements],
+        "schedules": [dict(zip(("images", "paper", "own"), one, strict=True)) for one in schedules],
+        "counts": {verdict: verdicts.count(verdict) for verdict in possible},
+        "claims": [_claim(judged, (waits or {}).get(judged.claim.id), schedules) for judged in judgements],
         "contradictions": [
             {
                 "id": entry.id,
@@ -45,7 +54,7 @@ def document(
     }
 
 
-def _claim(judgement: Judgement, waits: Mapping[str, Any] | None) -> dict[str, Any]:
+def _claim(judgement: Judgement, waits: Mapping[str, Any] | None, schedules: Schedules) -> dict[str, Any]:
     claim = judgement.claim
     ends = {"value": judgement.value, "low": judgement.low, "high": judgement.high}
     return {
@@ -56,11 +65,13 @@ def _claim(judgement: Judgement, waits: Mapping[str, Any] | None) -> dict[str, A
         "claim": claim.claim,
         "statistic": claim.statistic,
         "definition": claim.definition,
+        "unit": claim.unit,
         "above": claim.above,
         "below": claim.below,
         "published": claim.published,
         **{name: end if end is None or math.isfinite(end) else None for name, end in ends.items()},
         "unbounded": [name for name, end in ends.items() if end is not None and not math.isfinite(end)],
+        "own_epochs": _own_epochs(judgement, schedules),
         "n": judgement.n,
         "noise": judgement.noise,
         "verdict": judgement.verdict,
@@ -70,3 +81,12 @@ def _claim(judgement: Judgement, waits: Mapping[str, Any] | None) -> dict[str, A
         "cells": judgement.cells,
         "repeats": [list(repeat) for repeat in claim.repeats],
     }
+
+
+def _own_epochs(judgement: Judgement, schedules: Schedules) -> dict[str, float] | None:
+    """The value along the profile's own schedule; None where that is the paper's, or the unit no epoch of it."""
+    counted = re.fullmatch(r"epochs? of (\d+)", judgement.claim.unit)
+    if not counted or judgement.value is None or not math.isfinite(judgement.value):
+        return None
+    own = {paper: own for _, paper, own in schedules}.get(paper := int(counted[1]), paper)
+    return {"value": judgement.value * own / paper, "of": own} if own != paper else None

@@ -9,13 +9,13 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from repro.report import terminal
+from repro.report import statistic, terminal
 from repro.report.document import markdown_table
 from repro.report.page_summary import waits_for
 
 Verdicts = dict[str, Any]
-ORDER = ("holds", "fails", "undecided", "not run", "unpublished")
-HEADER = ("verdict", "claim", "section", "statistic", "95 % interval", "holds if", "seeds", "decided by")
+ORDER = ("holds", "fails", "undecided", "not comparable", "not run", "unpublished")
+HEADER = ("verdict", "claim", "section", "statistic", "95 % interval", "unit", "bounds", "seeds", "waits for")
 AHEAD = 3  # parts of a sprint that are named
 
 
@@ -35,10 +35,11 @@ def rows(found: Verdicts) -> list[list[str]]:
             claim["verdict"],
             claim["id"],
             claim["section"],
-            _number(claim["value"]),
-            interval(claim),
-            condition(claim),
-            str(claim["n"]) if claim["value"] is not None else "",
+            statistic.value(claim),
+            statistic.interval(claim),
+            statistic.unit(claim) if statistic.has_value(claim) else "",
+            statistic.bounds(claim),
+            str(claim["n"]) if statistic.has_value(claim) else "",
             _decided_by(claim),
         ]
         for claim in found["claims"]
@@ -53,31 +54,43 @@ def heading(found: Verdicts) -> str:
     here = f"profile {found['profile']}"
     if found["comparable"]:
         return f"The paper's claims, {here}: {counts}"
-    return f"The paper's claims in {here}, which is not the paper's setting and decides nothing about it: {counts}"
+    return (
+        f"The paper's claims in {here}, which is not the paper's setting and decides none of them (statistics are "
+        f"for orientation): {counts}"
+    )
 
 
 def notes(found: Verdicts) -> list[str]:
-    """What the table leaves out: why claims were not run, and where the paper contradicts itself."""
+    """What the table leaves out: what epochs are, why claims were not run, where the paper contradicts itself."""
     missing: dict[str, list[str]] = {}
     for claim in found["claims"]:
         if claim["missing"]:
             missing.setdefault(claim["missing"], []).append(claim["id"])
-    lines = [f"{', '.join(ids)}: {why}" for why, ids in missing.items()]
+    lines = [epochs] if (epochs := statistic.epochs(found)) else []
+    lines += [f"{', '.join(ids)}: {why}" for why, ids in missing.items()]
     lines += ["", "Where the paper's numbers disagree among themselves:"]
     return [
         *lines,
-        *(f"- {entry['id']} ({_number(entry['value'])}): {entry['says']}" for entry in contradicted(found)),
+        *(
+            f"- {entry['id']} ({statistic.amount(entry['value'])}): {entry['says']}"
+            for entry in contradicted(found)
+        ),
     ]
 
 
 def as_markdown(found: Verdicts) -> str:
     """A page that reads by itself."""
-    lines = ["# Claims", "", f"{heading(found)}.", "", markdown_table(HEADER, rows(found)), "", "## Sentences", ""]
+    lines = ["# Claims", "", f"{heading(found)}.", ""]
+    lines += [epochs, ""] if (epochs := statistic.epochs(found)) else []
+    lines += [markdown_table(HEADER, rows(found)), "", "## Sentences", ""]
     for claim in found["claims"]:
         lines += [f"**{claim['id']}** ({claim['section']}): {claim['claim']}", "", f"> {claim['quote']}", ""]
         lines += [f"{claim['verdict']}. {claim['definition']} {_noise(claim)}".rstrip(), ""]
     lines += ["## Where the paper's numbers disagree among themselves", ""]
-    lines += [f"- **{e['id']}** ({_number(e['value'])}): {e['says']} {e['computed']}" for e in contradicted(found)]
+    lines += [
+        f"- **{e['id']}** ({statistic.amount(e['value'])}): {e['says']} {e['computed']}"
+        for e in contradicted(found)
+    ]
     lines += ["", "## Sentences that no Run decides", ""]
     lines += [f"- {entry['section']}: “{entry['quote']}” {entry['why']}" for entry in found["untested"]]
     return "\n".join(lines) + "\n"
@@ -98,27 +111,16 @@ def ahead(found: Verdicts, overrides: Sequence[str] = ()) -> list[str]:
         for waiting in first
     ]
     words = ["repro sprint --profile", found["profile"], *(f"--set {shlex.quote(text)}" for text in overrides)]
-    return ["", f"`{' '.join(words)} --time-budget 10m` trains these first, where what they start from is here: {'; '.join(told)}"]
+    return [
+        "",
+        f"`{' '.join(words)} --time-budget 10m` trains these first, where what they start from is here: "
+        f"{'; '.join(told)}",
+    ]
 
 
 def contradicted(found: Verdicts) -> Sequence[dict[str, Any]]:
     """The paper's contradictions."""
     return list(found["contradictions"])
-
-
-def interval(claim: dict[str, Any]) -> str:
-    """``0.15 to 0.40``; an end that is not bounded is a dash."""
-    if claim["value"] is None or (claim["low"] is None and claim["high"] is None):
-        return ""
-    return f"{_number(claim['low']) or '–'} to {_number(claim['high']) or '–'}"
-
-
-def condition(claim: dict[str, Any]) -> str:
-    """``> -0.5 and < 0.5``."""
-    bounds = [
-        f"{sign} {_number(claim[key])}" for key, sign in (("above", ">"), ("below", "<")) if claim[key] is not None
-    ]
-    return " and ".join(bounds)
 
 
 def _decided_by(claim: dict[str, Any]) -> str:
@@ -128,15 +130,12 @@ def _decided_by(claim: dict[str, Any]) -> str:
 
 
 def _noise(claim: dict[str, Any]) -> str:
-    if claim["value"] is None:
+    if not statistic.has_value(claim):
         why = "; ".join(filter(None, [claim["missing"], waits_for(claim)]))
         return why and f"({why})"
-    return f"Value {_number(claim['value'])}, interval {interval(claim) or 'unknown'} ({claim['noise']})."
+    from_ = f" ({claim['noise']})" if claim["noise"] else ""
+    return f"Value and 95 % interval: {statistic.told(claim)}{from_}."
 
 
 def _count(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"

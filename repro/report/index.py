@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from repro.report import hypotheses_table, page_hypotheses
+from repro.report import hypotheses_table, page_hypotheses, statistic
 from repro.report.page_claims import section_name, typeset
 from repro.report.page_summary import (
     CELL_VERDICTS,
@@ -26,12 +26,14 @@ from repro.report.page_summary import (
 )  # fmt: skip
 from repro.report.plots_page import Document, cells_of, comparable, number, seeds
 from repro.report.svg import brief
-from repro.report.svg_claims import amount, condition
 from repro.report.terminal import duration
 
 HOW = "A claim holds where its statistic lies inside its bounds with its whole 95 % interval."
+ORIENTATION = (
+    "Nothing is decided here: statistics and their 95 % intervals stand beside the bounds for orientation."
+)
 # The page's shapes, as far as a character set has them.
-SIGNS = {"holds": "●", "fails": "◆", "undecided": "◐", "not run": "○", "unpublished": "–"}
+SIGNS = {"holds": "●", "fails": "◆", "undecided": "◐", "not comparable": "◌", "not run": "○", "unpublished": "–"}
 
 
 def as_markdown(
@@ -52,7 +54,8 @@ def as_markdown(
         lines += [f"[The same with drawings that tell their values]({page}), one file for any browser.", ""]
     lines += _overview(by_name, names, found)
     if found:
-        lines += ["## The claims", "", HOW, ""]
+        how = HOW if (claims or {}).get("comparable") else ORIENTATION
+        lines += ["## The claims", "", " ".join(filter(None, [how, statistic.epochs(claims)])), ""]
         for name in names:
             lines += _group(name, [claim for claim in found if home(claim) == name])
     lines += _hypotheses(hypotheses)
@@ -91,7 +94,8 @@ def _overview(by_name: Mapping[str, Document], names: Sequence[str], found: Sequ
         told = words(counts({"claims": here}), CLAIM_VERDICTS) if here else ""
         rows.append([f"[{title(name)}](#{_anchor(name)})" if name != TEXT else title(name),
                      f"{signs} {told}".strip(), cells])  # fmt: skip
-    key = " · ".join(f"{sign} {name}" for name, sign in SIGNS.items())
+    there = counts({"claims": found})
+    key = " · ".join(f"{sign} {name}" for name, sign in SIGNS.items() if there[name])
     return [*table(["artifact", "claims", "cells"], rows), *([key, ""] if found else [])]
 
 
@@ -110,24 +114,22 @@ def _group(name: str, claims: Sequence[Claim]) -> list[str]:
     if not claims:
         return []
     heading = "In the text" if name == TEXT else f"On {title(name)}"
-    header = ["verdict", "claim", "ours (95 % interval)", "decided by", "paper", "where"]
+    header = ["verdict", "claim", "ours (95 % interval)", "bounds", "paper", "where"]
     return [f"### {heading}", "", *table(header, [_claim(claim) for claim in claims])]
 
 
 def _claim(claim: Claim) -> list[str]:
     verdict = claim_verdict(claim)
-    value, low, high, printed = (number(claim, field) for field in ("value", "low", "high", "published"))
-    ours = plain(claim.get("missing")) if value is None else amount(value)
-    if value is not None and low is not None and high is not None:
-        ours += f" ({amount(low)} to {amount(high)})"
+    ours = [statistic.typeset(statistic.told(claim)) or str(claim.get("missing") or "")]
     if verdict == "undecided" and (needed := number(claim, "needed")) is not None:
-        ours += f"; about {needed:.0f} {'seed' if needed == 1 else 'seeds'} would decide"
-    ours = "; ".join(filter(None, [ours, plain(waits_for(claim))]))
+        ours.append(f"about {needed:.0f} {'seed' if needed == 1 else 'seeds'} would decide")
+    told = "; ".join(filter(None, [*ours, waits_for(claim)]))
     shown = f"{SIGNS.get(verdict, '?')} {plain(verdict)}"
     sentence = f"{plain(typeset(claim.get('claim')))} *“{plain(typeset(claim.get('quote')))}”*"
-    paper = "–" if printed is None else amount(printed)
-    return [f"**{shown}**" if verdict == "fails" else shown, sentence, ours or "–", condition(claim), paper,
-            plain(section_name(claim.get("section")))]  # fmt: skip
+    paper, bounds = statistic.printed(claim), statistic.bounds(claim)
+    numbers = [plain(words) or "–" for words in (told, statistic.typeset(bounds), statistic.typeset(paper))]
+    where = plain(section_name(claim.get("section")))
+    return [f"**{shown}**" if verdict == "fails" else shown, sentence, *numbers, where]
 
 
 def _hypotheses(found: Mapping[str, Any] | None) -> list[str]:

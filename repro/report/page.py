@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
-from repro.report import page_artifact, page_claims, page_hypotheses
+from repro.report import page_artifact, page_claims, page_hypotheses, statistic
 from repro.report.page_html import Markup, details, join, link, tag
 from repro.report.page_summary import (
     CELL_VERDICTS,
@@ -34,6 +34,7 @@ from repro.report.plots_page import Document
 from repro.report.svg_claims import glyph, shapes, state
 
 PAPER = "The Sooner the Better"
+VERDICTS = ("holds", "fails", "undecided", "not run")  # counted where there is none, too
 
 
 def page(
@@ -127,7 +128,7 @@ def _tiles(claims: Mapping[str, Any] | None, published: Mapping[str, Any] | None
     found = counts(claims)
     if not found:
         return None
-    verdicts = [name for name in CLAIM_VERDICTS if found[name] or name != "unpublished"]
+    verdicts = [name for name in CLAIM_VERDICTS if found[name] or (able and name in VERDICTS)]
     verdicts += sorted(set(found) - set(CLAIM_VERDICTS))
     tiles = [
         link("claims", glyph(state(name)), tag("b", str(found[name])), tag("span", name),
@@ -143,7 +144,7 @@ def _tiles(claims: Mapping[str, Any] | None, published: Mapping[str, Any] | None
     if claims_of(published):
         told = words(counts(published), CLAIM_VERDICTS)
         own = tag("p", f"The paper’s own printed numbers, put to the same tests: {told}.", class_="own-line")
-    heading = "Claims" if able else "Claims, in this run’s own setting"
+    heading = "Claims" if able else "Claims: statistics for orientation, no verdicts"
     return tag(
         "div", tag("h2", heading), tag("div", *tiles, class_="tiles"),
         tag("div", *parts, class_="bar", aria_hidden="true"), own, class_="tally",
@@ -189,9 +190,14 @@ def _claims(
 ) -> Markup | None:
     if not claims_of(claims):
         return None
+    how = "A claim holds where its statistic lies inside the tinted zone with its whole 95 % interval."
+    if not (claims or {}).get("comparable"):
+        how = (
+            "Nothing is decided here: statistics and 95 % intervals stand beside the tinted zone for orientation."
+        )
     key = tag(
-        "p", "A claim holds where its statistic lies inside the tinted zone with its whole 95 % interval. ",
-        "Solid: ours. Hollow: the paper’s numbers. Open a claim for its definition.", class_="lead small",
+        "p", how, " Solid: ours. Hollow: the paper’s numbers. Open a claim for its definition. ",
+        statistic.epochs(claims) or None, class_="lead small",
     )  # fmt: skip
     every = tag(
         "p",

@@ -8,7 +8,17 @@ from typing import Any
 
 from repro import compare
 from repro.report.page_html import Markup, details, escape, join, link, tag
-from repro.report.page_summary import CELL_VERDICTS, Claim, cell_counts, claim_verdict, counts, home, title, words
+from repro.report.page_summary import (
+    CELL_VERDICTS,
+    CLAIM_VERDICTS,
+    Claim,
+    cell_counts,
+    claim_verdict,
+    counts,
+    home,
+    title,
+    words,
+)  # fmt: skip
 from repro.report.plots_page import Cell, Document, cells_of, comparable, number, seeds, verdict
 from repro.report.svg import Panel, fixed, shown
 from repro.report.svg_artifact import AXES, panels
@@ -103,7 +113,7 @@ def _rests(name: str, claims: Sequence[Claim]) -> Markup | None:
     if not claims:
         return None
     found = counts({"claims": claims})
-    told = words(found, ("holds", "fails", "undecided", "not run", "unpublished"))
+    told = words(found, CLAIM_VERDICTS)
     many = "1 claim rests" if len(claims) == 1 else f"{len(claims)} claims rest"
     listed = any(home(claim) == name for claim in claims)
     first: Markup | str = link(f"claims-{slug(name)}", f"{many} on it") if listed else f"{many} on it"

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from repro.report import statistic
 from repro.report.page_artifact import anchor, slug
 from repro.report.page_html import Markup, details, join, link, tag
 from repro.report.page_summary import TEXT, Claim, claim_verdict, claims_of, home, title, waits_for
 from repro.report.plots_page import number
 from repro.report.svg import brief
-from repro.report.svg_claims import amount, condition, glyph, interval, state
+from repro.report.svg_claims import glyph, interval, state
 
 
 def groups(claims: Mapping[str, Any] | None, published: Mapping[str, Any] | None, order: Sequence[str]) -> Markup:
@@ -54,17 +55,16 @@ def _claim(claim: Claim, theirs: Claim | None) -> Markup:
 
 
 def _statistic(claim: Claim) -> Markup:
-    value, low, high = (number(claim, field) for field in ("value", "low", "high"))
-    if value is None:
+    if not statistic.has_value(claim):
         told = waits_for(claim)
         waits = tag("span", told, class_="needed") if told else None
         return tag("span", str(claim.get("missing") or "no value"), waits, class_="statistic quiet")
-    range_ = f"{amount(low)} to {amount(high)}" if low is not None and high is not None else "no interval"
+    value, range_ = statistic.typeset(statistic.value(claim)), statistic.typeset(f"({statistic.interval(claim)})")
     return tag(
         "span",
-        tag("b", amount(value)),
+        tag("b", value),
         " ",
-        tag("span", range_, class_="range"),
+        tag("span", statistic.with_unit(range_, claim), class_="range"),
         _needed(claim),
         class_="statistic",
     )
@@ -80,29 +80,22 @@ def _needed(claim: Claim) -> Markup | None:
 
 def _facts(claim: Claim, theirs: Claim | None) -> list[Markup]:
     """What stands behind a claim, for who opens it."""
-    value, low, high, printed = (number(claim, field) for field in ("value", "low", "high", "published"))
     n, cells, needed = (number(claim, field) for field in ("n", "cells", "needed"))
-    noise = claim.get("noise")
+    noise, printed = claim.get("noise"), statistic.printed(claim)
     facts: list[tuple[str, object]] = [
         ("Measured as", typeset(claim.get("definition"))),
-        ("Decided by", f"{condition(claim)}"),
-        ("Ours", None if value is None else _ours(value, low, high)),
-        ("The paper’s numbers", (f"{amount(printed)}: " if printed is not None else "")
+        ("Bounds", statistic.typeset(statistic.bounds(claim))),
+        ("Ours, with its 95 % interval", statistic.typeset(statistic.told(claim))),
+        ("The paper’s numbers", (f"{statistic.typeset(printed)}: " if printed else "")
             + (claim_verdict(theirs) if theirs is not None else "not put to the test")),
         ("From", _from(n, cells)),
-        ("Noise", amount(noise) if isinstance(noise, float) else noise),
+        ("Noise", statistic.amount(noise) if isinstance(noise, float) else noise),
         ("To decide it", waits_for(claim) if needed is None else f"about {needed:.0f} seeds"),
         ("Missing", claim.get("missing")),
         ("Said again", join([_again(entry) for entry in claim.get("repeats") or []], " ") or None),
         ("About", join([about(str(name)) for name in claim.get("artifact") or []], ", ") or None),
     ]  # fmt: skip
     return [tag("div", tag("dt", name), tag("dd", _child(told))) for name, told in facts if told]
-
-
-def _ours(value: float, low: float | None, high: float | None) -> str:
-    if low is None or high is None:
-        return amount(value)
-    return f"{amount(value)}, 95 % interval {amount(low)} to {amount(high)}"
 
 
 def _child(told: object) -> Markup | str:
@@ -170,7 +163,13 @@ def _contradiction(entry: Mapping[str, Any]) -> Markup:
 def _where(index: int, part: object) -> Markup | str:
     if index == 0:
         return title(str(part))
-    return amount(float(part)) if isinstance(part, int | float) else "–" if part is None else str(part)
+    return (
+        statistic.typeset(statistic.amount(float(part)))
+        if isinstance(part, int | float)
+        else "–"
+        if part is None
+        else str(part)
+    )
 
 
 def untested(claims: Mapping[str, Any] | None) -> Markup | None:

@@ -16,7 +16,7 @@ from repro.report.plots_page import Document, cells_of, comparable, label, verdi
 
 Claim = Mapping[str, Any]
 HOLDS, FAILS, UNDECIDED, NOT_RUN, UNPUBLISHED = "holds", "fails", "undecided", "not run", "unpublished"
-CLAIM_VERDICTS = (HOLDS, FAILS, UNDECIDED, NOT_RUN, UNPUBLISHED)
+CLAIM_VERDICTS = (HOLDS, FAILS, UNDECIDED, compare.NOT_COMPARABLE, NOT_RUN, UNPUBLISHED)
 CELL_VERDICTS = (
     compare.WITHIN, compare.OUTSIDE, compare.NOT_COMPARABLE,
     compare.UNPUBLISHED, compare.DIVERGED, compare.NOT_RUN,
@@ -107,7 +107,7 @@ def answer(documents: Sequence[Document], claims: Mapping[str, Any] | None) -> A
         short = "This run cannot say" if _as_published(documents) else f"This {name} run cannot say"
         if not total:
             return Answer(short, "No claim was evaluated.", caveat)
-        return Answer(short, f"In its own small setting, of {total} claims {tally}.", caveat)
+        return Answer(short, f"Of {total} claims {tally}.", caveat)
     cells = Counter[str]()
     for document in documents:
         cells += cell_counts(document)

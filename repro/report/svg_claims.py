@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from repro.report import statistic
 from repro.report.page_html import Markup, tag
 from repro.report.plots_page import number
 from repro.report.svg import Scale, brief, canvas, circle, diamond, line, mark, rect, text
@@ -57,31 +58,9 @@ def scale(known: list[float]) -> Scale:
 
 def told(claim: Mapping[str, Any]) -> str:
     """The plot in words."""
-    parts = []
-    value, low, high, printed = (number(claim, name) for name in ("value", "low", "high", "published"))
-    if value is not None:
-        parts.append(f"ours {amount(value)}")
-        if low is not None and high is not None:
-            parts.append(f"95 % interval {amount(low)} to {amount(high)}")
-    else:
-        parts.append("no value of ours")
-    if printed is not None:
-        parts.append(f"paper {amount(printed)}")
-    return "\n".join([*parts, condition(claim)])
-
-
-def condition(claim: Mapping[str, Any]) -> str:
-    """``holds above −0.5 and below 0.5``."""
-    bounds = [f"{side} {brief(v)}" for side in ("above", "below") if (v := number(claim, side)) is not None]
-    return "holds " + " and ".join(bounds) if bounds else "has no bound"
-
-
-def amount(value: float) -> str:
-    """A statistic in about three digits that matter: claims are in points, epochs, shares and ratios alike."""
-    if value and abs(value) < 0.01:
-        return f"{value:.2g}".replace("-", "\N{MINUS SIGN}")
-    decimals = 0 if abs(value) >= 1000 else 1 if abs(value) >= 100 else 2 if abs(value) >= 1 else 3
-    return f"{value:,.{decimals}f}".replace("-", "\N{MINUS SIGN}")
+    ours = f"ours {statistic.told(claim)}" if statistic.has_value(claim) else "no value of ours"
+    paper = f"paper {found}" if (found := statistic.printed(claim)) else ""
+    return statistic.typeset("\n".join(filter(None, [ours, paper, f"bounds {statistic.bounds(claim)}"])))
 
 
 def glyph(state: str) -> Markup:
