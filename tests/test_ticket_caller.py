@@ -47,7 +47,7 @@ class Jittered(Dataset[tuple[Tensor, int]]):
 def test_a_perceptron_and_a_random_dataset_repeat_to_the_bit(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 3))
-    assert choose_prunable(model, None) == ("0.weight", "2.weight")
+    assert choose_prunable(model, None).names == ("0.weight", "2.weight")
     recipe = dataclasses.replace(RECIPE, augment=False, batch_size=8)
     runs = [
         find_ticket(copy.deepcopy(model), Jittered(), Jittered(), recipe=recipe, prunable=["2.weight"],

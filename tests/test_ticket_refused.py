@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from test_ticket import RECIPE, TEST, TRAIN, search, small
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from repro.errors import RunFailed, UsageError
 from repro.ticket import find_ticket
@@ -18,11 +20,30 @@ TOO_MANY, FLAT = (TRAIN[0], TRAIN[1] + 9), (torch.ones(8, 6), TRAIN[1][:8])
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "sparsity": ({"sparsity": 1.0}, "between 0 and 1"),
     "sparsity below": ({"sparsity": 0.0}, "between 0 and 1"),
-    "labels": ({"train_set": TOO_MANY}, "a label of 12, but the network tells 4 classes"),
+    "labels": ({"train_set": TOO_MANY}, "a label of 9, but the network tells 4 classes"),
     "label kind": ({"test_set": (TEST[0], TEST[1].float())}, "test_set: its labels are torch.float32"),
     "bytes": ({"train_set": (TRAIN[0].byte(), TRAIN[1])}, "its inputs are torch.uint8"),
     "lengths": ({"train_set": (TRAIN[0], TRAIN[1][:5])}, "inputs"),
-    "no data": ({"train_set": 3}, "a Dataset of"),
+    "no data": ({"train_set": 3}, "train_set: a Dataset of (tensor, label), read by index, or a pair of tensors"),
+    "a loader": ({"train_set": DataLoader(TensorDataset(*TRAIN))}, "not DataLoader"),
+    "one-hot": ({"test_set": (TEST[0], torch.eye(4)[TEST[1]])}, "one-hot labels become numbers by argmax(1)"),
+    "no number": ({"train_set": (TRAIN[0].clone().index_fill_(0, torch.tensor(7), math.nan), TRAIN[1])},
+                  "train_set: item 7 holds a value that is infinite or no number"),
+    "other test images": ({"test_set": (TEST[0][:, :2], TEST[1])}, "[2, 2, 8, 8] of test_set into logits"),
+    "test labels": ({"test_set": (TEST[0], TEST[1] - 1)}, "test_set: a label of -1, but"),
+    "no model": ({"model": None}, "model: a torch.nn.Module was expected, not NoneType"),
+    "a state_dict": ({"model": small().state_dict()}, "have it take these with load_state_dict"),
+    "a class": ({"model": nn.Sequential}, "not the class Sequential: call it"),
+    "no recipe": ({"recipe": None}, "recipe: a Recipe was expected, not NoneType"),
+    "part of a recipe": ({"recipe": {"epochs": 3}}, "key 'recipe.batch_size' is missing"),
+    "half epochs": ({"recipe": dataclasses.replace(RECIPE, epochs=2.5)}, "recipe.epochs: int expected, not 2.5"),
+    "no epochs": ({"recipe": dataclasses.asdict(RECIPE) | {"epochs": 0}}, "recipe.epochs: 0 is below 1"),
+    "sparsity as text": ({"sparsity": "0.8"}, "sparsity '0.8': a number was expected"),
+    "no sparsity": ({"sparsity": None}, "sparsity None: a number was expected"),
+    "half a check": ({"check_every": 1.5}, "check_every 1.5: a whole number was expected"),
+    "tolerance": ({"tolerance": "little"}, "tolerance 'little'"),
+    "workers": ({"workers": -1}, "workers -1"),
+    "one name": ({"prunable": "3.weight"}, "prunable: a list of names was expected, ['3.weight']"),
     "nothing to prune": ({"model": nn.Sequential(nn.Flatten(), nn.Linear(192, 4))}, "nothing to prune"),
     "unknown weight": ({"prunable": ["conv.weight"]}, "no trainable weight 'conv.weight'"),
     "other inputs": ({"model": nn.Sequential(nn.Linear(5, 5), nn.Linear(5, 4))}, "does not turn inputs"),

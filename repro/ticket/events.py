@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["epoch", "check", "safe", "unsettled", "done"]
+Kind = Literal["note", "epoch", "check", "safe", "unsettled", "done"]
 
 
 @dataclass(frozen=True)
 class Event:
     """One step of a search; ``print`` makes a line of it.
 
-    ``epoch``: one epoch of ``phase`` is trained and kept on disk. ``check``: the PPR accuracy of dense epoch
-    ``epoch``. ``safe``: the curve has settled and pruning is safe from ``epoch``. ``unsettled``: it never did.
-    ``done``: ``phase`` has ended with ``top1``. Accuracies are per cent of the test set.
+    ``note``: what is left out or read, before anything is trained; ``phase`` is the sentence. ``epoch``: one epoch
+    of ``phase`` is trained and kept on disk. ``check``: the PPR accuracy of dense epoch ``epoch``. ``safe``: the
+    curve has settled and pruning is safe from ``epoch``. ``unsettled``: it never did. ``done``: ``phase`` has
+    ended with ``top1``. Accuracies are per cent of the test set.
 
     ``spent`` counts the epochs behind the search, PPR checks and earlier calls included; ``left`` the epochs
     still to come, at most: a curve that settles early leaves fewer.
@@ -31,6 +32,8 @@ class Event:
     images_per_second: float | None = None
 
     def __str__(self) -> str:
+        if self.kind == "note":
+            return self.phase
         if self.kind == "safe":
             return f"safe to prune from epoch {self.epoch}: PPR has settled"
         if self.kind == "unsettled":

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import re
+from dataclasses import dataclass
 
 import torch
 from safetensors.torch import save
@@ -14,8 +14,9 @@ from repro import files
 from repro.engine.lanes import forward
 from repro.errors import UsageError
 from repro.params import Recipe
+from repro.ticket.dataset import one_line
 from repro.ticket.samples import Samples
-from repro.ticket.trainee import laid_out, place
+from repro.ticket.trainee import copied, laid_out, place
 
 
 def fingerprint(model: nn.Module) -> str:
@@ -26,6 +27,16 @@ def fingerprint(model: nn.Module) -> str:
     return f"{type(model).__name__}-{files.sha256(modules.encode() + content)[:12]}"
 
 
+@dataclass(frozen=True)
+class Look:
+    """What a network was seen to do: the memory ``layout`` to train in (channels_last, a fifth faster, where the
+    network takes it), how many ``classes`` it tells apart, and its layers in the order in which they ran."""
+
+    layout: torch.memory_format
+    classes: int
+    called: tuple[str, ...]
+
+
 def look(
     model: nn.Module,
     training: Samples,
@@ -33,49 +44,69 @@ def look(
     device: torch.device,
     precision: torch.dtype,
     recipe: Recipe,
-) -> tuple[torch.memory_format, int]:
-    """The memory layout to train in (channels_last, a fifth faster, where the network takes it) and the number of
-    classes.
+) -> Look:
+    """Run two examples of each set through copies of the network.
 
-    Runs two examples through copies of the network, and has both sets check their labels. Raises `UsageError`
-    where the network does not take them, or gives something else than logits [N, classes].
+    Raises `UsageError` where it does not take them, or gives something else than logits [N, classes].
     """
     if any(isinstance(p, UninitializedParameter) for p in model.parameters()):
         raise UsageError("the network has lazy layers: run one batch through it first, so that it has weights")
-    inputs = next(iter(training.plain(2)))[0][:2]
+    inputs = _two(training)
     if recipe.augment and inputs.dim() != 4:
         shape = [*inputs.shape]
         raise UsageError(
             f"recipe.augment crops and flips images [N, C, H, W], these are {shape}: set augment=False"
         )
     convolves = any(isinstance(module, nn.Conv2d) for module in model.modules())
-    found = torch.channels_last if convolves and inputs.dim() == 4 else torch.contiguous_format
+    layout = torch.channels_last if convolves and inputs.dim() == 4 else torch.contiguous_format
+    called: list[str] = []
+
+    def logits(side: Samples, modes: tuple[bool, ...]) -> Tensor:
+        called.clear()
+        return _logits(model, _two(side), side.name, modes, device, precision, layout, called)
+
     try:
-        logits = _logits(model, inputs, device, precision, found)
+        found = logits(training, (True, False))  # some networks return more in training
     except UsageError:
-        if found == torch.contiguous_format:
+        if layout == torch.contiguous_format:
             raise
-        found = torch.contiguous_format  # it flattens with view(), for instance
-        logits = _logits(model, inputs, device, precision, found)
-    for side in (training, testing):
-        side.check(logits.shape[1])
-    return found, logits.shape[1]
+        layout = torch.contiguous_format  # it flattens with view(), for instance
+        found = logits(training, (True, False))
+    tested = logits(testing, (False,))
+    if tested.shape[1] != found.shape[1]:
+        shapes = f"{[*found.shape]} for train_set and {[*tested.shape]} for test_set"
+        raise UsageError(f"the network gives logits {shapes}: as many classes were expected")
+    return Look(layout, found.shape[1], tuple(called))
+
+
+def _two(side: Samples) -> Tensor:
+    return next(iter(side.plain(2)))[0][:2]
 
 
 def _logits(
-    model: nn.Module, inputs: Tensor, device: torch.device, precision: torch.dtype, layout: torch.memory_format
+    model: nn.Module,
+    inputs: Tensor,
+    whose: str,
+    modes: tuple[bool, ...],
+    device: torch.device,
+    precision: torch.dtype,
+    layout: torch.memory_format,
+    called: list[str],
 ) -> Tensor:
-    shape = [*inputs.shape]
+    what = f"the network does not turn inputs {[*inputs.shape]} of {whose} into logits [N, classes]"
     try:
-        probed = place(copy.deepcopy(model), device, layout)
+        probed = copied(model)
+    except Exception as error:
+        raise UsageError(f"the network cannot be copied: {one_line(error)}") from None
+    try:
+        place(probed, device, layout)
+        for name, module in probed.named_modules():
+            module.register_forward_pre_hook(lambda *_, name=name: called.append(name))
         with torch.no_grad():
-            for training in (True, False):  # some networks return more in training
+            for training in modes:
                 logits = forward(probed.train(training), laid_out(inputs, layout), precision)
-    except (RuntimeError, ValueError, TypeError, AttributeError, IndexError, AssertionError) as error:
-        why = str(error).partition("\n")[0]
-        raise UsageError(f"the network does not turn inputs {shape} into logits [N, classes]: {why}") from None
-    if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != len(inputs):
-        raise UsageError(
-            f"the network turns inputs {shape} into {[*logits.shape]}; logits [N, classes] were expected"
-        )
+    except Exception as error:  # whatever the user's network does
+        raise UsageError(f"{what}: {one_line(error)}") from None
+    if logits.dim() != 2 or len(logits) != len(inputs):
+        raise UsageError(f"{what}: it gives {[*logits.shape]}")
     return logits

@@ -1,45 +1,109 @@
-"""Which weights of any network are pruned."""
+"""Which weights of any network are pruned, and which are not, and why."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from torch import nn
 
 from repro.errors import UsageError
-from repro.pruning import prunable_names
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+LAYERS = (*CONVOLUTIONS, nn.Linear)
+FIRST, CLASSIFIER = "the first convolution", "the classifier"
+COMPUTED = "computed from other tensors, by weight_norm for instance"
+SHOWN = 3  # names in a note
 
 
-def choose_prunable(model: nn.Module, asked: Sequence[str] | None) -> tuple[str, ...]:
-    """Names of the weights to prune, in the network's order: ``asked``, or what the paper prunes (appendix A).
+@dataclass(frozen=True)
+class Prunable:
+    """``names`` of the weights to prune, in the network's order; ``left_out`` has the other weights of two
+    dimensions or more, each with the reason."""
+
+    names: tuple[str, ...]
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def notes(self) -> list[str]:
+        """What is left out though the paper's networks have nothing like it, a sentence a reason."""
+        by_reason: dict[str, list[str]] = {}
+        for name, reason in self.left_out.items():
+            by_reason.setdefault(reason, []).append(name)
+        return [
+            f"not pruned: {_listed(names)} ({reason})"
+            for reason, names in by_reason.items()
+            if reason not in (FIRST, CLASSIFIER)
+        ]
+
+
+def choose_prunable(model: nn.Module, asked: Sequence[str] | None, called: Sequence[str] = ()) -> Prunable:
+    """The weights ``asked`` for, or those that the paper prunes (appendix A).
 
     That is every convolution but the first, and neither the last linear layer nor, in a network that classifies
     by one, the last convolution. In a network without a second convolution: every linear layer but the last.
-    Raises `UsageError` where that leaves nothing, or where a name asked for is no trainable weight.
+    Which is first and which classifies is read off ``called``, names of layers in the order in which they ran, or
+    off the network's own order; another layer that shares the weight of either stays whole as well. Raises
+    `UsageError` where that leaves nothing, or where a name asked for is no trainable weight.
     """
-    weights = dict(model.named_parameters())
     if asked is not None:
-        unknown = [name for name in asked if name not in weights or not weights[name].requires_grad]
-        if unknown or not asked:
-            some = ", ".join([name for name, w in weights.items() if w.dim() > 1][:4])
-            wrong = f"no trainable weight '{unknown[0]}'" if unknown else "no name given"
-            raise UsageError(f"prunable: {wrong}; the network has {some}, ...")
-        return tuple(name for name in weights if name in set(asked))
-    layers = [(name, m) for name, m in model.named_modules() if isinstance(m, (*CONVOLUTIONS, nn.Linear))]
-    found = prunable_names(model) or [f"{n}.weight" for n, m in layers if isinstance(m, CONVOLUTIONS)][1:]
-    if found and isinstance(layers[-1][1], CONVOLUTIONS):
-        found = found[:-1]
-    if not found:
-        found = [f"{name}.weight" for name, module in layers if isinstance(module, nn.Linear)][:-1]
-    found = [name for name in found if name in weights and weights[name].requires_grad]
+        return Prunable(_asked(model, asked))
+    layers = {name: module for name, module in model.named_modules() if isinstance(module, LAYERS)}
+    ran = [layers[name] for name in called if name in layers] or [*layers.values()]
+    first = next((module for module in ran if isinstance(module, CONVOLUTIONS)), None)
+    whole = [(module, why) for module, why in ((first, FIRST), (ran[-1] if ran else None, CLASSIFIER)) if module]
+    # By tensor, not by name: one may have several. What a parametrization computes is no parameter.
+    names = {id(weight): name for name, weight in model.named_parameters()}
+    stays = {names[id(module.weight)]: why for module, why in whole if id(module.weight) in names}
+    computed = {name for name, module in layers.items() if id(module.weight) not in names}
+    for kind in (CONVOLUTIONS, nn.Linear):
+        found = {
+            names[id(module.weight)]
+            for name, module in layers.items()
+            if isinstance(module, kind) and name not in computed and module.weight.requires_grad
+        } - set(stays)
+        if found:
+            break
+    left_out = {f"{name}.weight": COMPUTED for name in computed} | stays
+    for name, weight in model.named_parameters():
+        if (
+            weight.dim() > 1
+            and name not in found | set(stays)
+            and not any(name.startswith(f"{c}.") for c in computed)
+        ):
+            left_out[name] = _why(name, weight, layers)
+    chosen = Prunable(tuple(name for name in names.values() if name in found), left_out)
     if not found:
         raise UsageError(
-            "nothing to prune: the network has neither a second convolution nor a second linear layer; name the "
-            "weights to prune with prunable=[...]"
+            "nothing to prune: the network has neither a second convolution nor a second linear layer with a "
+            f"weight of its own; name the weights to prune with prunable=[...]{'; '.join(['', *chosen.notes])}"
         )
-    return tuple(found)
+    return chosen
+
+
+def _asked(model: nn.Module, asked: Sequence[str]) -> tuple[str, ...]:
+    weights = dict(model.named_parameters(remove_duplicate=False))
+    if isinstance(asked, str):
+        raise UsageError(f"prunable: a list of names was expected, ['{asked}'] for instance")
+    unknown = [name for name in asked if name not in weights or not weights[name].requires_grad]
+    if unknown or not asked:
+        some = ", ".join([name for name, w in weights.items() if w.dim() > 1][:4])
+        wrong = f"no trainable weight '{unknown[0]}'" if unknown else "no name given"
+        raise UsageError(f"prunable: {wrong}; the network has {some}, ...")
+    tensors = {id(weights[name]) for name in asked}
+    return tuple(name for name, weight in model.named_parameters() if id(weight) in tensors)
+
+
+def _why(name: str, weight: nn.Parameter, layers: Mapping[str, nn.Module]) -> str:
+    if not weight.requires_grad:
+        return "frozen"
+    linear = any(weight is module.weight for module in layers.values() if isinstance(module, nn.Linear))
+    return "a linear layer beside convolutions" if linear else "neither a convolution nor a linear layer"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
 
 
 def weights_of(model: nn.Module, names: Sequence[str]) -> dict[str, nn.Parameter]:

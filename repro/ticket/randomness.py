@@ -1,44 +1,126 @@
 """Random numbers from names, and the caller's own state given back.
 
-Dropout, random transforms and the like draw from global generators. These are seeded anew for every epoch, so
-that a resumed search draws what an undisturbed one draws and no generator's state has to be kept.
+Dropout, random transforms and the like draw from generators. These are seeded anew for every epoch, and for every
+example that is read, so that a resumed search draws what an undisturbed one draws and no state has to be kept.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import random
-from collections.abc import Iterator
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
 
 from repro.data.batches import seed_of
 
+Handle = tuple[Callable[[], Any], Callable[[Any], object], Callable[[int], object]]
+"""A generator as three functions: its state, setting that, seeding."""
+
+GLOBAL: tuple[Handle, ...] = (
+    (random.getstate, random.setstate, random.seed),
+    (np.random.get_state, np.random.set_state, lambda seed: np.random.seed(seed % 2**32)),
+    (torch.default_generator.get_state, torch.default_generator.set_state, torch.default_generator.manual_seed),
+)
+WIDE, MOST = 100, 2000  # entries of one list, and objects in all, among which a data set's own are looked for
+
 
 def seed_all(cuda: bool, *words: object) -> None:
     """Seed Python's, NumPy's and torch's generators from words; CUDA's only where it is in use."""
     seed = seed_of(*words)
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.default_generator.manual_seed(seed)
+    for _, _, sow in GLOBAL:
+        sow(seed)
     if cuda:
         torch.cuda.manual_seed(seed)
 
 
 @contextlib.contextmanager
+def borrowed(handles: tuple[Handle, ...]) -> Iterator[Callable[..., None]]:
+    """Gives a function that seeds these generators from words; afterwards they are as they were."""
+    before = [state() for state, _, _ in handles]
+
+    def seed(*words: object) -> None:
+        for _, _, sow in handles:
+            sow(seed_of(*words))
+
+    try:
+        yield seed
+    finally:
+        for (_, restore, _), state in zip(handles, before, strict=True):
+            restore(state)
+
+
+def generators_in(thing: object) -> tuple[Handle, ...]:
+    """The generators that ``thing`` holds: in its attributes, in lists, dicts and closures, and in theirs."""
+    found: list[Handle] = []
+    waiting, seen = [thing], dict[int, object]()  # kept, so that no two objects share an address
+    while waiting and len(seen) < MOST:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen[id(node)] = node
+        handle = _handle(node)
+        if handle:
+            found.append(handle)
+        else:
+            waiting += _parts(node)
+    return tuple(found)
+
+
+def _parts(node: object) -> list[object]:
+    """What ``node`` is made of, as far as it may hold a generator."""
+    if isinstance(node, types.ModuleType | type | torch.Tensor):
+        return []
+    if isinstance(node, dict):
+        return list(node.values())[:WIDE]
+    if isinstance(node, list | tuple):
+        return list(node[:WIDE])
+    if isinstance(node, functools.partial):
+        return [node.func, node.args, node.keywords]
+    if isinstance(node, types.MethodType):
+        return [node.__self__]
+    if isinstance(node, types.FunctionType):
+        return [node.__defaults__, *(node.__closure__ or ())]
+    if isinstance(node, types.CellType):
+        try:
+            return [node.cell_contents]
+        except ValueError:  # empty yet
+            return []
+    return [getattr(node, "__dict__", None)]
+
+
+def _handle(thing: Any) -> Handle | None:
+    if isinstance(thing, np.random.Generator):
+        bits: Any = thing.bit_generator  # a new one of its kind knows how a seed becomes a state
+
+        def put(state: Any) -> None:
+            bits.state = state
+
+        return lambda: bits.state, put, lambda seed: put(type(bits)(seed).state)
+    if isinstance(thing, np.random.RandomState):
+        return thing.get_state, thing.set_state, lambda seed: thing.seed(seed % 2**32)
+    if isinstance(thing, torch.Generator):
+        return thing.get_state, thing.set_state, thing.manual_seed
+    if isinstance(thing, random.Random) and not isinstance(thing, random.SystemRandom):
+        return thing.getstate, thing.setstate, thing.seed
+    return None
+
+
+@contextlib.contextmanager
 def untouched() -> Iterator[None]:
-    """Whatever happens inside, the caller finds its generators and torch's global settings as they were."""
-    python, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    """Whatever happens inside, the caller finds its generators and torch's global settings as they were. Gradients
+    are taken inside, also where the caller takes none."""
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     threads, cudnn = torch.get_num_threads(), torch.backends.cudnn
     flags = cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32
     try:
-        yield
+        with torch.inference_mode(False), torch.enable_grad(), borrowed(GLOBAL):
+            yield
     finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
-        torch.set_rng_state(cpu)
         if cuda:
             torch.cuda.set_rng_state_all(cuda)
         torch.set_num_threads(threads)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from safetensors.torch import save
 from torch import Tensor, nn
 
+from repro import files
 from repro.engine.network import masks_of
 from repro.pruning import Masks
 from repro.record import Record
 from repro.ticket.settle import Settling
 from repro.ticket.spec import ITERATIVE, ONE_SHOT, Spec
 from repro.ticket.train import Bench
-from repro.ticket.trainee import fill
+from repro.ticket.trainee import copied, fill
 
 NAMES = {ONE_SHOT: "one-shot", ITERATIVE: "iterative"}
 
@@ -58,7 +59,9 @@ class Result:
     are None where PPR never settled. ``window`` is the gradual pruning's first and last epoch. ``dense`` holds
     the dense accuracies by epoch, up to where it was trained: to the end only where something beside the ticket
     needed that, or where PPR did not settle. ``epochs_trained`` is all that was spent, shared trainings once.
-    ``model`` is the ticket in eval mode, its pruned weights exactly zero, and ``masks`` says which.
+    ``model`` is the ticket in eval mode, its pruned weights exactly zero, and ``masks`` says which (bool, True
+    where a weight stays). ``left_out`` names the weights that are not pruned, and why; ``notes`` says in sentences
+    what of that, and of the data, a user should know.
     """
 
     spec: Spec
@@ -74,6 +77,8 @@ class Result:
     folder: Path
     model: nn.Module
     masks: Masks
+    notes: tuple[str, ...] = ()
+    left_out: dict[str, str] = field(default_factory=dict)
 
     @property
     def dense_top1(self) -> float | None:
@@ -106,7 +111,15 @@ class Result:
             f"The ticket took {ticket.epochs:,} epochs, {share:.0f} % of iterative pruning's "
             f"{self.iterative_epochs:,} ({1 + spec.rounds} trainings{trained})."
         )
-        return found
+        return [*found, *(f"{note[0].upper()}{note[1:]}." for note in self.notes)]
+
+    def save(self) -> None:
+        """Keep the ticket in ``folder``: ``ticket.safetensors``, which `load_state_dict` takes, and
+        ``masks.safetensors``. Raises `MissingInput` where the disk is full."""
+        state = {name: value for name, value in self.model.state_dict().items() if isinstance(value, Tensor)}
+        for name, tensors in (("ticket", state), ("masks", self.masks)):
+            content = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+            files.write_bytes(self.folder / f"{name}.safetensors", save(content))
 
     def rows(self) -> tuple[list[str], list[list[str]]]:
         """Header and rows of the table: one row a strategy, the dense network first where it was trained whole."""
@@ -143,6 +156,7 @@ class Result:
             "known_at": self.known_at,
             "window": list(self.window) if self.window else None,
             "sentences": self.sentences(),
+            "left_out": self.left_out,
             "dense_top1": self.dense_top1,
             "strategies": [{**dataclasses.asdict(o), "epochs": o.epochs} for o in outcomes],
             "epochs_trained": self.epochs_trained,
@@ -176,7 +190,7 @@ def assemble(
     for name, record in others.items():
         trainings = spec.rounds if name == ITERATIVE else 1
         beside[name] = _outcome(NAMES[name], record, spec.schedule, 0, 0, trainings * spec.schedule)
-    model = copy.deepcopy(bench.subject.model).eval()
+    model = copied(bench.subject.model).eval()
     fill(model, tensors)
     masks = masks_of(tensors) or {}
     return Result(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from repro.params import PRECISIONS, Recipe
 from repro.record import Record
 from repro.run import Data, Run
 from repro.store import Store
-from repro.ticket import probe
+from repro.ticket import arguments, probe
 from repro.ticket.events import Event, Kind
 from repro.ticket.prunable import choose_prunable
 from repro.ticket.randomness import untouched
@@ -70,50 +71,59 @@ def find_ticket(
 
     ``train_set`` and ``test_set`` are torch Datasets of (tensor, label) or pairs of tensors, inputs float
     [N, ...] and labels int [N]. ``prunable`` names the weights to prune (default: `choose_prunable`).
-    ``recipe.augment`` crops and flips images [N, C, H, W]; a Dataset with random transforms of its own wants it
-    off. ``workers`` processes read a Dataset.
+    ``recipe`` is a `Recipe`, or its values by name; ``recipe.augment`` crops and flips images [N, C, H, W], and a
+    Dataset with random transforms of its own wants it off. ``workers`` processes read a Dataset. All of it is read
+    once before anything is trained: an item that cannot be used is said by its number.
 
-    Every epoch is kept in ``folder``, and the same call goes on from there. The given model, the global random
-    state and torch's settings stay as they are. The same call gives the same bits on one device.
+    Every epoch is kept in ``folder``, and the same call goes on from there; so is the ticket
+    (``ticket.safetensors``, ``masks.safetensors``). The given model, the global random state and torch's settings
+    stay as they are. The same call gives the same bits on one device.
 
     Raises `UsageError` for what cannot be, in ``folder`` another search for instance, `RunFailed` for a loss
-    that is not finite, `MissingInput` for a full disk.
+    that is not finite, `MissingInput` for a full disk or a process of ``workers`` that died.
     """
     unknown = [name for name in beside if name not in STRATEGIES]
     if unknown or isinstance(beside, str):
         raise UsageError(f"beside {unknown or beside}: choose from {', '.join(STRATEGIES)}")
-    if device not in DEVICES:
-        raise UsageError(f"device {device}: choose {', '.join(DEVICES[:-1])} or {DEVICES[-1]}")
+    if str(device) not in DEVICES:
+        raise UsageError(f"device {device}: choose {_or(DEVICES)}")
     if precision not in PRECISIONS:
-        raise UsageError(f"precision {precision}: choose {', '.join(PRECISIONS[:-1])} or {PRECISIONS[-1]}")
-    folder = Path(folder)
+        raise UsageError(f"precision {precision}: choose {_or(PRECISIONS)}")
+    model, recipe = arguments.network(model), arguments.checked_recipe(recipe)
+    numbers = arguments.numbers(
+        sparsity=sparsity, check_every=check_every, ppr_rate=ppr_rate, patience=patience, tolerance=tolerance,
+        window=window, rewind=rewind, seed=seed,
+    )  # fmt: skip
+    readers = arguments.whole("workers", workers)
+    folder, tell = Path(folder), on_event or (lambda event: None)
     with untouched():
-        chosen = devices.choose(device)
-        names = choose_prunable(model, prunable)
-        training = samples(train_set, "train_set", chosen.torch, workers)
-        testing = samples(test_set, "test_set", chosen.torch, workers)
+        chosen = devices.choose(str(device))
+        training, testing = (
+            samples(data, name, chosen.torch, readers)
+            for data, name in ((train_set, "train_set"), (test_set, "test_set"))
+        )
         resolved = devices.resolve_precision(precision, chosen)
         devices.use_tf32(resolved)
         kind = devices.dtype_of(resolved)
-        layout, classes = probe.look(model, training, testing, chosen.torch, kind, recipe)
-        default_rewind = min(max(1, round(recipe.epochs / 40)), recipe.epochs)
+        seen = probe.look(model, training, testing, chosen.torch, kind, recipe)
+        pruned = choose_prunable(model, prunable, seen.called)
         spec = Spec(
             network=probe.fingerprint(model),
-            prunable=names,
-            data=Data("own", len(training), len(testing), f"{training.fingerprint}+{testing.fingerprint}"),
+            prunable=pruned.names,
+            data=Data("own", len(training), len(testing), ""),
             recipe=recipe,
             precision=precision,
-            sparsity=sparsity,
-            check_every=check_every,
-            ppr_rate=recipe.lr / 10 if ppr_rate is None else ppr_rate,
-            patience=default_patience(recipe.epochs, check_every) if patience is None else patience,
-            tolerance=default_tolerance(len(testing)) if tolerance is None else tolerance,
-            window=window,
-            chance=100 / classes,
-            rewind=default_rewind if rewind is None else rewind,
-            seed=seed,
+            chance=100 / seen.classes,
+            **_with_defaults(numbers, recipe, len(testing)),
         )
         files.check_writable(folder)
+        notes = [*pruned.notes, *training.notes, *testing.notes]
+        for sentence in [*notes, *training.ahead, *testing.ahead]:
+            tell(Event("note", sentence, 0, spec.schedule, None, 0, 0))
+        for side in (training, testing):  # last, since it may take as long as an epoch
+            side.check(seen.classes)
+        hashes = f"{training.fingerprint}+{testing.fingerprint}"
+        spec = replace(spec, data=replace(spec.data, fingerprint=hashes))
         lock = FileLock(folder / ".lock")
         try:
             lock.acquire(timeout=0)
@@ -123,11 +133,29 @@ def find_ticket(
             ) from None
         try:
             spec.check_folder(folder)
-            subject = Subject(model, names, chosen.torch, kind, layout, recipe)
+            subject = Subject(model, pruned.names, chosen.torch, kind, seen.layout, recipe)
             bench = Bench(subject, chosen, training, testing)
-            return _Search(spec, bench, folder, tuple(beside), on_event or (lambda event: None)).result()
+            found = _Search(spec, bench, folder, tuple(beside), tell).result()
+            found = replace(found, notes=tuple(notes), left_out=pruned.left_out)
+            found.save()
+            return found
         finally:
             lock.release()
+
+
+def _with_defaults(numbers: dict[str, Any], recipe: Recipe, tested: int) -> dict[str, Any]:
+    """``numbers``, with what was not asked for as the schedule and the number of test images suggest it."""
+    defaults = {
+        "ppr_rate": recipe.lr / 10,
+        "patience": default_patience(recipe.epochs, numbers["check_every"]),
+        "tolerance": default_tolerance(tested),
+        "rewind": min(max(1, round(recipe.epochs / 40)), recipe.epochs),
+    }
+    return {name: defaults[name] if value is None else value for name, value in numbers.items()}
+
+
+def _or(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 class _Search:

@@ -19,9 +19,10 @@ from repro.engine.lanes import forward, loss_and_logits
 from repro.engine.network import MASK, MOMENTUM, masks_of
 from repro.params import Recipe
 from repro.pruning import Masks, magnitude_masks
+from repro.ticket.batching import Batch
 from repro.ticket.prunable import weights_of
 from repro.ticket.randomness import seed_all
-from repro.ticket.samples import Batch, Samples
+from repro.ticket.samples import Samples
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Subject:
 
     def copy(self) -> nn.Module:
         """A fresh copy of the network on the device."""
-        return place(copy.deepcopy(self.model), self.device, self.layout)
+        return place(copied(self.model), self.device, self.layout)
 
 
 class Trainee:
@@ -64,13 +65,14 @@ class Trainee:
         The order of the data, augmentation and global generators follow from ``stream`` and ``epoch`` alone. The
         loss returned is infinite or NaN where the network diverged.
         """
-        seed_all(self.subject.cuda, "ticket", stream, epoch)
+        names = f"ticket {stream} {epoch}"
+        seed_all(self.subject.cuda, names)
         self.optimizer.param_groups[0]["lr"] = rate
         self.model.train()
         order = EpochOrder.draw(stream, epoch, len(samples), recipe.augment)
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.subject.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.subject.device)
-        for inputs, labels in self._placed(samples.drawn(order, recipe.augment, recipe.batch_size)):
+        for inputs, labels in self._placed(samples.drawn(order, recipe.augment, recipe.batch_size, names)):
             self.optimizer.zero_grad()
             loss, logits = loss_and_logits(self.model, inputs, labels, self.subject.precision)
             loss.backward()
@@ -157,6 +159,13 @@ def fill(model: nn.Module, tensors: dict[str, Tensor]) -> None:
     with torch.no_grad():
         for name, tensor in _named(model):
             tensor.copy_(tensors[name])
+
+
+def copied(model: nn.Module) -> nn.Module:
+    """A copy; a weight that a module computes from others before it runs (weight_norm) is one by value."""
+    held = [value for module in model.modules() for value in vars(module).values()]
+    computed = [value for value in held if isinstance(value, Tensor) and not value.is_leaf]
+    return copy.deepcopy(model, {id(tensor): tensor.detach().clone() for tensor in computed})
 
 
 def place(model: nn.Module, device: torch.device, layout: torch.memory_format) -> nn.Module:

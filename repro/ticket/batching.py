@@ -1,0 +1,64 @@
+"""Batches of examples, and what is checked of them. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from repro.data.batches import PAD, EpochOrder
+from repro.errors import UsageError
+
+Batch = tuple[Tensor, Tensor]
+WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)  # what labels may be
+
+
+def chunks(count: int, size: int) -> list[tuple[int, int]]:
+    """``count`` examples in batches of ``size``, the rest as a smaller one; a single left-over example joins the
+    batch before, since BatchNorm cannot normalise one alone."""
+    starts = list(range(0, count, size))
+    if len(starts) > 1 and count - starts[-1] == 1:
+        del starts[-1]
+    return list(zip(starts, [*starts[1:], count], strict=True))
+
+
+def crop(images: Tensor, order: EpochOrder, first: int, last: int) -> Tensor:
+    """Images [B, C, H, W], padded by 4 zeros, cropped and flipped as ``first`` to ``last`` of ``order`` say."""
+    height, width = images.shape[2:]
+    top, left, flip = (part[first:last].to(images.device) for part in order.tensors()[1:])
+    side = torch.arange(width, device=images.device)
+    rows = top[:, None] + torch.arange(height, device=images.device)
+    columns = left[:, None] + torch.where(flip[:, None] == 1, side.flip(0), side)
+    padded = F.pad(images, (PAD, PAD, PAD, PAD)).permute(0, 2, 3, 1)
+    each = torch.arange(len(images), device=images.device)[:, None, None]
+    return padded[each, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def check_labels(labels: Tensor, classes: int, name: str) -> None:
+    """Raise `UsageError` for the first label that is none of ``classes``."""
+    wrong = torch.nonzero((labels < 0) | (labels >= classes))
+    if len(wrong):
+        item = int(wrong[0])
+        raise UsageError(
+            f"{name}: a label of {int(labels[item])}, but the network tells {classes} classes apart (0 to "
+            f"{classes - 1}); it is item {item}'s"
+        )
+
+
+def check_finite(inputs: Tensor, name: str, first: int = 0) -> None:
+    """Raise `UsageError` for an input that is infinite or no number; ``first`` is the number of the first one."""
+    if bool(torch.isfinite(inputs).all()):
+        return
+    item = first + int(torch.nonzero(~torch.isfinite(inputs).reshape(len(inputs), -1).all(1))[0])
+    raise UsageError(f"{name}: item {item} holds a value that is infinite or no number (NaN)")
+
+
+def digest_of(*tensors: Tensor) -> str:
+    """A hash of kind, shape and content."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(f"{tensor.dtype} {list(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()[:16]

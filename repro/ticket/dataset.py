@@ -1,0 +1,196 @@
+"""A torch Dataset, read item by item: each under random numbers of its own, each checked.
+
+What is wrong with an item is said with its number, whoever read it: a worker hands back the sentence, since an
+error raised there would arrive as a traceback of both processes.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from repro.data.batches import EpochOrder
+from repro.errors import MissingInput, UsageError
+from repro.ticket.batching import WHOLE, Batch, check_finite, check_labels, chunks, crop, digest_of
+from repro.ticket.randomness import GLOBAL, Handle, borrowed, generators_in
+
+FEW, MANY = 16, 256  # items of the first look, and those of a batch of the whole reading
+LOOK = "ticket look"  # what the random numbers of both follow from
+ALIKE = "tensors of one shape were expected: a transform crops or resizes them"
+
+
+class DatasetSamples:
+    """A map-style Dataset of (tensor [...], label), read anew every epoch, so that its own transforms may be
+    random. With ``workers`` other processes read it.
+
+    The constructor reads a few items; `fingerprint` reads all of them, once.
+    """
+
+    def __init__(self, dataset: Any, name: str, device: torch.device, workers: int) -> None:
+        self.dataset, self.name, self.device, self.workers = dataset, name, device, workers
+        self.count, self.shape = _length(dataset, name), None
+        self.labels = torch.zeros(self.count, dtype=torch.int64)
+        few = sorted({index * (self.count - 1) // (FEW - 1) for index in range(FEW)})
+        first, again = (next(self._read([few], LOOK))[0] for _ in range(2))
+        self.shape = first.shape[1:]
+        self.repeats = torch.equal(first, again)
+
+    def __len__(self) -> int:
+        return self.count
+
+    @property
+    def notes(self) -> list[str]:
+        if self.repeats:
+            return []
+        return [
+            f"{self.name}: an item read twice is not the same, although every generator that was found is seeded "
+            "before: a search that is interrupted will not end in the bits of one that is not"
+        ]
+
+    @property
+    def ahead(self) -> list[str]:
+        return [f"{self.name}: all {self.count:,} items are read once, to check them"]
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        digest = hashlib.sha256()
+        places = chunks(self.count, MANY)
+        for (first, last), (inputs, labels) in zip(places, self._read(_lists(places), LOOK), strict=True):
+            check_finite(inputs, self.name, first)
+            self.labels[first:last] = labels
+            # What differs from one reading to the next says nothing about the data.
+            digest.update(digest_of(*[inputs] * self.repeats, labels).encode())
+        return f"{self.count}-{digest.hexdigest()[:16]}"
+
+    def check(self, classes: int) -> None:
+        _ = self.fingerprint  # from here on all labels are known
+        check_labels(self.labels, classes, self.name)
+
+    def drawn(self, order: EpochOrder, augment: bool, size: int, stream: str) -> Iterator[Batch]:
+        places = chunks(len(self), size)
+        read = self._read([order.order[first:last].tolist() for first, last in places], stream)
+        for (first, last), (inputs, labels) in zip(places, read, strict=True):
+            yield (crop(inputs, order, first, last) if augment else inputs), labels
+
+    def plain(self, size: int) -> Iterator[Batch]:
+        return self._read(_lists(chunks(len(self), size)), "ticket evaluation")
+
+    def _read(self, batches: Sequence[list[int]], stream: str) -> Iterator[Batch]:
+        loader: Iterable[Any] = DataLoader(
+            Items(self.dataset, self.name, self.count, stream, self.shape),
+            batch_sampler=batches,
+            num_workers=self.workers,
+            collate_fn=_same,
+            generator=torch.Generator(),  # the loader draws from it, and nothing from the global one
+        )
+        for batch in self._guarded(loader):
+            if isinstance(batch, str):
+                raise UsageError(batch)
+            inputs, labels = batch
+            yield inputs.to(self.device, torch.float32), labels.to(self.device)
+
+    def _guarded(self, loader: Iterable[Any]) -> Iterator[Any]:
+        """What ``loader`` gives. Items raise nothing: an error is that of a worker which died or never began."""
+        try:
+            yield from loader
+        except Exception as error:
+            if not self.workers:
+                raise
+            raise MissingInput(
+                f"{self.name}: a process that reads it is gone ({one_line(error)}); workers=0 reads it in this one"
+            ) from None
+
+
+class Items(Dataset[Any]):
+    """The user's Dataset as batches of checked items, or as a sentence that says what is wrong with one.
+
+    Item i of an epoch is read under generators seeded from (``stream``, i), whoever reads it and after what. They
+    are given back after each batch: dropout draws what it draws with other data.
+    """
+
+    def __init__(self, dataset: Any, name: str, count: int, stream: str, shape: torch.Size | None) -> None:
+        self.dataset, self.name, self.count, self.stream, self.shape = dataset, name, count, stream, shape
+
+    def __len__(self) -> int:
+        return self.count
+
+    @functools.cached_property
+    def _handles(self) -> tuple[Handle, ...]:
+        return (*GLOBAL, *generators_in(self.dataset))  # in the process that reads: they cannot be pickled
+
+    def __getitem__(self, index: int) -> Any:
+        return self.__getitems__([index])
+
+    def __getitems__(self, indices: list[int]) -> Batch | str:
+        inputs, labels, shape = [], [], self.shape
+        with borrowed(self._handles) as seed:
+            for index in indices:
+                seed(self.name, self.stream, index)
+                found = self._item(index)
+                if isinstance(found, str):
+                    return f"{self.name}: item {index} of {self.count} {found}"
+                shape = found[0].shape if shape is None else shape
+                if found[0].shape != shape:
+                    which = f"{self.name}: item {index} of {self.count} is {list(found[0].shape)}"
+                    return f"{which}, others are {list(shape)}; {ALIKE}"
+                inputs.append(found[0])
+                labels.append(found[1])
+        return torch.stack(inputs), torch.tensor(labels)
+
+    def _item(self, index: int) -> tuple[Tensor, int] | str:
+        try:
+            item = self.dataset[index]
+        except Exception as error:  # whatever the user's code does
+            return f"cannot be read: {one_line(error)}"
+        if not isinstance(item, tuple | list) or len(item) != 2:
+            what = f"{len(item)} values" if isinstance(item, tuple | list) else _kind(item)
+            return f"is {what}; a pair of a tensor and a label was expected"
+        inputs, label = item
+        if isinstance(inputs, np.ndarray):
+            inputs = torch.from_numpy(inputs)
+        if not isinstance(inputs, Tensor) or not inputs.is_floating_point():
+            kind = inputs.dtype if isinstance(inputs, Tensor) else _kind(inputs)
+            return f"begins with {kind}; a floating-point tensor was expected, normalised (ToTensor makes one)"
+        number = torch.as_tensor(label) if isinstance(label, int | np.integer | np.ndarray) else label
+        if not isinstance(number, Tensor) or number.dim() or number.dtype not in WHOLE:
+            what = f"{label!r:.40}" if isinstance(label, int | float | str) else _kind(label)
+            shape = f" of shape {list(label.shape)}" if isinstance(label, Tensor | np.ndarray) else ""
+            return (
+                f"has the label {what}{shape}; a whole number from 0 was expected (of one-hot labels the argmax)"
+            )
+        return inputs.detach(), int(number)
+
+
+def one_line(error: BaseException) -> str:
+    """The kind of an error and the first line of what it says."""
+    return f"{type(error).__name__}: {error}".strip().partition("\n")[0]
+
+
+def _length(dataset: Any, name: str) -> int:
+    try:
+        count = len(dataset)
+    except Exception as error:
+        raise UsageError(f"{name}: a Dataset that knows its length was expected: {one_line(error)}") from None
+    if not count:
+        raise UsageError(f"{name} is empty")
+    return count
+
+
+def _lists(places: Sequence[tuple[int, int]]) -> list[list[int]]:
+    return [list(range(first, last)) for first, last in places]
+
+
+def _same(batch: Any) -> Any:
+    return batch
+
+
+def _kind(thing: object) -> str:
+    module = type(thing).__module__.partition(".")[0]
+    return type(thing).__name__ if module == "builtins" else f"{module}'s {type(thing).__name__}"
