@@ -142,7 +142,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     for arch in args.arch or IMAGENET_ARCHS:
         flops = flops_per_image(arch, args.crop)
         plain = textbook(arch, recipe, device, args.crop, args.seconds)
-        ours = calibrate.images_per_second(arch, recipe, precision, device, None, args.seconds, args.crop)
+        ours = calibrate.measure(arch, recipe, precision, device, None, args.seconds, args.crop).speed(1)
         rows.append(_row(arch, "textbook, random images", torch.float32, plain, plain, flops, ceilings))
         rows.append(_row(arch, "ours, random images", dtype, ours, plain, flops, ceilings))
         rows[-1]["table3_hours"] = round(work[arch] / ours / 3600, 1)

@@ -132,7 +132,13 @@ def list_(options: Options, as_json: Json = False) -> None:
 def plan(
     options: Options,
     names: Names = None,
-    calibrate: Annotated[bool, typer.Option(help="measure this device for a few seconds")] = True,
+    calibrate: Annotated[
+        bool | None,
+        typer.Option(
+            "--calibrate/--no-calibrate",
+            help="measure this device again, for some seconds, or not at all (default: what was not measured yet)",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Runs needed, shared, done and left; epochs, images, time on this device, disk; what a further seed costs,

@@ -3,6 +3,7 @@ ImageNet what other ways would cost."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shlex
 import shutil
@@ -26,17 +27,18 @@ _PLAN_FIELDS = ("runs", "tickets", "shared", "done", "left", "epochs_left", "ima
 _PLAN_HEADER = ("Runs", "tickets", "shared", "done", "left", "epochs left", "images left")
 
 
-def show_plan(options: Options, names: Sequence[str], calibrate: bool, as_json: bool) -> None:
-    """Runs needed, shared, done and left; epochs, images, time on this device, disk."""
+def show_plan(options: Options, names: Sequence[str], calibrate: bool | None, as_json: bool) -> None:
+    """Runs needed, shared, done and left; epochs, images, time on this device, disk. ``calibrate`` measures the
+    device again; None only what was not measured yet."""
     work = Workspace(options, names)
     per_artifact = {artifact.name: _plan_entry(work, artifact) for artifact in work.artifacts}
     plan = work.plan()
     whole, left = cost(plan.runs), cost(plan.missing, work.store)
     paces: dict[str, Pace] = {}
     cuda = False
-    if calibrate and plan.missing:
+    if calibrate is not False:
         log = terminal.console(stderr=True)
-        paces, cuda = pace.measured(plan.missing, options.device, work.store, log)
+        paces, cuda = pace.measured(plan.missing, options.device, work.store, log, anew=bool(calibrate))
     seconds = pace.seconds(plan.missing, paces, work.store) if paces else None
     shared = sum(e["runs"] for e in per_artifact.values()) - len(plan.runs)
     disk = disk_bytes(plan.missing, plan.keep)
@@ -54,6 +56,7 @@ def show_plan(options: Options, names: Sequence[str], calibrate: bool, as_json: 
         "images_left": left.images,
         "images_per_second": {arch: own.best for arch, own in paces.items()},
         "strategies": {arch: own.way for arch, own in paces.items() if own.way},
+        "calibrated": {arch: own.measured for arch, own in paces.items()},
         "seconds_left": seconds,
         "gpu_hours_left": seconds / 3600 if cuda and seconds is not None else None,
         "disk_bytes": disk,
@@ -74,14 +77,29 @@ def show_plan(options: Options, names: Sequence[str], calibrate: bool, as_json: 
             if name < other and tickets:
                 out.print(f"{name} and {other} share {number} Runs, {tickets} of them tickets: trained once")
     for arch, own in paces.items():
-        out.print(f"{arch}: {terminal.speed(own.best)} here ({f'{own.way}; ' if own.way else ''}calibrated)")
+        out.print(f"{arch}: {terminal.speed(own.best)} here ({'; '.join(filter(None, (own.way, own.source)))})")
     if seconds is not None:
         gpu_hours = f" ({seconds / 3600:,.1f} GPU-hours)" if cuda else ""
-        out.print(f"time left on this device: {terminal.duration(seconds)}{gpu_hours}")
+        out.print(
+            f"time left on this device: {terminal.duration(seconds)}{gpu_hours}; --calibrate measures it again"
+        )
     _say_further_seed(further, out)
     free = shutil.disk_usage(files.existing(work.store.runs_dir)).free
     out.print(f"disk: {terminal.size(disk)} of checkpoints to come, {terminal.size(free)} free")
     _say_alternatives(others, paces, out)
+
+
+def on_cpu(options: Options, log: Console | None = None) -> dict[str, float]:
+    """Seconds that each artifact of ``options.profile`` takes on this machine's CPU, trained from nothing and by
+    itself, and under ``"together"`` all of them, Runs that they share once.
+
+    Speeds are measured in some seconds where they are not known yet, and told on ``log`` (default: stderr)."""
+    work = Workspace(dataclasses.replace(options, device="cpu"))
+    needed = {artifact.name: ancestors(work.runs(artifact)) for artifact in work.artifacts}
+    together = ancestors([run for runs in needed.values() for run in runs])
+    paces, _ = pace.measured(together, "cpu", work.store, log or terminal.console(stderr=True))
+    seconds = {name: pace.seconds(runs, paces) for name, runs in {**needed, "together": together}.items() if runs}
+    return {name: own for name, own in seconds.items() if own is not None}
 
 
 def _plan_entry(work: Workspace, artifact: Artifact) -> dict[str, Any]:

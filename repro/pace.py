@@ -1,27 +1,45 @@
-"""How long Runs take on this device, from its speed at steps alone."""
+"""How long Runs take on this device, from its speed at steps alone and from what Runs like them took before.
+
+A calibration is timed in seconds and kept with its date. Finished Runs are better evidence: where some ended here
+since, with the same network, data set, batch size and precision, the estimate follows them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from repro.engine.speed_cache import EAGER, Choice
 from repro.packing import seconds_for
 from repro.params import MicroBatchRecipe
 from repro.plan import cost, waves
+from repro.record import DONE, Record
+from repro.report import terminal
 from repro.run import Photos, Run
 from repro.store import Store
+
+if TYPE_CHECKING:
+    from repro.engine.device import Device
+
+CONTRADICTION = 4 / 3  # so many times slower or faster than calibrated, and the device is timed again
+EVIDENCE = 5.0  # seconds of training under which Runs say nothing about speed
 
 
 @dataclass(frozen=True)
 class Pace:
     """Of one network: ``speed`` gives the images a second of so many Runs together, ``lanes`` train side by side;
-    ``way`` says by what, for people."""
+    ``way`` says by what and ``source`` how that is known, for people; ``measured`` is the calibration's date."""
 
     lanes: int
     speed: Callable[[int], float]
     way: str = ""
+    source: str = ""
+    measured: str = ""
 
     @property
     def best(self) -> float:
@@ -29,33 +47,41 @@ class Pace:
         return self.speed(self.lanes)
 
 
-def measured(runs: Sequence[Run], device_name: str, store: Store, log: Console) -> tuple[dict[str, Pace], bool]:
+def measured(
+    runs: Sequence[Run], device_name: str, store: Store, log: Console, anew: bool = False
+) -> tuple[dict[str, Pace], bool]:
     """The pace of every network that ``runs`` train, and whether that is on CUDA.
 
-    What the caches beside the Runs do not hold is timed, within seconds, and told on ``log``.
+    Timed within seconds, and told on ``log``, is what the caches beside the Runs do not hold, what finished Runs
+    have contradicted since, and everything with ``anew``, which no Run from before then corrects.
     """
-    from repro.engine import calibrate, device, tuning
+    found: dict[str, Pace] = {}
+    if not (first := first_of_each(runs)):
+        return found, False
+    from repro.engine import device  # imports torch: not for a plan that has nothing to train
 
-    chosen, runs_dir = device.choose(device_name), store.runs_dir
-    paces: dict[str, Pace] = {}
+    chosen = device.choose(device_name)
+    for arch, run in first.items():
+        timer = _Timer(run, chosen, store, _images(runs, arch, store), log)
+        choice = timer.measure(anew)
+        took = timer.finished(choice.measured)
+        if not anew and took and not 1 / CONTRADICTION <= (factor := _factor(took, choice)) <= CONTRADICTION:
+            much = f"{max(factor, 1 / factor):.1f} times as {'fast' if factor > 1 else 'slow'}"
+            log.print(f"{arch}: Runs trained {much} as was calibrated {ago(choice.measured)}", markup=False)
+            choice = timer.measure(True, choice.runs_from)
+        found[arch] = timer.pace(choice)
+    return found, chosen.cuda
 
-    def tell(what: str) -> None:
-        log.print(f"timing {what}")
 
-    for arch, run in first_of_each(runs).items():
-        if isinstance(run.data, Photos) and isinstance(run.recipe, MicroBatchRecipe):
-            cache = runs_dir / calibrate.CACHE
-            speed = calibrate.images_per_second(
-                arch, run.recipe, run.precision, chosen, cache, crop=run.data.crop, observe=tell
-            )
-            paces[arch] = Pace(1, _constant(speed))
-        else:
-            cache, names = runs_dir / tuning.CACHE, tuning.quick(chosen)
-            choice = tuning.measure(run, chosen, cache, names, tell)
-            low = device.resolve_precision(run.precision, chosen) == "bfloat16"
-            emulated = ", bfloat16 emulated" if low and not device.fast_bfloat16(chosen) else ""
-            paces[arch] = Pace(choice.lanes, choice.speed, choice.said() + emulated)
-    return paces, chosen.cuda
+def known(runs: Sequence[Run], device_name: str, store: Store) -> dict[str, Pace]:
+    """`measured` as far as it can be told without timing anything."""
+    from repro.engine import device
+
+    chosen = device.choose(device_name)
+    timers = {
+        arch: _Timer(run, chosen, store, _images(runs, arch, store)) for arch, run in first_of_each(runs).items()
+    }
+    return {arch: timer.pace(choice) for arch, timer in timers.items() if (choice := timer.known()).speeds}
 
 
 def seconds(runs: Sequence[Run], paces: Mapping[str, Pace], store: Store | None = None) -> float | None:
@@ -82,5 +108,135 @@ def first_of_each(runs: Sequence[Run]) -> dict[str, Run]:
     return first
 
 
-def _constant(speed: float) -> Callable[[int], float]:
-    return lambda lanes: speed
+@dataclass(frozen=True)
+class _Took:
+    """A finished Run: its images, how many Runs trained beside it, itself included, and its share of the time."""
+
+    images: float
+    wave: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Timer:
+    """Times what trains Runs like ``run`` on ``device``; ``images`` are left to train of this network."""
+
+    run: Run
+    device: Device
+    store: Store
+    images: int
+    log: Console | None = None
+
+    def measure(self, anew: bool, runs_from: str | None = None) -> Choice:
+        """What is not known, or everything ``anew``."""
+        from repro.engine import calibrate, tuning
+
+        run = self.run
+        if isinstance(run.data, Photos) and isinstance(run.recipe, MicroBatchRecipe):
+            return calibrate.measure(
+                run.arch, run.recipe, run.precision, self.device, self.store.runs_dir / calibrate.CACHE,
+                crop=run.data.crop, observe=self._tell, anew=anew, runs_from=runs_from,
+            )  # fmt: skip
+        cache = self.store.runs_dir / tuning.CACHE
+        names = [EAGER] if self._little else tuning.quick(self.device)
+        if anew:
+            found = tuning.measure_anew(run, self.device, cache, names, self._tell, runs_from)
+        else:
+            found = tuning.measure(run, self.device, cache, names, self._tell)
+        return self._as_trained(found)
+
+    def known(self) -> Choice:
+        """What was measured before."""
+        from repro.engine import calibrate, tuning
+
+        run, folder = self.run, self.store.runs_dir
+        if isinstance(run.data, Photos) and isinstance(run.recipe, MicroBatchRecipe):
+            cache = folder / calibrate.CACHE
+            return calibrate.known(run.arch, run.recipe, run.precision, self.device, cache, run.data.crop)
+        return self._as_trained(tuning.known(run, self.device, folder / tuning.CACHE))
+
+    def finished(self, after: str) -> list[_Took]:
+        """What Runs like this one took that ended here ``after`` then; none where they took too little to tell."""
+        precision = self._precision
+        found = [
+            _Took(_trained_images(record), int(told.get("wave") or 1), told["wall_s"])
+            for record in self.store.records()
+            if _alike(record, self.run)
+            and (told := record.provenance).get("device") == self.device.name
+            and told.get("precision") == precision
+            and told.get("ended", "") > after
+        ]
+        return found if sum(took.seconds for took in found) >= EVIDENCE else []
+
+    def pace(self, choice: Choice) -> Pace:
+        """By ``choice``, and by the Runs that tell more."""
+        from repro.engine import device
+
+        took = self.finished(choice.runs_from)
+        factor = _factor(took, choice) if took else 1.0
+        small = not isinstance(self.run.data, Photos)
+        emulated = small and self._precision == "bfloat16" and not device.fast_bfloat16(self.device)
+        way = choice.said() + (", bfloat16 emulated" if emulated else "") if small else ""
+        number = f"{len(took)} Run{'s' if len(took) > 1 else ''} that ended here"
+        source = f"as in {number}" if took else f"calibrated {ago(choice.measured)}"
+        return Pace(choice.lanes, lambda lanes: factor * choice.speed(lanes), way, source, choice.measured)
+
+    @property
+    def _precision(self) -> str:
+        from repro.engine import device
+
+        return device.resolve_precision(self.run.precision, self.device)
+
+    @property
+    def _little(self) -> bool:
+        """Whether a session trains this without timing strategies: on a CPU, one Run after another."""
+        from repro.engine import tuning
+
+        small = not isinstance(self.run.data, Photos)
+        return small and not self.device.cuda and self.images < tuning.CALIBRATE_FROM
+
+    def _as_trained(self, choice: Choice) -> Choice:
+        """``choice`` among what a session would take."""
+        if not self._little:
+            return choice
+        return dataclasses.replace(choice, speeds={n: own for n, own in choice.speeds.items() if n == EAGER})
+
+    def _tell(self, what: str) -> None:
+        if self.log:
+            self.log.print(f"timing {what}", markup=False)
+
+
+def ago(date: str) -> str:
+    """How long ``date`` (ISO 8601) is ago, for people."""
+    try:
+        seconds = (datetime.now(UTC) - datetime.fromisoformat(date)).total_seconds()
+    except (ValueError, TypeError):
+        return "at an unknown time"
+    return f"{terminal.duration(seconds)} ago" if seconds >= 60 else "just now"
+
+
+def _factor(took: Iterable[_Took], choice: Choice) -> float:
+    """How many times faster than by ``choice`` these Runs were trained."""
+    took = list(took)
+    return sum(one.images / choice.speed(one.wave) for one in took) / sum(one.seconds for one in took)
+
+
+def _images(runs: Sequence[Run], arch: str, store: Store) -> int:
+    return cost([run for run in runs if run.arch == arch], store).images
+
+
+def _alike(record: Record, run: Run) -> bool:
+    """Whether ``record`` is of a Run whose steps are those of ``run``."""
+    spec, took = record.spec, record.provenance.get("wall_s")
+    asked = run.spec()
+    same: list[tuple[Any, Any]] = [(spec.get("arch"), run.arch)]
+    for part, names in (("data", ("name", "crop")), ("recipe", ("batch_size", "micro_batches"))):
+        same += [((spec.get(part) or {}).get(name), asked[part].get(name)) for name in names]
+    timed = isinstance(took, int | float) and took > 0
+    return record.status == DONE and timed and all(one == other for one, other in same)
+
+
+def _trained_images(record: Record) -> float:
+    """As `plan.cost` counts: a third of an image that is tested."""
+    data, curve = record.spec["data"], record.curve
+    return float(len(curve["epoch"]) * data["train"] + len(curve["test_epoch"]) * data["test"] / 3)

@@ -14,11 +14,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from repro import actions, files, moving, packing, pipeline, prospects, transfer
+from repro.engine.speed_cache import Choice
 from repro.errors import BudgetSpent, CheckpointGone, ReproError, RunFailed, UsageError
 from repro.options import Options
 from repro.params import MicroBatchRecipe
@@ -28,9 +28,6 @@ from repro.report import terminal
 from repro.run import Photos, Run, ancestors, start_epochs
 from repro.transfer import Member
 from repro.workspace import Workspace
-
-if TYPE_CHECKING:
-    from repro.engine.tuning import Choice
 
 IN_HAND = 20.0
 """Seconds of the budget kept for the export; a third of a budget that is shorter than a minute."""
@@ -205,14 +202,13 @@ class Sprint:
         store, device = self._work.store.runs_dir, self._device
         if isinstance(first.data, Photos) and isinstance(first.recipe, MicroBatchRecipe):
             if not (large and time_it):
-                return tuning.Choice()
+                return Choice()
             cache, crop = store / calibrate.CACHE, first.data.crop
-            speed = calibrate.images_per_second(
+            return calibrate.measure(
                 first.arch, first.recipe, first.precision, device, cache, crop=crop, observe=self._timing
             )
-            return tuning.Choice({"eager": {1: speed}})
         if not first.epochs:
-            return tuning.Choice()
+            return Choice()
         choice = tuning.known(first, device, store / tuning.CACHE)
         if time_it and large and asked == "auto" and not choice.speeds:
             began = time.monotonic()
@@ -222,7 +218,7 @@ class Sprint:
             self._to_time -= time.monotonic() - began
         if asked == "auto":
             return choice
-        return tuning.Choice({asked: own} if (own := choice.speeds.get(asked)) else {}, (asked, choice.lanes))
+        return Choice({asked: own} if (own := choice.speeds.get(asked)) else {}, (asked, choice.lanes))
 
     def _timing(self, what: str) -> None:
         self._log.print(f"timing {what}", markup=False)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from repro.engine import calibrate, floor
+from repro.engine import calibrate, floor, speed_cache
 from repro.engine.device import Device
 from repro.errors import MissingInput
 from repro.params import MicroBatchRecipe
@@ -45,9 +45,13 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Calls:
 
 
 def speed(
-    cache: Path | None, recipe: MicroBatchRecipe = RECIPE, arch: str = "resnet18", precision: str = "float32"
+    cache: Path | None,
+    recipe: MicroBatchRecipe = RECIPE,
+    arch: str = "resnet18",
+    precision: str = "float32",
+    anew: bool = False,
 ) -> float:
-    return calibrate.images_per_second(arch, recipe, precision, DEVICE, cache, seconds=0.0, crop=32)
+    return calibrate.measure(arch, recipe, precision, DEVICE, cache, seconds=0.0, crop=32, anew=anew).speed(1)
 
 
 def test_cache_saves_the_second_measurement(tmp_path: Path, measured: Calls) -> None:
@@ -76,6 +80,17 @@ def test_cache_tells_apart_what_changes_the_speed(tmp_path: Path, measured: Call
     assert speed(cache, recipe=replace(RECIPE, epochs=7, lr=0.01)) == 100.0  # these do not
 
 
+def test_what_is_measured_anew_replaces_what_is_known_and_its_date(
+    tmp_path: Path, measured: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "speed.json"
+    monkeypatch.setattr(calibrate, "now", lambda: "2026-11-01T00:00:00+00:00")
+    speed(cache)
+    monkeypatch.setattr(calibrate, "now", lambda: "2026-11-02T00:00:00+00:00")
+    assert speed(cache, anew=True) == speed(cache) == 200.0
+    assert calibrate.known("resnet18", RECIPE, "float32", DEVICE, cache, 32).measured.startswith("2026-11-02")
+
+
 def test_without_cache_every_call_measures(measured: Calls) -> None:
     assert [speed(None), speed(None)] == [100.0, 200.0]
 
@@ -87,7 +102,8 @@ def test_damaged_cache_is_rewritten(tmp_path: Path, measured: Calls, content: by
     cache = tmp_path / "speed.json"
     cache.write_bytes(content)
     assert speed(cache) == speed(cache) == 100.0
-    assert list(json.loads(cache.read_text()).values()) == [100.0]
+    [kept] = json.loads(cache.read_text()).values()
+    assert kept["eager"] == {"1": 100.0}
 
 
 @pytest.mark.parametrize("value", [0, -5, float("inf"), float("nan"), None, True, "900"])
@@ -95,9 +111,11 @@ def test_impossible_speed_is_measured_anew(tmp_path: Path, measured: Calls, valu
     cache = tmp_path / "speed.json"
     speed(cache)
     [key] = json.loads(cache.read_text())
-    cache.write_text(json.dumps({key: value, "another machine": 7.0}))
+    other = {"eager": {"1": 7.0}}
+    cache.write_text(json.dumps({key: {"eager": {"1": value}}, "another machine": other}))
     assert speed(cache) == 200.0
-    assert json.loads(cache.read_text()) == {key: 200.0, "another machine": 7.0}
+    kept = json.loads(cache.read_text())
+    assert kept[key]["eager"] == {"1": 200.0} and kept["another machine"] == other
 
 
 def test_cache_that_cannot_be_written_does_not_matter(
@@ -106,7 +124,7 @@ def test_cache_that_cannot_be_written_does_not_matter(
     def full(path: Path, content: str) -> None:
         raise MissingInput(f"no room left on the disk for {path}")
 
-    monkeypatch.setattr(calibrate, "write_text", full)
+    monkeypatch.setattr(speed_cache, "write_text", full)
     assert speed(tmp_path / "speed.json") == 100.0
 
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+import torch
+from rich.console import Console
 from tiny import TINY
 
-from repro import artifacts, pace
-from repro.engine import tuning
+from repro import artifacts, outlook, pace
+from repro.engine import device, speed_cache, tuning
 from repro.experiments import Study
+from repro.options import Options
 from repro.pace import Pace
 from repro.plan import cost
+from repro.record import Record
 from repro.run import Run
 from repro.store import Store
 
@@ -79,6 +84,7 @@ def test_plan_and_doctor_say_how_this_device_trains(
         return 1000.0 if name == "eager" else saturating(count) * 1.5
 
     monkeypatch.setattr(tuning, "time_lanes", time_lanes)
+    monkeypatch.setattr(tuning, "CALIBRATE_FROM", 0)
     _, out, _ = command("doctor", "--profile", "smoke")
     assert "not calibrated yet" in out and not timed
 
@@ -95,9 +101,139 @@ def test_plan_and_doctor_say_how_this_device_trains(
     timed.clear()
     _, out, err = command(*ask)
     assert not timed and "timing" not in err
-    assert "resnet20: 6,000 images/s here (batched, 4 Runs at a time; calibrated)" in out
+    assert "resnet20: 6,000 images/s here (batched, 4 Runs at a time; calibrated just now)" in out
     _, out, _ = command("doctor", "--profile", "smoke")
     assert "resnet20: 6,000 images/s, batched, 4 Runs at a time" in out
+
+
+CPU = device.Device(torch.device("cpu"), "some processor, 1 thread")
+ENDED = "2026-11-20T00:00:00+00:00"
+Ended = Callable[..., Record]
+
+
+@pytest.fixture
+def run(study: Study_of) -> Run:
+    return study("smoke").dense("resnet20", 0)
+
+
+@pytest.fixture
+def timed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was timed on a made-up device, on which a step's speed is 100 images/s for ever."""
+    calls: list[str] = []
+    monkeypatch.setattr(device, "choose", lambda name: CPU)
+    monkeypatch.setattr(tuning, "time_lanes", lambda name, *_: calls.append(name) or 100.0)
+    return calls
+
+
+@pytest.fixture
+def ended(record_of: Callable[..., Record], study: Study_of) -> Ended:
+    """A Run like ``run`` that ended on that device, at so many images a second."""
+
+    def make(speed: float, seed: int = 1, when: str = ENDED, **provenance: object) -> Record:
+        own = study("smoke").dense("resnet20", seed)
+        told = {"device": CPU.name, "precision": "float32", "strategy": "eager", "wave": 1, "ended": when}
+        told["wall_s"] = (512 + 256 / 3) / speed
+        return record_of(own, provenance=told | provenance)
+
+    return make
+
+
+def speed_of(run: Run, store: Store, anew: bool = False) -> tuple[float, str, str]:
+    """Images a second, how they are known, and what was said."""
+    said = Console(record=True, width=200, file=io.StringIO())
+    paces, _ = pace.measured([run], "auto", store, said, anew)
+    return paces["resnet20"].best, paces["resnet20"].source, said.export_text()
+
+
+def with_runs(store: Store, records: Sequence[Record]) -> Store:
+    store.add(records)
+    return Store(store.runs_dir, store.ledger)
+
+
+def test_what_finished_runs_took_counts_for_more_than_an_old_calibration(
+    run: Run, timed: list[str], ended: Ended, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speed_cache, "now", lambda: "2026-11-19T00:00:00+00:00")
+    assert speed_of(run, store)[0] == 100
+    store = with_runs(store, [ended(80.0)])
+    speed, source, said = speed_of(run, store)
+    assert speed == pytest.approx(80.0) and source == "as in 1 Run that ended here"
+    assert timed == ["eager"] and not said.strip()
+
+
+def test_a_calibration_that_runs_contradict_by_more_than_a_third_is_repeated_once(
+    run: Run, timed: list[str], ended: Ended, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speed_cache, "now", lambda: "2026-11-19T00:00:00+00:00")
+    speed_of(run, store)
+    monkeypatch.undo()
+    monkeypatch.setattr(device, "choose", lambda name: CPU)
+    monkeypatch.setattr(tuning, "time_lanes", lambda name, *_: timed.append(name) or 110.0)
+    store = with_runs(store, [ended(60.0)])
+    speed, _, said = speed_of(run, store)
+    assert "Runs trained 1.7 times as slow as was calibrated" in said and timed == ["eager", "eager"]
+    assert speed == pytest.approx(60.0)  # steps alone say otherwise again: the Runs are believed
+    assert speed_of(run, store)[0] == pytest.approx(60.0) and len(timed) == 2
+
+
+def test_a_calibration_that_was_asked_for_is_newer_than_the_runs(
+    run: Run, timed: list[str], ended: Ended, store: Store
+) -> None:
+    store = with_runs(store, [ended(60.0)])
+    for count in (1, 2):
+        assert speed_of(run, store, anew=True)[:2] == (100.0, "calibrated just now")
+        assert len(timed) == count
+    assert speed_of(run, store)[0] == 100.0 and len(timed) == 2
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"device": "another processor"}, {"precision": "bfloat16"}, {"wall_s": 0.1}, {"wall_s": None}, {"ended": ""}],
+)
+def test_runs_that_ended_otherwise_say_nothing_about_speed(
+    run: Run, timed: list[str], ended: Ended, store: Store, other: dict[str, object]
+) -> None:
+    later = {"when": "9999-01-01T00:00:00+00:00"}
+    store = with_runs(store, [ended(60.0, **later, **other)])
+    assert speed_of(run, store)[:2] == (100.0, "calibrated just now")
+
+
+def test_little_work_is_estimated_as_it_is_trained_without_timing_strategies(
+    run: Run, timed: list[str], store: Store
+) -> None:
+    """A session under `CALIBRATE_FROM` images takes one Run after another on a CPU."""
+    assert pace.measured([run], "auto", store, Console(quiet=True))[0]["resnet20"].lanes == 1
+    assert timed == ["eager"]
+
+
+def test_a_plan_with_nothing_to_train_needs_no_torch(
+    study: Study_of, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "choose", lambda name: pytest.fail("the device was looked for"))
+    observed = [run for run in artifacts.get("fig3").runs(study("paper"), (0,)) if not run.epochs]
+    assert pace.measured(observed, "auto", store, Console(quiet=True)) == ({}, False)
+
+
+@pytest.mark.parametrize(
+    ("date", "said"),
+    [("", "at an unknown time"), ("soon", "at an unknown time"), ("2026-01-01", "at an unknown time")],
+)
+def test_a_date_that_is_none_is_said(date: str, said: str) -> None:
+    assert pace.ago(date) == said
+
+
+def test_each_artifact_of_a_profile_has_its_seconds_on_this_cpu(
+    timed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: Path
+) -> None:
+    """From nothing, whatever is finished; Runs that artifacts share count once in all together."""
+    monkeypatch.chdir(root)
+    monkeypatch.delenv("REPRO_DATA", raising=False)
+    folders = {"runs_dir": tmp_path / "runs", "out": tmp_path / "out"}
+    found = outlook.on_cpu(Options(profile="pilot", **folders), Console(quiet=True))
+    assert found["fig1"] > found["fig2"] > 0 and "table3" not in found
+    alone = [seconds for name, seconds in found.items() if name != "together"]
+    assert max(alone) < found["together"] < sum(alone)
+    assert not (tmp_path / "out").exists()
 
 
 def images_of(summary: dict[str, int]) -> dict[str, int]:

@@ -10,9 +10,10 @@ import lanes as trials
 import pytest
 import torch
 
-from repro.engine import tuning
+from repro.engine import speed_cache, tuning
 from repro.engine.device import Device
-from repro.engine.tuning import CALIBRATE_FROM, Choice, choose, known, measure, time_lanes
+from repro.engine.speed_cache import Choice
+from repro.engine.tuning import CALIBRATE_FROM, choose, known, measure, time_lanes
 from repro.errors import MissingInput
 from repro.run import Run
 
@@ -177,6 +178,33 @@ def test_numbers_of_lanes_that_were_measured_before_are_kept(run: Run, tmp_path:
     assert known(run, CPU, cache).speeds == {"batched": {1: 60.0, 4: 310.0, 8: 400.0}, "eager": {1: 100.0}}
 
 
+def test_what_is_measured_anew_replaces_what_is_known_and_carries_its_date(
+    run: Run, timed: Timed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What takes minutes to time is not timed: it is taken to have changed as much as the rest."""
+    cache = tmp_path / "waves.json"
+    monkeypatch.setattr(speed_cache, "now", lambda: "2026-11-01T00:00:00+00:00")
+    tuning.keep(run, CPU, cache, {"eager": {1: 10.0}, "batched": {2: 20.0}, "compiled": {1: 15.0}})
+    assert known(run, CPU, cache).measured.startswith("2026-11-01")
+    monkeypatch.setattr(speed_cache, "now", lambda: "2026-11-09T00:00:00+00:00")
+    choice = tuning.measure_anew(run, CPU, cache, ["eager", "batched"])
+    assert choice.speeds["eager"] == {1: 100.0} and choice.speeds["batched"] == {1: 60.0, 2: 200.0, 4: 201.0}
+    assert choice.speeds["compiled"] == {1: pytest.approx(15.0 * 201 / 20)}
+    assert known(run, CPU, cache) == choice
+    assert known(run, CPU, cache).measured.startswith("2026-11-09")
+
+
+def test_a_cache_of_before_dates_were_kept_is_still_read(run: Run, timed: Timed, tmp_path: Path) -> None:
+    cache = tmp_path / "waves.json"
+    measure(run, CPU, cache, ["eager"])
+    kept = json.loads(cache.read_text())
+    for own in kept.values():
+        del own["measured"], own["runs_from"]
+    cache.write_text(json.dumps(kept))
+    assert measure(run, CPU, cache, ["eager"]) == Choice({"eager": {1: 100.0}})
+    assert timed == [("eager", 1)]
+
+
 def test_a_cache_saves_the_second_measurement_and_is_added_to(run: Run, timed: Timed, tmp_path: Path) -> None:
     cache = tmp_path / "new" / "waves.json"
     assert measure(run, CPU, cache, ["eager"]).names == ["eager"]
@@ -216,7 +244,7 @@ def test_a_damaged_cache_costs_a_measurement(run: Run, timed: Timed, tmp_path: P
     [key] = json.loads(cache.read_text())
     cache.write_bytes(content.replace(b"KEY", key.encode()))
     assert measure(run, CPU, cache, ["eager"]).speeds == {"eager": {1: 100.0}}
-    assert json.loads(cache.read_text())[key] == {"eager": {"1": 100.0}}
+    assert json.loads(cache.read_text())[key]["eager"] == {"1": 100.0}
 
 
 def test_a_cache_that_cannot_be_written_does_not_matter(
@@ -225,7 +253,7 @@ def test_a_cache_that_cannot_be_written_does_not_matter(
     def full(path: Path, content: str) -> None:
         raise MissingInput(f"no room left on the disk for {path}")
 
-    monkeypatch.setattr(tuning, "write_text", full)
+    monkeypatch.setattr(speed_cache, "write_text", full)
     assert measure(run, CPU, tmp_path / "waves.json", ["eager"]).names == ["eager"]
 
 

@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
-import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import torch
 
@@ -22,8 +19,7 @@ from repro.engine.device import Device, dtype_of, resolve_precision, use_tf32
 from repro.engine.network import Network
 from repro.engine.photo_step import COMPILE_FROM, PhotoNet
 from repro.engine.ranks import alone
-from repro.errors import MissingInput
-from repro.files import write_text
+from repro.engine.speed_cache import EAGER, Choice, now, read, write
 from repro.params import MicroBatchRecipe
 
 CACHE = ".calibration.json"  # in the store of Runs
@@ -32,7 +28,7 @@ LEAST = 3  # steps or products timed
 PATIENCE = 10.0  # seconds after which one is enough: emulated bfloat16 takes that long for a step
 
 
-def images_per_second(
+def measure(
     arch: str,
     recipe: MicroBatchRecipe,
     precision: str,
@@ -41,36 +37,35 @@ def images_per_second(
     seconds: float = 2.0,
     crop: int = 224,
     observe: Callable[[str], None] = lambda what: None,
-) -> float:
-    """Training speed of ``arch`` on ``device``, from real steps on random images (median step time).
+    anew: bool = False,
+    runs_from: str | None = None,
+) -> Choice:
+    """Training speed of ``arch`` on ``device``, from real steps on random images (`typical` step time).
 
-    Measured for about ``seconds``, then remembered in ``cache``, a JSON file, by all that it depends on. ``crop``
-    is the side of the images, which are there already, so that reading them is not in the time. ``observe`` hears
-    what is timed. A cache that is damaged, or that cannot be written, only costs another measurement.
+    Measured for about ``seconds``, then remembered in ``cache``, a JSON file, by all that it depends on; ``anew``
+    measures whatever that holds; ``runs_from`` as in `Choice` (default: now). ``crop`` is the side of the images,
+    which are there already, so that reading them is not in the time. ``observe`` hears what is timed. A cache that
+    is damaged, or that cannot be written, only costs another measurement.
     """
     resolved = resolve_precision(precision, device)
     use_tf32(resolved)
-    known = _read(cache)
-    key = ", ".join(
-        (
-            device.name,
-            f"torch {torch.__version__}",
-            arch,
-            f"batch {recipe.batch_size}",
-            f"{recipe.micro_batches} parts, {crop} px",
-            resolved,
-            f"{torch.get_num_threads()} threads",
-        )
-    )
-    if key in known:
-        return known[key]
+    kept = known(arch, recipe, precision, device, cache, crop)
+    if kept.speeds and not anew:
+        return kept
     observe(f"{arch}: a part of a batch")
     speed = _measure(arch, recipe, dtype_of(resolved), device, seconds, crop)
-    known[key] = speed
-    if cache is not None:
-        with contextlib.suppress(MissingInput):
-            write_text(cache, json.dumps(known, indent=2, sort_keys=True) + "\n")
-    return speed
+    date = now()
+    found = Choice({EAGER: {1: speed}}, measured=date, runs_from=date if runs_from is None else runs_from)
+    write(cache, _key(arch, recipe, resolved, device, crop), found)
+    return found
+
+
+def known(
+    arch: str, recipe: MicroBatchRecipe, precision: str, device: Device, cache: Path | None, crop: int = 224
+) -> Choice:
+    """What ``cache`` holds of that; no speeds where it holds nothing."""
+    kept = read(cache, _key(arch, recipe, resolve_precision(precision, device), device, crop))
+    return kept if kept.speeds.get(EAGER, {}).get(1) else Choice()
 
 
 def matmul_flops(device: Device, dtype: torch.dtype, seconds: float = 1.0) -> float:
@@ -116,7 +111,7 @@ def _measure(
         net.backward(to_input(pixels, None), labels, recipe.batch_size, True)
 
     update = functools.partial(network.update, recipe, rate)
-    parts, updates = (median(times(work, device, seconds / 2)) for work in (part, update))
+    parts, updates = (typical(times(work, device, seconds / 2), device) for work in (part, update))
     return size / (parts + updates / recipe.micro_batches)
 
 
@@ -139,6 +134,11 @@ def times(work: Callable[[], object], device: Device, seconds: float) -> list[fl
     return times
 
 
+def typical(times: Sequence[float], device: Device) -> float:
+    """The median, as a GPU is one's own; on a CPU the shortest, as whatever else it does only ever delays."""
+    return median(times) if device.cuda else min(times)
+
+
 def synchronize(device: Device) -> None:
     """Wait until the device has done what it was asked to."""
     if device.cuda:
@@ -156,19 +156,14 @@ def _tf32_as_in_convolutions(device: Device) -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-def _read(cache: Path | None) -> dict[str, float]:
-    """What ``cache`` holds; nothing where it is absent or damaged."""
-    if cache is None:
-        return {}
-    try:
-        content = json.loads(cache.read_text())
-    except (OSError, ValueError):
-        return {}
-    entries = content.items() if isinstance(content, dict) else ()
-    return {key: float(value) for key, value in entries if positive(value)}
-
-
-def positive(value: Any) -> bool:
-    """Whether ``value`` can be a speed: a number above 0, and finite."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value) and value > 0
+def _key(arch: str, recipe: MicroBatchRecipe, resolved: str, device: Device, crop: int) -> str:
+    words = (
+        device.name,
+        f"torch {torch.__version__}",
+        arch,
+        f"batch {recipe.batch_size}",
+        f"{recipe.micro_batches} parts, {crop} px",
+        resolved,
+        f"{torch.get_num_threads()} threads",
+    )
+    return ", ".join(words)

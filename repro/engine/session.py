@@ -15,7 +15,8 @@ from repro.engine.bench import Bench, PhotoBench, open_bench
 from repro.engine.device import Device, resolve_precision
 from repro.engine.ranks import Ranks
 from repro.engine.reports import EpochReport, Listener, OutOfTime, StepReport
-from repro.engine.tuning import CACHE, Choice
+from repro.engine.speed_cache import Choice
+from repro.engine.tuning import CACHE
 from repro.engine.wave import Finished, Waves
 from repro.errors import BudgetSpent, RunFailed, UsageError
 from repro.packing import lanes_for

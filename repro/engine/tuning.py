@@ -8,31 +8,26 @@ there is enough to train, and added to what is known.
 from __future__ import annotations
 
 import bisect
-import contextlib
-import json
 import math
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
-from statistics import median
-from typing import Any
 
-import numpy as np
 import torch
 
 from repro.data.batches import EpochOrder
 from repro.data.images import random_images
 from repro.engine import device as devices
-from repro.engine.calibrate import positive, times
+from repro.engine import speed_cache
+from repro.engine.calibrate import times, typical
 from repro.engine.device import Device
 from repro.engine.lanes import EXAM_BATCH, Lanes
 from repro.engine.pool import Pool
-from repro.engine.strategies import ONE_BY_ONE, STRATEGIES, available, first_sound
+from repro.engine.speed_cache import GAIN, Choice, Speeds
+from repro.engine.strategies import ONE_BY_ONE, available, first_sound
 from repro.engine.strategies.plain import Eager
-from repro.errors import MissingInput
-from repro.files import write_text
 from repro.params import Recipe
 from repro.run import Data, Run
 
@@ -42,7 +37,6 @@ CACHE = ".waves.json"  # in the store of Runs
 CALIBRATE_FROM = 1_000_000
 COMPILE_FROM = {"cpu": 1_000_000, "cuda": 50_000_000}
 MOST_LANES = {"cpu": 4, "cuda": 32}
-GAIN = 1.03  # what is not so many times faster counts as equal, and the simpler is taken
 UNMEASURED = {"cpu": ("eager", 1), "cuda": ("streams", 8)}
 SLOW = 1.0  # seconds a step: another strategy would not gain, and its timing takes minutes
 STEPS = 8  # in the random epoch that is gone through again and again
@@ -51,61 +45,6 @@ STEPS = 8  # in the random epoch that is gone through again and again
 UNFUSED = {"batched, compiled": "batched"}
 FUSING = 2.0
 MEMORY = 0.8  # share of the device's memory that lanes may take
-
-Speeds = dict[str, dict[int, float]]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Images a second of all lanes together, by strategy and number of lanes.
-
-    Where none was measured ``unmeasured`` says what is taken."""
-
-    speeds: Speeds = field(default_factory=dict)
-    unmeasured: tuple[str, int] = (Eager.name, 1)
-
-    @property
-    def names(self) -> list[str]:
-        """Strategies, the fastest first; the simplest of those that are as good as that."""
-        best = {name: max(own.values()) for name, own in self.speeds.items()}
-        ordered = sorted(best, key=lambda name: -best[name])
-        if not ordered:
-            return [self.unmeasured[0]]
-        first = next(name for name in STRATEGIES if GAIN * best.get(name, 0.0) >= best[ordered[0]])
-        return [first, *(name for name in ordered if name != first)]
-
-    @property
-    def lanes(self) -> int:
-        """How many are fastest."""
-        if not self.speeds:
-            return self.unmeasured[1]
-        own = self.speeds[self.names[0]]
-        best = 1
-        for count in sorted(own):
-            if own[count] > GAIN * own.get(best, 0.0):
-                best = count
-        return best
-
-    def speed(self, lanes: int, name: str | None = None) -> float:
-        """Images a second of ``lanes`` lanes by strategy ``name`` (default: the fastest), between measured numbers
-        by proportion. Raises `KeyError` for a strategy that was not measured."""
-        own = self.speeds[name or self.names[0]]
-        counts = sorted(own)
-        return float(np.interp(lanes, counts, [own[count] for count in counts])) * min(1.0, lanes / counts[0])
-
-    def names_at(self, lanes: int) -> list[str]:
-        """`names`, but the one first that is fastest with so many lanes."""
-        names = self.names
-        if not self.speeds:
-            return names
-        best = max(names, key=lambda name: self.speed(lanes, name))
-        if self.speed(lanes, best) <= GAIN * self.speed(lanes, names[0]):
-            return names
-        return [best, *(name for name in names if name != best)]
-
-    def said(self) -> str:
-        """For people: ``streams, 16 Runs at a time``."""
-        return f"{self.names[0]}, {f'{self.lanes} Runs' if self.lanes > 1 else 'one Run'} at a time"
 
 
 def choose(
@@ -137,7 +76,7 @@ def quick(device: Device) -> list[str]:
 
 def known(run: Run, device: Device, cache: Path | None) -> Choice:
     """What ``cache`` holds for Runs like ``run``."""
-    return _choice(_read(cache).get(_key(run, device), {}), device)
+    return _choice(speed_cache.read(cache, _key(run, device)), device)
 
 
 def measure(
@@ -151,27 +90,43 @@ def measure(
 ) -> Choice:
     """`choose` among ``names`` and what ``cache`` knows besides; each number is timed for about ``seconds``, and
     none is begun after ``until``, on `time.monotonic`'s clock."""
-    speeds = _read(cache).get(_key(run, device), {})
+    key = _key(run, device)
+    speeds = dict(speed_cache.read(cache, key).speeds)
     for name in names:
         counts, known = _counts(name, device, speeds), speeds.get(name, {})
         if _swept(known, counts) or _hopeless(name, speeds, run) or time.monotonic() >= until:
             continue
         speeds[name] = _sweep(name, run, device, counts, known, seconds, observe, until)
-        keep(run, device, cache, {name: speeds[name]})
-    return _choice(speeds, device)
+        speed_cache.keep(cache, key, {name: speeds[name]})
+    return _choice(replace(speed_cache.read(cache, key), speeds=speeds), device)
+
+
+def measure_anew(
+    run: Run,
+    device: Device,
+    cache: Path | None,
+    names: Sequence[str],
+    observe: Callable[[str], None] = lambda what: None,
+    runs_from: str | None = None,
+) -> Choice:
+    """`measure`, whatever ``cache`` knows, and written there with this date. What else it knows of, which takes
+    minutes to time, is taken to have changed as much as the fastest of ``names``. ``runs_from`` as in `Choice`
+    (default: now)."""
+    known, found = speed_cache.read(cache, _key(run, device)), measure(run, device, None, names, observe)
+    before, after = (max((max(c.speeds.get(name, {0: 0.0}).values()) for name in names), default=0.0)
+                     for c in (known, found))  # fmt: skip
+    factor = after / before if before else 1.0
+    others = {name: {n: factor * v for n, v in own.items()} for name, own in known.speeds.items()}
+    date = speed_cache.now()
+    anew = Choice(others | found.speeds, measured=date, runs_from=date if runs_from is None else runs_from)
+    speed_cache.write(cache, _key(run, device), anew)
+    return _choice(anew, device)
 
 
 def keep(run: Run, device: Device, cache: Path | None, speeds: Speeds) -> None:
     """Write into ``cache`` what was measured for Runs like ``run``; what is known of other strategies, and of
     other numbers of lanes, stays."""
-    if cache is None:
-        return
-    everything = _read(cache)
-    own = everything.setdefault(_key(run, device), {})
-    for name, measured in speeds.items():
-        own[name] = own.get(name, {}) | measured
-    with contextlib.suppress(MissingInput):
-        write_text(cache, json.dumps(everything, indent=1, sort_keys=True) + "\n")
+    speed_cache.keep(cache, _key(run, device), speeds)
 
 
 def _hopeless(name: str, speeds: Speeds, run: Run) -> bool:
@@ -184,14 +139,14 @@ def _hopeless(name: str, speeds: Speeds, run: Run) -> bool:
     return unfused is not None and FUSING * unfused < max(best.values())
 
 
-def _choice(speeds: Speeds, device: Device) -> Choice:
-    working = {name: own for name, own in speeds.items() if any(own.values())}
-    return Choice(working, UNMEASURED[device.torch.type])
+def _choice(kept: Choice, device: Device) -> Choice:
+    working = {name: own for name, own in kept.speeds.items() if any(own.values())}
+    return replace(kept, speeds=working, unmeasured=UNMEASURED[device.torch.type])
 
 
 def time_lanes(name: str, run: Run, device: Device, count: int, seconds: float) -> float:
-    """Images a second of ``count`` lanes together by strategy ``name``, from real steps on random images (median
-    time). Raises `RuntimeError` where the strategy is refused."""
+    """Images a second of ``count`` lanes together by strategy ``name``, from real steps on random images
+    (`typical` time). Raises `RuntimeError` where the strategy is refused."""
     precision = devices.resolve_precision(run.precision, device)
     devices.use_tf32(precision)
     lanes = random_lanes(run.arch, count, run.recipe, devices.dtype_of(precision), device)
@@ -207,7 +162,7 @@ def time_lanes(name: str, run: Run, device: Device, count: int, seconds: float) 
         lanes.position.zero_()
         strategy.train(lanes.all, steps, size)
 
-    return count * size * steps / median(times(work, device, seconds))
+    return count * size * steps / typical(times(work, device, seconds), device)
 
 
 def random_lanes(arch: str, count: int, recipe: Recipe, precision: torch.dtype, device: Device) -> Lanes:
@@ -299,27 +254,3 @@ def _key(run: Run, device: Device) -> str:
         f"{torch.get_num_threads()} threads",
     )
     return ", ".join(words)
-
-
-def _read(cache: Path | None) -> dict[str, Speeds]:
-    """What ``cache`` holds; nothing of it that is absent, damaged or impossible."""
-    if cache is None:
-        return {}
-    try:
-        content = json.loads(cache.read_text())
-    except (OSError, ValueError):
-        return {}
-    found: dict[str, Speeds] = {}
-    for key, strategies in _items(content):
-        own = {name: _speeds(counts) for name, counts in _items(strategies)}
-        found[key] = {name: speeds for name, speeds in own.items() if speeds}
-    return found
-
-
-def _speeds(counts: Any) -> dict[int, float]:
-    pairs = {n: v for n, v in _items(counts) if n.isdigit() and int(n) > 0 and (v == 0 or positive(v))}
-    return {int(count): float(speed) for count, speed in pairs.items()}
-
-
-def _items(value: Any) -> list[tuple[str, Any]]:
-    return list(value.items()) if isinstance(value, dict) else []
