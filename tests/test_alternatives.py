@@ -119,7 +119,7 @@ def test_time_and_gpu_hours_follow_from_the_measured_speeds(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paces = {"resnet18": Pace(1, lambda lanes: 2000.0), "resnet50": Pace(1, lambda lanes: 1000.0)}
-    monkeypatch.setattr(pace, "measured", lambda *given: (paces, True))
+    monkeypatch.setattr(pace, "measured", lambda *given, **how: (paces, True))
     _, out, _ = command("plan", "table3", "--profile", "paper", "--json")
     told = json.loads(out)
     images = {other["what"]: other["images"] for other in told["alternatives"]}
