@@ -9,7 +9,7 @@ from typing import Any
 
 from repro import files
 from repro.data import cifar10
-from repro.data.photos import cache, index, tree
+from repro.data.photos import cache, index, tree, verify
 from repro.data.photos.index import Prepared
 from repro.errors import MissingInput, UsageError
 from repro.report import terminal
@@ -54,6 +54,8 @@ def standing(folders: list[Path]) -> tuple[str, str]:
                 else str(tree.missing(folders))
             )
             return "note", line
+        if lost := _lost(found):
+            return ("note" if _whole_caches(found) else "problem"), lost
         return ("note" if found.differences else "ok"), _describe(found)
     except MissingInput as error:
         return "problem", str(error)
@@ -88,6 +90,9 @@ def _imagenet(folders: list[Path]) -> tuple[dict[str, Any], str]:
         if place := tree.find(folders):
             raise MissingInput(f"{place} is not prepared: run `repro data prepare imagenet --data-dir {place}`")
         raise tree.missing(folders)
+    lost = _lost(found)
+    if lost and not _whole_caches(found):
+        raise MissingInput(lost)
     told = {
         "place": str(found.root),
         "train": found.train,
@@ -99,7 +104,28 @@ def _imagenet(folders: list[Path]) -> tuple[dict[str, Any], str]:
         "differences": found.differences,
         "caches": [{"side": side, "complete": complete} for side, _, complete in _caches(found)],
     }
-    return told, _describe(found)
+    return told, lost or _describe(found)
+
+
+def _lost(found: Prepared) -> str:
+    """What is wrong with the images that were verified once; empty where they are all there."""
+    lost, count = verify.gone(found), found.train + found.val
+    if not lost:
+        return ""
+    sides = " and ".join(map(str, _whole_caches(found)))
+    mend = (
+        f"what reads the cache of {sides} pixels (imagenet.data.stored) can do without them"
+        if sides
+        else "fetch them again, or run `repro data prepare imagenet` to go on with what is there"
+    )
+    return (
+        f"{found.root}: of the {count:,} images that were verified {len(lost):,} are not as they were: "
+        f"{tree.some(lost, 3)}; {mend}"
+    )
+
+
+def _whole_caches(found: Prepared) -> list[int]:
+    return [side for side, _, complete in _caches(found) if complete]
 
 
 def _describe(found: Prepared) -> str:
@@ -131,7 +157,7 @@ def _caches(found: Prepared) -> list[tuple[int, int, bool]]:
 
 def _prepare_imagenet(data_dir: Path | None, side: int | None, cache_dir: Path | None) -> None:
     from repro.data.photos.cache_build import build
-    from repro.data.photos.prepare import prepare as verify
+    from repro.data.photos.prepare import prepare as prepare_tree
     from repro.report.images_progress import ImagesProgress
 
     if side is not None and side not in cache.SIDES:
@@ -141,7 +167,7 @@ def _prepare_imagenet(data_dir: Path | None, side: int | None, cache_dir: Path |
     if root is None:
         raise tree.missing(folders)
     progress = ImagesProgress(terminal.console(stderr=True))
-    found = verify(root, cache_dir, progress)
+    found = prepare_tree(root, cache_dir, progress)
     if side:
         build(found, side, progress)
     print(_describe(found))

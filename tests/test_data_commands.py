@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from urllib.error import URLError
 
 import numpy as np
 import pytest
 
+from repro import data_commands
 from repro.cli import main
 from repro.data import cifar10
 from repro.data.images import Split, assemble
@@ -41,6 +44,62 @@ def test_the_commands_prepare_and_tell(root: Path, capsys: pytest.CaptureFixture
     told = json.loads(out)
     assert (told["train"], told["test"], told["official"]) == (192, 64, False)
     assert told["caches"] == [{"side": 256, "complete": True}]
+
+
+@pytest.fixture
+def prepared(root: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    code, _, err = run(capsys, "prepare", "imagenet", "--data-dir", str(root))
+    assert code == 0, err
+    return root
+
+
+def test_images_that_were_deleted_since_are_not_vouched_for(
+    prepared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, *others = sorted(prepared.rglob("*.JPEG"))
+    others[0].unlink()
+    shutil.rmtree(others[-1].parent)
+    code, out, err = run(capsys, "status", "imagenet", "--data-dir", str(prepared))
+    assert code == 3 and not out
+    assert "of the 256 images that were verified 9 are not as they were" in err
+    assert f"{others[0].relative_to(prepared)} (gone)" in err and "`repro data prepare imagenet`" in err
+    assert data_commands.standing([prepared])[0] == "problem"
+
+
+def test_an_image_that_was_cut_short_since_is_found(prepared: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image = min(prepared.rglob("*.JPEG"))
+    image.write_bytes(image.read_bytes()[:100])
+    code, _, err = run(capsys, "status", "imagenet", "--data-dir", str(prepared))
+    assert code == 3 and f"{image.relative_to(prepared)} (another size)" in err
+
+
+def test_images_that_a_whole_cache_stands_for_may_go(prepared: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(capsys, "prepare", "imagenet", "--data-dir", str(prepared), "--cache", "256")
+    shutil.rmtree(prepared / "train")
+    code, out, _ = run(capsys, "status", "imagenet", "--data-dir", str(prepared))
+    assert code == 0 and "192 are not as they were" in out and "the cache of 256 pixels" in out
+    assert data_commands.standing([prepared])[0] == "note"
+
+
+def test_offline_it_is_said_what_to_fetch_by_hand_and_where_to_put_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torchvision.datasets import CIFAR10
+
+    def offline(self: object, folder: str, download: bool) -> None:
+        raise URLError("Name or service not known")
+
+    monkeypatch.setattr(CIFAR10, "__init__", offline)
+    code, _, err = run(capsys, "prepare", "--data-dir", str(tmp_path))
+    assert code == 3
+    [line] = [line for line in err.splitlines() if line.startswith("repro: ")]
+    for part in (
+        "Name or service not known",
+        CIFAR10.url,
+        CIFAR10.tgz_md5,
+        f"into {tmp_path} as {CIFAR10.filename}",
+    ):
+        assert part in line
 
 
 @pytest.mark.parametrize(

@@ -75,13 +75,17 @@ def load(place: Path) -> Images:
 
 
 def download(folder: Path) -> Path:
-    """Fetch CIFAR-10 into ``folder`` with torchvision, which checks its md5. Raises `MissingInput` offline."""
+    """Fetch CIFAR-10 into ``folder`` with torchvision, which checks its md5. Raises `MissingInput` offline, saying
+    what to fetch by hand and where to put it."""
     from torchvision.datasets import CIFAR10
 
     try:
         CIFAR10(str(folder), download=True)
     except (OSError, RuntimeError) as error:
-        raise MissingInput(f"CIFAR-10 could not be downloaded into {folder}: {error}") from None
+        raise MissingInput(
+            f"CIFAR-10 could not be downloaded ({error}): fetch {CIFAR10.url} elsewhere (md5 {CIFAR10.tgz_md5}), "
+            f"put it into {folder} as {CIFAR10.filename}, and run the same command again"
+        ) from None
     return folder / "cifar-10-batches-py"
 
 

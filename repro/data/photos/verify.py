@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import io
@@ -16,7 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from repro import files
-from repro.data.photos.index import FACTS, KINDS, Facts, Index
+from repro.data.photos.index import FACTS, KINDS, Facts, Index, Prepared
 from repro.data.photos.tree import Listing
 from repro.data.photos.workers import Observer, in_chunks
 from repro.errors import MissingInput
@@ -144,6 +145,27 @@ def verify(listing: Listing, known: Known, journal: Journal, observer: Observer,
     if bad:
         raise _bad(listing, bad)
     return _facts([row for row in rows if row is not None])
+
+
+def gone(prepared: Prepared, sample: int = 1000) -> list[str]:
+    """Images of ``prepared`` that are not there any more, and those of a ``sample`` that have another size, each
+    with what is wrong. Class folders are listed and no image is read: seconds for all of ImageNet."""
+    index = prepared.load()
+    of_folder: dict[str, set[str]] = {}
+    for name in index.names:
+        folder, _, file = name.rpartition("/")
+        of_folder.setdefault(folder, set()).add(file)
+    found: list[str] = []
+    for folder, names in of_folder.items():
+        there: set[str] = set()
+        with contextlib.suppress(OSError):
+            there = set(os.listdir(prepared.root / folder))
+        found += [f"{folder}/{name} (gone)" for name in sorted(names - there)]
+    for i in range(0, len(index.names), max(1, len(index.names) // sample)):
+        with contextlib.suppress(OSError):
+            if (prepared.root / index.names[i]).stat().st_size != index.facts["size"][i]:
+                found.append(f"{index.names[i]} (another size)")
+    return found
 
 
 def known_from(index: Index) -> Known:
