@@ -96,11 +96,18 @@ def copy_bandwidth(device: Device, seconds: float = 1.0) -> float:
 def _measure(
     arch: str, recipe: MicroBatchRecipe, precision: torch.dtype, device: Device, seconds: float, crop: int
 ) -> float:
-    """Images a second over parts of a batch and updates, as `streamed.Streamed` makes them."""
-    size = recipe.batch_size // recipe.micro_batches
     network = Network(arch, 0, device.torch)
     network.model.train()
-    net = PhotoNet(network, precision, alone(device.torch), COMPILE_FROM)
+    return trained(
+        network, PhotoNet(network, precision, alone(device.torch), COMPILE_FROM), recipe, device, seconds, crop
+    )
+
+
+def trained(
+    network: Network, net: PhotoNet, recipe: MicroBatchRecipe, device: Device, seconds: float, crop: int
+) -> float:
+    """Images a second of ``net`` over parts of a batch and updates, as `streamed.Streamed` makes them."""
+    size = recipe.batch_size // recipe.micro_batches
     random = torch.Generator().manual_seed(0)
     pixels = torch.randint(0, 256, (size, 3, crop, crop), dtype=torch.uint8, generator=random)
     pixels = pixels.contiguous(memory_format=torch.channels_last).to(device.torch)
