@@ -245,10 +245,11 @@ def published(
 @app.command()
 @takes("profile", "data_dir", "runs_dir", "out")
 def doctor(options: Options, as_json: Json = False) -> None:
-    """Device, driver, versions, data, disk, and what would go wrong."""
+    """Device, driver, versions, data, disk, and what would go wrong; exit 3 if something stands in the way."""
     from repro import doctor as checks
 
-    checks.report(options, as_json)
+    if checks.report(options, as_json):
+        raise typer.Exit(3)
 
 
 @data_app.command("status")

@@ -2,38 +2,55 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import os
 import platform
+import pwd
 import shutil
 import sys
+import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
-from repro import data, data_commands, files
+from rich.text import Text
+
+from repro import data_commands, files, pace
 from repro.data import cifar10
+from repro.data.photos import index
 from repro.errors import ReproError
 from repro.options import Options
-from repro.pace import first_of_each
-from repro.plan import disk_bytes
+from repro.plan import cost, disk_bytes
 from repro.report import terminal
-from repro.run import Photos, Run
+from repro.run import Run
+from repro.store import Store
 from repro.workspace import Workspace
 
-Check = tuple[str, str, str]  # what, state (ok, note, problem), finding
+Check = tuple[str, str, str]  # what, state (ok, note, warning, problem), finding
+GRAVE = ("problem", "warning")
+LONG = 30 * 86400  # seconds of training that nobody waits for
+MANY = 50_000_000  # images: a day at 600 a second
 
 
-def report(options: Options, as_json: bool) -> None:
-    """Print every check. Problems are said, not raised: the command is there to show them all."""
-    found = [*_software(), *_device(), *_project(options)]
+def report(options: Options, as_json: bool) -> int:
+    """Print every check, and return how many found a problem. Problems are said, not raised: the command is there
+    to show them all."""
+    found = [*_software(), *_device(), *_habits(), *_project(options)]
+    counts = Counter(state for _, state, _ in found)
     if as_json:
         print(json.dumps([dict(zip(("what", "state", "finding"), check, strict=True)) for check in found]))
-        return
+        return counts["problem"]
     out = terminal.console()
     for what, state, finding in found:
-        out.print(f"{state:8} {what:12} {finding}", markup=False)
-    problems = sum(state == "problem" for _, state, _ in found)
-    out.print(f"{problems} problems" if problems else "nothing stands in the way")
+        begin = f"{state:8} {what:11} "
+        for line in Text(finding).wrap(out, max(out.width - len(begin), 20)):
+            out.print(begin, line, sep="", soft_wrap=True)
+            begin = " " * len(begin)
+    said = [f"{counts[state]} {state}{'s' if counts[state] > 1 else ''}" for state in GRAVE if counts[state]]
+    out.print(", ".join(said) or "nothing stands in the way")
+    return counts["problem"]
 
 
 def _software() -> list[Check]:
@@ -90,55 +107,106 @@ def _device() -> list[Check]:
     return found
 
 
-def _project(options: Options) -> list[Check]:
+def _habits() -> list[Check]:
+    """What torch.compile and Slurm ask of the user's account."""
     found: list[Check] = []
+    try:
+        pwd.getpwuid(os.getuid())
+    except KeyError:
+        named = f"uid {os.getuid()} has no name in /etc/passwd: '{getpass.getuser()}' is taken for it"
+        found.append(("user", "note", named))
+    folder = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
+    place = Path(folder) if folder else Path(tempfile.gettempdir(), f"torchinductor_{getpass.getuser()}")
+    try:
+        files.check_writable(files.existing(place))
+    except ReproError as error:
+        why = f"{error}: set TORCHINDUCTOR_CACHE_DIR, else strategies with torch.compile are left out"
+        found.append(("compiler", "note", why))
+    return found
+
+
+def _project(options: Options) -> list[Check]:
+    """What the profile asked for needs."""
     try:
         work = Workspace(options)
     except ReproError as error:
-        return [("params", "problem", str(error))]
-    found.append(("params", "ok", f"{work.root / 'params.yaml'}, profile {work.settings.name}"))
-    place = cifar10.find(work.folders)
-    if place is None:
-        found.append(("data", "note", str(cifar10.missing(work.folders))))
-    else:
-        official = data.load("cifar10", work.folders).fingerprint == cifar10.OFFICIAL_FINGERPRINT
-        found.append(
-            (
-                "data",
-                "ok" if official else "problem",
-                f"{place}" + ("" if official else ": not the official images"),
-            )
-        )
-    found.append(("imagenet", *data_commands.standing(work.folders)))
+        return [("profile", "problem", str(error))]
+    plan = work.plan()
+    missing = [run for run in plan.missing if run.data.name not in options.without]
+    wanted = {run.data.name for run in missing}
+    done = len(plan.runs) - len(plan.missing)
+    found: list[Check] = [("params", "ok", f"{work.root / 'params.yaml'}, profile {work.settings.name}")]
+    found.append(("data", *_cifar10(work.folders, "cifar10" in wanted)))
+    found.append(("imagenet", *_imagenet(work.folders, "imagenet" in wanted)))
     for name, folder in (("runs", work.store.runs_dir), ("results", work.out)):
         try:
-            files.check_writable(folder)
-            found.append((name, "ok", f"{folder}, writable"))
+            _try(folder)
+            found.append((name, "ok", f"{folder}, can be written, and files be locked"))
         except ReproError as error:
             found.append((name, "problem", str(error)))
-            return found
-    plan = work.plan()
-    needed, free = disk_bytes(plan.missing, plan.keep), shutil.disk_usage(work.store.runs_dir).free
-    state = "ok" if needed < free else "problem"
-    found.append(("disk", state, f"{terminal.size(needed)} of checkpoints to come, {terminal.size(free)} free"))
-    found += _speeds(plan.missing, work.store.runs_dir)
-    done = len(plan.runs) - len(plan.missing)
+    needed = disk_bytes(missing, plan.keep)
+    free = shutil.disk_usage(files.existing(work.store.runs_dir)).free
+    said = f"{terminal.size(needed)} of checkpoints to come, {terminal.size(free)} free"
+    found.append(
+        ("disk", "ok", said) if needed < free else ("disk", "problem", f"{said}: pass another --runs-dir")
+    )
+    found += _time(missing, work)
     found.append(("ledger", "ok", f"{done} of {len(plan.runs)} Runs of profile {work.settings.name} are finished"))
     return found
 
 
-def _speeds(runs: Sequence[Run], runs_dir: Path) -> list[Check]:
-    """What the last calibration found for each network on small images that is left to train."""
-    from repro.engine import device, tuning
+def _try(folder: Path) -> None:
+    """Raise `ReproError` where no file can be written to ``folder``, or none be locked there; leaves nothing."""
+    place = files.existing(folder)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".doctor-", dir=place) as probe:
+            files.check_writable(Path(probe))
+            with Store(Path(probe), Path(probe, "runs.jsonl")).lock():
+                pass
+    except OSError as error:
+        raise files.unusable(place / folder.name, error) from None
 
-    chosen = device.choose("auto")
-    small = [run for run in runs if not isinstance(run.data, Photos)]
-    found: list[Check] = []
-    for arch, run in first_of_each(small).items():
-        choice = tuning.known(run, chosen, runs_dir / tuning.CACHE)
-        if choice.speeds:
-            said = f"{arch}: {terminal.speed(choice.speed(choice.lanes))}, {choice.said()}"
-            found.append(("speed", "ok", said))
+
+def _cifar10(folders: Sequence[Path], wanted: bool) -> tuple[str, str]:
+    place = cifar10.find(folders)
+    if place is None:
+        return "problem" if wanted else "note", str(cifar10.missing(folders))
+    try:
+        official = cifar10.load(place).fingerprint == cifar10.OFFICIAL_FINGERPRINT
+    except ReproError as error:
+        return "problem", str(error)
+    return ("ok", str(place)) if official else ("problem", f"{place}: not the official images")
+
+
+def _imagenet(folders: list[Path], wanted: bool) -> tuple[str, str]:
+    state, line = data_commands.standing(folders)
+    if wanted and not index.find(folders):
+        return "problem", f"{line}; or set REPRO_WITHOUT=imagenet, to do without its Runs"
+    return state, line
+
+
+def _time(runs: Sequence[Run], work: Workspace) -> list[Check]:
+    """How fast each network that is left trains, as far as that was measured, and how long all of it takes."""
+    from repro.engine import device
+
+    chosen, ask = device.choose("auto"), f"`repro plan --profile {work.settings.name}`"
+    try:
+        for precision in {run.precision for run in runs}:
+            device.resolve_precision(precision, chosen)
+    except ReproError as error:
+        return [("precision", "problem", f"{error}, with --precision")]
+    paces, found = pace.known(runs, "auto", work.store), list[Check]()
+    for arch in pace.first_of_each(runs):
+        if its := paces.get(arch):
+            known = ", ".join(filter(None, (terminal.speed(its.best), its.way, its.source)))
+            found.append(("speed", "ok", f"{arch}: {known}; `repro plan --calibrate` measures it again"))
         else:
-            found.append(("speed", "note", f"{arch}: not calibrated yet (`repro plan` does it, in seconds)"))
+            found.append(("speed", "note", f"{arch}: not calibrated yet ({ask} does it, in seconds)"))
+    seconds, images = pace.seconds(runs, paces, work.store), cost(runs, work.store).images
+    if seconds is not None and seconds > 0:
+        state = "warning" if seconds > LONG else "ok"
+        found.append(("time", state, f"{terminal.duration(seconds)} of training are left on this device"))
+    elif seconds is None and not chosen.cuda and images > MANY:
+        found.append(("time", "warning", f"{images / 1e6:,.0f} million images are left to train, which takes a "
+                      f"CPU days to months: {ask} says how long"))  # fmt: skip
     return found
