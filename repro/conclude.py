@@ -14,7 +14,7 @@ from repro.experiments import paper_epochs
 from repro.options import Options
 from repro.params import CIFAR_ARCHS, IMAGENET_ARCHS
 from repro.plan import cost
-from repro.report import claims_table, document, hypotheses_table, index, terminal
+from repro.report import claims_table, document, hypotheses_table, index, metrics, terminal
 from repro.report.document import Document
 from repro.report.page import page
 from repro.workspace import Workspace
@@ -63,6 +63,7 @@ def write_report(options: Options) -> None:
     written |= {"hypotheses.json": others} if others else {}
     for name, told in written.items():
         files.write_text(work.out / name, json.dumps(told, indent=1) + "\n")
+    metrics.put(work.out / metrics.FOLDER / "claims.json", metrics.of_claims(found))
     files.write_text(work.out / "claims.md", claims_table.as_markdown(found))
     files.write_text(work.out / "index.html", page(documents, found, published_claims(work), others))
     files.write_text(work.out / "README.md", index.as_markdown(documents, found, "index.html", others))
@@ -125,4 +126,5 @@ def _up_to_date(work: Workspace, artifact: Artifact) -> Document:
     path = work.out / f"{artifact.name}.json"
     if not path.exists() or path.read_text() != document.as_json(made):
         document.write(made, work.out)
+    metrics.write(made, work.out)
     return made

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from repro import files, params, transfer, workspace
+from repro import files, params, shipped, transfer, workspace
 from repro.options import Options
 from repro.record import Record
 from repro.report import terminal
@@ -50,15 +50,19 @@ def import_runs(options: Options, paths: Sequence[Path], ship: bool) -> None:
     for name, members in by_profile(transfer.read(paths), options).items():
         out = results / name
         files.check_writable(out)
-        shipped = workspace.shipped_results(root) / name / "runs.jsonl"
-        store = Store(options.runs_dir or root / "runs", out / "runs.jsonl", [shipped])
+        ledger = workspace.shipped_results(root) / name / "runs.jsonl"
+        store = Store(options.runs_dir or root / "runs", out / "runs.jsonl", [ledger])
         with store.lock():
-            result = transfer.take(store, members, out / "checkpoints" if ship else None)
+            if ship:
+                shipped.unpack(out)
+            result = transfer.take(store, members, out / shipped.FOLDER if ship else None)
         several = "s" if result.states > 1 else ""
         states = f", {result.states} state{several} of Runs under way" if result.states else ""
         print(
             f"{out}: {result.new} Runs new, {result.known} known already, {result.checkpoints} checkpoints{states}"
         )
+        if ship and result.checkpoints:
+            print(shipped.hand_to_dvc(out))
         for label in result.conflicts:
             print(f"kept ours: {label} differs from the one in the file", file=sys.stderr)
 

@@ -7,7 +7,7 @@
         epoch-0100-<hash>.safetensors         kept checkpoints, for the Runs that grow from it
         result.json                           the Record, once finished
     <results>/<profile>/runs.jsonl            the ledger: one Record a line, in git
-    <results>/<profile>/checkpoints/<key>/    shipped checkpoints (paper profile)
+    <results>/<profile>/checkpoints.dvc       shipped checkpoints (shipped.py)
 
 The hash in a file's name is the start of its content's SHA-256: a damaged file is found when it is read,
 set aside as ``*.damaged``, and what it held is trained again.
@@ -24,12 +24,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from repro import files
 from repro.errors import BudgetSpent, UsageError
 from repro.record import Record
 from repro.run import Run
+from repro.shipped import FOLDER, listed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,6 +51,13 @@ class State:
     batches: int = 0
 
 
+class Kept(NamedTuple):
+    """A kept checkpoint: ``name`` has its epoch and hash; DVC keeps a shipped one under another, at ``path``."""
+
+    name: str
+    path: Path
+
+
 class Store:
     """Finished Runs from ledgers and ``runs_dir``; running ones in ``runs_dir`` alone."""
 
@@ -60,6 +68,8 @@ class Store:
         self.shipped = [path for path in shipped if path.resolve() != ledger.resolve()]
         self._records: dict[str, Record] = {}
         self._held: set[str] = set()  # keys of Runs whose lock this process has
+        self._beside = [path.parent for path in [ledger, *self.shipped]]
+        self._listed = {name: path for folder in self._beside for name, path in listed(folder).items()}
         for path in [*self.shipped, ledger]:
             for record in read_ledger(path):
                 self._records.setdefault(record.key, record)
@@ -122,18 +132,25 @@ class Store:
 
     # Checkpoints
 
-    def checkpoint_path(self, run: Run, epoch: int) -> Path | None:
-        """The file of a kept checkpoint: the store's own, else a shipped one."""
-        places = [self.folder(run)]
-        places += [path.parent / "checkpoints" / run.key for path in [self.ledger, *self.shipped]]
-        for place in places:
-            for path in place.glob(f"epoch-{epoch:04d}-*.safetensors"):
-                return path
+    def checkpoint(self, run: Run, epoch: int) -> Kept | None:
+        """A kept checkpoint: the store's own, else a shipped one."""
+        stem = f"epoch-{epoch:04d}-"
+        for place in [self.folder(run), *(folder / FOLDER / run.key for folder in self._beside)]:
+            for path in place.glob(f"{stem}*.safetensors"):
+                return Kept(path.name, path)
+        for name, path in self._listed.items():
+            if name.startswith(f"{run.key}/{stem}") and path.exists():
+                return Kept(name.removeprefix(f"{run.key}/"), path)
         return None
+
+    def checkpoint_path(self, run: Run, epoch: int) -> Path | None:
+        """The file of a kept checkpoint."""
+        kept = self.checkpoint(run, epoch)
+        return kept.path if kept else None
 
     def has_checkpoint(self, run: Run, epoch: int) -> bool:
         """Whether `load_checkpoint` will find a file."""
-        return self.checkpoint_path(run, epoch) is not None
+        return self.checkpoint(run, epoch) is not None
 
     def save_checkpoint(self, run: Run, epoch: int, tensors: dict[str, Tensor]) -> str:
         """Keep the network after ``epoch`` epochs; returns its hash."""
@@ -141,9 +158,9 @@ class Store:
 
     def load_checkpoint(self, run: Run, epoch: int) -> tuple[dict[str, Tensor], str] | None:
         """The tensors and their hash, or None where the checkpoint is absent or was damaged (now set aside)."""
-        path = self.checkpoint_path(run, epoch)
-        loaded = _load(path) if path else None
-        return (loaded[0], _hash_in(path)) if loaded and path else None
+        kept = self.checkpoint(run, epoch)
+        loaded = _load(kept.path, kept.name) if kept else None
+        return (loaded[0], _hash_in(kept.name)) if loaded and kept else None
 
     # Running Runs
 
@@ -163,7 +180,7 @@ class Store:
     def load_state(self, run: Run) -> State | None:
         """The latest undamaged state, or None."""
         for path in sorted(self.folder(run).glob("state-e*.safetensors"), reverse=True):
-            loaded = _load(path)
+            loaded = _load(path, path.name)
             if loaded:
                 tensors, metadata = loaded
                 epoch, batches = _stand_in(path)
@@ -288,16 +305,16 @@ def _stand_in(path: Path) -> tuple[int, int]:
     return int(epoch), int(batches or 0)
 
 
-def _hash_in(path: Path) -> str:
-    return path.name.removesuffix(".safetensors").rsplit("-", 1)[1]
+def _hash_in(name: str) -> str:
+    return name.removesuffix(".safetensors").rsplit("-", 1)[1]
 
 
-def _load(path: Path) -> tuple[dict[str, Tensor], dict[str, str]] | None:
-    """Tensors and metadata of a file whose content has the hash in its name; else set aside and None."""
+def _load(path: Path, name: str) -> tuple[dict[str, Tensor], dict[str, str]] | None:
+    """Tensors and metadata of a file whose content has the hash in ``name``; else set aside and None."""
     from safetensors.torch import load
 
     content = path.read_bytes()
-    if files.sha256(content)[:HASH] != _hash_in(path):
+    if files.sha256(content)[:HASH] != _hash_in(name):
         set_aside(path)
         return None
     return load(content), metadata_of(content)

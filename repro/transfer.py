@@ -57,8 +57,8 @@ def checkpoints(store: Store, runs: Sequence[Run], keep: Mapping[str, set[int]])
     """Kept checkpoints of ``runs``, also of unfinished ones, at the epochs that ``keep`` has for their keys."""
     for run in runs:
         for epoch in sorted(keep.get(run.key, ())):
-            if found := store.checkpoint_path(run, epoch):
-                yield f"checkpoints/{run.experiment}/{run.key}/{found.name}", found.read_bytes()
+            if kept := store.checkpoint(run, epoch):
+                yield f"checkpoints/{run.experiment}/{run.key}/{kept.name}", kept.path.read_bytes()
 
 
 def states(store: Store, runs: Sequence[Run]) -> Iterator[Member]:

@@ -142,9 +142,9 @@ def test_a_second_report_says_the_same(command: Command, tmp_path: Path) -> None
     assert command("fig2", "--profile", "smoke", *TINY)[0] == 0
     assert command("report", "--profile", "smoke", *TINY)[0] == 0
     (folder,) = (tmp_path / "out").iterdir()
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert command("report", "--profile", "smoke", *TINY)[0] == 0
-    assert before == {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_the_plan_prices_a_further_seed(command: Command) -> None:

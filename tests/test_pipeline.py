@@ -1,4 +1,4 @@
-"""`repro reproduce`, dvc.yaml, and what is left out where ImageNet is not there."""
+"""`repro reproduce`, and what is left out where ImageNet is not there."""
 
 from __future__ import annotations
 
@@ -6,80 +6,18 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 from tiny import TINY
 
 from repro import artifacts, params, pipeline
-from repro.artifacts import Results
 from repro.data.photos import index
-from repro.experiments import Study
 from repro.options import Options
 from repro.run import ancestors
 from repro.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parent.parent
 Command = Callable[..., tuple[int, str, str]]
-STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-
-
-# ---- dvc.yaml ----------------------------------------------------------------------------------------------
-
-
-def heavy() -> dict[str, set[str]]:
-    """The folders of Runs that stages make, each with those that it waits for."""
-    found = {}
-    for stage in STAGES.values():
-        for item in stage.get("foreach", ()):
-            (out,) = stage["do"]["outs"][0]
-            waits = {dep.replace("${item}", item) for dep in stage["do"]["deps"] if dep.startswith("runs/")}
-            found[out.replace("${item}", item)] = waits
-    return found
-
-
-@pytest.mark.parametrize("profile", ["smoke", "pilot", "paper"])
-def test_every_family_of_every_profile_has_a_stage_after_those_that_it_grows_from(
-    study: Callable[..., Study], profile: str
-) -> None:
-    made, stages = study(profile), heavy()
-    found = [run for artifact in artifacts.IMPLEMENTED.values() for run in artifact.runs(made, [0])]
-    for artifact in artifacts.IMPLEMENTED.values():
-        found += artifact.follow(made, Results({}), [0]) if artifact.follow else []
-    for run in ancestors(found):
-        own = f"runs/{run.experiment}"
-        assert own in stages
-        parents = {f"runs/{parent.run.experiment}" for parent in run.parents} - {own}
-        assert parents <= stages[own] | {dep for other in stages[own] for dep in stages[other]}
-
-
-@pytest.mark.parametrize("name", list(artifacts.IMPLEMENTED))
-def test_every_artifact_waits_for_the_families_that_it_asks_for(study: Callable[..., Study], name: str) -> None:
-    made, artifact, stages = study("paper"), artifacts.get(name), heavy()
-    runs = artifact.runs(made, [0])
-    runs += artifact.follow(made, Results({}), [0]) if artifact.follow else []
-    waits = {dep for dep in STAGES[name]["deps"] if dep.startswith("runs/")}
-    reached = waits | {dep for stage in waits for dep in stages[stage]}
-    reached |= {dep for stage in reached for dep in stages[stage]}
-    assert {f"runs/{run.experiment}" for run in runs} <= reached
-    assert f"results/${{profile}}/{name}.json" in STAGES["report"]["deps"]
-
-
-def test_what_shapes_runs_is_what_their_stages_depend_on() -> None:
-    for stage in STAGES.values():
-        if "foreach" in stage:
-            deps = {dep for dep in stage["do"]["deps"] if not dep.startswith("runs/")}
-            assert {"repro/engine", "repro/data", "repro/experiments.py", "repro/profile.py"} <= deps
-            assert all((ROOT / dep).exists() for dep in deps)
-
-
-def test_stages_of_imagenet_look_again_every_time() -> None:
-    """DVC does not see that ImageNet has come since they left their Runs out."""
-    for stage in STAGES.values():
-        photos = set(stage.get("foreach", ())) & set(params.IMAGENET_ARCHS)
-        if "foreach" in stage:
-            assert stage["do"].get("always_changed", False) is bool(photos)
 
 
 # ---- without ImageNet --------------------------------------------------------------------------------------

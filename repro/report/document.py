@@ -1,4 +1,4 @@
-"""An artifact as files: ``<artifact>.json``, ``.csv``, ``.md`` and ``.png``."""
+"""An artifact as files: ``<artifact>.json``, ``.csv``, ``.md``, ``.png``, and numbers for DVC (metrics.py)."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _each(texts: Iterable[str]) -> str:
 
 def write(document: Document, folder: Path) -> list[Path]:
     """Write the four files into ``folder``; returns them. Raises `MissingInput` where it cannot."""
-    from repro.report import plots
+    from repro.report import metrics, plots
 
     stem = folder / document["artifact"]
     paths = [stem.with_suffix(suffix) for suffix in (".json", ".csv", ".md", ".png")]
@@ -87,6 +87,7 @@ def write(document: Document, folder: Path) -> list[Path]:
     files.write_text(paths[1], as_csv(document))
     files.write_text(paths[2], as_markdown(document))
     plots.draw(document, paths[3])
+    metrics.write(document, folder)
     return paths
 
 
