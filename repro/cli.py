@@ -19,12 +19,14 @@ from repro.cli_options import (
     READING,
     TRAINING,
     WORKING,
+    Budget,
     DataDir,
     Device,
     DryRun,
     Json,
     Names,
     Out,
+    Precision,
     Profile,
     RunsDir,
     Set,
@@ -181,19 +183,35 @@ def ticket(
         float | None, typer.Option(help="share of weights to prune (default: the profile's)")
     ] = None,
     check_every: Annotated[
-        int | None, typer.Option(help="epochs between PPR checks (default: 40 a schedule)")
+        int | None, typer.Option(help="epochs between PPR checks (default: a fortieth of the schedule)")
     ] = None,
-    patience: Annotated[int | None, typer.Option(help="checks without a gain that settle PPR")] = None,
-    tolerance: Annotated[float | None, typer.Option(help="accuracy points that are no gain yet")] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            help="checks without a gain that settle PPR (default: those in 15 % of the schedule, at least 2)"
+        ),
+    ] = None,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            help="accuracy points that are no gain yet (default: 25 / sqrt(test images), 0.25 for 10,000)"
+        ),
+    ] = None,
     beside: Annotated[
-        list[str] | None, typer.Option(help="one-shot, iterative or none; may be repeated (smoke: both)")
+        list[str] | None,
+        typer.Option(help="also train one-shot or iterative; may be repeated (default: none; smoke: one-shot)"),
     ] = None,
     seed: Annotated[int, typer.Option(help="of initialisation and data order")] = 0,
     data_dir: DataDir = None,
     folder: Annotated[
-        Path | None, typer.Option(help="where the search is kept (default: runs/ticket-...)")
+        Path | None,
+        typer.Option(
+            "--folder", "--out", help="where the search is kept (default: runs/search/<network>-<profile>-...)"
+        ),
     ] = None,
     device: Device = "auto",
+    precision: Precision = None,
+    time_budget: Budget = None,
     overrides: Set = None,
     as_json: Json = False,
 ) -> None:
@@ -203,7 +221,7 @@ def ticket(
     command.ticket(
         arch=arch, network=network, profile=profile, sparsity=sparsity, check_every=check_every, patience=patience,
         tolerance=tolerance, beside=beside, seed=seed, data_dir=data_dir, folder=folder, device=device,
-        overrides=overrides or (), as_json=as_json,
+        precision=precision, time_budget=time_budget, overrides=overrides or (), as_json=as_json,
     )  # fmt: skip
 
 

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from repro.cli import main
 from repro.errors import MissingInput, UsageError
 from repro.ticket import command
 
 TINY = ("data.train=40", "data.test=20", "recipe.epochs=2", "recipe.milestones=[1]")
 NETWORK = """
+print("hello from a module")
 from torch import nn
 
 def tiny():
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
                          nn.Linear(4, 10))
+
+def talks():
+    print("hello from a network")
+    return tiny()
 
 def broken():
     raise RuntimeError("no weights\\nat all")
@@ -43,21 +50,42 @@ def ticket(**options: Any) -> None:
 
 
 def test_a_network_of_ones_own(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    ticket(network="my_network_of_tests:tiny", folder=own / "found", sparsity=0.5, as_json=True)
+    sys.modules.pop("my_network_of_tests", None)  # imported anew, whatever ran before
+    ticket(network="my_network_of_tests:talks", folder=own / "found", sparsity=0.5, as_json=True)
     said = capsys.readouterr()
-    document = json.loads(said.out)
+    document = json.loads(said.out)  # without what the network prints
+    assert "hello from a module" in said.err and "hello from a network" in said.err
     assert document == json.loads((own / "found/ticket.json").read_text())
     assert document["search"]["sparsity"] == 0.5 and document["profile"] == "smoke"
     assert [s["name"] for s in document["strategies"]] == ["ticket"]
     assert "synthetic images" in said.err
     assert {"ticket.md", "ticket.png", "ticket.json"} <= {path.name for path in (own / "found").iterdir()}
 
-    ticket(network="my_network_of_tests:tiny", folder=own / "found", sparsity=0.5)  # nothing is trained again
+    ticket(network="my_network_of_tests:talks", folder=own / "found", sparsity=0.5)  # nothing is trained again
     said = capsys.readouterr()
     assert "ticket" in said.out and "written:" in said.out and "images/s" not in said.err
 
     with pytest.raises(UsageError, match=r"sparsity \(0.5, not 0.8\)"):
-        ticket(network="my_network_of_tests:tiny", folder=own / "found")
+        ticket(network="my_network_of_tests:talks", folder=own / "found")
+
+
+def test_a_time_budget_ends_it_and_the_same_command_goes_on(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["ticket", "--network", "my_network_of_tests:tiny", "--out", str(own / "found"), "--beside", "none",
+             "--precision", "float32", *(word for change in TINY for word in ("--set", change))]  # fmt: skip
+    for budget, code in (("0.001s", 5), ("10m", 0)):
+        with pytest.raises(SystemExit) as ended:
+            main([*words, "--time-budget", budget])
+        assert ended.value.code == code
+        said = capsys.readouterr()
+        assert ("epochs left; the same command goes on" in said.err) == (code == 5)
+    search = json.loads((own / "found/ticket.json").read_text())["search"]
+    assert search["precision"] == "float32"
+
+
+def test_its_folder_is_told_apart_from_the_stores_own(own: Path, root: Path) -> None:
+    setting = command._setting(root / "params.yaml", "smoke", {})
+    assert command._folder(root, "a.b:net", setting, 3, {}) == root / "runs/search/a.b.net-smoke-seed3"
+    assert command._folder(root, "net", setting, 0, {"precision": "tf32"}).name.startswith("net-smoke-seed0+")
 
 
 def test_a_network_of_this_project_and_its_smoke_recipe(tmp_path: Path) -> None:
@@ -78,6 +106,10 @@ def test_a_network_of_this_project_and_its_smoke_recipe(tmp_path: Path) -> None:
         ({"network": "my_network_of_tests:broken"}, "broken() fails: RuntimeError: no weights"),
         ({"network": "my_network_of_tests:word"}, "gives str, not a torch.nn.Module"),
         ({"network": "a:b", "arch": "resnet20"}, "choose one"),
+        ({"network": ""}, "write package.module:function"),
+        ({"arch": ""}, "unknown arch ''"),
+        ({"precision": "fp16"}, "precision fp16: choose auto, float32"),
+        ({"time_budget": "soon"}, "write 90s, 9m or 1.5h"),
         ({"arch": "resnet21"}, "unknown arch 'resnet21'"),
         ({"arch": "resnet18"}, "there are resnet20, resnet56; --network takes any other"),
         ({"profile": "smok"}, "no profile 'smok'"),

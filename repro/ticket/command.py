@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import json
@@ -19,12 +20,13 @@ from repro import data, files, nets, params
 from repro.data.batches import DeviceImages, seed_of
 from repro.engine import device as devices
 from repro.errors import UsageError
+from repro.options import Options
 from repro.params import DataParams, Recipe
 from repro.report import terminal
 from repro.ticket.progress import Reporter
 from repro.ticket.report import COUNTED, write
 from repro.ticket.search import DEVICES, find_ticket
-from repro.ticket.spec import STRATEGIES
+from repro.ticket.spec import ONE_SHOT
 from repro.workspace import data_folders, find_root
 from repro.yaml_values import build, replace_value
 
@@ -47,26 +49,31 @@ def ticket(
     data_dir: Path | None = None,
     folder: Path | None = None,
     device: str = "auto",
+    precision: str | None = None,
+    time_budget: str | None = None,
     overrides: Sequence[str] = (),
     as_json: bool = False,
 ) -> None:
     """Find a ticket, write ticket.json, .md and .png into ``folder`` and print the table.
 
-    ``beside`` None means all strategies in the smoke profile and none elsewhere, since they cost more than the
-    ticket. Raises `UsageError` for anything that cannot be, `MissingInput` without the data asked for.
+    ``beside`` None means one-shot in the smoke profile and nothing elsewhere. What the network prints goes to
+    stderr. Raises `UsageError` for anything that cannot be, `MissingInput` without the data asked for,
+    `BudgetSpent` where ``time_budget`` ends before the search: the same call goes on.
     """
+    deadline = Options(time_budget=time_budget).deadline
     root = find_root(None)
     log = terminal.console(stderr=True)
     changes = dict(params.parse_override(text) for text in overrides)
+    changes |= {"precision": precision} if precision is not None else {}
     own = _setting(root / "params.yaml", profile, changes)
     recipe, smoke = own.recipe, own.name == "smoke"
-    if arch and network:
+    if arch is not None and network is not None:
         raise UsageError("--arch and --network: choose one")
     if arch not in (None, *params.CIFAR_ARCHS):
         known = ", ".join(params.CIFAR_ARCHS)
         raise UsageError(f"unknown arch '{arch}' for CIFAR-10; there are {known}; --network takes any other")
-    name = network or arch or params.CIFAR_ARCHS[0]
-    model = own_network(network, seed) if network else nets.build(name, seed)
+    name = next((given for given in (network, arch) if given is not None), params.CIFAR_ARCHS[0])
+    model = nets.build(name, seed) if network is None else own_network(network, seed)
     if device not in DEVICES:
         raise UsageError(f"--device {device}: choose {', '.join(DEVICES[:-1])} or {DEVICES[-1]}")
     # Who says where CIFAR-10 is wants it, also where the profile is synthetic.
@@ -77,8 +84,8 @@ def ticket(
     numbers = {"sparsity": sparsity, "check_every": check_every, "patience": patience, "tolerance": tolerance}
     given = {key: value for key, value in {**numbers, "data_dir": data_dir}.items() if value is not None}
     where = folder or _folder(root, name, own, seed, changes | given)
-    chosen = (STRATEGIES if smoke else ()) if beside is None else [b for b in beside if b != "none"]
-    with Reporter(log) as reporter:
+    chosen = ([ONE_SHOT] if smoke else []) if beside is None else [b for b in beside if b != "none"]
+    with Reporter(log, deadline) as reporter, contextlib.redirect_stdout(sys.stderr):
         result = find_ticket(
             model,
             train_set,
@@ -124,14 +131,15 @@ def own_network(spec: str, seed: int) -> nn.Module:
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        module = importlib.import_module(module_name)
+        with contextlib.redirect_stdout(sys.stderr):  # stdout is for what the command itself says
+            module = importlib.import_module(module_name)
     except Exception as error:  # whatever the user's module does when it is imported
         raise UsageError(f"--network {spec}: {module_name} cannot be imported: {_why(error)}") from None
     function = getattr(module, function_name, None)
     if not callable(function):
         raise UsageError(f"--network {spec}: {module_name} has no function {function_name}")
     try:
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), contextlib.redirect_stdout(sys.stderr):
             torch.default_generator.manual_seed(seed_of("ticket network", spec, seed))
             model = function()
     except Exception as error:
@@ -191,7 +199,7 @@ def _folder(root: Path, name: str, setting: _Setting, seed: int, changes: dict[s
     """One folder a search: what was changed gives it another one."""
     text = json.dumps(changes, sort_keys=True, default=str)
     suffix = f"+{files.sha256(text.encode())[:6]}" if changes else ""
-    return root / "runs" / f"ticket-{name.replace(':', '.')}-{setting.name}-seed{seed}{suffix}"
+    return root / "runs" / "search" / f"{name.replace(':', '.')}-{setting.name}-seed{seed}{suffix}"
 
 
 def _why(error: Exception) -> str:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
 
+from repro.errors import BudgetSpent
 from repro.report.progress import LINE_EVERY
 from repro.report.terminal import duration
 from repro.ticket.events import Event
@@ -16,12 +17,13 @@ from repro.ticket.events import Event
 class Reporter:
     """An observer for `find_ticket`: phase, epoch, images/s, accuracy, and the time left for everything.
 
-    A context manager: the bar goes when it ends.
+    A context manager: the bar goes when it ends. Raises `BudgetSpent` after the last epoch that ends before
+    ``deadline`` (on `time.monotonic`'s clock), as far as the one before can tell.
     """
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._began = time.monotonic()
+    def __init__(self, console: Console, deadline: float | None = None) -> None:
+        self._console, self._deadline = console, deadline
+        self._last = self._began = time.monotonic()
         self._behind: int | None = None  # epochs that earlier calls trained
         self._last_line = 0.0
         self._bar: Progress | None = None
@@ -43,6 +45,15 @@ class Reporter:
         if event.kind not in ("epoch", "check"):
             self._console.print(str(event), markup=False)
             return
+        self._show(event)
+        now, before = time.monotonic(), self._last
+        self._last = now
+        if self._deadline is not None and event.left and 2 * now - before > self._deadline:
+            raise BudgetSpent(
+                f"the time budget is spent with at most {event.left:,} epochs left; the same command goes on"
+            )
+
+    def _show(self, event: Event) -> None:
         if self._behind is None:
             self._behind = event.spent - 1
         spent = time.monotonic() - self._began
