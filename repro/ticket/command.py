@@ -114,7 +114,7 @@ def ticket(
     for sentence in result.sentences():
         out.print(sentence, markup=False)
     out.print(COUNTED.replace("`", ""), markup=False)
-    print(f"written: {where / 'ticket'}.json, .md and .png")
+    print(f"written: {where / 'ticket'}.json, .md, .png and .safetensors (the network); masks.safetensors")
 
 
 def own_network(spec: str, seed: int) -> nn.Module:
