@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar, cast
@@ -169,6 +170,13 @@ class Study:
         """The paper's epoch at the same share of its schedule for ``arch``, where that is a whole number."""
         scaled, rest = divmod(epoch * paper_epochs(arch), self.schedule_of(arch))
         return None if rest else str(scaled)
+
+    def published_epochs(self, words: str, arch: str) -> str | None:
+        """The same of an epoch or a window of epochs, ``5-10``; other words stand as they are."""
+        if not re.fullmatch(r"\d+(-\d+)?", words):
+            return words
+        scaled = [self.published_epoch(int(part), arch) for part in words.split("-")]
+        return None if None in scaled else "-".join(part or "" for part in scaled)
 
     @functools.cached_property
     def _made(self) -> dict[tuple[object, ...], Run]:

@@ -91,7 +91,8 @@ def pilot(artifact: str) -> Document:
             compare.cell(series, row, col, [] if index == 2 else [value], published=table.get(tenfold),
                          replicate_sd=0.23, comparable=False)
         )  # fmt: skip
-    return document(artifact, found, paper=False)
+    labels = {label for _, row, col in places for label in (row, col) if tens(label) not in (label, "resnet200")}
+    return document(artifact, found, paper=False, paper_epochs={label: tens(label) for label in sorted(labels)})
 
 
 def tens(epochs: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repro.report.document import as_json
+from repro import artifacts
+from repro.experiments import Study
+from repro.record import Record
+from repro.report import plots_lines
+from repro.report.document import as_json, grids, make, standing
 
 PILOT = Path(__file__).parents[1] / "results" / "pilot"
 FIELDS = ("series", "row", "col", "published", "reproduced", "n", "sd", "best_epoch", "band", "verdict")
@@ -55,3 +60,47 @@ def test_numbers_have_seven_digits_and_cells_a_line_each() -> None:
 def test_what_is_shipped_is_written_again_to_the_same_bytes(name: str) -> None:
     text = (PILOT / f"{name}.json").read_text()
     assert as_json(json.loads(text)) == text
+
+
+# ---- what a document says of its images and epochs
+
+
+def empty(name: str, study: Study) -> dict[str, Any]:
+    artifact = artifacts.get(name)
+    return make(artifact, study, artifact.cells(study, artifacts.Results({}), [0]), [])
+
+
+@pytest.mark.parametrize("name", artifacts.IMPLEMENTED)
+def test_what_was_made_of_synthetic_images_says_so_in_its_title(name: str, study: Callable[..., Study]) -> None:
+    """A picture in a slide has no footer; Fig. 6 of synthetic photographs once said "on ImageNet"."""
+    smoke, paper = empty(name, study("smoke")), empty(name, study("paper"))
+    assert "synthetic images" in smoke["title"]
+    assert "CIFAR" not in smoke["title"] and "ImageNet" not in smoke["title"]
+    assert paper["title"] == artifacts.get(name).title and "synthetic" not in paper
+    arch = "resnet18" if name == "table3" else "resnet20"
+    assert plots_lines.network(arch, smoke).endswith("on synthetic images")
+    assert plots_lines.network("resnet20", paper) == "ResNet20 on CIFAR-10"
+
+
+def test_epochs_are_called_as_the_paper_calls_them_where_it_has_others(
+    study: Callable[..., Study],
+) -> None:
+    pilot = study("pilot")
+    assert empty("fig1", pilot)["paper_epochs"] == {"1": "10", "2": "20", "6": "60", "10": "100", "20": "200"}
+    assert empty("table2", pilot)["paper_epochs"]["10-15"] == "100-150"
+    assert "2500" not in empty("table1", pilot)["paper_epochs"]  # a number of examples
+    assert not any("paper_epochs" in empty(name, pilot) for name in ("fig2", "fig4", "fig5", "table4"))
+    assert not any("paper_epochs" in empty(name, study("paper")) for name in artifacts.IMPLEMENTED)
+    assert empty("table3", study("smoke"))["paper_epochs"]["1-2"] == "30-60"  # of ImageNet's 90
+    told = empty("fig1", pilot)
+    (_, header, rows) = grids(told)[1]
+    assert header[1:3] == ["1 (10)", "2 (20)"] and rows[1][0] == "1 (10)"
+    assert "Epochs in brackets are the paper's." in standing(told)
+
+
+def test_one_device_is_named_once(study: Callable[..., Study], record_of: Callable[..., Record]) -> None:
+    artifact, one = artifacts.get("fig3"), study("smoke")
+    about = {"wall_s": 1.0, "ended": "2026-01-01", "seed": 0}
+    records = [record_of(one.dense("resnet20", 0), provenance=about | {"device": f"CPU, 1 {word}"})
+               for word in ("thread", "threads")]  # fmt: skip
+    assert make(artifact, one, [], records)["provenance"]["devices"] == ["CPU, 1 thread"]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import asdict
+from importlib import resources
 from typing import Any
 
+import plot_documents
 import pytest
 from page_documents import (
     Tree,
@@ -23,8 +25,11 @@ from page_documents import (
 from repro import compare, published
 from repro.report import page_html, page_summary, svg_artifact
 from repro.report.page import page
+from repro.report.plots_curves import LOOKS
+from repro.report.plots_page import BLUE, VERMILION
 from repro.report.svg import Scale, fixed, round_values
 from repro.report.svg_claims import interval
+from repro.report.svg_lines import curves_of
 
 # ---- the file ------------------------------------------------------------------------------------------------
 
@@ -147,6 +152,36 @@ def test_a_heat_map_tells_ours_the_papers_and_the_difference() -> None:
             compare.cell("tickets", "5", "10", [90.34, 90.36], published=90.24, replicate_sd=0.23)
         ])], None, None)  # fmt: skip
     assert "s = 100, v = 5\n" in text and "diverged" in text and 'class="lost"' in text
+
+
+def test_the_papers_columns_are_called_by_the_papers_epochs() -> None:
+    found = {"1": "10", "2": "20", "20": "200", "3": "30"}
+    assert plot_documents.pilot("fig1")["paper_epochs"] == found
+    text = Tree(page([plot_documents.pilot("fig1")])).text
+    assert "structure from epoch s (pilot’s in brackets) →" in text and " 200 (20) " in text
+    assert "s = 1, v = 3 (the paper’s 10, 30)" in text
+    assert (
+        "ours, and below them the paper’s (its epochs in brackets)" in text and " 20 (200) " in text
+    )  # the table
+    assert "10 (pilot: 1)" not in text
+    assert "60 (pilot: 6)" in Tree(page([plot_documents.pilot("table2")])).text
+
+
+def test_a_series_has_the_colour_that_it_has_in_the_picture() -> None:
+    """The picture's first two are vermilion and blue, dense networks are grey; a single rate is the small one."""
+    css = resources.files("repro.report").joinpath("page.css").read_text().split("--c2")[0]
+    assert css.index("--c0: #b4480b") < css.index("--c1: #1b6a9c")
+    assert [look["color"] for look in LOOKS[:2]] == [VERMILION, BLUE]
+    fig4 = curves("fig4", ("ppr 0.1", "ppr 0.01", "baseline"), ("resnet20",), range(3))
+    fig6 = curves("fig6", ("ppr 0.01", "baseline"), ("resnet56",), range(3))
+    fig5 = curves("fig5", ("memorization",), ("2", "12"), range(3))
+    for doc, by, looks in (
+        (fig4, "series", {"ppr 0.1": "c0", "ppr 0.01": "c1", "baseline": "dense"}),
+        (fig6, "series", {"ppr 0.01": "c1", "baseline": "dense"}),
+        (fig5, "row", {"2": "c0", "12": "c1"}),
+    ):
+        drawn = curves_of(doc["cells"], by, "reproduced", set())
+        assert {curve.name: curve.class_ for curve in drawn} == looks
 
 
 def test_outside_is_a_shape_as_well_as_a_colour() -> None:

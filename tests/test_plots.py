@@ -224,6 +224,27 @@ def test_fig1_of_another_profile_is_compared_with_itself_only() -> None:
     assert ("3", "1") not in left.values
 
 
+def test_fig1_calls_the_papers_columns_by_the_papers_epochs(style: None) -> None:
+    """README's first picture once had the pilot's epoch 1 above the paper's numbers of epoch 10."""
+    published, reproduced, relative = plots.figure(pilot("fig1")).axes[:3]
+    columns = [[tick.get_text() for tick in axes.get_xticklabels()] for axes in (published, reproduced, relative)]
+    assert columns == [
+        ["10\n(pilot: 1)", "20\n(pilot: 2)", "200\n(pilot: 20)"],
+        ["1", "2", "20"],
+        ["1", "2", "20"],
+    ]
+    rows = [[tick.get_text() for tick in axes.get_yticklabels()] for axes in (published, reproduced)]
+    assert rows == [["baseline", "0", "30 (pilot: 3)", "200 (pilot: 20)"], ["baseline", "0", "3", "20"]]
+
+
+def test_where_both_numbers_share_a_place_it_has_both_epochs(style: None) -> None:
+    said = texts(plots.figure(pilot("fig3")))
+    assert said.count("10\n(paper 100)") == 2 and "12" not in said
+    said = texts(plots.figure(pilot("table2")))
+    assert "2\n(paper 20)" in said and "5-10\n(paper 50-100)" in said
+    assert {"reproduced, %", "published, %"} <= set(said)
+
+
 def test_fig1_without_its_reference_cell_has_no_third_panel_values() -> None:
     doc = pilot("fig1")
     doc["cells"] = [cell for cell in doc["cells"] if (cell["row"], cell["col"]) != ("20", "20")]

@@ -361,7 +361,7 @@ def test_table1_of_another_profile_has_a_strip_of_its_own_for_the_paper(style: N
     doc = table1(paper=False)
     assert len(plots.figure(table1()).axes) == 2
     lower, upper, _ = plots.figure(doc).axes
-    assert [lower.get_ylabel(), upper.get_ylabel()] == ["reproduced", "published"]
+    assert [lower.get_ylabel(), upper.get_ylabel()] == ["reproduced, %", "published, %"]
     assert not lines(lower, markerfacecolor="white")
     assert len(lines(upper, markerfacecolor="white")) == 8
 

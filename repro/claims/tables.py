@@ -8,7 +8,6 @@ the profile does not have (a smaller grid, by design) is simply absent.
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -32,8 +31,6 @@ COLUMN_EPOCHS = ("fig1", "fig2", "fig3", "fig4", "fig6", "table1", "table2", "ta
 """Artifacts whose rows or columns are epochs or windows of epochs."""
 TEXT = "text"  # the artifact of the numbers that only the text has
 COUNTS = "calibration"  # a series whose columns are numbers of examples
-
-_EPOCHS = re.compile(r"\d+(-\d+)?")
 
 
 @dataclass(frozen=True)
@@ -156,7 +153,7 @@ def _tables(study: Study, results: Results, seed: int, names: Collection[str]) -
     missing: dict[str, list[Key]] = {}
     diverged: set[Cell] = set()
     networks: dict[str, None] = {}
-    scale = functools.cache(functools.partial(_scale, study))
+    scale = functools.cache(study.published_epochs)
 
     def add(artifact: str, key: Key, value: float | None, failed: bool = False) -> None:
         if value is not None:
@@ -188,13 +185,6 @@ def _scaled(scale: Callable[[str, str], str | None], artifact: str, key: Key) ->
     by_row = artifact in ROW_EPOCHS
     by_column = artifact in COLUMN_EPOCHS and series != COUNTS
     arch = row if row in IMAGENET_ARCHS else CIFAR_ARCHS[0]  # rows that name no network are CIFAR-10's
-    new_row = scale(arch, row) if by_row else row
-    new_col = scale(arch, col) if by_column else col
+    new_row = scale(row, arch) if by_row else row
+    new_col = scale(col, arch) if by_column else col
     return None if new_row is None or new_col is None else (series, new_row, new_col)
-
-
-def _scale(study: Study, arch: str, text: str) -> str | None:
-    if not _EPOCHS.fullmatch(text):
-        return text  # "baseline", or a placeholder where nothing ran
-    scaled = [study.published_epoch(int(part), arch) for part in text.split("-")]
-    return None if None in scaled else "-".join(part or "" for part in scaled)

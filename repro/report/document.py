@@ -6,15 +6,17 @@ import csv
 import dataclasses
 import io
 import json
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from repro import files
 from repro.artifacts import Artifact
+from repro.claims.tables import COLUMN_EPOCHS, ROW_EPOCHS
 from repro.compare import Cell, count
 from repro.experiments import Study
-from repro.params import IMAGENET_ARCHS
+from repro.params import CIFAR_ARCHS, IMAGENET_ARCHS
 from repro.record import Record, measured
 
 Document = dict[str, Any]
@@ -25,9 +27,11 @@ def make(artifact: Artifact, study: Study, cells: Sequence[Cell], records: Seque
     settings = study.settings
     archs = list(dict.fromkeys(run.arch for run in artifact.runs(study, [0])))
     photos = any(arch in IMAGENET_ARCHS for arch in archs)
+    synthetic = [name for name, own in _sets(study, archs).items() if own.startswith("synthetic")]
+    renamed = _paper_epochs(artifact.name, study, cells)
     return {
         "artifact": artifact.name,
-        "title": artifact.title,
+        "title": _titled(artifact.title, synthetic, len(synthetic) < len(_sets(study, archs))),
         "unit": artifact.unit,
         "digits": artifact.digits,
         "profile": settings.name,
@@ -40,9 +44,40 @@ def make(artifact: Artifact, study: Study, cells: Sequence[Cell], records: Seque
             if photos or not name.startswith("imagenet_")
         },
         "provenance": provenance(study, records, archs),
+        **({"synthetic": synthetic} if synthetic else {}),
+        **({"paper_epochs": renamed} if renamed else {}),
         "verdicts": count(cells),
         "cells": [dataclasses.asdict(cell) for cell in cells],
     }
+
+
+def _sets(study: Study, archs: Sequence[str]) -> dict[str, str]:
+    """What the networks are trained on, by what the paper trains them on."""
+    names = {arch: "ImageNet" if arch in IMAGENET_ARCHS else "CIFAR-10" for arch in archs}
+    return {name: study.settings.profile.data_of(arch).name for arch, name in names.items()}
+
+
+def _titled(title: str, synthetic: Sequence[str], in_part: bool) -> str:
+    """The title, with the images that there are in place of the paper's: a picture is shown without its footer."""
+    found = title
+    for name in synthetic:
+        found = found.replace(f"on {name}", "on synthetic images")
+    if not synthetic or found != title:
+        return found
+    return f"{title}, {'in part ' if in_part else ''}on synthetic images"
+
+
+def _paper_epochs(artifact: str, study: Study, cells: Sequence[Cell]) -> dict[str, str]:
+    """What the paper calls the epochs of rows and columns beside which it prints numbers; none where it calls them
+    the same. The networks of one artifact with such numbers share a schedule."""
+    printed = {cell.series for cell in cells if cell.published is not None}
+    labels: dict[str, str] = {}
+    for cell in (cell for cell in cells if cell.series in printed):
+        arch = cell.row if cell.row in IMAGENET_ARCHS else CIFAR_ARCHS[0]
+        axes = [cell.row] if artifact in ROW_EPOCHS else []
+        axes += [cell.col] if artifact in (*COLUMN_EPOCHS, "batch-probe") else []
+        labels |= {label: study.published_epochs(label, arch) or label for label in axes}
+    return {label: paper for label, paper in labels.items() if paper != label}
 
 
 def provenance(study: Study, records: Sequence[Record], archs: Sequence[str]) -> dict[str, Any]:
@@ -53,7 +88,8 @@ def provenance(study: Study, records: Sequence[Record], archs: Sequence[str]) ->
     prints = [study.photos if arch in IMAGENET_ARCHS else study.fingerprint for arch in archs]
 
     def seen(field: str) -> list[Any]:
-        return sorted({str(record.provenance.get(field, "unknown")) for record in records})
+        found = {str(record.provenance.get(field, "unknown")) for record in records}
+        return sorted({re.sub(r"\b1 threads\b", "1 thread", text) for text in found})  # as ledgers had it once
 
     packages = {json.dumps(r.provenance.get("packages", {}), sort_keys=True) for r in records}
     return {
@@ -150,9 +186,10 @@ def standing(document: Document) -> str:
             f"NOT the official images: not comparable with the published numbers. {document['unit']}: {verdicts}."
         )
     changed = "".join(f", {key}={value}" for key, value in document["overrides"].items())
+    epochs = " Epochs in brackets are the paper's." if document.get("paper_epochs") else ""
     return (
         f"Profile {document['profile']}{changed}: not comparable with the published numbers, which stand beside "
-        f"it for orientation only. {document['unit']}: {verdicts}."
+        f"it for orientation only.{epochs} {document['unit']}: {verdicts}."
     )
 
 
@@ -169,9 +206,18 @@ def grids(document: Document) -> list[tuple[str, list[str], list[list[str]]]]:
             heading = f"{series} (some epochs; all are in the CSV)"
         rows = list(dict.fromkeys(cell["row"] for cell in cells))
         by_place = {(cell["row"], cell["col"]): cell for cell in cells}
-        table = [[row, *(_shown(by_place.get((row, col)), document) for col in columns)] for row in rows]
-        found.append((heading, [CORNER.get(document["artifact"], "network"), *columns], table))
+        table = [
+            [both(row, document), *(_shown(by_place.get((row, col)), document) for col in columns)] for row in rows
+        ]
+        header = [CORNER.get(document["artifact"], "network"), *(both(col, document) for col in columns)]
+        found.append((heading, header, table))
     return found
+
+
+def both(label: str, document: Mapping[str, Any]) -> str:
+    """``1 (10)``: the profile's epoch, and the paper's, whose numbers stand in brackets too."""
+    paper = (document.get("paper_epochs") or {}).get(label)
+    return label if paper is None else f"{label} ({paper})"
 
 
 CORNER = {"fig1": "v \\ s", "fig2": "layer \\ epoch", "fig3": "x \\ y", "fig5": "pruned at \\ examples",

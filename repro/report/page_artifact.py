@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from repro import compare
+from repro.report.document import both
 from repro.report.page_html import Markup, details, escape, join, link, tag
 from repro.report.page_summary import (
     CELL_VERDICTS,
@@ -19,7 +20,7 @@ from repro.report.page_summary import (
     title,
     words,
 )  # fmt: skip
-from repro.report.plots_page import Cell, Document, cells_of, comparable, number, seeds, verdict
+from repro.report.plots_page import Cell, Document, cells_of, comparable, number, paper_epochs, seeds, verdict
 from repro.report.svg import Panel, fixed, shown
 from repro.report.svg_artifact import AXES, panels
 from repro.report.svg_claims import glyph, state
@@ -140,6 +141,7 @@ def _tables(document: Document, is_open: bool) -> Markup | None:
         for name in dict.fromkeys(str(cell.get("series", "")) for cell in cells)
     ]
     how = "Numbers: ours, and below them the paper’s" if printed else "Numbers"
+    how += " (its epochs in brackets)" if printed and paper_epochs(document) else ""
     return details(how, *found, class_="numbers", open=is_open)
 
 
@@ -152,12 +154,14 @@ def _table(document: Document, series: str, cells: Sequence[Cell]) -> Markup:
     rows = list(dict.fromkeys(str(cell.get("row", "")) for cell in cells))
     by_place = {(str(cell.get("row", "")), str(cell.get("col", ""))): cell for cell in cells}
     corner = " \\ ".join(part for part in AXES.get(str(document.get("artifact")), ("", "")) if part)
-    head = tag("tr", tag("th", corner, scope="col"), *(tag("th", col, scope="col") for col in columns))
+    head = tag(
+        "tr", tag("th", corner, scope="col"), *(tag("th", both(col, document), scope="col") for col in columns)
+    )
     decimals = {
         col: _decimals(document, [cell for cell in cells if str(cell.get("col", "")) == col]) for col in columns
     }
     body = [
-        tag("tr", tag("th", row, scope="row"),
+        tag("tr", tag("th", both(row, document), scope="row"),
             *(_cell(by_place.get((row, col)), document, decimals[col]) for col in columns))
         for row in rows
     ]  # fmt: skip

@@ -29,6 +29,7 @@ from repro.report.plots_page import (
     legend_room,
     number,
     ordered,
+    papers,
     place,
     seeds,
     tally,
@@ -161,7 +162,7 @@ def ppr(document: Document) -> Figure:
             curves.append(Curve(name, look, increasing(points), series != BASELINE))
         letter = f"({chr(ord('a') + index)})  " if len(rows) > 1 else ""
         y_name = str(document.get("unit") or "")
-        panels.append(Panel(letter + network(row), curves, "epoch of the dense training", y_name))
+        panels.append(Panel(letter + network(row, document), curves, "epoch of the dense training", y_name))
     return _figure(document, panels, cells, 3.5)
 
 
@@ -188,7 +189,7 @@ def probe(document: Document) -> Figure:
         curves.append(Curve(row, look, increasing([cell for cell in cells if str(cell.get("row", "")) == row])))
     beside = [cell for cell in cells if number(cell, "published") is not None]
     printed = increasing(sorted(beside, key=lambda cell: number(cell, "band") or 0.0))  # of each epoch one
-    told = [f"{number(cell, 'published'):g} at epoch {cell.get('col')}" for cell in printed]
+    told = [f"{number(cell, 'published'):g} at epoch {papers(str(cell.get('col')), document)}" for cell in printed]
     summary = f"Fig. 3 prints {' and '.join(told)}" if told else ""
     x_name, y_name = "epoch of the dense schedule", str(document.get("unit") or "")
     panels = [Panel("", curves, x_name, y_name, printed if comparable(document) else ())] if curves else []
@@ -259,6 +260,8 @@ def _curve(axes: Axes, curve: Curve) -> None:
     if any(spread is not None for spread in spreads):
         reach = [spread or 0.0 for spread in spreads]
         ends = [[v + sign * r for v, r in zip(values, reach, strict=True)] for sign in (-1, 1)]
+        if "%" in axes.get_ylabel():
+            ends[1] = [min(end, 100.0) for end in ends[1]]
         axes.fill_between(curve.xs, ends[0], ends[1], color=colour, alpha=0.16, linewidth=0, zorder=1.5)
     if many:
         axes.plot(curve.xs, values, color=colour, linewidth=0.6, alpha=0.45, zorder=2)

@@ -21,6 +21,7 @@ from repro.report.plots_page import (
     label,
     legend_room,
     number,
+    paper_epochs,
     seeds,
     tally,
     verdict,
@@ -52,9 +53,9 @@ def dots(document: Document) -> Figure:
     fields = ("reproduced", "published") if against_paper else ("reproduced",)
     lower, printed = _scales(cells, *fields), _scales(cells, "published")
     across = min(len(groups), PER_ROW)
-    left, above, foot = 0.8, 0.42, 0.6
+    left, above, foot = 0.8, 0.42, 0.75 if paper_epochs(document) else 0.6
     apart = 0.35 if max(len(set(lower.values())), len(set(printed.values()))) == 1 else 0.65
-    longest = max(len(str(cell.get("col", ""))) for cell in cells)
+    longest = max(len(part) for cell in cells for part in _called(cell, document).split("\n"))
     most = max(len(group) for group in groups.values())
     width = max(2.0, min(7.0, most * max(0.42, 0.095 * longest)), (9.0 - left) / across - apart)
     # Without a common scale the published numbers get a strip of their own above the reproduced ones.
@@ -72,19 +73,29 @@ def dots(document: Document) -> Figure:
         first = index % across == 0
         scaled = first or lower[row] != lower[last]
         axes = page.axes(x, y, width, high - (strip + 0.18 if strip else 0.0))
-        _dots(axes, group, lower[row], published=against_paper)
+        names = [_called(cell, document) for cell in group]
+        _dots(axes, group, names, lower[row], published=against_paper)
         axes.set_xlabel({"one-shot": "pruned at epoch", "gradual": "pruned over epochs"}.get(series, ""), size=8.5)
-        _scale(axes, scaled, ("reproduced" if strip else str(document.get("unit") or "")) if first else "")
+        _scale(axes, scaled, _axis("reproduced", document, strip > 0) if first else "")
         if strip:
             upper = page.axes(x, y + high - strip, width, strip)
-            _dots(upper, group, printed[row], published=True, reproduced=False)
+            _dots(upper, group, names, printed[row], published=True, reproduced=False)
             upper.tick_params(labelbottom=False)
-            _scale(upper, first or printed[row] != printed[last], "published" if first else "")
+            _scale(
+                upper, first or printed[row] != printed[last], _axis("published", document, True) if first else ""
+            )
         title = wrapped(",  ".join(part for part in (pretty(row), series) if part), width, 10, "bold", lines=1)
         page.text(x, y + high + 0.12, "".join(title), size=10, weight="bold")
         last = row
     page.legend(keys)
     return page.figure
+
+
+def _called(cell: Cell, document: Document) -> str:
+    """The column, and below it what the paper calls it, whose number stands above it."""
+    name = str(cell.get("col", ""))
+    paper = paper_epochs(document).get(name)
+    return name if paper is None else f"{name}\n(paper {paper})"
 
 
 def _scales(cells: Sequence[Cell], *fields: str) -> dict[str, Limits]:
@@ -118,6 +129,7 @@ def _limits(cells: Sequence[Cell], *fields: str) -> Limits:
 def _dots(
     axes: Axes,
     cells: Sequence[Cell],
+    names: Sequence[str],
     limits: Limits,
     *,
     published: bool,
@@ -129,7 +141,7 @@ def _dots(
     axes.set(ylim=(low, high), xlim=(-0.55, len(cells) - 0.45))
     axes.grid(axis="y", color=LINE, linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.set_xticks(range(len(cells)), [str(cell.get("col", "")) for cell in cells])
+    axes.set_xticks(range(len(cells)), names)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=6 if reproduced else 3, steps=[1, 2, 2.5, 5, 10]))
     axes.tick_params(labelsize=8, length=2.5)
     if limits is None:
@@ -168,6 +180,12 @@ def _scale(axes: Axes, numbered: bool, text: str) -> None:
     axes.set_ylabel(text, size=9, parse_math=False)
     if not numbered:
         axes.tick_params(labelleft=False, left=False)
+
+
+def _axis(kind: str, document: Document, apart: bool) -> str:
+    """The unit; where published and reproduced numbers stand ``apart`` with what they are."""
+    unit = str(document.get("unit") or "")
+    return unit if not apart else f"{kind}, %" if unit.endswith("%") else kind
 
 
 def _dot_keys(document: Document, cells: Sequence[Cell], against_paper: bool) -> list[Artist]:

@@ -24,6 +24,8 @@ from repro.report.plots_page import (
     legend_room,
     number,
     ordered,
+    paper_epochs,
+    papers,
     seeds,
     tally,
     text_width,
@@ -58,6 +60,8 @@ class Panel:
     text: Callable[[float], str]
     hatch: Mapping[Place, str] = field(default_factory=dict)
     outline: frozenset[Place] = frozenset()
+    names: Mapping[str, str] = field(default_factory=dict)
+    """What rows and columns are called beside the paper's numbers, where it calls them otherwise."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,8 @@ class Sheet:
     wide: float
     high: float
     gap: float = 0.09
+    rise: float = 0.0
+    """Of what stands above columns with names of two lines."""
 
     @property
     def width(self) -> float:
@@ -101,14 +107,16 @@ def fig1(document: Document) -> Figure:
     tickets = ordered(row for row in whole.rows if row != BASELINE)
     rows = ((BASELINE,) if BASELINE in whole.rows else ()) + tickets
     wide = max(0.38, min(0.62, 4.18 / len(whole.cols)))
-    sheet = Sheet(rows, whole.cols, wide, max(0.25, min(0.34, 3.4 / len(rows))))
+    high, rise = max(0.25, min(0.34, 3.4 / len(rows))), 0.13 if paper_epochs(document) else 0.0
+    sheet = Sheet(rows, whole.cols, wide, high, rise=rise)
 
     panels = fig1_panels(document, whole, tickets)
     if any(panel.scale.extend(list(panel.values.values())) != "neither" for panel in panels):
         summary += "  ·  colours span the tickets; arrows: values beyond"
     words = [*((p.title, 10.5, "bold") for p in panels), *((p.subtitle, 8.0, "normal") for p in panels)]
     widest = max(text_width(*word) for word in words)
-    left, above, pitch = 1.0, 0.9, max(sheet.width + 0.72, widest + 0.3)
+    names = max((text_width(name, 8.0) for panel in panels for name in panel.names.values()), default=0.0)
+    left, above, pitch = max(1.0, names + 0.58), 0.9 + sheet.rise, max(sheet.width + 0.72, widest + 0.3)
     width = left + 2 * pitch + max(sheet.width, widest) + MARGIN
     keys = _keys(cells, against_paper) + _empty_keys(cells)
     below = legend_room(keys, width) + 0.55
@@ -157,11 +165,12 @@ def fig1_panels(document: Document, whole: Grid, tickets: Sequence[str]) -> list
     reference = reproduced.get((v, s))
     relative = {} if reference is None else {place: value - reference for place, value in reproduced.items()}
     missing_too = missing if reference is not None else {place: verdict(None) for place in places}
+    names = {label: papers(label, document) for label in (*whole.rows, *whole.cols)}
     where = "at the same share of the paper's schedule" if published else "no number for these epochs"
     why = "that cell was not run" if reference is None else "in place of a difference from the paper"
     return [
         Panel("Published (orientation only)" if published else "Published", where, published,
-              spanning(of_tickets(published)), plain),
+              spanning(of_tickets(published)), plain, names=names if published else {}),
         Panel("Reproduced", many, reproduced, spanning(of_tickets(reproduced)), plain, missing),
         Panel(f"Reproduced {MINUS} its own (s={s}, v={v})", f"points; {why}", relative,
               around_zero(of_tickets(relative), 0.5), signed, missing_too),
@@ -187,11 +196,15 @@ def _draw_panel(page: Page, panel: Panel, sheet: Sheet, x: float, y: float) -> N
         for index, col in enumerate(sheet.cols):
             box = (index * sheet.wide, sheet.top(row), sheet.wide, sheet.high)
             _tile(axes, box, panel, (row, col), size)
-    axes.set_xticks([(index + 0.5) * sheet.wide for index in range(len(sheet.cols))], sheet.cols)
-    axes.set_yticks([sheet.top(row) + sheet.high / 2 for row in sheet.rows], sheet.rows)
+    columns, rows = ([panel.names.get(name, name) for name in names] for names in (sheet.cols, sheet.rows))
+    columns = [name.replace(" (", "\n(") for name in columns]
+    axes.set_xticks([(index + 0.5) * sheet.wide for index in range(len(sheet.cols))], columns)
+    axes.set_yticks([sheet.top(row) + sheet.high / 2 for row in sheet.rows], rows)
+    if panel.names:
+        axes.tick_params(axis="x", labelsize=min(8.0, sheet.wide * 72 / 6.4), pad=2)
     for tick in axes.get_yticklabels():
         tick.set_fontstyle("italic" if tick.get_text() == BASELINE else "normal")
-    top = y + sheet.height
+    top = y + sheet.height + sheet.rise
     page.text(x, top + 0.66, panel.title, size=10.5, weight="bold")
     page.text(x, top + 0.48, panel.subtitle, size=8, color=MUTED)
     page.text(x, top + 0.26, "structure from epoch s  →", size=8, color=MUTED)
@@ -228,7 +241,7 @@ def fig3(document: Document) -> Figure:
     if not cells:
         return Page(document, 7.0, 2.0, summary).nothing()
     wide = max(0.62, min(1.0, 6.6 / len(whole.cols)))
-    high, left, above = wide * 0.66, 0.95, 0.5
+    high, left, above = wide * 0.66, 0.95 + 0.25 * bool(paper_epochs(document)), 0.62
     width, height = wide * len(whole.cols), high * len(whole.rows)
     keys = _keys(cells, against_paper)
     below = legend_room(keys, left + width + MARGIN) + 0.55
@@ -243,16 +256,26 @@ def fig3(document: Document) -> Figure:
     for (row, col), cell in whole.cells.items():
         corner = whole.cols.index(col) * wide, whole.rows.index(row) * high
         _distance(axes, (*corner, wide, high), cell, scale, digits)
-    axes.set_xticks([(index + 0.5) * wide for index in range(len(whole.cols))], whole.cols)
-    axes.set_yticks([(index + 0.5) * high for index in range(len(whole.rows))], whole.rows)
-    axes.tick_params(labelsize=9, pad=4)
-    page.text(left, below + height + 0.3, "structure of epoch y  →", size=8.5, color=MUTED)
-    page.text(left - 0.5, below + height / 2, "structure of epoch x  →", size=8.5, color=MUTED, rotation=270,
+    columns, rows = ([_with_papers(name, document) for name in names] for names in (whole.cols, whole.rows))
+    axes.set_xticks([(index + 0.5) * wide for index in range(len(whole.cols))], columns)
+    axes.set_yticks([(index + 0.5) * high for index in range(len(whole.rows))], rows)
+    axes.tick_params(labelsize=9 if columns == list(whole.cols) else 7.5, pad=4)
+    page.text(
+        left, below + height + 0.3 + 0.12 * ("\n" in columns[0]), "structure of epoch y  →", size=8.5, color=MUTED
+    )
+    aside = 0.8 if paper_epochs(document) else 0.5
+    page.text(left - aside, below + height / 2, "structure of epoch x  →", size=8.5, color=MUTED, rotation=270,
               va="center", ha="right")  # fmt: skip
     if reproduced:
         colourbar(page, scale, reproduced, left, below - 0.26, width)
     page.legend(keys)
     return page.figure
+
+
+def _with_papers(label: str, document: Document) -> str:
+    """The profile's epoch, and below it the paper's, whose number stands in the same cell."""
+    paper = paper_epochs(document).get(label)
+    return label if paper is None else f"{label}\n(paper {paper})"
 
 
 def _distance(axes: Axes, box: Box, cell: Cell, scale: Scale, digits: int) -> None:

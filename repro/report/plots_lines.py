@@ -195,7 +195,8 @@ def pretty(name: str) -> str:
     return name.replace("resnet", "ResNet")
 
 
-def network(name: str) -> str:
+def network(name: str, document: Document) -> str:
     """``resnet18`` -> ``ResNet18 on ImageNet``; a name that is not known stands as it is."""
     images = "CIFAR-10" if name in CIFAR_ARCHS else "ImageNet" if name in IMAGENET_ARCHS else ""
+    images = "synthetic images" if images in (document.get("synthetic") or ()) else images
     return pretty(name) + (f" on {images}" if images else "")

@@ -115,6 +115,18 @@ def comparable(document: Document) -> bool:
     return bool(document.get("comparable"))
 
 
+def paper_epochs(document: Document) -> Mapping[str, str]:
+    """What the paper calls the epochs of rows and columns, where that is something else (document.py)."""
+    found: Mapping[str, str] = document.get("paper_epochs") or {}
+    return found
+
+
+def papers(label: str, document: Document) -> str:
+    """``10 (pilot: 1)``: a label beside the paper's numbers alone."""
+    paper = paper_epochs(document).get(label)
+    return label if paper is None else f"{paper} ({document.get('profile')}: {label})"
+
+
 def tally(cells: Sequence[Cell], against_paper: bool) -> str:
     """How the cells fared, in words."""
     verdicts = [verdict(cell) for cell in cells]

@@ -26,6 +26,7 @@ from repro.report.plots_page import (
     legend_room,
     number,
     ordered,
+    paper_epochs,
     place,
     seeds,
     tally,
@@ -45,7 +46,7 @@ PUBLISHED, REPRODUCED = "published", "reproduced"
 CALIBRATION = "calibration"
 MARKERS = "o^sDv"
 SHADE, BAND = "#f4f5f6", "#e8eaed"
-HEAD, FOOT = 0.52, 0.82  # inches from axes to their heading, and what stands below them
+HEAD, FOOT = 0.52, 0.92  # inches from axes to their heading, and what stands below them
 ASIDE = 0.06  # of a column's width, from a pair's middle to each of its two
 RING: dict[str, Any] = {"marker": "o", "linestyle": "", "markersize": 11, "markerfacecolor": "none",
                         "markeredgecolor": VERMILION, "markeredgewidth": 1.5}  # fmt: skip
@@ -73,7 +74,7 @@ def table1(document: Document) -> Figure:
     printed = any(number(cell, PUBLISHED) is not None for table in tables.values() for cell in table.values())
     strip = 1.25 if printed and not against_paper else 0.0  # other numbers, another scale
     most = max([len(cols) for cols in columns.values()])
-    left, apart, beside = 0.8, 0.95, 2.9
+    left, apart, beside = 0.8, 1.1, 2.9
     wide, high = min(max(2.6, 1.25 * most), 7.0), 3.1 if len(rows) == 1 else 2.4
     width, pitch = (
         left + wide + apart + beside + MARGIN,
@@ -89,8 +90,8 @@ def table1(document: Document) -> Figure:
         if strip:
             boxes = {(REPRODUCED,): (left, y, wide, high), (PUBLISHED,): (left, y + high + 0.18, wide, strip)}
         for fields, box in boxes.items():
-            name = str(document.get("unit") or "") if len(fields) > 1 else fields[0]
-            _pairs(page, box, table, series, columns[row], fields, name)
+            name = str(document.get("unit") or "") if len(fields) > 1 else f"{fields[0]}, %"
+            _pairs(page, box, table, series, columns[row], fields, name, paper_epochs(document))
         page.text(left, y + whole + HEAD, pretty(row), size=10, weight="bold")
         if len(series) == 2:
             text = f"numbers: {series[1]} less {series[0]}, in points"
@@ -118,6 +119,7 @@ def _pairs(
     columns: Sequence[str],
     fields: Sequence[str],
     name: str,
+    papers: Mapping[str, str],
 ) -> None:
     """At every column the series side by side, joined by a line: once for each of ``fields``."""
     from matplotlib.ticker import MaxNLocator
@@ -132,7 +134,8 @@ def _pairs(
     if limits is None:
         axes.set_yticks([])
     every = max(1, -(-len(columns) // 12))
-    names = [f"{column}\ncalibration" if not index else column for index, column in enumerate(columns)]
+    names = [f"{column}\n(paper {papers[column]})" if column in papers else column for column in columns]
+    names[:1] = [f"{name}\ncalibration" for name in names[:1]]
     axes.set_xticks(range(0, len(columns), every), names[::every])
     axes.axvspan(-0.5, 0.5, facecolor=SHADE, linewidth=0, zorder=0.2)
     if REPRODUCED in fields:
@@ -212,6 +215,7 @@ def _calibration(page: Page, box: Box, ladder: Sequence[Cell], target: float | N
     axes.grid(axis="y", color=LINE, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.set_xlabel("number of examples", size=9)
+    axes.set_ylabel("accuracy on random labels, %", size=9)
     if left == len(ladder):
         axes.set_yticks([])
         axes.text(0.5, 0.5, "not run", transform=axes.transAxes, ha="center", va="center", color=MUTED)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from repro import compare
 from repro.report.page_html import Markup, join, tag
-from repro.report.plots_page import Cell, Document, cells_of, comparable, number, seeds, verdict
+from repro.report.plots_page import Cell, Document, cells_of, comparable, number, papers, seeds, verdict
 from repro.report.svg import (
     Panel,
     Scale,
@@ -62,7 +62,7 @@ def _plot(document: Document, cells: Sequence[Cell], fields: Sequence[str]) -> M
                 reach = reach if reach is not None else (number(cell, "sd") or 0.0) * (field == "reproduced")
                 ends += [value - reach, value + reach]
     right = WIDTH - (106.0 if len(fields) > 1 else 56.0)
-    longest = max(len(_name(cell)) for cell in cells)
+    longest = max(len(_name(cell, document, fields)) for cell in cells)
     scale = Scale(*padded(ends), max(LEAST_LEFT, 6.6 * longest + 14), right)
     y, parts, rows = TOP, [], []
     for series in dict.fromkeys(str(cell.get("series", "")) for cell in cells):
@@ -80,8 +80,10 @@ def _plot(document: Document, cells: Sequence[Cell], fields: Sequence[str]) -> M
     return canvas(WIDTH, y + 42, name, *parts, *rows, kind="marks")
 
 
-def _name(cell: Cell) -> str:
+def _name(cell: Cell, document: Document, fields: Sequence[str]) -> str:
+    """The column; beside the paper's numbers alone, what the paper calls it."""
     name = str(cell.get("col", ""))
+    name = name if "reproduced" in fields else papers(name, document)
     return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
 
 
@@ -90,7 +92,7 @@ def _line(cell: Cell, document: Document, fields: Sequence[str], x: Scale, y: fl
     value, printed = number(cell, "reproduced"), number(cell, "published")
     out = verdict(cell) == compare.OUTSIDE
     parts: list[Markup | None] = [rect(0, y - PITCH / 2, WIDTH, PITCH, rx=3, class_="ring")]
-    parts += [text(x.start - 10, y + 4, _name(cell), "end"), line(x.start, y, right, y, "track")]
+    parts += [text(x.start - 10, y + 4, _name(cell, document, fields), "end"), line(x.start, y, right, y, "track")]
     if "published" in fields and printed is not None:
         if len(fields) > 1 and (band := number(cell, "band")) is not None:
             parts.append(

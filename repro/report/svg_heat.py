@@ -17,6 +17,7 @@ from repro.report.plots_page import (
     grid,
     number,
     ordered,
+    paper_epochs,
     seeds,
     verdict,
 )
@@ -55,7 +56,7 @@ def heat(document: Document, row_name: str, col_name: str) -> list[Panel]:
     ours, paper = whole.known("reproduced"), whole.known("published")
     against = comparable(document)
     share = not str(document.get("unit", "")).endswith("%")
-    decimals = 3 if share else 2
+    decimals = 2 if not share else 4 if any(0 < value < 0.0005 for value in ours.values()) else 3
     names = (row_name, col_name)
 
     def inner(values: Mapping[Place, float]) -> list[float]:
@@ -101,10 +102,13 @@ def _map(
     gap = 6.0 if whole.rows and whole.rows[0] == BASELINE and len(whole.rows) > 1 else 0.0
     tops = [TOP + index * high + (gap if index else 0.0) for index in range(len(whole.rows))]
     bottom = tops[-1] + high if tops else TOP
-    parts = [text(LABEL, 11, f"{names[1]} →", "start", "axis")]
-    parts += [text(LABEL + (i + 0.5) * wide, TOP - 7, col) for i, col in enumerate(whole.cols)]
+    called = {} if ours else paper_epochs(document)
+    here = f" ({document.get('profile')}’s in brackets)" if called else ""
+    parts = [text(LABEL, 11, f"{names[1]}{here} →", "start", "axis")]
+    parts += [text(LABEL + (i + 0.5) * wide, TOP - 7, _named(col, called)) for i, col in enumerate(whole.cols)]
     parts += [
-        text(LABEL - 6, top + high / 2 + 4, _short(row), "end") for row, top in zip(whole.rows, tops, strict=True)
+        text(LABEL - 6, top + high / 2 + 4, _named(_short(row), called), "end")
+        for row, top in zip(whole.rows, tops, strict=True)
     ]
     longest = max((len(words(v)) for v in values.values()), default=1)
     size = min(11.5, (wide - 3) / (0.64 * longest))  # numbers never touch
@@ -113,7 +117,7 @@ def _map(
             cell = whole.at(row, col)
             if cell is not None:
                 box = (LABEL + index * wide, top, wide, high)
-                about = tip(cell, document, _where(row, col, names))
+                about = tip(cell, document, _where(row, col, names, paper_epochs(document)))
                 parts.append(_place(cell, values.get((row, col)), shades, words, box, about, size, ours))
     parts += [rotated(9, (TOP + bottom) / 2, f"← {names[0]}"), _ramp(shades, words, bottom)]
     name = f"{document.get('artifact')}: heat map"
@@ -155,11 +159,17 @@ def _ramp(shades: Shades, words: Callable[[float], str], bottom: float) -> Marku
     return tag("g", *boxes, *ends, aria_hidden="true")
 
 
-def _where(row: str, col: str, names: tuple[str, str]) -> str:
-    """``s = 100, v = 5``, the letters that end the axes' names; a baseline row has no weights."""
+def _where(row: str, col: str, names: tuple[str, str], papers: Mapping[str, str]) -> str:
+    """``s = 1, v = 2 (the paper’s 10, 20)``, the letters that end the axes' names; a baseline row has no v."""
     if row == BASELINE:
-        return f"{BASELINE}, epoch {col}"
-    return f"{names[1].split()[-1]} = {col}, {names[0].split()[-1]} = {row}"
+        return f"{BASELINE}, epoch {col}" + (f" (the paper’s {papers[col]})" if col in papers else "")
+    paper = f" (the paper’s {papers.get(col, col)}, {papers.get(row, row)})" if {row, col} & {*papers} else ""
+    return f"{names[1].split()[-1]} = {col}, {names[0].split()[-1]} = {row}{paper}"
+
+
+def _named(label: str, called: Mapping[str, str]) -> str:
+    """``10 (1)``: what the paper calls an epoch, and the profile."""
+    return f"{called[label]} ({label})" if label in called else label
 
 
 def _short(row: str) -> str:

@@ -29,6 +29,7 @@ from repro.report.svg import (
 )  # fmt: skip
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, FOOT = 440.0, 300.0, 58.0, 12.0, 10.0, 42.0
+BASELINE = "baseline"
 PREDICTED = " predicted"  # "w_std predicted" is drawn into the panel of "w_std"
 HIDDEN = frozenset({"w_mean"})  # stays in the table and in the CSV
 LOG = frozenset({"w_std"})  # on a log scale, parallel movement is parallel
@@ -89,8 +90,9 @@ def _named(cell: Cell, prefix: str) -> Cell:
 
 
 def curves_of(cells: Iterable[Cell], by: str, field: str, never: set[str]) -> list[Curve]:
-    """A curve for each row or series: a few in colours of their own, many shaded by their order. Rows that are
-    not in ``never`` (where it is known who is) stay grey: layers that are never pruned."""
+    """A curve for each row or series: a few in colours of their own, as in the picture (plots_curves.py), many
+    shaded by their order. Dense networks are grey, and rows that are not in ``never`` (where it is known who is):
+    layers that are never pruned."""
     groups: dict[str, list[Point]] = {}
     order = list(dict.fromkeys(str(cell.get(by, "")) for cell in cells))
     for cell in cells:
@@ -98,12 +100,15 @@ def curves_of(cells: Iterable[Cell], by: str, field: str, never: set[str]) -> li
         if x is not None and y is not None:
             groups.setdefault(str(cell.get(by, "")), []).append((x, y, cell))
     found = []
+    single = by == "series" and len({*order} - {BASELINE}) == 1  # its colour is that of the small rate in Fig. 4
     for name, points in groups.items():
-        index = order.index(name)
-        if never and name not in never:
+        index = order.index(name) + single
+        if name == BASELINE or name.endswith("dense"):
+            look, style = "dense", None
+        elif never and name not in never:
             look, style = "aside", None
         elif len(order) > COLOURS:
-            look, style = "deep", f"--t:{100 * index / (len(order) - 1):.0f}%"
+            look, style = "deep", f"--t:{100 * order.index(name) / (len(order) - 1):.0f}%"
         else:
             look, style = f"c{index}", None
         found.append(Curve(name, sorted(points, key=lambda point: point[0]), look, style))
