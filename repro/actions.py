@@ -33,12 +33,12 @@ def produce(
         _say_plan(work, work.plan(), terminal.console())
         return
     work.check_results_folder()
-    if no_train or _only_shown(work, log):
+    if no_train or only_shown(work, log):
         _show(work, as_json)
         return
-    _say_left_out(work.left_out(), log)
+    say_left_out(work.left_out(), log)
     try:
-        _execute(work, work.asked, log)
+        execute(work, work.asked, log)
     except RunFailed:  # said at the end; what did finish is shown, and what diverged is marked
         _show(work, as_json)
         raise
@@ -64,8 +64,8 @@ def train_family(options: Options, family: str, *, dry_run: bool) -> None:
         return
     for arch in [options.arch] if options.arch else sorted({run.arch for run in wanted()}):
         (work.store.runs_dir / f"{family}-{arch}").mkdir(parents=True, exist_ok=True)  # an output of its stage
-    _say_left_out(ours(work.left_out()), log)
-    _execute(work, wanted, log)
+    say_left_out(ours(work.left_out()), log)
+    execute(work, wanted, log)
 
 
 def list_artifacts(options: Options, as_json: bool) -> None:
@@ -176,7 +176,7 @@ def _show(work: Workspace, as_json: bool) -> None:
             print(f"written: {work.out / artifact.name}.json, .csv, .md and .png")
 
 
-def _only_shown(work: Workspace, log: Console) -> bool:
+def only_shown(work: Workspace, log: Console) -> bool:
     """Whether nothing can be trained for want of images, and something is finished to be shown; says so."""
     plan = work.plan_for(work.asked())
     left = [run for run in plan.missing if run.key not in plan.replays]
@@ -202,15 +202,17 @@ def _say_plan(work: Workspace, plan: Plan, out: Console) -> None:
         out.print(f"  {run.key}  {run.label}", markup=False)
 
 
-def _say_left_out(runs: list[Run], log: Console) -> None:
+def say_left_out(runs: list[Run], log: Console) -> None:
     if runs:
         names = ", ".join(sorted({run.data.name for run in runs}))
         log.print(f"{len(runs)} Runs on {names} are left out ($REPRO_WITHOUT): their cells stay 'not run'")
 
 
-def _execute(work: Workspace, asked: Callable[[], list[Run]], log: Console) -> None:
+def execute(
+    work: Workspace, asked: Callable[[], list[Run]], log: Console, then: Callable[[], None] = lambda: None
+) -> None:
     """Train what is missing of ``asked``, again what turns out to be damaged on the way, and then what the new
-    results ask for."""
+    results ask for. ``then`` is called after each Run. Raises what `session.execute` raises."""
     plan = work.plan_for(asked())
     if work.options.chief:
         work.store.gather(plan.runs)
@@ -223,7 +225,7 @@ def _execute(work: Workspace, asked: Callable[[], list[Run]], log: Console) -> N
             raise UsageError("--gpus, --workers and --launcher start processes of their own: leave torchrun away")
         from repro import launch
 
-        launch.train(work, asked, log)
+        launch.train(work, asked, log, then)
         return
     from repro.engine import device, ranks, session
     from repro.report.progress import Reporter
@@ -233,7 +235,7 @@ def _execute(work: Workspace, asked: Callable[[], list[Run]], log: Console) -> N
     with ranks.joined(chosen) as group:
         while shared := session.agreed(plan if plan.missing or plan.blocked else None, group):
             try:
-                reporter = Reporter(log, work.store)
+                reporter = Reporter(log, work.store, then=then)
                 session.execute(shared, work.store, work.folders, chosen, reporter, how, group)
             except CheckpointGone as error:  # set aside by now, so that the new plan trains its Run again
                 if group.count > 1:

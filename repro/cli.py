@@ -91,11 +91,13 @@ def train(
 
 
 @app.command()
-def reproduce(profile: Profile = None, data_dir: DataDir = None) -> None:
-    """The main job, through DVC: the paper profile where CUDA and data are, else smoke; says which and why."""
+@takes(*(name for name in TRAINING if name != "arch"), "with_iterative")
+def reproduce(options: Options) -> None:
+    """The main job: what the repository ships, then all that is missing of the paper profile where CUDA and data
+    are, else of smoke; says which and why."""
     from repro import pipeline
 
-    pipeline.reproduce(profile, data_dir)
+    pipeline.reproduce(options)
 
 
 @app.command()

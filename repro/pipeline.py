@@ -1,54 +1,58 @@
-"""`repro reproduce`: picks the profile, says why, and goes through DVC's stages."""
+"""`repro reproduce`: what is measured already, then everything that is missing, in one process."""
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import re
-import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from repro import actions, artifacts, conclude, files, params
+from rich.console import Console
+
+from repro import actions, artifacts, conclude, params
+from repro.artifacts import Artifact
 from repro.data import cifar10
 from repro.data.photos import index
-from repro.errors import RunFailed, UsageError
+from repro.errors import MissingInput, RunFailed, UsageError
 from repro.options import Options, data_left_out
 from repro.profile import ROWS, Profile
-from repro.workspace import data_folders, find_root
+from repro.report import document, terminal
+from repro.workspace import Workspace, data_folders, find_root, shipped_results
+
+SHIPPED = ("paper", "pilot")  # the first of them that has results is shown before anything is trained
 
 
-def reproduce(profile: str | None, data_dir: Path | None) -> None:
-    """Bring every artifact up to date. Raises `RunFailed` where a stage failed."""
-    root = find_root(None)
-    folders = data_folders(data_dir, root)
-    chosen, why = choose(profile, folders)
-    print(f"profile {chosen}: {why}", file=sys.stderr)
-    set_profile(root / "params.yaml", chosen)
-    without = left_out(params.settings(root / "params.yaml", chosen).profile, folders)
+def reproduce(options: Options) -> None:
+    """Show what the repository ships, then bring every artifact of the profile up to date and draw each as soon as
+    its Runs are finished.
+
+    Raises `UsageError` for an unknown profile, and what `actions.execute` raises; `RunFailed` comes last.
+    """
+    file = options.params_file or find_root(None) / "params.yaml"
+    folders = data_folders(options.data_dir, file.parent)
+    chosen, why = choose(options.profile, folders)
+    known = params.load(file).profiles
+    if chosen not in known:
+        raise UsageError(f"no profile '{chosen}' in {file}: there are {', '.join(known)}")
+    without = sorted({*options.without, *left_out(known[chosen], folders)})
+    work = Workspace(replace(options, profile=chosen, without=without))
+    log = terminal.console(stderr=True)
+    if options.chief:
+        _show_shipped(work, log)
+    log.print(f"profile {chosen}: {why}", markup=False)
     if without:
-        print(f"{', '.join(without)}: not here, or not prepared; its Runs are left out", file=sys.stderr)
-    environment = dict(os.environ, PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
-    if data_dir:
-        environment["REPRO_DATA"] = str(data_dir.resolve())
-    if without:
-        environment["REPRO_WITHOUT"] = ",".join(without)
-    if importlib.util.find_spec("dvc"):
-        finished = subprocess.run([sys.executable, "-m", "dvc", "repro"], cwd=root, env=environment, check=False)
-        if finished.returncode:
-            raise RunFailed(f"a stage failed (DVC's exit code {finished.returncode}); its message stands above")
-    else:
-        print("DVC is not installed: the artifacts are made without it", file=sys.stderr)
-        options = Options(profile=chosen, data_dir=data_dir, without=without)
-        for name in artifacts.IMPLEMENTED:
-            actions.produce(options, [name], dry_run=False, as_json=False)
-        conclude.write_report(Options(profile=chosen, data_dir=data_dir))
-    print()
-    actions.list_artifacts(Options(profile=chosen, data_dir=data_dir), as_json=False)
-    actions.compare(Options(profile=chosen, data_dir=data_dir), [], as_json=False)
-    print(f"figures and tables: {root / 'results' / chosen}")
-    print(f"what holds and what does not: {root / 'results' / chosen / 'index.html'}")
+        log.print(f"{', '.join(without)}: not here, or not prepared; its Runs are left out", markup=False)
+    work.check_results_folder()
+    failed = _train(work, log)
+    if not options.chief:
+        return
+    conclude.write_report(work.options)
+    print(_standing(work))
+    print(f"figures and tables: {work.out}")
+    print(f"what holds and what does not: {work.out / 'index.html'}")
     print(f"this was profile {chosen}: {why}")
+    if failed:
+        raise failed
 
 
 def choose(profile: str | None, folders: list[Path]) -> tuple[str, str]:
@@ -74,15 +78,76 @@ def left_out(profile: Profile, folders: list[Path]) -> list[str]:
     return sorted(asked & absent)
 
 
-def set_profile(path: Path, chosen: str) -> None:
-    """Write ``profile: chosen`` into params.yaml, which DVC's stages read; the rest of the file stays."""
-    known = params.load(path)
-    if chosen not in known.profiles:
-        raise UsageError(f"no profile '{chosen}' in {path}: there are {', '.join(known.profiles)}")
-    if known.profile != chosen:
-        text = path.read_text()
-        files.write_text(path, re.sub(r"(?m)^profile:[ ]*\S+", f"profile: {chosen}", text, count=1))
-        print(f"{path.name}: profile is now {chosen} (was {known.profile})", file=sys.stderr)
+class Rendering:
+    """Draws each artifact once, as soon as nothing that it shows is missing."""
+
+    def __init__(self, work: Workspace, log: Console) -> None:
+        self._work, self._log = work, log
+        self._waiting: list[Artifact] = list(work.artifacts)
+
+    def ready(self) -> None:
+        """Draw those whose Runs have finished since the last call."""
+        for artifact in [artifact for artifact in self._waiting if self._complete(artifact)]:
+            self._draw(artifact)
+
+    def rest(self) -> None:
+        """Draw all others as far as they are."""
+        for artifact in list(self._waiting):
+            self._draw(artifact)
+
+    def _complete(self, artifact: Artifact) -> bool:
+        work = self._work
+        return all(work.store.record(run) for run in work.runs(artifact, guess=False))
+
+    def _draw(self, artifact: Artifact) -> None:
+        made = self._work.render(artifact)
+        self._waiting.remove(artifact)
+        self._log.print(f"{artifact.name}: {self._work.out / artifact.name}.png; {_counts(made)}", markup=False)
+
+
+def _train(work: Workspace, log: Console) -> RunFailed | None:
+    """Train and draw everything that can be; returns what went wrong with single Runs."""
+    drawing, failed = Rendering(work, log), None
+    if work.options.chief:
+        drawing.ready()
+    if not actions.only_shown(work, log):
+        actions.say_left_out(work.left_out(), log)
+        try:
+            actions.execute(work, work.asked, log, drawing.ready if work.options.chief else lambda: None)
+        except RunFailed as error:
+            failed = error
+    if work.options.chief:
+        drawing.rest()
+    return failed
+
+
+def _show_shipped(work: Workspace, log: Console) -> None:
+    """The page and every artifact from the ledger in git, with where to look; written where they say something
+    new. Nothing where nothing is shipped, or where it is what the command is about to bring up to date."""
+    name = next((n for n in SHIPPED if (shipped_results(work.root) / n / "runs.jsonl").exists()), None)
+    if name is None or name == work.settings.name or work.options.ignore_shipped:
+        return
+    shipped = Workspace(Options(profile=name, runs_dir=work.store.runs_dir, out=work.options.out))
+    print(f"measured so far, profile {name}, from the repository:")
+    try:
+        conclude.write_report(shipped.options)
+    except MissingInput as error:  # a folder of somebody else's
+        log.print(f"not written: {error}", markup=False)
+    print(_standing(shipped))
+    sys.stdout.flush()
+
+
+def _standing(work: Workspace) -> str:
+    """A line an artifact: how its cells compare, or that nothing of it has run."""
+    lines = []
+    for artifact in work.artifacts:
+        cells, _ = work.cells(artifact)
+        lines.append(f"  {artifact.name:<12}{_counts({'verdicts': document.count(cells)})}")
+    return "\n".join(lines)
+
+
+def _counts(made: document.Document) -> str:
+    return ", ".join(f"{n} {verdict}" for verdict, n in made["verdicts"].items()) or "no cells in this profile"
 
 
 def _cuda() -> str | None:

@@ -20,13 +20,14 @@ from repro.run import Run
 from repro.workspace import Workspace
 
 
-def train(work: Workspace, asked: Callable[[], list[Run]], log: Console) -> None:
+def train(work: Workspace, asked: Callable[[], list[Run]], log: Console, then: Callable[[], None]) -> None:
     """Train what is missing of ``asked`` with the workers that the options ask for, again what turns out to be
-    damaged on the way, and then what the new results ask for. Raises what `schedule.execute` raises."""
+    damaged on the way, and then what the new results ask for; ``then`` is called after each Run. Raises what
+    `schedule.execute` raises."""
     options = work.options
     with contextlib.closing(make(work)) as launcher:
         while (plan := work.plan_for(asked())).missing or plan.blocked:
-            observer = PoolReporter(log, work.store)
+            observer = PoolReporter(log, work.store, then)
             try:
                 schedule.execute(
                     plan, work.store, launcher, observer, task_for(work), options.workers, options.deadline

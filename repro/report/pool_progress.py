@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.markup import escape
@@ -22,8 +23,9 @@ SHOWN = 3  # of the running ones, on one line
 class PoolReporter:
     """Tells how many Runs of how many are done, which are with a worker and at which epoch, and the time left."""
 
-    def __init__(self, console: Console, store: Store) -> None:
-        self._console = console
+    def __init__(self, console: Console, store: Store, then: Callable[[], None] = lambda: None) -> None:
+        """``then`` is called after each Run."""
+        self._console, self._then = console, then
         self._store = store
         self._bar: Progress | None = None
         self._out: dict[str, Run] = {}
@@ -51,6 +53,7 @@ class PoolReporter:
         self._done += self._images[run.key]
         if run.epochs:
             self._say(f"done {self._finished}/{self._runs}  {run.label}: {outcome(record)}")
+        self._then()
 
     def worker_died(self, run: Run, why: str, again: bool, last: list[str]) -> None:
         self._out.pop(run.key, None)

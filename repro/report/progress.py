@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -12,6 +13,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TaskProgre
 from repro.plan import Plan, cost
 from repro.record import DONE, Record
 from repro.report.terminal import duration
+from repro.report.time_left import TimeLeft
 from repro.run import Run
 from repro.store import Store
 
@@ -25,9 +27,15 @@ class Reporter:
     """Tells which Run of how many trains, its epoch, images/s of it and all beside it, accuracy, and the time left
     for everything."""
 
-    def __init__(self, console: Console, store: Store, line_every: float = LINE_EVERY) -> None:
-        """``line_every`` seconds a plain line about epochs; 0 for a line each."""
-        self._console = console
+    def __init__(
+        self,
+        console: Console,
+        store: Store,
+        line_every: float = LINE_EVERY,
+        then: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``line_every`` seconds a plain line about epochs; 0 for a line each. ``then`` is called after each Run."""
+        self._console, self._then = console, then
         self._line_every = line_every
         self._store = store
         self._bar: Progress | None = None
@@ -35,12 +43,12 @@ class Reporter:
 
     def started(self, plan: Plan, device: str) -> None:
         work = cost(plan.missing, self._store)
-        self._total, self._done, self._runs, self._finished = work.images, 0, work.runs, 0
+        self._runs, self._finished, self._work = work.runs, 0, TimeLeft(plan.missing, self._store)
         self._began = time.monotonic()
         self._console.print(f"{work.runs} Runs to train, {work.epochs:,} epochs, on {device}")
         say_replays(plan, self._console)
         if self._console.is_terminal:
-            self._bar, self._task = open_bar(self._console, self._total)
+            self._bar, self._task = open_bar(self._console, self._work.total)
 
     def run_started(self, run: Run) -> None:
         where = (
@@ -56,28 +64,26 @@ class Reporter:
         """Within a long epoch: the same line, with the share of the time in which no images were ready."""
         run = report.run
         waiting = f", {report.waiting:.0%} waiting for images" if report.waiting >= 0.01 else ""
-        so_far, spent = self._done + report.images, time.monotonic() - self._began
-        left = spent * (self._total - so_far) / max(so_far, 1)
+        left = self._work.seconds(time.monotonic() - self._began, run, report.images)
         where = f"[{self._finished + 1}/{self._runs}] {run.label}: epoch {report.epoch}/{run.last_epoch}"
         note = f"{report.images:,} of {run.data.train:,} images, {report.speed:,.0f} images/s{waiting}"
         note += f", {duration(left)} left for everything"
-        self._tell(where, note, so_far)
+        self._tell(where, note, self._work.done(run, report.images))
 
     def epoch_done(self, report: EpochReport) -> None:
         run = report.run
         tests = run.data.test // 3 if run.evaluates_after(report.epoch) else 0
-        self._done += report.images + tests
-        spent = time.monotonic() - self._began
-        left = spent * (self._total - self._done) / self._done
+        self._work.add(run, report.images + tests, report.seconds / report.wave)
+        left = self._work.seconds(time.monotonic() - self._began)
         top1 = "" if report.test_top1 is None else f", top-1 {report.test_top1:.2f} %"
         several = f", {report.wave} Runs at a time" if report.wave > 1 else ""
         # Lanes go in step, so that what one does the others do as well.
         speed = report.wave * (report.images + tests) / report.seconds
         where = f"[{self._finished + 1}/{self._runs}] {run.label}: epoch {report.epoch}/{run.last_epoch}"
         note = f"{speed:,.0f} images/s{several}{top1}, {duration(left)} left for everything"
-        self._tell(where, note, self._done)
+        self._tell(where, note, self._work.done())
 
-    def _tell(self, where: str, note: str, done: int) -> None:
+    def _tell(self, where: str, note: str, done: float) -> None:
         if self._bar:
             self._bar.update(self._task, completed=done, description=escape(where), note=note)
         elif time.monotonic() - self._last_line >= self._line_every:
@@ -93,9 +99,9 @@ class Reporter:
 
     def run_done(self, run: Run, record: Record, left: int) -> None:
         self._finished += 1
-        if not run.epochs:
-            return
-        self._console.print(f"done {self._finished}/{self._runs}  {run.label}: {outcome(record)}", markup=False)
+        if run.epochs:
+            self._console.print(f"done {self._finished}/{self._runs}  {run.label}: {outcome(record)}", markup=False)
+        self._then()
 
     def ended(self) -> None:
         if self._bar:
@@ -109,8 +115,8 @@ def say_replays(plan: Plan, console: Console) -> None:
             console.print(f"{run.label} is trained again: a Run that grows from it needs its checkpoint")
 
 
-def open_bar(console: Console, total: int) -> tuple[Progress, TaskID]:
-    """A bar over ``total`` images, already on the screen."""
+def open_bar(console: Console, total: float) -> tuple[Progress, TaskID]:
+    """A bar over ``total`` images or other units of work, already on the screen."""
     # The spinner turns while a long epoch or a compilation goes on.
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), TaskProgressColumn())
     bar = Progress(*columns, TextColumn("{task.fields[note]}"), console=console)
