@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
-from repro import actions, artifacts, conclude, params
+from repro import actions, conclude, params, workspace
 from repro.artifacts import Artifact
 from repro.data import cifar10
 from repro.data.photos import index
@@ -17,7 +16,7 @@ from repro.errors import MissingInput, RunFailed, UsageError
 from repro.options import Options, data_left_out
 from repro.profile import ROWS, Profile
 from repro.report import document, terminal
-from repro.workspace import Workspace, data_folders, find_root, shipped_results
+from repro.workspace import Workspace, data_folders, find_root
 
 SHIPPED = ("paper", "pilot")  # the first of them that has results is shown before anything is trained
 
@@ -124,7 +123,7 @@ def _train(work: Workspace, log: Console) -> RunFailed | None:
 def _show_shipped(work: Workspace, log: Console) -> None:
     """The page and every artifact from the ledger in git, with where to look; written where they say something
     new. Nothing where nothing is shipped, or where it is what the command is about to bring up to date."""
-    name = next((n for n in SHIPPED if (shipped_results(work.root) / n / "runs.jsonl").exists()), None)
+    name = next((n for n in SHIPPED if (workspace.shipped_results(work.root) / n / "runs.jsonl").exists()), None)
     if name is None or name == work.settings.name or work.options.ignore_shipped:
         return
     shipped = Workspace(Options(profile=name, runs_dir=work.store.runs_dir, out=work.options.out))

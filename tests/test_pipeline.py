@@ -20,6 +20,85 @@ ROOT = Path(__file__).resolve().parent.parent
 Command = Callable[..., tuple[int, str, str]]
 
 
+# ---- repro reproduce ---------------------------------------------------------------------------------------
+
+# As few Runs on as few images as make every artifact of CIFAR-10's side.
+FEWER = (
+    "data.train=32", "data.test=20", "recipe.batch_size=16", "fig1.s=[2]", "fig1.v=[0]", "fig3.s=[2]", "fig4={}",
+    "fig6={}", "fig5.sizes=[16]", "table1.sizes=[16]", "table4.trainings=2",
+    "memorization={epochs: 1, milestones: [], batch_size: 16}",
+)  # fmt: skip
+FEW = [*TINY, *(word for change in FEWER for word in ("--set", change))]
+
+
+@pytest.fixture
+def quickly_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are files: how they look is the business of tests of their own, and takes a second each."""
+    monkeypatch.setattr("repro.report.plots.draw", lambda document, path: path.write_bytes(b"a figure"))
+
+
+@pytest.mark.usefixtures("quickly_drawn")
+def test_everything_is_one_plan_and_an_artifact_is_drawn_as_soon_as_its_runs_are_finished(
+    command: Command, tmp_path: Path
+) -> None:
+    before = (ROOT / "params.yaml").read_bytes()
+    code, out, err = command("reproduce", "--profile", "smoke", "--device", "cpu", *FEW)
+    assert code == 0, err
+    (folder,) = (tmp_path / "out").iterdir()
+    assert all((folder / f"{name}.png").exists() for name in artifacts.IMPLEMENTED)
+    assert "profile smoke: asked for" in err and f"{folder / 'index.html'}" in out
+    lines = err.splitlines()
+    begun = [line for line in lines if "Runs to train" in line]
+    assert len(begun) == 2, "one plan, and Table 1's own Runs, which its calibration names"
+    trained = [number for number, line in enumerate(lines) if line.startswith("done ")]
+    drawn = {line.split(":")[0]: number for number, line in enumerate(lines) if ".png; " in line}
+    assert set(drawn) == set(artifacts.IMPLEMENTED)
+    assert drawn["fig2"] < drawn["fig1"] < trained[-1] < drawn["table1"]
+    assert (ROOT / "params.yaml").read_bytes() == before, "no command edits what git tracks"
+
+    code, _, err = command("reproduce", "--profile", "smoke", "--device", "cpu", *FEW)
+    assert code == 0 and "to train" not in err
+
+
+def test_what_the_repository_ships_comes_before_what_is_trained(
+    command: Command, record_of: Callable[..., Any], study: Callable[..., Study],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    ledger = tmp_path / "shipped" / "pilot" / "runs.jsonl"
+    run = study("pilot").dense("resnet20", 0)
+    ledger.parent.mkdir(parents=True)
+    ledger.write_text(record_of(run).line() + "\n")
+    happened: list[str] = []
+    monkeypatch.setattr("repro.workspace.shipped_results", lambda root: tmp_path / "shipped")
+    monkeypatch.setattr(pipeline, "_train", lambda work, log: happened.append(f"trained {work.settings.name}"))
+    monkeypatch.setattr(
+        "repro.conclude.write_report", lambda options: happened.append(f"reported {options.profile}")
+    )
+    code, out, _ = command("reproduce", "--profile", "smoke")
+    assert code == 0
+    assert happened == ["reported pilot", "trained smoke", "reported smoke"]
+    assert out.startswith("measured so far, profile pilot, from the repository:")
+    happened.clear()
+    code, out, _ = command("reproduce", "--profile", "pilot")  # which is brought up to date anyway
+    assert happened == ["trained pilot", "reported pilot"] and "measured so far" not in out
+
+
+@pytest.mark.usefixtures("quickly_drawn")
+def test_a_run_without_a_result_fails_the_command_after_all_others_are_drawn(
+    command: Command, tmp_path: Path
+) -> None:
+    code, out, err = command("reproduce", "--profile", "smoke", "--device", "cpu", *FEW, "--set", "recipe.lr=1.0e+20")
+    assert code == 4 and "was not finite" in err
+    (folder,) = (tmp_path / "out").iterdir()
+    assert all((folder / f"{name}.png").exists() for name in artifacts.IMPLEMENTED)
+    assert "index.html" in out
+
+
+def test_an_unknown_profile_is_refused_before_anything_else(command: Command) -> None:
+    code, out, err = command("reproduce", "--profile", "tiny")
+    assert code == 2 and "there are smoke, pilot, paper" in err and out == ""
+
+
 # ---- without ImageNet --------------------------------------------------------------------------------------
 
 

@@ -34,7 +34,7 @@ class Reporter:
         line_every: float = LINE_EVERY,
         then: Callable[[], None] = lambda: None,
     ) -> None:
-        """``line_every`` seconds a plain line about epochs; 0 for a line each. ``then`` is called after each Run."""
+        """``line_every`` seconds a plain line about epochs; 0 for a line each. ``then`` is called after a Run."""
         self._console, self._then = console, then
         self._line_every = line_every
         self._store = store
@@ -100,7 +100,8 @@ class Reporter:
     def run_done(self, run: Run, record: Record, left: int) -> None:
         self._finished += 1
         if run.epochs:
-            self._console.print(f"done {self._finished}/{self._runs}  {run.label}: {outcome(record)}", markup=False)
+            done = f"done {self._finished}/{self._runs}"
+            self._console.print(f"{done}  {run.label}: {outcome(record)}", markup=False)
         self._then()
 
     def ended(self) -> None:
