@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from repro import actions, conclude, params, workspace
+from repro import actions, compare, conclude, outlook, params, workspace
 from repro.artifacts import Artifact
 from repro.data import cifar10
 from repro.data.photos import index
@@ -50,6 +50,8 @@ def reproduce(options: Options) -> None:
     print(f"figures and tables: {work.out}")
     print(f"what holds and what does not: {work.out / 'index.html'}")
     print(f"this was profile {chosen}: {why}")
+    if chosen == "smoke" and not options.profile and (place := cifar10.find(folders)):
+        print(_what_a_cpu_does(work, place))
     if failed:
         raise failed
 
@@ -141,12 +143,25 @@ def _standing(work: Workspace) -> str:
     lines = []
     for artifact in work.artifacts:
         cells, _ = work.cells(artifact)
-        lines.append(f"  {artifact.name:<12}{_counts({'verdicts': document.count(cells)})}")
+        lines.append(f"  {artifact.name:<12}{_counts({'verdicts': compare.count(cells)})}")
     return "\n".join(lines)
 
 
 def _counts(made: document.Document) -> str:
     return ", ".join(f"{n} {verdict}" for verdict, n in made["verdicts"].items()) or "no cells in this profile"
+
+
+def _what_a_cpu_does(work: Workspace, place: Path) -> str:
+    """What CIFAR-10, which is at ``place``, is good for without a GPU, and how long that takes here."""
+    options = Options(profile="pilot", data_dir=work.options.data_dir, runs_dir=work.store.runs_dir)
+    took = outlook.on_cpu(options)
+    whole = took.pop("together", 0.0)
+    each = ", ".join(f"{name} {terminal.duration(seconds)}" for name, seconds in took.items())
+    return (
+        f"CIFAR-10 is here ({place}), a GPU is not: `repro fig3 --profile pilot --ignore-shipped` trains on a "
+        "tenth of it, along a tenth of the schedule (docs/pilot.md). By this CPU's measured speed each artifact "
+        f"takes, by itself: {each}; all artifacts together {terminal.duration(whole)}"
+    )
 
 
 def _cuda() -> str | None:

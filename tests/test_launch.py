@@ -158,7 +158,7 @@ def test_a_worker_that_dies_is_replaced_and_that_is_said(fig1: Plan, store: Stor
 def test_three_deaths_in_a_row_give_a_run_up_and_what_grows_from_it(
     study: Study_of, store: Store, record_of: Record_of
 ) -> None:
-    rounds = [run for run in artifacts.get("table4").runs(study("smoke"), (0,)) if run.rounds > 2]
+    rounds = [run for run in artifacts.get("table4").runs(study("pilot"), (0,)) if run.rounds > 2]
     plan = make_plan(rounds, store)
     chain = plan.missing
     workers = Workers(plan, store, record_of, {chain[2].label: [KILLED] * 3})

@@ -87,11 +87,29 @@ def test_what_the_repository_ships_comes_before_what_is_trained(
 def test_a_run_without_a_result_fails_the_command_after_all_others_are_drawn(
     command: Command, tmp_path: Path
 ) -> None:
-    code, out, err = command("reproduce", "--profile", "smoke", "--device", "cpu", *FEW, "--set", "recipe.lr=1.0e+20")
+    code, out, err = command(
+        "reproduce", "--profile", "smoke", "--device", "cpu", *FEW, "--set", "recipe.lr=1.0e+20"
+    )
     assert code == 4 and "was not finite" in err
     (folder,) = (tmp_path / "out").iterdir()
     assert all((folder / f"{name}.png").exists() for name in artifacts.IMPLEMENTED)
     assert "index.html" in out
+
+
+def test_with_cifar10_at_hand_and_no_gpu_it_says_what_a_cpu_does_with_it_and_how_long_that_takes(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("repro.data.cifar10.find", lambda folders: tmp_path / "cifar")
+    monkeypatch.setattr(pipeline, "_cuda", lambda: None)
+    monkeypatch.setattr(pipeline, "_train", lambda work, log: None)
+    monkeypatch.setattr("repro.conclude.write_report", lambda options: None)
+    took = {"fig3": 1000.0, "fig1": 9000.0, "together": 40_000.0}
+    monkeypatch.setattr("repro.outlook.on_cpu", lambda options: dict(took))
+    code, out, _ = command("reproduce")
+    assert code == 0
+    assert "`repro fig3 --profile pilot --ignore-shipped`" in out
+    assert "fig3 17 min, fig1 2.5 h; all artifacts together 11.1 h" in out
+    assert "--profile pilot" not in command("reproduce", "--profile", "smoke")[1], "who names a profile knows"
 
 
 def test_an_unknown_profile_is_refused_before_anything_else(command: Command) -> None:
