@@ -6,12 +6,14 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tiny import TINY
 
 from repro import artifacts, params, pipeline
 from repro.data.photos import index
+from repro.experiments import Study
 from repro.options import Options
 from repro.run import ancestors
 from repro.workspace import Workspace
