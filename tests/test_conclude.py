@@ -131,6 +131,9 @@ def test_the_pilots_claims_have_statistics_units_and_its_own_epochs_but_no_verdi
     assert " points " in lines["early-tickets-match"]
     assert " epochs of 200 (here -20 of 20) " in lines["tickets-emerge-at-saturation"]
     assert " up to -2.07 " in lines["iterative-is-similarly-accurate"]
+    # What the document says of Eq. 5 is what the statistic says.
+    assert re.search(r" 0\.566 +0\.482 to 0\.650 +ratio ", lines["slope-follows-eq-5"])
+    assert "0.57 (0.48 to 0.65)" in " ".join((ROOT / "docs" / "pilot.md").read_text().split())
     assert (
         "Epochs in the claims are the paper's: epoch 100 of its 200 on CIFAR-10 is 10 of this profile's 20." in out
     )
