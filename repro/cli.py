@@ -84,7 +84,7 @@ def train(
     ],
     dry_run: DryRun = False,
 ) -> None:
-    """Train one family of experiments for all artifacts (what the stages of dvc.yaml call)."""
+    """Train one family of experiments for all artifacts (what dvc.yaml's stage `train` calls)."""
     from repro import actions
 
     actions.train_family(options, family, dry_run=dry_run)
@@ -322,7 +322,7 @@ def runs_import(
     files: Annotated[list[Path], typer.Argument(help="files that `repro runs export` wrote")],
     runs_dir: RunsDir = None,
     out: Out = None,
-    ship: Annotated[bool, typer.Option("--ship", help="checkpoints into results/, for git")] = False,
+    ship: Annotated[bool, typer.Option("--ship", help="checkpoints into the DVC remote that git keeps")] = False,
 ) -> None:
     """Take over Runs, each into the profile that asks for it; one that is finished here is never replaced."""
     from repro import moving

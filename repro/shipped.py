@@ -19,7 +19,7 @@ from pathlib import Path
 import yaml
 
 from repro import files
-from repro.errors import UsageError
+from repro.errors import MissingInput, UsageError
 
 REMOTE = Path(".dvc", "shipped")
 FOLDER = "checkpoints"
@@ -27,13 +27,15 @@ FOLDER = "checkpoints"
 
 def listed(results: Path) -> dict[str, Path]:
     """What ``results``/checkpoints.dvc names (``<key>/epoch-0100-<hash>.safetensors``), and which file holds it;
-    nothing where there is no such file. Raises `UsageError` where it or its list is damaged."""
+    nothing where the list is not here (DVC has it elsewhere). Raises `UsageError` where either is damaged."""
     pointer, remote = results / f"{FOLDER}.dvc", remote_of(results)
     if remote is None or not pointer.exists():
         return {}
     try:
         (out,) = yaml.safe_load(pointer.read_text())["outs"]
-        content = _held(remote, out["md5"]).read_bytes()
+        if not (listing := _held(remote, out["md5"])).exists():
+            return {}
+        content = listing.read_bytes()
         if hashlib.md5(content, usedforsecurity=False).hexdigest() + ".dir" != out["md5"]:
             raise ValueError("its list of files was altered")
         return {entry["relpath"]: _held(remote, entry["md5"]) for entry in json.loads(content)}
@@ -42,8 +44,12 @@ def listed(results: Path) -> dict[str, Path]:
 
 
 def unpack(results: Path) -> None:
-    """Put what is listed into ``results``/checkpoints, where it is not: what is shipped beside it adds to it."""
-    for name, path in listed(results).items():
+    """Put what is listed into ``results``/checkpoints, where it is not: what is shipped beside it adds to it.
+    Raises `MissingInput` where the list is neither here nor pulled, since DVC would forget what it names."""
+    found = listed(results)
+    if (results / f"{FOLDER}.dvc").exists() and not found and not (results / FOLDER).is_dir():
+        raise MissingInput(f"{results / FOLDER}.dvc names files that are not here: run `dvc pull` first")
+    for name, path in found.items():
         if not (target := results / FOLDER / name).exists():
             files.write_bytes(target, path.read_bytes())
 

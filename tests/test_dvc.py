@@ -18,7 +18,7 @@ import yaml
 from repro import artifacts, shipped
 from repro.actions import FAMILIES
 from repro.compare import cell
-from repro.errors import UsageError
+from repro.errors import MissingInput, UsageError
 from repro.experiments import Study
 from repro.report import metrics
 from repro.run import Run
@@ -197,19 +197,27 @@ def test_a_shipped_checkpoint_that_was_altered_is_set_aside(clone: Store, run: R
     assert not clone.has_checkpoint(run, 10)  # so that it is trained again
 
 
-@pytest.mark.parametrize("what", ["list", "pointer", "list gone"])
+@pytest.mark.parametrize("what", ["list", "pointer"])
 def test_a_list_of_checkpoints_that_was_altered_names_the_file_and_the_remedy(
     clone: Store, tmp_path: Path, what: str
 ) -> None:
     (listing,) = (tmp_path / shipped.REMOTE).rglob("*.dir")
     pointer = tmp_path / "results" / "paper" / "checkpoints.dvc"
-    if what == "list gone":
-        listing.unlink()
-    else:
-        altered = listing if what == "list" else pointer
-        altered.write_text("<<<<<<< HEAD\n" + altered.read_text())
+    altered = listing if what == "list" else pointer
+    altered.write_text("<<<<<<< HEAD\n" + altered.read_text())
     with pytest.raises(UsageError, match=r"(?s)checkpoints.dvc: cannot be read .*; restore it and .* from git"):
         Store(tmp_path / "runs", clone.ledger)
+
+
+def test_what_dvc_keeps_elsewhere_is_not_here_and_shipping_more_wants_it_first(
+    clone: Store, run: Run, tmp_path: Path
+) -> None:
+    """After `dvc add` and `dvc push` to a remote of the user's, in a clone that has not pulled from it."""
+    (listing,) = (tmp_path / shipped.REMOTE).rglob("*.dir")
+    listing.unlink()
+    assert not Store(tmp_path / "runs", clone.ledger).has_checkpoint(run, 10)
+    with pytest.raises(MissingInput, match=r"checkpoints.dvc names files that are not here: run `dvc pull` first"):
+        shipped.unpack(tmp_path / "results" / "paper")
 
 
 def test_the_shipped_files_are_those_that_their_lists_name_and_whole() -> None:
