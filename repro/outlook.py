@@ -97,7 +97,8 @@ def on_cpu(options: Options, log: Console | None = None) -> dict[str, float]:
     work = Workspace(dataclasses.replace(options, device="cpu"))
     needed = {artifact.name: ancestors(work.runs(artifact)) for artifact in work.artifacts}
     together = ancestors([run for runs in needed.values() for run in runs])
-    paces, _ = pace.measured(together, "cpu", work.store, log or terminal.console(stderr=True))
+    log = log or terminal.console(stderr=True)
+    paces, _ = pace.measured(together, "cpu", work.store, log, briefly=True)
     seconds = {name: pace.seconds(runs, paces) for name, runs in {**needed, "together": together}.items() if runs}
     return {name: own for name, own in seconds.items() if own is not None}
 

@@ -7,6 +7,7 @@ since, with the same network, data set, batch size and precision, the estimate f
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from repro.engine.speed_cache import EAGER, Choice
+from repro.machine import cores
 from repro.packing import seconds_for
 from repro.params import MicroBatchRecipe
 from repro.plan import cost, waves
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from repro.engine.device import Device
 
 CONTRADICTION = 4 / 3  # so many times slower or faster than calibrated, and the device is timed again
+BUSY = 2  # processes at work for each core, with which a measurement says little
 EVIDENCE = 5.0  # seconds of training under which Runs say nothing about speed
 
 
@@ -48,21 +51,27 @@ class Pace:
 
 
 def measured(
-    runs: Sequence[Run], device_name: str, store: Store, log: Console, anew: bool = False
+    runs: Sequence[Run], device_name: str, store: Store, log: Console, anew: bool = False, briefly: bool = False
 ) -> tuple[dict[str, Pace], bool]:
     """The pace of every network that ``runs`` train, and whether that is on CUDA.
 
     Timed within seconds, and told on ``log``, is what the caches beside the Runs do not hold, what finished Runs
-    have contradicted since, and everything with ``anew``, which no Run from before then corrects.
+    have contradicted since, and everything with ``anew``, which no Run from before then corrects. ``briefly`` is
+    for a CPU: only the plain loop is timed, which other strategies are not much faster than there.
     """
     found: dict[str, Pace] = {}
     if not (first := first_of_each(runs)):
         return found, False
     from repro.engine import device  # imports torch: not for a plan that has nothing to train
 
-    chosen = device.choose(device_name)
+    chosen, timed = device.choose(device_name), list[str]()
+
+    def tell(what: str) -> None:
+        timed.append(what)
+        log.print(f"timing {what}", markup=False)
+
     for arch, run in first.items():
-        timer = _Timer(run, chosen, store, _images(runs, arch, store), log)
+        timer = _Timer(run, chosen, store, _images(runs, arch, store), tell, briefly)
         choice = timer.measure(anew)
         took = timer.finished(choice.measured)
         if not anew and took and not 1 / CONTRADICTION <= (factor := _factor(took, choice)) <= CONTRADICTION:
@@ -70,6 +79,12 @@ def measured(
             log.print(f"{arch}: Runs trained {much} as was calibrated {ago(choice.measured)}", markup=False)
             choice = timer.measure(True, choice.runs_from)
         found[arch] = timer.pace(choice)
+    if timed and not chosen.cuda and (load := os.getloadavg()[0]) > BUSY * cores():
+        log.print(
+            f"this machine is busy (load {load:.0f} on {cores()} cores), so times may come out too long: "
+            "`repro plan --calibrate` in a quiet moment measures again",
+            markup=False,
+        )
     return found, chosen.cuda
 
 
@@ -125,7 +140,8 @@ class _Timer:
     device: Device
     store: Store
     images: int
-    log: Console | None = None
+    tell: Callable[[str], None] = lambda what: None
+    briefly: bool = False
 
     def measure(self, anew: bool, runs_from: str | None = None) -> Choice:
         """What is not known, or everything ``anew``."""
@@ -135,14 +151,14 @@ class _Timer:
         if isinstance(run.data, Photos) and isinstance(run.recipe, MicroBatchRecipe):
             return calibrate.measure(
                 run.arch, run.recipe, run.precision, self.device, self.store.runs_dir / calibrate.CACHE,
-                crop=run.data.crop, observe=self._tell, anew=anew, runs_from=runs_from,
+                crop=run.data.crop, observe=self.tell, anew=anew, runs_from=runs_from,
             )  # fmt: skip
         cache = self.store.runs_dir / tuning.CACHE
         names = [EAGER] if self._little else tuning.quick(self.device)
         if anew:
-            found = tuning.measure_anew(run, self.device, cache, names, self._tell, runs_from)
+            found = tuning.measure_anew(run, self.device, cache, names, self.tell, runs_from)
         else:
-            found = tuning.measure(run, self.device, cache, names, self._tell)
+            found = tuning.measure(run, self.device, cache, names, self.tell)
         return self._as_trained(found)
 
     def known(self) -> Choice:
@@ -193,17 +209,13 @@ class _Timer:
         from repro.engine import tuning
 
         small = not isinstance(self.run.data, Photos)
-        return small and not self.device.cuda and self.images < tuning.CALIBRATE_FROM
+        return small and (self.briefly or (not self.device.cuda and self.images < tuning.CALIBRATE_FROM))
 
     def _as_trained(self, choice: Choice) -> Choice:
         """``choice`` among what a session would take."""
         if not self._little:
             return choice
         return dataclasses.replace(choice, speeds={n: own for n, own in choice.speeds.items() if n == EAGER})
-
-    def _tell(self, what: str) -> None:
-        if self.log:
-            self.log.print(f"timing {what}", markup=False)
 
 
 def ago(date: str) -> str:

@@ -214,6 +214,15 @@ def test_a_plan_with_nothing_to_train_needs_no_torch(
     assert pace.measured(observed, "auto", store, Console(quiet=True)) == ({}, False)
 
 
+@pytest.mark.parametrize(("load", "busy"), [(1.0, False), (1000.0, True)])
+def test_a_measurement_in_a_busy_moment_says_so(
+    run: Run, timed: list[str], store: Store, monkeypatch: pytest.MonkeyPatch, load: float, busy: bool
+) -> None:
+    monkeypatch.setattr(pace.os, "getloadavg", lambda: (load, 0.0, 0.0))
+    assert ("this machine is busy" in speed_of(run, store)[2]) == busy
+    assert "busy" not in speed_of(run, store)[2]  # nothing is timed
+
+
 @pytest.mark.parametrize(
     ("date", "said"),
     [("", "at an unknown time"), ("soon", "at an unknown time"), ("2026-01-01", "at an unknown time")],
