@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -113,7 +114,13 @@ Ended = Callable[..., Record]
 
 @pytest.fixture
 def run(study: Study_of) -> Run:
-    return study("smoke").dense("resnet20", 0)
+    return dense(study, 0)
+
+
+def dense(study: Study_of, seed: int) -> Run:
+    """Of so many images that its time tells something."""
+    own = study("smoke").dense("resnet20", seed)
+    return replace(own, data=replace(own.data, train=512, test=256))
 
 
 @pytest.fixture
@@ -130,7 +137,7 @@ def ended(record_of: Callable[..., Record], study: Study_of) -> Ended:
     """A Run like ``run`` that ended on that device, at so many images a second."""
 
     def make(speed: float, seed: int = 1, when: str = ENDED, **provenance: object) -> Record:
-        own = study("smoke").dense("resnet20", seed)
+        own = dense(study, seed)
         told = {"device": CPU.name, "precision": "float32", "strategy": "eager", "wave": 1, "ended": when}
         told["wall_s"] = (512 + 256 / 3) / speed
         return record_of(own, provenance=told | provenance)
