@@ -32,8 +32,17 @@ def produce(
     if dry_run:
         _say_plan(work, work.plan(), terminal.console())
         return
-    work.check_results_folder()
-    if no_train or only_shown(work, log):
+    shown = no_train or only_shown(work, log)
+    try:
+        work.check_results_folder()
+    except MissingInput as error:
+        plan = work.plan_for(work.asked())
+        if not shown and (plan.missing or plan.blocked):
+            raise
+        _show(work, as_json, write=False)
+        log.print(f"nothing was written: {error}", markup=False)
+        return
+    if shown:
         _show(work, as_json)
         return
     say_left_out(work.left_out(), log)
@@ -63,7 +72,7 @@ def train_family(options: Options, family: str, *, dry_run: bool) -> None:
         _say_plan(work, work.plan_for(wanted()), terminal.console())
         return
     for arch in [options.arch] if options.arch else sorted({run.arch for run in wanted()}):
-        (work.store.runs_dir / f"{family}-{arch}").mkdir(parents=True, exist_ok=True)  # an output of its stage
+        files.make_folder(work.store.runs_dir / f"{family}-{arch}")  # an output of its stage
     say_left_out(ours(work.left_out()), log)
     execute(work, wanted, log)
 
@@ -166,13 +175,14 @@ def show_published(name: str | None, as_json: bool) -> None:
 _DIFF_FIELDS = ("series", "row", "col", "published", "reproduced", "n", "band")
 
 
-def _show(work: Workspace, as_json: bool) -> None:
+def _show(work: Workspace, as_json: bool, write: bool = True) -> None:
     for artifact in work.artifacts:
-        document = work.render(artifact)
+        document = work.render(artifact, write)
         if as_json:
             print(document_json(document), end="")
         else:
             terminal.show(document, terminal.console())
+        if write and not as_json:
             print(f"written: {work.out / artifact.name}.json, .csv, .md and .png")
 
 

@@ -33,6 +33,7 @@ from repro.cli_options import (
     takes,
 )
 from repro.errors import Interrupted, ReproError, UsageError
+from repro.files import of_the_site
 from repro.options import Options, rank, ranked
 
 app = typer.Typer(
@@ -361,7 +362,8 @@ def main(arguments: list[str] | None = None) -> Any:
         for artifact in artifacts.load_others():
             app.command(artifact.name, help=f"{artifact.title}.")(_artifact_command(artifact))
         app(args=arguments, standalone_mode=True)
-    except ReproError as error:
+    except (ReproError, OSError) as caught:
+        error = caught if isinstance(caught, ReproError) else of_the_site(caught)
         if rank() == 0:
             print(f"repro: {' '.join(str(error).split())}", file=sys.stderr)
         elif isinstance(error, UsageError):  # rank 0 says the same, before torchrun ends it on account of this one

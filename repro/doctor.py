@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rich.text import Text
 
-from repro import data_commands, files, pace
+from repro import data_commands, files, locks, pace
 from repro.data import cifar10
 from repro.data.photos import index
 from repro.errors import ReproError
@@ -25,7 +25,6 @@ from repro.options import Options
 from repro.plan import cost, disk_bytes
 from repro.report import terminal
 from repro.run import Run
-from repro.store import Store
 from repro.workspace import Workspace
 
 Check = tuple[str, str, str]  # what, state (ok, note, warning, problem), finding
@@ -140,7 +139,7 @@ def _project(options: Options) -> list[Check]:
     found.append(("imagenet", *_imagenet(work.folders, "imagenet" in wanted)))
     for name, folder in (("runs", work.store.runs_dir), ("results", work.out)):
         try:
-            _try(folder)
+            locks.check(folder)
             found.append((name, "ok", f"{folder}, can be written, and files be locked"))
         except ReproError as error:
             found.append((name, "problem", str(error)))
@@ -153,18 +152,6 @@ def _project(options: Options) -> list[Check]:
     found += _time(missing, work)
     found.append(("ledger", "ok", f"{done} of {len(plan.runs)} Runs of profile {work.settings.name} are finished"))
     return found
-
-
-def _try(folder: Path) -> None:
-    """Raise `ReproError` where no file can be written to ``folder``, or none be locked there; leaves nothing."""
-    place = files.existing(folder)
-    try:
-        with tempfile.TemporaryDirectory(prefix=".doctor-", dir=place) as probe:
-            files.check_writable(Path(probe))
-            with Store(Path(probe), Path(probe, "runs.jsonl")).lock():
-                pass
-    except OSError as error:
-        raise files.unusable(place / folder.name, error) from None
 
 
 def _cifar10(folders: Sequence[Path], wanted: bool) -> tuple[str, str]:

@@ -22,6 +22,8 @@ def export_runs(
 ) -> None:
     """Write finished Runs and the checkpoints that others need to ``file``; with ``left_only`` those that Runs
     still to be trained need, for whichever artifact; with ``with_states`` where unfinished ones stand, too."""
+    size = transfer.parse_size(max_size)
+    transfer.check_target(file)
     work = Workspace(options, names)
     store, runs = work.store, ancestors(work.asked())
     if left_only:
@@ -30,13 +32,14 @@ def export_runs(
         keep = work.plan().keep
     members = [*transfer.records(store, runs), *transfer.checkpoints(store, runs, keep)]
     members += transfer.states(store, runs) if with_states else ()
-    say_exported(transfer.export(members, file, transfer.parse_size(max_size), work.out.name))
+    say_exported(transfer.export(members, file, size, work.out.name))
 
 
 def say_exported(exported: transfer.Exported) -> None:
     """The files written, and what they have no room for."""
     for path in exported.files:
-        print(f"written: {path} ({terminal.size(path.stat().st_size)})")
+        if path.is_file():
+            print(f"written: {path} ({terminal.size(path.stat().st_size)})")
     if exported.left_out:
         kinds = [name.partition("/")[0] for name in exported.left_out]
         told = " and ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
@@ -77,7 +80,7 @@ def by_profile(arrived: dict[str, Members], options: Options) -> dict[str, Membe
             kind, key = _kind_and_key(name)
             if kind == "records":
                 record = Record.parse(content.decode())
-                seeds = max(seeds, 1 + int(record.provenance.get("seed", 0)))
+                seeds = max(seeds, 1 + record.seed)
                 grown_from = record.provenance.get("parents", {})
             else:
                 grown_from = transfer.parents_of_state(content) if kind == "states" else {}

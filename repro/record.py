@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from repro.errors import UsageError
 from repro.run import Run
 
 DONE = "done"
 DIVERGED = "diverged"
 DIGITS = 7  # significant digits kept of a measured number
+CURVE = (("epoch", "train_loss", "train_top1"), ("test_epoch", "test_top1"))
+PROBED = ("w_std", "w_mean", "layer_rates")
+PROVENANCE: dict[str, type | tuple[type, ...]] = {
+    "seed": int, "wall_s": (int, float), "ended": str, "packages": dict, "parents": dict,
+}  # fmt: skip
+
+
+def _no_number(word: str) -> float:
+    raise ValueError(f"{word} is no result of a Run")
+
+
+_JSON = json.JSONDecoder(parse_constant=_no_number)
 
 
 def measured(value: float) -> float:
@@ -21,7 +36,7 @@ def measured(value: float) -> float:
 
 def empty_curve() -> dict[str, list[float]]:
     """A Record's ``curve`` before the first epoch."""
-    return {"epoch": [], "train_loss": [], "train_top1": [], "test_epoch": [], "test_top1": []}
+    return {name: [] for together in CURVE for name in together}
 
 
 @dataclass(frozen=True)
@@ -74,13 +89,88 @@ class Record:
 
     @classmethod
     def parse(cls, line: str) -> Record:
-        """Read back `line`. Raises ValueError or TypeError for anything else."""
-        values = json.loads(line)
+        """Read back `line`. Raises ValueError or TypeError for anything else, a value that is none included."""
+        values = _JSON.decode(line)
         if not isinstance(values, dict):
             raise ValueError("not a JSON object")
-        return cls(**values)  # a field that this version does not know is a TypeError
+        record = cls(**values)  # a field that this version does not know is a TypeError
+        record._check()
+        return record
+
+    def _check(self) -> None:
+        for name in ("key", "label"):
+            _expect(name, getattr(self, name), str)
+        if self.status not in (DONE, DIVERGED):
+            raise ValueError(f"status: {DONE} or {DIVERGED} expected, not {self.status!r}")
+        _expect("spec", self.spec, dict)
+        _expect("spec.seed", self.spec.get("seed", 0), int)
+        results = {name: getattr(self, name) for name in ("top1", "best_top1", "best_epoch", "train_top1")}
+        _numbers({name: [value] for name, value in results.items() if value is not None})
+        check_history(vars(self))
+
+    @property
+    def seed(self) -> int:
+        """The Run's, by its provenance, else by its spec."""
+        return int(self.provenance.get("seed", self.spec.get("seed", 0)))
+
+    @property
+    def mask_distance(self) -> float:
+        """Between the Run's mask and the one that its own starting weights would give. Raises `UsageError`."""
+        if "mask_distance" not in self.start:
+            raise self.faulty("has no mask_distance")
+        return float(self.start["mask_distance"])
+
+    def faulty(self, what: str) -> UsageError:
+        """For a Record that has not what its Run leaves behind."""
+        return UsageError(f"the Record of {self.label} ({self.key}) {what}: restore its ledger from git")
 
     def top1_at(self, epoch: int) -> float | None:
         """Test accuracy once ``epoch`` epochs were done, where it was evaluated."""
         found = dict(zip(self.curve["test_epoch"], self.curve["test_top1"], strict=True))
         return found.get(epoch)
+
+
+def check_history(values: Mapping[str, Any]) -> None:
+    """Raise ValueError, with its place, for a value among ``curve``, ``start``, ``probe``, ``checkpoints`` and
+    ``provenance`` that is not what a Run leaves behind; NaN and infinities are none."""
+    for name in ("curve", "start", "probe", "checkpoints", "provenance"):
+        _expect(name, values.get(name), dict)
+    curve, start, probe, about = (values[name] for name in ("curve", "start", "probe", "provenance"))
+    for together in CURVE:
+        _numbers({f"curve.{name}": curve.get(name) for name in together}, alike=True)
+    found = {name: [start[name]] for name in ("sparsity", "mask_distance") if name in start}
+    _numbers({f"start.{name}": value for name, value in found.items()})
+    _expect("start.layer_rates", rates := start.get("layer_rates", {}), dict)
+    _numbers({"start.layer_rates": list(rates.values())})
+    if probe:
+        for name in PROBED:
+            _expect(f"probe.{name}", layers := probe.get(name), dict)
+            columns = {f"probe.{name}.{layer}": column for layer, column in layers.items()}
+            _numbers({"probe.epoch": probe.get("epoch"), **columns}, alike=True)
+    for name, kind in PROVENANCE.items():
+        if name in about:
+            _expect(f"provenance.{name}", about[name], kind)
+
+
+def _expect(place: str, value: Any, kind: type | tuple[type, ...]) -> None:
+    if not isinstance(value, kind):
+        names = [item.__name__ for item in (kind if isinstance(kind, tuple) else (kind,))]
+        raise ValueError(f"{place}: {' or '.join(names)} expected, not {value!r:.40}")
+
+
+def _numbers(columns: Mapping[str, Any], alike: bool = False) -> None:
+    """Each of ``columns`` is a list of finite numbers, all ``alike`` in length."""
+    for place, column in columns.items():
+        try:
+            finite = isinstance(column, list) and math.isfinite(math.fsum(column))
+        except (TypeError, ValueError, OverflowError):
+            finite = False
+        if not finite:
+            odd = next((v for v in column if not _number(v)), column) if isinstance(column, list) else column
+            raise ValueError(f"{place}: {'numbers' if alike else 'a number'} expected, not {odd!r:.40}")
+    if alike and len({len(column) for column in columns.values()}) > 1:
+        raise ValueError(f"{', '.join(columns):.80}: of different lengths")
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)

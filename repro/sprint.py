@@ -43,7 +43,8 @@ def sprint(options: Options, names: Sequence[str], to: Path, max_size: str, max_
     """Train within ``options.time_budget``, then write ``to``, in volumes of at most ``max_size``, ``max_total``
     together; a signal or an error on the way ends the training, not the export. Raises `RunFailed`, after the
     export, where a Run diverged."""
-    sizes = transfer.parse_size(max_size), transfer.parse_size(max_total) if max_total else None
+    sizes = transfer.parse_size(max_size), transfer.parse_size(max_total, "--max-total") if max_total else None
+    transfer.check_target(to)
     work = _workspace(options, names)
     files.check_writable(to.resolve().parent)
     work.check_results_folder()

@@ -26,8 +26,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from repro import files
-from repro.errors import BudgetSpent, UsageError
+from repro import files, ledger
+from repro.errors import BudgetSpent, MissingInput, UsageError
+from repro.locks import FOREVER, Lock
 from repro.record import Record
 from repro.run import Run
 from repro.shipped import FOLDER, listed
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 
 HASH = 16
 STATES = 2
-POLL = 0.5  # seconds between looks at a lock that another process holds
-FOREVER = -1.0
 
 
 @dataclass(frozen=True)
@@ -66,13 +65,10 @@ class Store:
         self.runs_dir = runs_dir
         self.ledger = ledger
         self.shipped = [path for path in shipped if path.resolve() != ledger.resolve()]
-        self._records: dict[str, Record] = {}
         self._held: set[str] = set()  # keys of Runs whose lock this process has
         self._beside = [path.parent for path in [ledger, *self.shipped]]
         self._listed = {name: path for folder in self._beside for name, path in listed(folder).items()}
-        for path in [*self.shipped, ledger]:
-            for record in read_ledger(path):
-                self._records.setdefault(record.key, record)
+        self._records = self._told()
 
     # Finished Runs
 
@@ -84,11 +80,14 @@ class Store:
         """The Record of a finished Run, or None."""
         if run.key not in self._records:
             path = self.folder(run) / "result.json"
-            if path.exists():
-                try:
-                    self._records[run.key] = Record.parse(path.read_text())
-                except (ValueError, TypeError):
-                    set_aside(path)
+            try:
+                self._records[run.key] = Record.parse(path.read_text())
+            except (FileNotFoundError, NotADirectoryError):
+                pass
+            except OSError as error:
+                raise MissingInput(f"{path} cannot be read: {error.strerror or error}") from None
+            except (ValueError, TypeError):
+                set_aside(path)
         return self._records.get(run.key)
 
     def records(self) -> list[Record]:
@@ -114,21 +113,23 @@ class Store:
 
     def add(self, records: Sequence[Record]) -> int:
         """Add ``records`` to the ledger where their key is new there; returns how many were."""
-        known = read_ledger(self.ledger)
-        keys = {record.key for record in known}
-        new = [record for record in records if record.key not in keys]
-        if new:
-            files.write_text(self.ledger, "".join(r.line() + "\n" for r in [*known, *new]))
-            for record in new:
-                self._records.setdefault(record.key, record)
+        new = ledger.add(self.ledger, records)
+        for record in new:
+            self._records.setdefault(record.key, record)
         return len(new)
 
     def gather(self, runs: Sequence[Run]) -> int:
         """Add to the ledger what workers finished of ``runs`` and no driver lived to write there; returns how many
         there were."""
-        known = {record.key for path in [*self.shipped, self.ledger] for record in read_ledger(path)}
-        found = [record for run in runs if run.key not in known and (record := self.record(run))]
-        return self.add(found)
+        known = self._told()
+        return self.add([record for run in runs if run.key not in known and (record := self.record(run))])
+
+    def _told(self) -> dict[str, Record]:
+        """What the ledgers have now; of a key that several have, the first."""
+        found: dict[str, Record] = {}
+        for path in [*self.shipped, self.ledger]:
+            found |= {key: record for key, record in ledger.read(path).items() if key not in found}
+        return found
 
     # Checkpoints
 
@@ -259,44 +260,27 @@ def _lock(folder: Path, on_busy: Callable[[str], float]) -> Iterator[None]:
     ``on_busy`` hears who holds it, where that is another process, and returns the seconds to wait (or raises);
     `BudgetSpent` when they are over.
     """
-    from filelock import FileLock, Timeout
-
-    files.check_writable(folder)
     owner = folder / ".owner"
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        who = owner.read_text().strip() if owner.exists() else "another process"
-        try:
-            lock.acquire(timeout=on_busy(who), poll_interval=POLL)
-        except Timeout:
-            raise BudgetSpent(f"time budget spent waiting for {who}; the same command goes on") from None
-    try:
+    with Lock(folder / ".lock") as lock:
+        if not lock.take():
+            try:
+                who = owner.read_text().strip()
+            except OSError:
+                who = "another process"
+            if not lock.take(on_busy(who)):
+                raise BudgetSpent(f"time budget spent waiting for {who}; the same command goes on")
         files.write_text(owner, f"process {os.getpid()} on {socket.gethostname()}\n")
-        yield
-    finally:
-        owner.unlink(missing_ok=True)
-        lock.release()
-
-
-def read_ledger(path: Path) -> list[Record]:
-    """The Records of a ledger, none if it is absent. Raises `UsageError` naming a line that is not a Record."""
-    if not path.exists():
-        return []
-    records = []
-    for number, line in enumerate(path.read_bytes().splitlines(), 1):
         try:
-            records.append(Record.parse(line.decode()))
-        except (ValueError, TypeError) as error:
-            raise UsageError(f"{path}, line {number}: not a Record ({error}); restore the file from git") from None
-    return records
+            yield
+        finally:
+            owner.unlink(missing_ok=True)
 
 
 def set_aside(path: Path) -> None:
-    """Move a damaged file out of the way, and say so."""
+    """Move a damaged file out of the way, and say so; where it cannot be moved it is passed over."""
     print(f"damaged, set aside: {path}", file=sys.stderr)
-    os.replace(path, path.with_name(path.name + ".damaged"))
+    with contextlib.suppress(OSError):
+        os.replace(path, path.with_name(path.name + ".damaged"))
 
 
 def _stand_in(path: Path) -> tuple[int, int]:

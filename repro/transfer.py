@@ -8,16 +8,19 @@ order.
 from __future__ import annotations
 
 import json
+import lzma
+import re
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from repro import files
 from repro.errors import MissingInput, UsageError
-from repro.record import Record
+from repro.record import Record, check_history
 from repro.run import Run
 from repro.store import Store, metadata_of
 
@@ -25,6 +28,11 @@ MANIFEST = "manifest.json"
 Member = tuple[str, bytes]
 Members = dict[str, bytes]
 OVERHEAD = 400  # bytes that zip and manifest spend on a member
+MEMBER = re.compile(
+    r"records/(?P<record>\w+)\.json"
+    r"|(checkpoints/\w[^/]*/\w+/epoch-\d+|states/\w[^/]*/\w+/state-e\d+(\.\d+)?)-(?P<hash>\w{16})\.safetensors"
+)
+UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, RuntimeError)
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,7 @@ def export(
     bytes does not hold them; what would bring all files beyond ``max_total`` is left out. ``results`` names the
     results folder that they belong to. Raises `MissingInput` where there is nothing, `UsageError` where a member
     alone is too large."""
+    check_target(path)
     parts: list[list[Member]] = [[]]
     left_out: list[str] = []
     room, total = max_size, 0
@@ -92,12 +101,20 @@ def export(
         room, total = room - size, total + size
     if not parts[0]:
         raise MissingInput("nothing to export: none of these Runs has begun")
+    if len(parts) > 1 and path.exists() and not path.is_file():
+        raise UsageError(f"{path} is no file, and {len(parts)} files are needed for all of it: raise --max-size")
     written = []
     for number, part in enumerate(parts, 1):
         target = path if len(parts) == 1 else path.with_name(f"{path.stem}-{number:02d}{path.suffix}")
         files.write_bytes(target, _pack(part, results))
         written.append(target)
     return Exported(tuple(written), tuple(left_out))
+
+
+def check_target(path: Path) -> None:
+    """Raise `UsageError` where ``path`` is no name of a file to write."""
+    if not path.name or path.is_dir():
+        raise UsageError(f"'{path}' names no file to write: runs.zip, for instance")
 
 
 def read(paths: Sequence[Path]) -> dict[str, Members]:
@@ -161,19 +178,27 @@ def _take_states(store: Store, members: Members, ours: dict[str, Record]) -> tup
 
 def parents_of_state(content: bytes) -> dict[str, str]:
     """What the Run behind a state grew from: "key@epoch" -> hash."""
-    found: dict[str, str] = json.loads(metadata_of(content)["history"])["provenance"].get("parents", {})
+    found: dict[str, str] = _history(content)["provenance"].get("parents", {})
     return found
 
 
-def parse_size(text: str) -> int:
-    """``15MiB``, ``900kB``, ``1000000``. Raises `UsageError` for anything else."""
+def _history(content: bytes) -> dict[str, Any]:
+    history = json.loads(metadata_of(content).get("history", "{}"))
+    return history if isinstance(history, dict) else {}
+
+
+def parse_size(text: str, option: str = "--max-size") -> int:
+    """``15MiB``, ``900kB``, ``1000000``, in bytes. Raises `UsageError` for anything else."""
     units = {"": 1, "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
     digits = text.rstrip("kKMGiB ")
     unit = text[len(digits) :].strip()
     try:
-        return int(float(digits) * units[unit])
-    except (KeyError, ValueError):
-        raise UsageError(f"--max-size {text}: write 15MiB or 900kB") from None
+        size = int(float(digits) * units[unit])
+    except (KeyError, ValueError, OverflowError):
+        size = 0
+    if size < 1:
+        raise UsageError(f"{option} {text}: write 15MiB or 900kB")
+    return size
 
 
 def _other_parent(record: Record, ours: dict[str, Record]) -> bool:
@@ -206,22 +231,40 @@ def _pack(members: Sequence[tuple[str, bytes]], results: str) -> bytes:
 def _unpack(path: Path) -> tuple[str, Members]:
     try:
         with zipfile.ZipFile(path) as archive:
+            for info in archive.infolist():
+                if info.flag_bits & 1:
+                    raise ValueError(f"{info.filename} is encrypted")
             members = {name: archive.read(name) for name in archive.namelist()}
             comment = archive.comment.decode(errors="replace")
         manifest_bytes = members.pop(MANIFEST)
+        manifest = json.loads(manifest_bytes)
+        sums, results = dict(manifest["sha256"]), str(manifest["results"])
     except FileNotFoundError:
         raise MissingInput(f"no file {path}") from None
-    except (zipfile.BadZipFile, zlib.error, KeyError, OSError, EOFError, ValueError) as error:
+    except (*UNREADABLE, TypeError, KeyError) as error:
         raise MissingInput(f"{path}: not a whole export of repro ({error}); nothing was imported") from None
     if files.sha256(manifest_bytes) != comment:
         raise MissingInput(f"{path}: its manifest was altered; nothing was imported")
-    manifest = json.loads(manifest_bytes)
-    sums, results = manifest["sha256"], str(manifest["results"])
     for name in sorted(sums.keys() | members.keys()):
         if name not in members or sums.get(name) != files.sha256(members[name]):
             raise MissingInput(f"{path}: {name} was altered or is missing; nothing was imported")
-        if ".." in name.split("/") or name.startswith("/"):
-            raise MissingInput(f"{path}: {name} would leave the store; nothing was imported")
-    if Path(results).name != results:
+        try:
+            _check(name, members[name])
+        except (ValueError, TypeError) as error:
+            raise MissingInput(f"{path}: {name}: {error}; nothing was imported") from None
+    if not results or results[0] == "." or Path(results).name != results or not results.isprintable():
         raise MissingInput(f"{path}: {results!r} names no results folder; nothing was imported")
     return results, members
+
+
+def _check(name: str, content: bytes) -> None:
+    """Raise ValueError or TypeError where a member is not what its name says, or of a kind that there is not."""
+    found = MEMBER.fullmatch(name)
+    if not found:
+        raise ValueError("not something that this version of repro exports")
+    if found["record"] and Record.parse(content.decode()).key != found["record"]:
+        raise ValueError("the Record of another Run")
+    if found["hash"] and not files.sha256(content).startswith(found["hash"]):
+        raise ValueError("another content than its name says")
+    if name.startswith("states/"):
+        check_history(_history(content))

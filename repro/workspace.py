@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from repro import artifacts, data, files, params
+from repro import artifacts, data, locks, params
 from repro.artifacts import Artifact, Results
 from repro.compare import Cell
 from repro.errors import UsageError
@@ -134,7 +134,7 @@ class Workspace:
 
     def check_results_folder(self) -> None:
         """Raise `MissingInput` before hours of training if the results could not be written."""
-        files.check_writable(self.out)
+        locks.check(self.out)
 
     @property
     def all_seeds(self) -> list[int]:
@@ -144,7 +144,7 @@ class Workspace:
     def seeds_of(self, *among: Artifact) -> list[int]:
         """The seeds asked for, and each other one of which a Run of ``among`` is finished. A set, no range: an
         artifact of one's own may have trained seed 20240101, which is nothing to the others."""
-        known = {int(record.provenance.get("seed", 0)) for record in self.store.records()}
+        known = {record.seed for record in self.store.records()}
 
         def touched(seed: int) -> bool:
             runs = (run for artifact in among for run in artifact.runs(self.study, [seed]))

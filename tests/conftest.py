@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import resource
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -109,6 +111,47 @@ def small_files() -> Iterator[Callable[[int], None]]:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     yield lambda count: resource.setrlimit(resource.RLIMIT_FSIZE, (count, before[1]))
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+class Strangers:
+    """``folder`` is ours until `seal`; `acting` is as another user, who may then read and not write there. Where
+    tests run as root, whom permissions do not stop, that is nobody; others are stopped by what `seal` takes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def seal(self, mode: int = 0o555) -> None:
+        """Nobody may write there any more."""
+        for path in [*self.folder.rglob("*"), self.folder]:
+            path.chmod(mode)
+
+    @contextlib.contextmanager
+    def acting(self) -> Iterator[None]:
+        """As another user. What is imported for the first time here may not be there for that one."""
+        own = os.geteuid()
+        if own == 0:
+            os.seteuid(65534)
+        try:
+            yield
+        finally:
+            if own == 0:
+                os.seteuid(0)
+
+
+@pytest.fixture
+def strangers() -> Iterator[Strangers]:
+    """A folder that everybody can reach, pytest's own being for one user alone."""
+    with tempfile.TemporaryDirectory(prefix="repro-strangers-") as name:
+        Path(name).chmod(0o755)
+        found = Strangers(Path(name))
+        yield found
+        found.seal(0o755)
+
+
+@pytest.fixture
+def some_run(study: Callable[..., Study]) -> Run:
+    """The dense network of the smoke profile."""
+    return study().dense("resnet20", 0)
 
 
 @pytest.fixture

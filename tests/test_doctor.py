@@ -13,9 +13,9 @@ from rich.console import Console
 from repro import doctor, pace
 from repro.data import cifar10
 from repro.errors import MissingInput
+from repro.locks import Lock
 from repro.pace import Pace
 from repro.report import terminal
-from repro.store import Store
 
 Command = Callable[..., tuple[int, str, str]]
 States = dict[str, tuple[str, str]]
@@ -99,10 +99,10 @@ def test_folders_are_tried_before_anything_is_trained_and_left_as_they_were(
     assert code == 0 and states["runs"][0] == states["results"][0] == "ok"
     assert not list(tmp_path.iterdir())
 
-    def refuse(store: Store) -> None:
+    def refuse(lock: Lock) -> bool:
         raise MissingInput("this mount has no locks")
 
-    monkeypatch.setattr(Store, "lock", refuse)
+    monkeypatch.setattr(Lock, "take", refuse)
     code, states = checked("--profile", "smoke")
     assert code == 3 and states["runs"][0] == "problem" and "no locks" in states["runs"][1]
 

@@ -12,7 +12,7 @@ import torch
 from repro import moving, transfer
 from repro.experiments import Study
 from repro.options import Options
-from repro.record import Record
+from repro.record import Record, empty_curve
 from repro.run import Mask, Run
 from repro.store import State, Store
 from repro.transfer import Members
@@ -58,7 +58,8 @@ def exported(tmp_path: Path, record_of: RecordOf) -> Callable[..., Members]:
         about = {"parents": grown_from, "seed": run.seed}
         store.save_checkpoint(run, 1, {"w": torch.zeros(1)})
         if under_way:
-            store.save_state(run, State(2, {"w": torch.zeros(1)}, {"provenance": about}))
+            history = {"curve": empty_curve(), "start": {}, "probe": {}, "checkpoints": {}, "provenance": about}
+            store.save_state(run, State(2, {"w": torch.zeros(1)}, history))
         else:
             store.add([record_of(run, provenance=about)])
         found = [*transfer.records(store, [run]), *transfer.checkpoints(store, [run], {run.key: {1}})]

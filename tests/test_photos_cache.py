@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import resource
 import shutil
@@ -21,8 +22,10 @@ from hypothesis import strategies as st
 from photographs import photograph, pixels
 from PIL import Image
 
+from repro import files
 from repro.data import photos
 from repro.data.photos import cache, cache_build, index, workers
+from repro.data.photos.cache_build import build
 from repro.data.photos.index import Prepared
 from repro.data.photos.prepare import prepare
 from repro.errors import MissingInput, UsageError
@@ -306,6 +309,30 @@ def test_the_cache_of_other_images_is_refused(prepared: Prepared) -> None:
 
 
 # What Runs read
+
+
+def test_the_cache_of_fewer_images_is_refused(prepared: Prepared) -> None:
+    """Its records are whole: they are a smaller cache's."""
+    build(prepared, 256)
+    folder = cache.folder_of(prepared.home, 256)
+    records = (folder / "records.bin").read_bytes()[: -cache.RECORD.itemsize]
+    (folder / "records.bin").write_bytes(records)
+    told = json.loads((folder / "cache.json").read_text())
+    (folder / "cache.json").write_text(json.dumps(told | {"records_sha256": files.sha256(records)}))
+    with pytest.raises(MissingInput, match="has 47 images, the index 48: run `repro data prepare"):
+        opened(prepared)
+
+
+@pytest.mark.parametrize(
+    "change", [{"shard": "1"}, {"shard": 0}, {"complete": "yes"}, {"bytes": "3"}, {"content_hash": None}], ids=str
+)
+def test_a_cache_with_odd_values_is_none(prepared: Prepared, change: dict[str, object]) -> None:
+    build(prepared, 256)
+    place = cache.folder_of(prepared.home, 256) / "cache.json"
+    place.write_text(json.dumps(json.loads(place.read_text()) | change))
+    assert cache.state(prepared.home, 256) is None
+    with pytest.raises(MissingInput, match="has no cache of images of 256 pixels: run `repro data prepare"):
+        opened(prepared)
 
 
 def test_the_first_images_are_balanced_over_classes(prepared: Prepared) -> None:

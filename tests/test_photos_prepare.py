@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import resource
 import shutil
@@ -353,6 +354,44 @@ def test_a_damaged_journal_is_said(root: Path) -> None:
     (root / index.FOLDER / "journal.jsonl").write_text("not JSON\n")
     with pytest.raises(MissingInput, match=r"journal\.jsonl.*delete it"):
         prepare(root)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '["train/a/b.JPEG"]',
+        '["train/a/b.JPEG",1,2,3,4,0]',
+        '["train/a/b.JPEG",1,2,3,4,"0","' + 32 * "0" + '"]',
+        '["train/a/b.JPEG",1,2,3,4,9,"' + 32 * "0" + '"]',
+        '["train/a/b.JPEG",1,2,-3000000000,4,0,"' + 32 * "0" + '"]',
+        '["train/a/b.JPEG",1.5,2,3,4,0,"' + 32 * "0" + '"]',
+        '["train/a/b.JPEG",1,2,3,4,0,"abc"]',
+        '["train/a/b.JPEG",1,2,3,4,0,null]',
+        '[["train"],1,2,3,4,0,"' + 32 * "0" + '"]',
+        "{}",
+        "7",
+    ],
+)
+def test_an_odd_line_of_a_journal_is_named(root: Path, line: str) -> None:
+    journal = root / index.FOLDER / "journal.jsonl"
+    journal.parent.mkdir()
+    whole = '["train/a/b.JPEG",1,2,3,4,0,"' + 32 * "0" + '"]'
+    journal.write_text(f"{whole}\n{line}\n")
+    with pytest.raises(MissingInput, match=r"journal.jsonl, line 2: .*; delete it, and every image"):
+        prepare(root)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"train": "192"}, {"val": None}, {"kinds": {"PNG": "1"}}, {"kinds": 3}, {"differences": [1]}],
+    ids=str,
+)
+def test_an_index_with_odd_values_is_none(root: Path, change: dict[str, object]) -> None:
+    prepare(root)
+    place = root / index.FOLDER / "index.json"
+    place.write_text(json.dumps(json.loads(place.read_text()) | change))
+    assert index.find([root]) is None
+    assert prepare(root).train == 192
 
 
 def test_two_at_a_time_are_refused(root: Path) -> None:

@@ -16,11 +16,12 @@ from repro import packing, prospects, sprint, transfer
 from repro.engine import session, tuning
 from repro.engine.speed_cache import Choice
 from repro.errors import Interrupted
+from repro.ledger import read
 from repro.options import Options
 from repro.plan import Plan, cost
 from repro.record import Record
 from repro.run import Run, ancestors
-from repro.store import Store, read_ledger
+from repro.store import Store
 from repro.workspace import Workspace
 
 Command = Callable[..., tuple[int, str, str]]
@@ -252,7 +253,7 @@ def cut_short(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
 
 def outcomes(ledger: Path) -> dict[str, list[object]]:
-    return {record.key: [getattr(record, name) for name in OUTCOME] for record in read_ledger(ledger)}
+    return {record.key: [getattr(record, name) for name in OUTCOME] for record in read(ledger).values()}
 
 
 @pytest.mark.parametrize("epochs", [1, 4])

@@ -35,7 +35,7 @@ def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
     """Row = batch size, col = epoch; then the dense network itself, where Fig. 3 looks at it."""
     found = []
     for place in _places(study, seeds):
-        values = [record.start["mask_distance"] for record in results.done(place.observed)]
+        values = [record.mask_distance for record in results.done(place.observed)]
         at, diverged = (place.row, str(place.epochs[1])), results.diverged(place.trained)
         found.append(distance_cell(study, place.arch, place.epochs, values, at, diverged))
     return found

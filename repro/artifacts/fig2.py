@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from repro.artifacts.base import CIFAR10, Artifact, Results
 from repro.compare import Cell, cell
 from repro.experiments import Study
+from repro.record import PROBED, Record
 from repro.run import Run
 from repro.schedule import predicted_shrinkage, updates_per_epoch
 
@@ -24,10 +25,13 @@ def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
     records = results.done(runs(study, seeds))
     if not records:
         return [cell("w_std", "", "", [])]
+    for record in records:
+        if not record.probe or _shape(record) != _shape(records[0]):
+            raise record.faulty("has no probe, or of other epochs or layers than another seed's")
     found = []
     epochs = records[0].probe["epoch"]
     for series, field in (("w_std", "w_std"), ("w_mean", "w_mean"), ("layer pruning rate", "layer_rates")):
-        for layer in records[0].probe.get(field, ()):
+        for layer in records[0].probe[field]:
             for index, epoch in enumerate(epochs):
                 values = [record.probe[field][layer][index] for record in records]
                 found.append(cell(series, layer, str(epoch), values))
@@ -53,6 +57,10 @@ def predicted(study: Study, epochs: Sequence[int], measured: Sequence[float]) ->
         value *= predicted_shrinkage(recipe, epoch, updates)
         line.append((epoch + 1, value))
     return line
+
+
+def _shape(record: Record) -> list[object]:
+    return [record.probe["epoch"], *(list(record.probe[field]) for field in PROBED)]
 
 
 ARTIFACT = Artifact(

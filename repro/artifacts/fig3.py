@@ -26,7 +26,7 @@ def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
     diverged = not itself and results.diverged(dense)
     found = []
     for x, y in pairs(study):
-        apart = [record.start["mask_distance"] for record in results.done(_pair(study, seeds, x, y))]
+        apart = [record.mask_distance for record in results.done(_pair(study, seeds, x, y))]
         values = itself if x == y else apart
         found.append(distance_cell(study, arch, (x, y), values, (str(x), str(y)), diverged))
     return found

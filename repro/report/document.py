@@ -97,13 +97,13 @@ def provenance(study: Study, records: Sequence[Record], archs: Sequence[str]) ->
         "fingerprint": _each(prints),
         "schedule": _each(f"{recipe.epochs} epochs, batch {recipe.batch_size}" for _, recipe in sets),
         "runs": len(records),
-        "seeds": sorted({int(record.provenance["seed"]) for record in records}),
+        "seeds": sorted({record.seed for record in records}),
         "devices": seen("device"),
         "precisions": seen("precision"),
         "repro": seen("repro"),
         "packages": [json.loads(text) for text in sorted(packages)],
-        "training_seconds": round(sum(r.provenance["wall_s"] for r in records), 1),
-        "ended": max((r.provenance["ended"] for r in records), default=None),
+        "training_seconds": round(sum(r.provenance.get("wall_s", 0.0) for r in records), 1),
+        "ended": max((r.provenance["ended"] for r in records if "ended" in r.provenance), default=None),
         "keys": [record.key for record in records],
     }
 

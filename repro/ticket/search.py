@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from torch import nn
 
 from repro import files
 from repro.engine import device as devices
 from repro.errors import UsageError
+from repro.locks import Lock
 from repro.params import PRECISIONS, Recipe
 from repro.record import Record
 from repro.run import Data, Run
@@ -124,14 +124,9 @@ def find_ticket(
             side.check(seen.classes)
         hashes = f"{training.fingerprint}+{testing.fingerprint}"
         spec = replace(spec, data=replace(spec.data, fingerprint=hashes))
-        lock = FileLock(folder / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise UsageError(
-                f"{folder} is in use by another process: wait for it, or pass another folder"
-            ) from None
-        try:
+        with Lock(folder / ".lock") as lock:
+            if not lock.take():
+                raise UsageError(f"{folder} is in use by another process: wait for it, or pass another folder")
             spec.check_folder(folder)
             subject = Subject(model, pruned.names, chosen.torch, kind, seen.layout, recipe)
             bench = Bench(subject, chosen, training, testing)
@@ -139,8 +134,6 @@ def find_ticket(
             found = replace(found, notes=tuple(notes), left_out=pruned.left_out)
             found.save()
             return found
-        finally:
-            lock.release()
 
 
 def _with_defaults(numbers: dict[str, Any], recipe: Recipe, tested: int) -> dict[str, Any]:

@@ -32,10 +32,13 @@ def folder_of(home: Path, side: int) -> Path:
 
 
 def state(home: Path, side: int) -> dict[str, Any] | None:
-    """What cache.json says, None where there is no such cache."""
-    with contextlib.suppress(OSError, ValueError, KeyError):
+    """What cache.json says, None where there is no such cache, or cache.json has odd values."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         told: dict[str, Any] = json.loads((folder_of(home, side) / "cache.json").read_bytes())
-        return told if told["format"] == FORMAT else None
+        kinds: dict[str, type] = {"shard": int, "content_hash": str, "complete": bool}
+        kinds |= {"bytes": int, "records_sha256": str} if told["complete"] else {}
+        known = told["format"] == FORMAT and told["shard"] > 0
+        return told if known and all(type(told[name]) is kind for name, kind in kinds.items()) else None
     return None
 
 
@@ -63,6 +66,8 @@ def open_split(prepared: Prepared, index: Index, side: int, chosen: npt.NDArray[
     records = read_records(folder)
     if files.sha256(records.tobytes()) != told["records_sha256"]:
         raise MissingInput(f"{folder / 'records.bin'} is damaged: {again}")
+    if len(records) != len(index.names):
+        raise MissingInput(f"{folder} has {len(records):,} images, the index {len(index.names):,}: {again}")
     places = layout(records["length"], told["shard"])
     sizes = shard_sizes(places)
     shards = [shard_path(folder, number) for number in range(len(sizes))]

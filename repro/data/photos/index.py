@@ -68,6 +68,13 @@ class Prepared:
     cache_dir: Path | None
     sha256: str
 
+    @property
+    def whole(self) -> bool:
+        """Whether each field is what it should be: index.json may have been written by anybody."""
+        texts = (self.fingerprint, self.content_hash, self.sha256, *self.kinds, *self.differences)
+        counts = (self.train, self.val, *self.kinds.values())
+        return all(isinstance(text, str) for text in texts) and all(type(n) is int and n >= 0 for n in counts)
+
     def load(self) -> Index:
         """The whole index (1.3 million images: about a second). Raises `MissingInput` if it is damaged."""
         path = self.home / "index.npz"
@@ -91,13 +98,14 @@ def find(folders: Sequence[Path]) -> Prepared | None:
 
 
 def read(home: Path) -> Prepared | None:
-    """What index.json in ``home`` says; None where there is none, or one of another version."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+    """What index.json in ``home`` says; None where there is none, or one of another version or with odd values."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
         told: dict[str, Any] = json.loads((home / "index.json").read_bytes())
         if told.pop("format") == FORMAT:
             cache_dir = told.pop("cache_dir")
             root = home.parent / told.pop("root")
-            return Prepared(home=home, root=root, cache_dir=Path(cache_dir) if cache_dir else None, **told)
+            found = Prepared(home=home, root=root, cache_dir=Path(cache_dir) if cache_dir else None, **told)
+            return found if found.whole else None
     return None
 
 

@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import struct
 import time
 import warnings
 from collections.abc import Sequence
@@ -82,15 +83,23 @@ class Journal:
         self.path = path
 
     def read(self) -> Known:
-        """What it holds, but for a last line that was not finished; nothing where there is none."""
+        """What it holds, but for a last line that was not finished; nothing where there is none. Raises
+        `MissingInput` naming a line that `prepare` does not write."""
+        known: Known = {}
+        again = "delete it, and every image is looked at again"
         try:
             lines = self.path.read_bytes().split(b"\n")[:-1]
-            rows: list[Any] = [json.loads(line) for line in lines]
-            return {row[0]: tuple(row[1:]) for row in rows}
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError) as error:
-            raise MissingInput(f"{self.path}: {error}; delete it, and every image is looked at again") from None
+        except OSError as error:
+            raise MissingInput(f"{self.path}: {error}; {again}") from None
+        for number, line in enumerate(lines, 1):
+            try:
+                name, row = _parsed(line)
+            except (ValueError, TypeError, struct.error) as error:
+                raise MissingInput(f"{self.path}, line {number}: {error}; {again}") from None
+            known[name] = row
+        return known
 
     def open(self) -> BinaryIO:
         """For appending, after its last whole line. Raises `OSError`."""
@@ -100,6 +109,15 @@ class Journal:
         whole = file.read().rfind(b"\n") + 1
         file.truncate(whole)
         return file
+
+
+def _parsed(line: bytes) -> tuple[str, Row]:
+    """An image's name and facts. Raises ValueError, TypeError or struct.error for what `verify` does not write."""
+    name, size, mtime, width, height, kind, digest = json.loads(line)
+    struct.pack("<qqiiB", size, mtime, width, height, kind)  # as FACTS holds them
+    if not isinstance(name, str) or kind >= len(KINDS) or len(bytes.fromhex(digest)) != 16:
+        raise ValueError("not what is known about an image")
+    return name, (size, mtime, width, height, kind, digest)
 
 
 def verify(listing: Listing, known: Known, journal: Journal, observer: Observer, workers: int) -> Facts:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from repro.errors import MissingInput, UsageError
+from repro.locks import Lock
 
 CHUNK = 64  # images that a worker takes at a time
 AHEAD = 4  # chunks under way for each worker
@@ -83,17 +84,10 @@ def in_chunks(
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold ``folder`` for writing. Raises `UsageError` where another process holds it."""
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise UsageError(f"{folder} is being written by another process: wait for it to end") from None
-    try:
+    with Lock(folder / ".lock") as lock:
+        if not lock.take():
+            raise UsageError(f"{folder} is being written by another process: wait for it to end")
         yield
-    finally:
-        lock.release()
 
 
 def _start_worker() -> None:

@@ -1,0 +1,80 @@
+"""The ledger: Records of finished Runs, one a line, the first of a key for good. Many processes may add to it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from repro import files
+from repro.errors import MissingInput, UsageError
+from repro.locks import Lock
+from repro.record import Record
+
+PATIENCE = 600.0
+"""Seconds to wait for another process, which has the ledger for a fraction of one."""
+
+_Stamp = tuple[int, int, int, int]
+_known: dict[Path, tuple[_Stamp, dict[str, Record]]] = {}  # as each was when it was last read here
+
+
+def read(path: Path) -> Mapping[str, Record]:
+    """The Records of a ledger by their keys, none if it is absent; parsed again only where it has changed.
+
+    Raises `UsageError` naming a line that is not a Record.
+    """
+    path = Path(os.path.realpath(path))
+    try:
+        with open(path, "rb") as file:
+            stamp = _stamp(os.fstat(file.fileno()))
+            if path not in _known or _known[path][0] != stamp:
+                _known[path] = stamp, _parsed(path, file.read())
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise MissingInput(f"{path} cannot be read: {error.strerror or error}") from None
+    return _known[path][1]
+
+
+def add(path: Path, records: Sequence[Record]) -> list[Record]:
+    """Add ``records`` to the ledger where their key is new there; returns those.
+
+    Raises `MissingInput` where it cannot be written, `UsageError` where another process does not let go of it.
+    """
+    path = Path(os.path.realpath(path))
+    if not _new(records, read(path)):
+        return []
+    with Lock(path.with_name(f".{path.name}.lock")) as lock:
+        if not lock.take(PATIENCE):
+            raise UsageError(f"{path} is held by another process, for {PATIENCE / 60:g} minutes now: end that one")
+        known = read(path)
+        new = _new(records, known)
+        if new:
+            content = path.read_bytes() if known else b""
+            end = b"" if content.endswith(b"\n") or not content else b"\n"
+            files.write_bytes(path, content + end + "".join(r.line() + "\n" for r in new).encode())
+            _known[path] = _stamp(os.stat(path)), {**known, **{record.key: record for record in new}}
+    return new
+
+
+def _new(records: Sequence[Record], known: Mapping[str, Record]) -> list[Record]:
+    new: dict[str, Record] = {}
+    for record in records:
+        if record.key not in known:
+            new.setdefault(record.key, record)
+    return list(new.values())
+
+
+def _parsed(path: Path, content: bytes) -> dict[str, Record]:
+    found: dict[str, Record] = {}
+    for number, line in enumerate(content.splitlines(), 1):
+        try:
+            record = Record.parse(line.decode())
+        except (ValueError, TypeError) as error:
+            raise UsageError(f"{path}, line {number}: not a Record ({error}); restore the file from git") from None
+        found.setdefault(record.key, record)
+    return found
+
+
+def _stamp(found: os.stat_result) -> _Stamp:
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

@@ -1,0 +1,189 @@
+"""Files: whole or absent, whatever their name stands for; locks, and disks that have none."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Strangers
+
+from repro import files, ledger, locks
+from repro.data.photos.workers import locked
+from repro.errors import MissingInput
+from repro.locks import Lock
+from repro.record import Record
+from repro.run import Run
+from repro.store import Store
+
+# ---- writing
+
+
+def test_a_symbolic_link_stays_one_and_its_file_keeps_its_mode(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "shared" / "params.yaml"
+    elsewhere.parent.mkdir()
+    elsewhere.write_text("old")
+    elsewhere.chmod(0o640)
+    link = tmp_path / "params.yaml"
+    link.symlink_to(Path("shared") / "params.yaml")
+    files.write_text(link, "new")
+    assert link.is_symlink() and elsewhere.read_text() == "new"
+    assert stat.S_IMODE(elsewhere.stat().st_mode) == 0o640
+    assert list(elsewhere.parent.iterdir()) == [elsewhere]
+
+
+def test_a_link_to_nothing_yet_is_followed(tmp_path: Path) -> None:
+    link = tmp_path / "runs.jsonl"
+    link.symlink_to(tmp_path / "volume" / "runs.jsonl")
+    files.write_text(link, "new")
+    assert link.is_symlink() and (tmp_path / "volume" / "runs.jsonl").read_text() == "new"
+
+
+def test_a_new_file_follows_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o002)
+    try:
+        files.write_text(tmp_path / "result.json", "")
+        with Lock(tmp_path / ".lock") as lock:
+            assert lock.take()
+    finally:
+        os.umask(before)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o664}
+
+
+def test_a_device_is_written_to_and_stays_a_device() -> None:
+    files.write_bytes(Path(os.devnull), b"gone")
+    assert stat.S_ISCHR(os.stat(os.devnull).st_mode)
+
+
+def test_a_pipe_gets_what_is_written(tmp_path: Path) -> None:
+    pipe, read = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader.start()
+    files.write_bytes(pipe, b"through")
+    reader.join()
+    assert read == [b"through"] and stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_two_containers_with_one_process_id_write_one_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is in the middle of it while the other begins."""
+    monkeypatch.setattr(os, "getpid", lambda: 7)
+    fsync, path = os.fsync, tmp_path / "runs.jsonl"
+
+    def meanwhile(descriptor: int) -> None:
+        monkeypatch.setattr(os, "fsync", fsync)
+        files.write_bytes(path, b"the other's")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", meanwhile)
+    files.write_bytes(path, b"ours")
+    assert path.read_bytes() == b"ours"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+# ---- locks
+
+
+def test_a_lock_is_one_holders_and_free_again_after_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "a" / ".lock"
+    with pytest.raises(RuntimeError, match="in between"), Lock(path) as first:
+        assert first.take()
+        with Lock(path) as second:
+            assert not second.take()
+            assert not second.take(0.03)
+        raise RuntimeError("in between")
+    with Lock(path) as third:
+        assert third.take()
+
+
+NO_LOCKS = [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS]
+
+
+@pytest.fixture(params=NO_LOCKS, ids=lambda code: errno.errorcode[code])
+def no_flock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Lustre mounted with noflock, and on some FUSE."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(request.param, os.strerror(request.param))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+
+
+@pytest.mark.usefixtures("no_flock")
+def test_a_disk_without_locks_is_one_line_with_the_mount_and_what_is_safe(
+    tmp_path: Path, store: Store, record_of: Callable[..., Record], some_run: Run
+) -> None:
+    def train() -> None:
+        with store.lock():
+            raise AssertionError
+
+    def prepare() -> None:
+        with locked(tmp_path):
+            raise AssertionError
+
+    for use in (train, prepare, lambda: store.add([record_of(some_run)]), lambda: locks.check(tmp_path)):
+        with pytest.raises(MissingInput, match=r"where files cannot be locked .* one command at a time$") as told:
+            use()
+        assert locks.mount(tmp_path) in str(told.value)
+    assert not store.ledger.exists()
+
+
+@pytest.mark.usefixtures("no_flock")
+def test_one_command_at_a_time_goes_without_locks_where_it_is_told_to(
+    store: Store, record_of: Callable[..., Record], some_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(locks.WITHOUT, "1")
+    with store.lock(), store.run_lock(some_run):
+        store.finish(some_run, record_of(some_run))
+    assert list(ledger.read(store.ledger)) == [some_run.key]
+
+
+def test_the_mount_of_a_folder_is_the_longest_one_that_it_is_under(tmp_path: Path) -> None:
+    table = tmp_path / "mounts"
+    table.write_text(
+        "overlay / overlay rw 0 0\n10.0.0.1@tcp:/scratch /mnt/my\\040scratch lustre rw,noflock 0 0\n"
+        "tmpfs /mnt/my tmpfs rw 0 0\n"
+    )
+    assert locks.mount(Path("/mnt/my scratch/runs"), table) == "/mnt/my scratch (lustre)"
+    assert locks.mount(Path("/mnt/my scratches"), table) == "/ (overlay)"
+    assert locks.mount(Path("/mnt/x"), tmp_path / "none") == "/mnt/x"
+
+
+# ---- somebody else's folders
+
+
+def test_a_store_of_somebody_elses_is_one_line(strangers: Strangers, some_run: Run) -> None:
+    store = Store(strangers.folder / "runs", strangers.folder / "results" / "runs.jsonl")
+    with store.lock(), store.run_lock(some_run):
+        store.begin(some_run)
+    (store.folder(some_run) / "run.json").unlink()
+    strangers.seal()
+    with strangers.acting():
+        for use in (store.lock(), store.run_lock(some_run)):
+            with (
+                pytest.raises(MissingInput, match=r"cannot be written \(Permission denied\): choose another"),
+                use,
+            ):
+                raise AssertionError
+        with pytest.raises(MissingInput, match="cannot be written"):
+            store.begin(some_run)
+        with pytest.raises(MissingInput, match="cannot be written"):
+            locks.check(strangers.folder / "results" / "smoke")
+
+
+def test_a_lock_file_of_somebody_elses_is_held_all_the_same(strangers: Strangers) -> None:
+    """Two users of one group, before whose files the first one's umask was 022."""
+    path = strangers.folder / ".lock"
+    path.touch(0o644)
+    with Lock(path) as first:
+        with strangers.acting(), Lock(path) as second:
+            assert second.take()
+            assert not first.take()
+        assert first.take()
