@@ -104,18 +104,19 @@ class Store:
         A Run trained again for its checkpoints (its Record came without them) gets its files, while the
         ledger keeps the first Record.
         """
-        kept = [(run, self._records.get(run.key, record)) for run, record in ended]
-        self.add([record for _, record in kept])  # first: a Run that counts as finished is in the ledger
-        for run, record in kept:
-            files.write_text(self.folder(run) / "result.json", record.line() + "\n")
+        # First: a Run that counts as finished is in the ledger, where another process may have been before us.
+        self.add([self._records.get(run.key, record) for run, record in ended])
+        for run, _ in ended:
+            files.write_text(self.folder(run) / "result.json", self._records[run.key].line() + "\n")
             for path in self.folder(run).glob("state-*.safetensors"):
                 path.unlink(missing_ok=True)
 
     def add(self, records: Sequence[Record]) -> int:
         """Add ``records`` to the ledger where their key is new there; returns how many were."""
         new = ledger.add(self.ledger, records)
-        for record in new:
-            self._records.setdefault(record.key, record)
+        told = ledger.read(self.ledger)
+        for record in records:
+            self._records.setdefault(record.key, told[record.key])
         return len(new)
 
     def gather(self, runs: Sequence[Run]) -> int:

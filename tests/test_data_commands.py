@@ -40,7 +40,9 @@ def test_the_commands_prepare_and_tell(root: Path, capsys: pytest.CaptureFixture
     assert "192 + 64 images" in out and "NOT the official" in out and "256 pixels" in out
     assert "not the official ILSVRC 2012, and no result compares with it: 8 classes instead of 1,000" in err
     assert "will take about" in err and "are free" in err
+    before = {path: path.stat().st_mtime_ns for path in root.parent.rglob("*")}
     code, out, _ = run(capsys, "status", "imagenet", *where, "--json")
+    assert before == {path: path.stat().st_mtime_ns for path in root.parent.rglob("*")}
     told = json.loads(out)
     assert (told["train"], told["test"], told["official"]) == (192, 64, False)
     assert told["caches"] == [{"side": 256, "complete": True}]

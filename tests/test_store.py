@@ -241,6 +241,17 @@ def test_two_stores_do_not_lose_each_others_lines(
     assert {record.key for record in ledger.read(store.ledger).values()} == {run.key, other.key}
 
 
+def test_of_a_run_that_two_processes_trained_the_first_record_counts_for_both(
+    store: Store, run: Run, record_of: Record_of
+) -> None:
+    """Each with a store of its own, and one results folder."""
+    second = Store(store.runs_dir.with_name("other"), store.ledger)
+    store.finish(run, record_of(run, top1=91.0))
+    second.finish(run, record_of(run, top1=92.0))
+    found = [second.record(run), Record.parse((second.folder(run) / "result.json").read_text())]
+    assert [record and record.top1 for record in found] == [91.0, 91.0]
+
+
 def test_a_shipped_ledger_is_read_and_not_written(
     tmp_path: Path, run: Run, other: Run, record_of: Record_of
 ) -> None:
