@@ -117,7 +117,7 @@ def _habits() -> list[Check]:
     folder = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
     place = Path(folder) if folder else Path(tempfile.gettempdir(), f"torchinductor_{getpass.getuser()}")
     try:
-        files.check_writable(files.existing(place))
+        files.check_writable(place)
     except ReproError as error:
         why = f"{error}: set TORCHINDUCTOR_CACHE_DIR, else strategies with torch.compile are left out"
         found.append(("compiler", "note", why))
