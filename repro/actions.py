@@ -13,14 +13,12 @@ from repro import artifacts, files, published
 from repro import compare as comparing
 from repro.data import cifar10, photos
 from repro.errors import CheckpointGone, MissingInput, RunFailed, UsageError
-from repro.options import Options, ranked
-from repro.plan import Plan, cost, disk_bytes
+from repro.options import FAMILIES, Options, ranked
+from repro.plan import Plan, cost, disk_bytes, forgotten
 from repro.report import terminal
 from repro.report.document import as_json as document_json
 from repro.run import Run, ancestors
-from repro.workspace import Workspace
-
-FAMILIES = ("dense", "tickets", "gradual", "structures", "ppr", "memorization", "iterative", "batch-probe")
+from repro.workspace import Workspace, reading
 
 
 def produce(
@@ -28,7 +26,8 @@ def produce(
 ) -> None:
     """Train what the artifacts miss, then render and compare them; render alone with ``no_train``, and where there
     are finished Runs but no images to train on (a clone that shows what it ships)."""
-    work, log = Workspace(options, names), terminal.console(stderr=True)
+    work = reading(options, names) if no_train else Workspace(options, names)
+    log = terminal.console(stderr=True)
     if dry_run:
         _say_plan(work, work.plan(), terminal.console())
         return
@@ -79,7 +78,7 @@ def train_family(options: Options, family: str, *, dry_run: bool) -> None:
 
 def list_artifacts(options: Options, as_json: bool) -> None:
     """Every artifact of the paper, its place, state and cost."""
-    work = Workspace(options)
+    work = reading(options)
     found: list[dict[str, Any]] = []
     for name, artifact in artifacts.IMPLEMENTED.items():
         runs = ancestors(work.runs(artifact))
@@ -134,7 +133,7 @@ def compared(work: Workspace) -> dict[str, Any]:
 
 def compare(options: Options, names: Sequence[str], as_json: bool) -> int:
     """Print what `compared` finds; returns how many cells are outside their band. Writes nothing."""
-    work = Workspace(options, names)
+    work = reading(options, names)
     result = compared(work)
     outside = result["outside"]
     if as_json:
@@ -218,6 +217,15 @@ def say_left_out(runs: list[Run], log: Console) -> None:
         log.print(f"{len(runs)} Runs on {names} are left out ($REPRO_WITHOUT): their cells stay 'not run'")
 
 
+def _say_forgotten(work: Workspace, plan: Plan, log: Console) -> None:
+    """Which finished networks ``--keep-final`` comes too late for: a command never trains them anew by itself."""
+    gone = forgotten((run for run in plan.runs if run not in plan.missing), work.store)
+    if gone:
+        one = f"`repro runs train {gone[0].key} --keep-final` trains one again ({gone[0].label})"
+        few = f"{len(gone)} finished Run{'s' if len(gone) > 1 else ''}"
+        log.print(f"--keep-final comes too late for {few}: {one}", markup=False)
+
+
 def execute(
     work: Workspace, asked: Callable[[], list[Run]], log: Console, then: Callable[[], None] = lambda: None
 ) -> None:
@@ -226,6 +234,8 @@ def execute(
     plan = work.plan_for(asked())
     if work.options.chief:
         work.store.gather(plan.runs)
+    if work.options.keep_final:
+        _say_forgotten(work, plan, log)
     if not plan.missing and not plan.blocked:
         return
     check_inputs(work, plan)

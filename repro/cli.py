@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -14,11 +15,12 @@ from typing import Annotated, Any
 
 import typer
 
-from repro import artifacts
+from repro import artifacts, params
 from repro.cli_options import (
     READING,
     TRAINING,
     WORKING,
+    Artifacts,
     Budget,
     DataDir,
     Device,
@@ -32,9 +34,11 @@ from repro.cli_options import (
     Set,
     takes,
 )
+from repro.completion import offer, profile_names
 from repro.errors import Interrupted, ReproError, UsageError
 from repro.files import of_the_site
-from repro.options import Options, rank, ranked
+from repro.options import FAMILIES, RUN_STATES, Options, rank, ranked
+from repro.published import CURVES, PRINTED
 
 app = typer.Typer(
     name="repro",
@@ -46,11 +50,11 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="CIFAR-10 and ImageNet: what is there, is it whole.", no_args_is_help=True)
 runs_app = typer.Typer(
-    help="Runs one by one: train one, move finished ones between machines.", no_args_is_help=True
+    help="Runs one by one: list, show, train one, move finished ones between machines.", no_args_is_help=True
 )
 app.add_typer(data_app, name="data")
 app.add_typer(runs_app, name="runs")
-DataSet = Annotated[str, typer.Argument(help="cifar10 or imagenet")]
+DataSet = Annotated[str, typer.Argument(help="cifar10 or imagenet", autocompletion=offer(("cifar10", "imagenet")))]
 
 
 def _artifact_command(artifact: artifacts.Artifact) -> Callable[..., None]:
@@ -70,9 +74,15 @@ def _artifact_command(artifact: artifacts.Artifact) -> Callable[..., None]:
     return command
 
 
-for _name, _artifact in artifacts.IMPLEMENTED.items():
-    _place = artifacts.place(_name)
-    app.command(_name, help=f"{_place[0].upper()}{_place[1:]}. {_artifact.title}.")(_artifact_command(_artifact))
+@functools.cache
+def _add_artifacts() -> None:
+    """The artifacts' commands, first in the help. Raises `UsageError` where paper_tables/ cannot be read."""
+    others = [*app.registered_commands]
+    app.registered_commands.clear()
+    for name, artifact in artifacts.IMPLEMENTED.items():
+        place = artifacts.place(name)
+        app.command(name, help=f"{place[0].upper()}{place[1:]}. {artifact.title}.")(_artifact_command(artifact))
+    app.registered_commands.extend(others)
 
 
 @app.command()
@@ -81,7 +91,10 @@ def train(
     options: Options,
     family: Annotated[
         str,
-        typer.Argument(help="dense, tickets, gradual, structures, ppr, memorization, iterative or batch-probe"),
+        typer.Argument(
+            help="dense, tickets, gradual, structures, ppr, memorization, iterative or batch-probe",
+            autocompletion=offer(FAMILIES),
+        ),
     ],
     dry_run: DryRun = False,
 ) -> None:
@@ -133,7 +146,7 @@ def list_(options: Options, as_json: Json = False) -> None:
 
 
 @app.command()
-@takes(*READING, "arch", "seeds", "device", "precision", "ignore_shipped", "with_iterative")
+@takes(*READING, "arch", "seeds", "device", "precision", "ignore_shipped", "with_iterative", "keep_final")
 def plan(
     options: Options,
     names: Names = None,
@@ -161,7 +174,11 @@ def diff(
     as_json: Json = False,
     no_fail: Annotated[bool, typer.Option("--no-fail", help="exit 0 whatever the verdicts")] = False,
     profiles: Annotated[
-        str | None, typer.Option(help="hypotheses side by side, paper,paper-128 for instance; no verdict: exit 0")
+        str | None,
+        typer.Option(
+            help="hypotheses side by side, paper,paper-128 for instance; no verdict: exit 0",
+            autocompletion=offer(profile_names),
+        ),
     ] = None,
 ) -> None:
     """Reproduced against published, cell by cell; exit 1 if cells are outside their band. Trains nothing."""
@@ -179,7 +196,12 @@ def diff(
 
 @app.command()
 def ticket(
-    arch: Annotated[str | None, typer.Option(help="a network of this project: resnet20 or resnet56")] = None,
+    arch: Annotated[
+        str | None,
+        typer.Option(
+            help="a network of this project: resnet20 or resnet56", autocompletion=offer(params.CIFAR_ARCHS)
+        ),
+    ] = None,
     network: Annotated[str | None, typer.Option(help="a network of your own: package.module:function")] = None,
     profile: Profile = None,
     sparsity: Annotated[
@@ -202,7 +224,10 @@ def ticket(
     ] = None,
     beside: Annotated[
         list[str] | None,
-        typer.Option(help="also train one-shot or iterative; may be repeated (default: none; smoke: one-shot)"),
+        typer.Option(
+            help="also train one-shot or iterative; may be repeated (default: none; smoke: one-shot)",
+            autocompletion=offer(("one-shot", "iterative", "none")),
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="of initialisation and data order")] = 0,
     data_dir: DataDir = None,
@@ -245,16 +270,23 @@ def claims(
 
 @app.command()
 @takes(*READING, "seeds")
-def report(options: Options) -> None:
+def report(options: Options, as_json: Json = False) -> None:
     """One self-contained page, index.html, and a README.md from the results: what holds, what does not."""
     from repro import conclude
 
-    conclude.write_report(options)
+    conclude.write_report(options, as_json)
 
 
 @app.command()
 def published(
-    name: Annotated[str | None, typer.Argument(help="an artifact, all by default", metavar="[ARTIFACT]")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="an artifact, all by default",
+            metavar="[ARTIFACT]",
+            autocompletion=offer(PRINTED + CURVES),
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """The numbers that the paper prints."""
@@ -297,12 +329,42 @@ def data_prepare(
     data_commands.prepare(name, data_dir, cache, cache_dir)
 
 
+@runs_app.command("list")
+@takes(*READING, "seeds", "arch")
+def runs_list(
+    options: Options,
+    names: Artifacts = None,
+    state: Annotated[
+        str | None,
+        typer.Option(help="done, diverged, begun or missing alone", autocompletion=offer(RUN_STATES)),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Every Run: key, what it is, state, accuracy."""
+    from repro import lookup
+
+    lookup.list_runs(options, names or [], state, as_json)
+
+
+@runs_app.command("show")
+@takes(*READING, "seeds")
+def runs_show(
+    options: Options,
+    key: Annotated[str, typer.Argument(help="the Run's key, or how it begins")],
+    as_json: Json = False,
+) -> None:
+    """One Run: what it is, what it came to, where its files and checkpoints are and how they are loaded."""
+    from repro import lookup
+
+    lookup.show_run(options, key, as_json)
+
+
 @runs_app.command("export")
 @takes(*READING, "seeds")
 def runs_export(
     options: Options,
     file: Annotated[Path, typer.Argument(help="the file to write, runs.zip for instance")],
-    names: Annotated[list[str] | None, typer.Option("--artifact", help="of these artifacts only")] = None,
+    names: Artifacts = None,
     max_size: Annotated[str, typer.Option(help="largest file; more go into numbered ones")] = "1GiB",
     left_only: Annotated[
         bool, typer.Option("--left-only", help="only the checkpoints that Runs still to be trained grow from")
@@ -311,11 +373,14 @@ def runs_export(
         bool,
         typer.Option("--with-states", help="also where Runs stand that are under way, to go on with elsewhere"),
     ] = False,
+    with_final: Annotated[
+        bool, typer.Option("--with-final", help="also the final weights that --keep-final kept")
+    ] = False,
 ) -> None:
     """Write finished Runs, and the checkpoints that others grow from, to FILE."""
     from repro import moving
 
-    moving.export_runs(options, names or [], file, max_size, left_only, with_states)
+    moving.export_runs(options, names or [], file, max_size, left_only, with_states, with_final)
 
 
 @runs_app.command("import")
@@ -336,9 +401,7 @@ def runs_import(
 def runs_train(
     options: Options,
     key: Annotated[str, typer.Argument(help="the Run's key, or how it begins; --dry-run lists keys")],
-    names: Annotated[
-        list[str] | None, typer.Option("--artifact", help="as that artifact's command sees it")
-    ] = None,
+    names: Artifacts = None,
 ) -> None:
     """Train one Run by its key: what each worker of --workers does. Leaves the ledger to the command that asks."""
     from repro.launch import worker
@@ -346,8 +409,20 @@ def runs_train(
     worker.train_run(options, names or [], key)
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        from repro import version
+
+        print(version.line())
+        raise typer.Exit
+
+
 @app.callback()
-def _root() -> None:
+def _root(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="versions, and stop")
+    ] = False,
+) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):  # the last is a preempted node's
         signal.signal(number, _interrupt)
 
@@ -359,9 +434,10 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line; every error that a user can act on is one line on stderr and its exit code."""
     try:
+        _add_artifacts()
         for artifact in artifacts.load_others():
             app.command(artifact.name, help=f"{artifact.title}.")(_artifact_command(artifact))
-        app(args=arguments, standalone_mode=True)
+        app(args=arguments, prog_name="repro", standalone_mode=True)
     except (ReproError, OSError) as caught:
         error = caught if isinstance(caught, ReproError) else of_the_site(caught)
         if rank() == 0:

@@ -9,38 +9,82 @@ from typing import Annotated, Any
 
 import typer
 
-from repro.options import Options
+from repro import params
+from repro.completion import artifact_names, offer, profile_names
+from repro.options import LAUNCHERS, STRATEGIES, Options
 
 Profile = Annotated[
     str | None,
-    typer.Option(help="smoke, pilot, paper or paper-128, or one of your own (default: `profile:` in params.yaml)"),
+    typer.Option(
+        help="smoke, pilot, paper or paper-128, or one of your own (default: `profile:` in params.yaml)",
+        autocompletion=offer(profile_names),
+    ),
 ]
-Arch = Annotated[str | None, typer.Option(help="only this network: resnet20, resnet56, resnet18 or resnet50")]
+Arch = Annotated[
+    str | None,
+    typer.Option(
+        help="only this network: resnet20, resnet56, resnet18 or resnet50", autocompletion=offer(params.ARCHS)
+    ),
+]
 Seeds = Annotated[int | None, typer.Option(help="seeds 0 to N-1 of everything, dense networks included")]
 DataDir = Annotated[
     Path | None, typer.Option(help="where CIFAR-10 and ImageNet are (default: $REPRO_DATA, then data/)")
 ]
 RunsDir = Annotated[Path | None, typer.Option(help="the store of Runs (default: runs/)")]
 Out = Annotated[Path | None, typer.Option(help="results (default: results/)")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
-Precision = Annotated[str | None, typer.Option(help="auto, float32, tf32 or bfloat16 (default: the profile's)")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda", autocompletion=offer(("auto", "cpu", "cuda")))]
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        help="auto, float32, tf32 or bfloat16 (default: the profile's)", autocompletion=offer(params.PRECISIONS)
+    ),
+]
 Budget = Annotated[str | None, typer.Option(help="stop cleanly in time: 90s, 9m, 1.5h")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="key=value in the profile; may be repeated")]
-Params = Annotated[Path | None, typer.Option("--params", help="another params.yaml")]
+Params = Annotated[
+    Path | None,
+    typer.Option("--params", help="another params.yaml (default: $REPRO_PARAMS, then the one here or above)"),
+]
 Shipped = Annotated[bool, typer.Option("--ignore-shipped", help="train anew rather than read shipped results")]
-Strategy = Annotated[str, typer.Option(help="how small images are trained on (docs/performance.md)")]
+Strategy = Annotated[
+    str,
+    typer.Option(help="how small images are trained on (docs/performance.md)", autocompletion=offer(STRATEGIES)),
+]
 Wave = Annotated[int, typer.Option(help="Runs at a time on one device; 0: as many as are fastest")]
 Gpus = Annotated[int, typer.Option(help="GPUs for each Run")]
 Workers = Annotated[int, typer.Option(help="Runs at a time, each in a process of its own")]
-Launcher = Annotated[str, typer.Option(help="who starts them: local, ray or slurm (docs/cluster.md)")]
+Launcher = Annotated[
+    str,
+    typer.Option(help="who starts them: local, ray or slurm (docs/cluster.md)", autocompletion=offer(LAUNCHERS)),
+]
 Slurm = Annotated[list[str] | None, typer.Option("--slurm", help="key=value for sbatch; may be repeated")]
 Iterative = Annotated[
     bool, typer.Option("--with-iterative", help="Table 4: prune ResNet50 iteratively as well, 8 whole schedules")
 ]
-Loader = Annotated[str, typer.Option(help="how photographs are decoded: auto, cpu or nvjpeg")]
+Final = Annotated[
+    bool,
+    typer.Option(
+        "--keep-final", help="keep the trained weights of tickets and networks as well (docs/library.md)"
+    ),
+]
+Loader = Annotated[
+    str,
+    typer.Option(
+        help="how photographs are decoded: auto, cpu or nvjpeg", autocompletion=offer(("auto", "cpu", "nvjpeg"))
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="say what would be trained, and stop")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout")]
-Names = Annotated[list[str] | None, typer.Argument(help="artifacts, all by default", metavar="[ARTIFACT]...")]
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="artifacts, all by default", metavar="[ARTIFACT]...", autocompletion=offer(artifact_names)
+    ),
+]
+Artifacts = Annotated[
+    list[str] | None,
+    typer.Option("--artifact", help="of these artifacts only", autocompletion=offer(artifact_names)),
+]
 
 SHARED: dict[str, tuple[Any, Any]] = {
     "profile": (Profile, None),
@@ -55,6 +99,7 @@ SHARED: dict[str, tuple[Any, Any]] = {
     "overrides": (Set, None),
     "ignore_shipped": (Shipped, False),
     "with_iterative": (Iterative, False),
+    "keep_final": (Final, False),
     "params_file": (Params, None),
     "loader": (Loader, "auto"),
     "strategy": (Strategy, "auto"),
@@ -66,7 +111,7 @@ SHARED: dict[str, tuple[Any, Any]] = {
 }
 """Fields of `Options`: annotation and default on the command line."""
 
-READING = ("profile", "data_dir", "runs_dir", "out", "overrides")
+READING = ("profile", "data_dir", "runs_dir", "out", "overrides", "params_file")
 """What a command needs that trains nothing."""
 
 TRAINING = tuple(name for name in SHARED if name != "with_iterative")

@@ -17,14 +17,14 @@ from repro.plan import cost
 from repro.report import claims_table, document, hypotheses_table, index, metrics, terminal
 from repro.report.document import Document
 from repro.report.page import page
-from repro.workspace import Workspace
+from repro.workspace import Workspace, reading
 
 Verdicts = dict[str, Any]
 
 
 def show_claims(options: Options, *, of_published: bool, as_json: bool) -> None:
     """Decide every claim from the finished Runs, or from the paper's own numbers alone, and print them."""
-    work = Workspace(options)
+    work = Workspace(options) if of_published else reading(options)
     found = published_claims(work) if of_published else decided(work)
     if as_json:
         print(json.dumps(found))
@@ -51,10 +51,10 @@ def compare_profiles(options: Options, names: Sequence[str], profiles: str, *, a
         hypotheses_table.show(found, terminal.console())
 
 
-def write_report(options: Options) -> None:
+def write_report(options: Options, as_json: bool = False) -> None:
     """``index.html`` and ``README.md`` of the results folder, and what they rest on as JSON, with every artifact
-    brought up to date first."""
-    work = Workspace(options)
+    brought up to date first. Says what was written, with ``as_json`` as one JSON object."""
+    work = reading(options)
     work.check_results_folder()
     documents = [_up_to_date(work, artifact) for artifact in work.artifacts]
     found = decided(work)
@@ -67,7 +67,14 @@ def write_report(options: Options) -> None:
     files.write_text(work.out / "claims.md", claims_table.as_markdown(found))
     files.write_text(work.out / "index.html", page(documents, found, published_claims(work), others))
     files.write_text(work.out / "README.md", index.as_markdown(documents, found, "index.html", others))
-    print(f"written: {work.out / 'index.html'}, README.md, claims.md, {', '.join(written)} beside it")
+    others_written = ["README.md", "claims.md", *written]
+    if as_json:
+        paths = [str(work.out / name) for name in ("index.html", *others_written)]
+        artifacts = {made["artifact"]: str(work.out / f"{made['artifact']}.json") for made in documents}
+        told = {"profile": work.settings.name, "written": paths, "artifacts": artifacts, "claims": found["counts"]}
+        print(json.dumps(told))
+        return
+    print(f"written: {work.out / 'index.html'}, {', '.join(others_written)} beside it")
 
 
 def decided(work: Workspace) -> Verdicts:

@@ -12,8 +12,9 @@ from repro.data import cifar10
 from repro.data.photos import cache, index, tree, verify
 from repro.data.photos.index import Prepared
 from repro.errors import MissingInput, UsageError
+from repro.places import find_root
 from repro.report import terminal
-from repro.workspace import data_folders, find_root
+from repro.workspace import data_folders
 
 SETS = ("cifar10", "imagenet")
 
@@ -21,7 +22,7 @@ SETS = ("cifar10", "imagenet")
 def status(name: str, data_dir: Path | None, as_json: bool) -> None:
     """Where a data set is and whether it is the official one. Raises `MissingInput` where it is not there."""
     _check(name)
-    folders = data_folders(data_dir, find_root(None))
+    folders = data_folders(data_dir, find_root())
     told, line = _cifar10(folders) if name == "cifar10" else _imagenet(folders)
     print(json.dumps(told) if as_json else line)
 
@@ -34,7 +35,7 @@ def prepare(name: str, data_dir: Path | None, side: int | None, cache_dir: Path 
         return
     if side or cache_dir:
         raise UsageError("--cache and --cache-dir go with `repro data prepare imagenet`")
-    folders = data_folders(data_dir, find_root(None))
+    folders = data_folders(data_dir, find_root())
     if cifar10.find(folders) is None:
         files.check_writable(folders[0])
         print(f"downloading CIFAR-10 into {folders[0]}", file=sys.stderr)
@@ -162,7 +163,7 @@ def _prepare_imagenet(data_dir: Path | None, side: int | None, cache_dir: Path |
 
     if side is not None and side not in cache.SIDES:
         raise UsageError(f"--cache {side}: choose {' or '.join(map(str, cache.SIDES))}")
-    folders = data_folders(data_dir, find_root(None))
+    folders = data_folders(data_dir, find_root())
     root = tree.find(folders)
     if root is None:
         raise tree.missing(folders)

@@ -134,7 +134,7 @@ def _project(options: Options) -> list[Check]:
     missing = [run for run in plan.missing if run.data.name not in options.without]
     wanted = {run.data.name for run in missing}
     done = len(plan.runs) - len(plan.missing)
-    found: list[Check] = [("params", "ok", f"{work.root / 'params.yaml'}, profile {work.settings.name}")]
+    found: list[Check] = [("params", "ok", f"{work.params_file}, profile {work.settings.name}")]
     found.append(("data", *_cifar10(work.folders, "cifar10" in wanted)))
     found.append(("imagenet", *_imagenet(work.folders, "imagenet" in wanted)))
     for name, folder in (("runs", work.store.runs_dir), ("results", work.out)):

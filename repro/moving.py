@@ -9,19 +9,28 @@ from pathlib import Path
 
 from repro import files, params, shipped, transfer, workspace
 from repro.options import Options
+from repro.places import find_root, params_file
+from repro.plan import final_epochs
 from repro.record import Record
 from repro.report import terminal
 from repro.run import ancestors, start_epochs
 from repro.store import Store
 from repro.transfer import Members
-from repro.workspace import Workspace, find_root
+from repro.workspace import Workspace
 
 
 def export_runs(
-    options: Options, names: Sequence[str], file: Path, max_size: str, left_only: bool, with_states: bool
+    options: Options,
+    names: Sequence[str],
+    file: Path,
+    max_size: str,
+    left_only: bool,
+    with_states: bool,
+    with_final: bool = False,
 ) -> None:
     """Write finished Runs and the checkpoints that others need to ``file``; with ``left_only`` those that Runs
-    still to be trained need, for whichever artifact; with ``with_states`` where unfinished ones stand, too."""
+    still to be trained need, for whichever artifact; with ``with_states`` where unfinished ones stand, with
+    ``with_final`` the final weights that were kept, too."""
     size = transfer.parse_size(max_size)
     transfer.check_target(file)
     work = Workspace(options, names)
@@ -30,6 +39,9 @@ def export_runs(
         keep = start_epochs(run for run in ancestors(work.every_run()) if store.record(run) is None)
     else:
         keep = work.plan().keep
+    if with_final:
+        final = final_epochs(runs)
+        keep = {key: keep.get(key, set()) | final.get(key, set()) for key in (*keep, *final)}
     members = [*transfer.records(store, runs), *transfer.checkpoints(store, runs, keep)]
     members += transfer.states(store, runs) if with_states else ()
     say_exported(transfer.export(members, file, size, work.out.name))
@@ -48,7 +60,7 @@ def say_exported(exported: transfer.Exported) -> None:
 
 def import_runs(options: Options, paths: Sequence[Path], ship: bool) -> None:
     """Take over Runs from ``paths``, each into the results folder of the profile that its key belongs to."""
-    root = find_root(None)
+    root = find_root()
     results = options.out or root / "results"
     for name, members in by_profile(transfer.read(paths), options).items():
         out = results / name
@@ -108,7 +120,7 @@ def _kind_and_key(member: str) -> tuple[str, str]:
 
 
 def _profiles() -> list[str]:
-    return list(params.load(find_root(None) / "params.yaml").profiles)
+    return list(params.load(params_file()).profiles)
 
 
 def _keys_of(profile: str, seeds: int, options: Options) -> frozenset[str]:

@@ -15,6 +15,8 @@ STRATEGIES = (
     "auto", "eager", "compiled", "batched", "batched, compiled", "streams", "streams, compiled",
 )  # fmt: skip
 LAUNCHERS = ("local", "ray", "slurm")
+RUN_STATES = ("done", "diverged", "begun", "missing")
+FAMILIES = ("dense", "tickets", "gradual", "structures", "ppr", "memorization", "iterative", "batch-probe")
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Options:
     ignore_shipped: bool = False
     loader: str = "auto"
     with_iterative: bool = False
+    keep_final: bool = False
+    """Keep what networks weigh at the end of their training, too, not only where other Runs grow from them."""
     without: Sequence[str] = field(default_factory=lambda: data_left_out())
     """Data sets whose Runs are not trained, because they are not at hand (``$REPRO_WITHOUT``)."""
     params_file: Path | None = None

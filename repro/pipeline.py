@@ -14,9 +14,10 @@ from repro.data import cifar10
 from repro.data.photos import index
 from repro.errors import MissingInput, RunFailed, UsageError
 from repro.options import Options, data_left_out
+from repro.places import find_root, params_file
 from repro.profile import ROWS, Profile
 from repro.report import document, terminal
-from repro.workspace import Workspace, data_folders, find_root
+from repro.workspace import Workspace, data_folders
 
 SHIPPED = ("paper", "pilot")  # the first of them that has results is shown before anything is trained
 
@@ -27,8 +28,8 @@ def reproduce(options: Options) -> None:
 
     Raises `UsageError` for an unknown profile, and what `actions.execute` raises; `RunFailed` comes last.
     """
-    file = options.params_file or find_root(None) / "params.yaml"
-    folders = data_folders(options.data_dir, file.parent)
+    file = params_file(options.params_file)
+    folders = data_folders(options.data_dir, find_root(options.params_file))
     chosen, why = choose(options.profile, folders)
     known = params.load(file).profiles
     if chosen not in known:

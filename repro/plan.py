@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from repro.record import DIVERGED
 from repro.run import Photos, Run, ancestors, generations, kept_epochs
 from repro.store import Store
+
+QUESTIONS = ("structures", "ppr", "memorization", "batch-probe")
+"""Families whose networks are trained to learn something about others, then forgotten."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,31 @@ def make_plan(asked: Iterable[Run], store: Store, everything: Iterable[Run] = ()
     stuck = {p.run.key for run in blocked.values() for p in run.parents if diverged(store, p.run)}
     missing = tuple(run for run in runs if run.key in wanted and run.key not in blocked and run.key not in stuck)
     return Plan(tuple(runs), missing, keep, frozenset(replays - stuck), tuple(blocked.values()))
+
+
+def trains_a_network(run: Run) -> bool:
+    """Whether ``run`` comes to a trained network, dense or pruned, rather than to an answer about one."""
+    return run.epochs > 0 and run.experiment.removesuffix(f"-{run.arch}") not in QUESTIONS
+
+
+def final_epochs(runs: Iterable[Run]) -> dict[str, set[int]]:
+    """Key of a Run -> its last epoch, of those that train a network."""
+    return {run.key: {run.last_epoch} for run in runs if trains_a_network(run)}
+
+
+def keeping_final(plan: Plan, also: Iterable[Run] = ()) -> Plan:
+    """``plan`` with a checkpoint of the last epoch, mask included, of every network that it trains, and of
+    ``also``."""
+    keep = dict(plan.keep)
+    for run in (*filter(trains_a_network, plan.missing), *also):
+        keep[run.key] = {*keep.get(run.key, ()), run.last_epoch}
+    return dataclasses.replace(plan, keep=keep)
+
+
+def forgotten(runs: Iterable[Run], store: Store) -> list[Run]:
+    """Those of ``runs`` that ended in a trained network whose final weights were not kept."""
+    ended = (run for run in runs if trains_a_network(run) and store.record(run) and not diverged(store, run))
+    return [run for run in ended if not store.has_checkpoint(run, run.last_epoch)]
 
 
 def diverged(store: Store, run: Run) -> bool:

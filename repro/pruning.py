@@ -11,6 +11,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+MASK = "mask/"
+"""What the name of a weight's mask begins with in a checkpoint, where it stands beside the weight itself."""
+
 Weights = Mapping[str, Tensor]
 Masks = dict[str, Tensor]
 
@@ -21,13 +24,21 @@ def prunable_names(model: nn.Module) -> list[str]:
     return [f"{name}.weight" for name in convolutions[1:]]
 
 
-def magnitude_masks(weights: Weights, sparsity: float) -> Masks:
-    """Masks that remove the ``round(sparsity * total)`` smallest magnitudes over all ``weights`` together.
+def magnitude_masks(weights: Weights | nn.Module, sparsity: float) -> Masks:
+    """Masks that remove the ``round(sparsity * total)`` smallest magnitudes over all ``weights`` together; of a
+    module, over its `prunable_names`.
 
     The count is exact. Among equal magnitudes the earlier one (order of ``weights``, then row-major) goes
-    first, so the same weights always give the same masks. Raises ValueError for a sparsity outside [0, 1]
-    or a weight that is not finite.
+    first, so the same weights always give the same masks. Raises ValueError for a sparsity outside [0, 1],
+    a weight that is not finite, nothing to prune, or biases and BatchNorm among the weights (a state_dict).
     """
+    if isinstance(weights, nn.Module):
+        weights = {name: weights.get_parameter(name) for name in prunable_names(weights)}
+    if not weights:
+        raise ValueError("nothing to prune: pass weights by name, or a network with more than one Conv2d")
+    if len({w.dim() > 1 for w in weights.values()}) > 1:
+        name = next(name for name, w in weights.items() if w.dim() < 2)
+        raise ValueError(f"{name} is a bias or of BatchNorm, and no weight to prune: pass the module itself")
     if not 0 <= sparsity <= 1:
         raise ValueError(f"sparsity {sparsity} is not in [0, 1]")
     magnitudes = torch.cat([w.detach().abs().float().cpu().reshape(-1) for w in weights.values()])

@@ -10,12 +10,12 @@ import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from repro.errors import UsageError
+from repro.places import tables_dir
 
 PRINTED = ("fig1", "fig3", "table1", "table2", "table3", "table4", "text")
 """The artifacts with numbers, in the paper's order; ``text`` is its running text and appendix."""
@@ -109,11 +109,6 @@ class Contradiction:
     """The figure that shows it, computed from ``cells`` as ``computed`` says."""
     computed: str
     cells: tuple[Published, ...]
-
-
-def tables_dir() -> Path:
-    """The folder ``paper_tables``, beside the package."""
-    return Path(__file__).resolve().parent.parent / "paper_tables"
 
 
 def load(artifact: str | None = None) -> list[Published]:

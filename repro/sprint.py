@@ -22,7 +22,7 @@ from repro.engine.speed_cache import Choice
 from repro.errors import BudgetSpent, CheckpointGone, ReproError, RunFailed, UsageError
 from repro.options import Options
 from repro.params import MicroBatchRecipe
-from repro.plan import cost, waves
+from repro.plan import cost, final_epochs, waves
 from repro.prospects import Part
 from repro.report import terminal
 from repro.run import Photos, Run, ancestors, start_epochs
@@ -261,12 +261,15 @@ def _lanes_to_leave(choice: Choice) -> int:
 def _dearest_first(work: Workspace) -> list[Member]:
     """All that a sprint brings home, what would cost most to make again first: results; the checkpoints of the
     profile's own seeds from which whole Runs grow; where Runs under way stand; such checkpoints of further seeds;
-    those that only Runs of one epoch need. Checkpoints that are shipped (in git) stay where they are."""
+    those that only Runs of one epoch need; final weights, with ``--keep-final``. Checkpoints that are shipped (in
+    git) stay where they are."""
     store, runs = work.store, ancestors(work.every_run())
     left = [run for run in runs if store.record(run) is None]
     long = start_epochs(run for run in left if run.epochs > 1)
     short = {key: epochs - long.get(key, set()) for key, epochs in start_epochs(left).items()}
     mine = [run for run in runs if store.folder(run).is_dir()]
+    final = final_epochs(mine) if work.options.keep_final else {}
+    last = {key: epochs - long.get(key, set()) - short.get(key, set()) for key, epochs in final.items()}
     own, others = (
         [run for run in mine if (run.seed < work.settings.profile.seeds) == wanted] for wanted in (True, False)
     )
@@ -276,4 +279,5 @@ def _dearest_first(work: Workspace) -> list[Member]:
         *transfer.states(store, mine),
         *transfer.checkpoints(store, others, long),
         *transfer.checkpoints(store, mine, short),
+        *transfer.checkpoints(store, mine, last),
     ]

@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import socket
 import sys
 import time
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 HASH = 16
+CHECKPOINT = re.compile(rf"epoch-(\d+)-([0-9a-f]{{{HASH}}})\.safetensors")
 STATES = 2
 
 
@@ -275,6 +277,20 @@ def _lock(folder: Path, on_busy: Callable[[str], float]) -> Iterator[None]:
             yield
         finally:
             owner.unlink(missing_ok=True)
+
+
+def checkpoints_of(key: str, runs_dir: Path, results: Sequence[Path]) -> dict[str, dict[int, Kept]]:
+    """Kept checkpoints of the Runs whose keys begin with ``key``, by key and epoch: those in ``runs_dir``, else
+    those that ``results``, folders of profiles, ship."""
+    folders = [*runs_dir.glob(f"*/{key}*"), *(own for each in results for own in (each / FOLDER).glob(f"{key}*"))]
+    there = [(folder.name, path.name, path) for folder in folders for path in sorted(folder.glob("epoch-*"))]
+    for each in results:
+        there += [(*name.partition("/")[::2], path) for name, path in listed(each).items() if name.startswith(key)]
+    found: dict[str, dict[int, Kept]] = {}
+    for own, name, path in there:
+        if (named := CHECKPOINT.fullmatch(name)) and path.exists():
+            found.setdefault(own, {}).setdefault(int(named[1]), Kept(name, path))
+    return found
 
 
 def set_aside(path: Path) -> None:

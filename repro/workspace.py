@@ -10,17 +10,18 @@ import dataclasses
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from repro import artifacts, data, locks, params
+from repro import artifacts, data, locks, params, places
 from repro.artifacts import Artifact, Results
 from repro.compare import Cell
 from repro.errors import UsageError
 from repro.experiments import Study
 from repro.options import Options
-from repro.plan import Plan, make_plan
+from repro.plan import Plan, keeping_final, make_plan
 from repro.record import Record
 from repro.report import document
 from repro.report.document import Document
@@ -44,16 +45,16 @@ class Workspace:
         for name in options.without:
             if name not in (known := (*params.DATASETS, *params.PHOTO_SETS)):
                 raise UsageError(f"$REPRO_WITHOUT: unknown data set '{name}'; there are {', '.join(known)}")
-        self.root = find_root(options.params_file)
+        self.root = places.find_root(options.params_file)
         self.artifacts = [artifacts.get(name) for name in names or artifacts.IMPLEMENTED]
         overrides = dict(params.parse_override(text) for text in options.overrides)
         if options.precision:
             overrides |= {"precision": options.precision, "precision_of": {}}
-        self._file = options.params_file or self.root / "params.yaml"
-        plain = params.settings(self._file, options.profile)
+        self.params_file = places.params_file(options.params_file)
+        plain = params.settings(self.params_file, options.profile)
         if options.arch:
             overrides |= _arch_overrides(plain, options.arch, names)
-        self.settings = params.settings(self._file, options.profile, overrides)
+        self.settings = params.settings(self.params_file, options.profile, overrides)
         if options.seeds is not None and not 1 <= options.seeds <= MOST_SEEDS:
             raise UsageError(f"--seeds {options.seeds}: choose 1 to {MOST_SEEDS}")
         self.seeds = range(options.seeds or self.settings.profile.seeds)
@@ -101,8 +102,10 @@ class Workspace:
         return self.plan_for([run for artifact in self.artifacts for run in self.runs(artifact)])
 
     def plan_for(self, asked: Sequence[Run]) -> Plan:
-        """What is missing for the Runs ``asked``; checkpoints are kept for every artifact there is."""
-        return make_plan(asked, self.store, self.every_run())
+        """What is missing for the Runs ``asked``; checkpoints are kept for every artifact there is, and of the
+        last epoch where ``--keep-final`` asks for it."""
+        plan = make_plan(asked, self.store, self.every_run())
+        return keeping_final(plan) if self.options.keep_final else plan
 
     def every_run(self) -> list[Run]:
         """The Runs of all artifacts that there are, guesses and options included."""
@@ -159,7 +162,7 @@ class Workspace:
         other = copy.copy(self)
         other.options = dataclasses.replace(self.options, **options)
         overrides = {**self.settings.overrides, **(changes or {})}
-        other.settings = params.settings(self._file, self.settings.name, overrides)
+        other.settings = params.settings(self.params_file, self.settings.name, overrides)
         other.study = dataclasses.replace(self.study, settings=other.settings)
         return other
 
@@ -170,7 +173,7 @@ class Workspace:
     @property
     def hypotheses(self) -> list[str]:
         """The profiles of params.yaml that are held against the published numbers."""
-        return [name for name, its in params.load(self._file).profiles.items() if its.comparable]
+        return [name for name, its in params.load(self.params_file).profiles.items() if its.comparable]
 
     def _study(self) -> Study:
         profile = self.settings.profile
@@ -207,15 +210,14 @@ def _arch_overrides(plain: params.Settings, arch: str, names: Sequence[str]) -> 
     return overrides
 
 
-def find_root(params_file: Path | None) -> Path:
-    """The project: where params.yaml is, from here upwards, else beside the package."""
-    if params_file:
-        return params_file.resolve().parent
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "params.yaml").exists() and (folder / "paper_tables").is_dir():
-            return folder
-    return Path(__file__).resolve().parent.parent
+def reading(options: Options, names: Sequence[str] = ()) -> Workspace:
+    """The workspace of a command that shows what is finished; where a wheel is installed and nothing is, it says
+    where the results are that the project ships."""
+    work = Workspace(options, names)
+    if not places.in_checkout() and not work.store.records():
+        line = f"no finished Run in {work.out}: the results that the project ships lie in its repository, results/"
+        print(f"{line}, not in the wheel", file=sys.stderr)
+    return work
 
 
 def shipped_results(root: Path) -> Path:

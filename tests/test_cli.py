@@ -18,10 +18,9 @@ import pytest
 from tiny import TINY
 
 from repro import params
-from repro.actions import FAMILIES
 from repro.cli import main
 from repro.engine import session
-from repro.options import Options
+from repro.options import FAMILIES, Options
 from repro.store import Store
 from repro.workspace import Workspace
 

@@ -141,13 +141,17 @@ def test_the_pilots_claims_have_statistics_units_and_its_own_epochs_but_no_verdi
     assert "holds" not in json.loads(told)["counts"]  # nor under a profile that was changed
 
 
-def test_a_second_report_says_the_same(command: Command, tmp_path: Path) -> None:
+def test_a_second_report_says_the_same_and_as_json_what_it_wrote(command: Command, tmp_path: Path) -> None:
     assert command("fig2", "--profile", "smoke", *TINY)[0] == 0
     assert command("report", "--profile", "smoke", *TINY)[0] == 0
     (folder,) = (tmp_path / "out").iterdir()
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    assert command("report", "--profile", "smoke", *TINY)[0] == 0
+    code, out, _ = command("report", "--profile", "smoke", "--json", *TINY)
+    assert code == 0
     assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    told = json.loads(out)
+    assert {Path(path).name for path in told["written"]} >= {"index.html", "README.md", "claims.json", "diff.json"}
+    assert all(Path(path).is_file() for path in (*told["written"], *told["artifacts"].values()))
 
 
 def test_the_plan_prices_a_further_seed(command: Command) -> None:

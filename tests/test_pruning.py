@@ -173,3 +173,16 @@ def test_w_std_divides_by_n() -> None:
     mean = sum(values) / 50
     expected = math.sqrt(sum((v - mean) ** 2 for v in values) / 50)
     assert weight_std({"w": torch.tensor(values)})["w"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_module_is_pruned_in_what_may_be_pruned_and_a_state_dict_is_refused() -> None:
+    """A state_dict would rank biases and BatchNorm among the weights, without a word."""
+    model = nets.build("resnet20", 0)
+    masks = magnitude_masks(model, 0.8)
+    assert list(masks) == prunable_names(model)
+    assert sparsity_of(masks) == pytest.approx(0.8, abs=1e-5)
+    with pytest.raises(ValueError, match=r"bn\.weight is a bias or of BatchNorm.*pass the module"):
+        magnitude_masks(model.state_dict(), 0.8)
+    for nothing in ({}, torch.nn.Linear(3, 2)):
+        with pytest.raises(ValueError, match="nothing to prune"):
+            magnitude_masks(nothing, 0.8)

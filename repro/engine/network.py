@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from repro import nets
 from repro.errors import UsageError
 from repro.params import Recipe
+from repro.pruning import MASK as MASK
 from repro.pruning import Masks, magnitude_masks, prunable_names
 
-MASK, MOMENTUM = "mask/", "momentum/"
+MOMENTUM = "momentum/"
 KINDS = ("weights", "gradients", "momentum", "mask")
 ALIGNED = 64  # a row of so many numbers begins at an address that vector instructions and cuDNN like
 

@@ -24,7 +24,7 @@ TICK = 0.05
 STARTED_BY = "REPRO_STARTED_BY"
 PR_SET_PDEATHSIG = 1  # from sys/prctl.h
 PACKAGE = Path(__file__).resolve().parent.parent.parent
-PATHS = ("REPRO_DATA", "REPRO_ARTIFACTS")  # variables that name files
+PATHS = ("REPRO_DATA", "REPRO_ARTIFACTS", "REPRO_PAPER_TABLES")  # variables that name files
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,10 @@ class Launcher(Protocol):
 def task_for(work: Workspace) -> Callable[[Run, float | None], Task]:
     """Makes the Task of a Run, given the seconds that are left (None: no time budget): `repro runs train` with the
     options of this command, so that the worker sees the same settings and keeps the same checkpoints."""
-    # Where a worker runs, the folder that the project is found from may be another.
-    file = work.options.params_file or work.root / "params.yaml"
-    options = dataclasses.replace(work.options, params_file=file, runs_dir=work.store.runs_dir)
+    # Where a worker runs, the current folder may be another.
+    options = dataclasses.replace(work.options, params_file=work.params_file, runs_dir=work.store.runs_dir)
     words = [*cli_options.words(options), *(word for name in work.names for word in ("--artifact", name))]
-    environment = _environment()
+    environment = _environment() | {"REPRO_HOME": str(work.root.resolve())}
 
     def make(run: Run, seconds: float | None) -> Task:
         budget = [] if seconds is None else ["--time-budget", f"{seconds:.1f}s"]

@@ -12,7 +12,7 @@ from rich.console import Console
 from repro.errors import CheckpointGone, RunFailed, UsageError
 from repro.launch.task import STARTED_BY, end_with_starter
 from repro.options import Options, ranked
-from repro.plan import Plan, diverged
+from repro.plan import Plan, diverged, forgotten, keeping_final
 from repro.record import Record
 from repro.report import terminal
 from repro.report.progress import Reporter
@@ -38,7 +38,8 @@ class RunStore(Store):
 
 def train_run(options: Options, names: Sequence[str], key: str) -> None:
     """Train the Run whose key begins with ``key``, from its last state, unless it is finished. It writes the Run's
-    folder, not the ledger; the checkpoints kept are those that any artifact needs.
+    folder, not the ledger; the checkpoints kept are those that any artifact needs. A finished Run is trained again
+    where ``--keep-final`` asks for final weights that were not kept.
 
     Raises `UsageError` for a key that no Run has, or several; `CheckpointGone` where a Run that it grows from is
     not finished; `RunFailed` if it diverges, `BudgetSpent` when ``--time-budget`` ends.
@@ -78,11 +79,13 @@ def _alone(work: Workspace, run: Run, runs: Sequence[Run], log: Console) -> Plan
     if diverged(work.store, run):
         raise RunFailed(f"{run.label}: its loss was not finite; it is not trained again")
     plan = work.plan_for(runs)
-    if work.store.record(run) and run not in plan.missing:
+    again = forgotten([run], work.store) if work.options.keep_final else []
+    if work.store.record(run) and run not in (*plan.missing, *again):
         log.print(f"{run.label} is finished already", markup=False)
         return None
     _check_parents(work.store, run)
-    return Plan((run,), (run,), plan.keep, plan.replays & {run.key})
+    replays = (plan.replays & {run.key}) | {its.key for its in again}
+    return Plan((run,), (run,), keeping_final(plan, again).keep if again else plan.keep, replays)
 
 
 def find(runs: Sequence[Run], key: str, profile: str) -> Run:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from repro.errors import UsageError
 from repro.nets import resnet_imagenet
 from repro.nets.resnet_cifar import ResNet
+from repro.pruning import MASK
 
 BLOCKS = {"resnet20": 3, "resnet56": 9}
 BUILDERS: dict[str, Callable[[], nn.Module]] = {
@@ -25,14 +27,33 @@ BUILDERS: dict[str, Callable[[], nn.Module]] = {
 def build(arch: str, seed: int) -> nn.Module:
     """A freshly initialised network on the CPU, float32. The same (arch, seed) gives the same bits anywhere.
 
-    Raises `UsageError` for an unknown arch.
+    It loads a kept checkpoint with ``strict=True`` and leaves its masks aside. Raises `UsageError` for an
+    unknown arch.
     """
     if arch not in BUILDERS:
         raise UsageError(f"unknown arch '{arch}'; there are {', '.join(BUILDERS)}")
     digest = hashlib.sha256(f"init {arch} seed={seed}".encode()).digest()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int.from_bytes(digest[:7], "big"))
-        return BUILDERS[arch]()
+        model = BUILDERS[arch]()
+    model.register_load_state_dict_pre_hook(_leave_masks)
+    return model
+
+
+def arch_of(tensors: Mapping[str, Tensor]) -> str | None:
+    """The network whose checkpoint ``tensors`` is, by names and shapes; None for any other network's."""
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items() if not name.startswith(MASK)}
+
+    def fits(arch: str) -> bool:
+        return shapes == {name: tuple(own.shape) for name, own in outline(arch).state_dict().items()}
+
+    return next(filter(fits, BUILDERS), None)
+
+
+def _leave_masks(module: nn.Module, state_dict: dict[str, Any], *_: Any) -> None:
+    """What is to be loaded, without masks; PyTorch hands in a copy."""
+    for name in [name for name in state_dict if name.startswith(MASK)]:
+        del state_dict[name]
 
 
 @functools.cache

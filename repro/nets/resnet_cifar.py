@@ -10,17 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from repro.nets.batch_norm import BatchNorm2d
+
 
 def conv3x3(inputs: int, outputs: int, stride: int = 1, copies: int = 1) -> nn.Conv2d:
     """A 3x3 convolution without bias: the BatchNorm behind it has one."""
     return nn.Conv2d(copies * inputs, copies * outputs, 3, stride=stride, padding=1, groups=copies, bias=False)
-
-
-def batch_norm(channels: int, copies: int = 1) -> nn.BatchNorm2d:
-    """BatchNorm without its batch counter, which only a cumulative average would need."""
-    norm = nn.BatchNorm2d(copies * channels)
-    norm.num_batches_tracked = None
-    return norm
 
 
 class Block(nn.Module):
@@ -30,9 +25,9 @@ class Block(nn.Module):
     def __init__(self, inputs: int, outputs: int, stride: int, copies: int = 1) -> None:
         super().__init__()
         self.conv1 = conv3x3(inputs, outputs, stride, copies)
-        self.bn1 = batch_norm(outputs, copies)
+        self.bn1 = BatchNorm2d(copies * outputs)
         self.conv2 = conv3x3(outputs, outputs, copies=copies)
-        self.bn2 = batch_norm(outputs, copies)
+        self.bn2 = BatchNorm2d(copies * outputs)
         self.stride = stride
         self.new_channels = outputs - inputs
         self.copies = copies
@@ -57,7 +52,7 @@ class ResNet(nn.Module):
         super().__init__()
         self.copies = copies
         self.conv = conv3x3(3, 16, copies=copies)
-        self.bn = batch_norm(16, copies)
+        self.bn = BatchNorm2d(copies * 16)
         blocks, inputs = [], 16
         for stage, outputs in enumerate((16, 32, 64)):
             for position in range(n):

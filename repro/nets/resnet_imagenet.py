@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
+from repro.nets.batch_norm import BatchNorm2d
+
 CLASSES = 1000  # always: where a data set has fewer, the last outputs are never right
 
 
@@ -18,11 +20,8 @@ def resnet50() -> nn.Module:
 
 
 def _fresh(name: str) -> nn.Module:
-    """torchvision's, its BatchNorm without the batch counters that only a cumulative average would need."""
+    """torchvision's, with BatchNorm as checkpoints here have it."""
     from torchvision import models  # seconds, which a Run on CIFAR-10 need not wait for
 
-    model: nn.Module = models.get_model(name, weights=None, num_classes=CLASSES)
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.num_batches_tracked = None
+    model: nn.Module = models.get_model(name, weights=None, num_classes=CLASSES, norm_layer=BatchNorm2d)
     return model

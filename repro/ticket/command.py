@@ -22,12 +22,13 @@ from repro.engine import device as devices
 from repro.errors import UsageError
 from repro.options import Options
 from repro.params import DataParams, Recipe
+from repro.places import find_root, params_file
 from repro.report import terminal
 from repro.ticket.progress import Reporter
 from repro.ticket.report import COUNTED, write
 from repro.ticket.search import DEVICES, find_ticket
 from repro.ticket.spec import ONE_SHOT
-from repro.workspace import data_folders, find_root
+from repro.workspace import data_folders
 from repro.yaml_values import build, replace_value
 
 # The smoke profile's four epochs are too few for a curve to settle.
@@ -61,11 +62,11 @@ def ticket(
     `BudgetSpent` where ``time_budget`` ends before the search: the same call goes on.
     """
     deadline = Options(time_budget=time_budget).deadline
-    root = find_root(None)
+    root = find_root()
     log = terminal.console(stderr=True)
     changes = dict(params.parse_override(text) for text in overrides)
     changes |= {"precision": precision} if precision is not None else {}
-    own = _setting(root / "params.yaml", profile, changes)
+    own = _setting(params_file(), profile, changes)
     recipe, smoke = own.recipe, own.name == "smoke"
     if arch is not None and network is not None:
         raise UsageError("--arch and --network: choose one")
