@@ -212,7 +212,7 @@ def test_a_cache_saves_the_second_measurement_and_is_added_to(run: Run, timed: T
     assert measure(run, CPU, cache, ["eager", "batched"]).names == ["batched", "eager"]
     assert timed.count(("eager", 1)) == 1
     [key] = json.loads(cache.read_text())
-    for part in ("some processor", torch.__version__, "resnet20", "batch 64", "float32"):
+    for part in ("some processor", torch.__version__, "resnet20", f"batch {run.recipe.batch_size}", "float32"):
         assert part in key
 
 
@@ -220,7 +220,7 @@ def test_a_cache_tells_apart_what_changes_the_speed(run: Run, timed: Timed, tmp_
     cache = tmp_path / "waves.json"
     measure(run, CPU, cache, ["eager"])
     others = [
-        replace(run, recipe=replace(run.recipe, batch_size=32)),
+        replace(run, recipe=replace(run.recipe, batch_size=2 * run.recipe.batch_size)),
         replace(run, precision="bfloat16"),
         replace(run, arch="resnet56"),
     ]
