@@ -11,6 +11,8 @@ BIN := $(VENV)/bin
 UV  := $(BIN)/uv
 # The image brings its environment along and sets VENV_READY: nothing to build there.
 READY := $(if $(VENV_READY),,$(VENV)/.complete)
+# Its scripts have its absolute path: where the checkout was moved, renamed or copied they lead elsewhere.
+MOVED := $(if $(VENV_READY),,$(shell [ ! -f $(BIN)/activate ] || (. $(BIN)/activate; [ "$$VIRTUAL_ENV" -ef $(VENV) ]) || echo moved))
 
 find_python = for p in python3.12 python3.13 python3.11 python3; do \
   "$$p" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
@@ -22,7 +24,7 @@ find_engine = { docker info >/dev/null 2>&1 && echo docker build; } \
   || { command -v buildah >/dev/null && echo buildah bud --format docker --layers; }
 
 .DEFAULT_GOAL := help
-.PHONY: help env cluster reproduce test lint format lock image clean
+.PHONY: help env moved cluster reproduce test lint format lock image clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -64,7 +66,10 @@ clean: ## remove the environment and the caches; runs/, results/ and data/ stay
 	rm -rf $(if $(VENV_READY),,$(VENV)) *.egg-info build .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find repro tests -name __pycache__ -prune -exec rm -rf {} +
 
-$(UV): requirements-uv.lock
+moved:
+	@echo "make: $(VENV) was built in another place, and is built anew" >&2
+
+$(UV): requirements-uv.lock $(MOVED)
 	@[ -n "$(PYTHON)" ] || { echo "make: needs Python 3.11, 3.12 or 3.13 with its venv module (or PYTHON=/path/to/one)" >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock

@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from repro.machine import name_user
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 __version__ = "0.1.0"
+
+name_user()  # before torch is imported, which asks for it
 
 
 def load_checkpoint(place: str | Path, epoch: int | None = None) -> tuple[nn.Module, dict[str, Tensor] | None]:

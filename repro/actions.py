@@ -29,7 +29,7 @@ def produce(
     work = reading(options, names) if no_train else Workspace(options, names)
     log = terminal.console(stderr=True)
     if dry_run:
-        _say_plan(work, work.plan(), terminal.console())
+        _say_plan(work, work.plan(), as_json)
         return
     shown = no_train or only_shown(work, log)
     try:
@@ -68,7 +68,7 @@ def train_family(options: Options, family: str, *, dry_run: bool) -> None:
         return ours(work.asked())
 
     if dry_run:
-        _say_plan(work, work.plan_for(wanted()), terminal.console())
+        _say_plan(work, work.plan_for(wanted()))
         return
     for arch in [options.arch] if options.arch else sorted({run.arch for run in wanted()}):
         files.make_folder(work.store.runs_dir / f"{family}-{arch}")  # an output of its stage
@@ -201,8 +201,14 @@ def only_shown(work: Workspace, log: Console) -> bool:
     return False
 
 
-def _say_plan(work: Workspace, plan: Plan, out: Console) -> None:
-    left = cost(plan.missing, work.store)
+def _say_plan(work: Workspace, plan: Plan, as_json: bool = False) -> None:
+    left, out = cost(plan.missing, work.store), terminal.console()
+    if as_json:
+        told = {"profile": work.settings.name, "runs": len(plan.runs), "waves": len(plan.waves)}
+        told |= {"epochs": left.epochs, "images": left.images}
+        missing = [{"key": run.key, "label": run.label} for run in plan.missing]
+        print(json.dumps(told | {"to_train": missing}))
+        return
     out.print(
         f"profile {work.settings.name}: {len(plan.runs)} Runs, {len(plan.missing)} to train "
         f"in {len(plan.waves)} waves, {left.epochs:,} epochs, {left.images:,} images"

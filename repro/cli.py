@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import functools
-import json
-import os
 import signal
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated, NoReturn
 
 import typer
 
-from repro import artifacts, params
+from repro import artifacts, ending, params
+from repro.cli_command import App
 from repro.cli_options import (
     READING,
     TRAINING,
@@ -35,12 +33,11 @@ from repro.cli_options import (
     takes,
 )
 from repro.completion import offer, profile_names
-from repro.errors import Interrupted, ReproError, UsageError
-from repro.files import of_the_site
-from repro.options import FAMILIES, RUN_STATES, Options, rank, ranked
+from repro.errors import Interrupted
+from repro.options import FAMILIES, RUN_STATES, Options
 from repro.published import CURVES, PRINTED
 
-app = typer.Typer(
+app = App(
     name="repro",
     help="Regenerates 'The Sooner the Better: Investigating Structure of Early Winning Lottery Tickets' and "
     "compares each number with the published one.",
@@ -48,8 +45,8 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-data_app = typer.Typer(help="CIFAR-10 and ImageNet: what is there, is it whole.", no_args_is_help=True)
-runs_app = typer.Typer(
+data_app = App(help="CIFAR-10 and ImageNet: what is there, is it whole.", no_args_is_help=True)
+runs_app = App(
     help="Runs one by one: list, show, train one, move finished ones between machines.", no_args_is_help=True
 )
 app.add_typer(data_app, name="data")
@@ -296,7 +293,7 @@ def published(
 
 
 @app.command()
-@takes("profile", "data_dir", "runs_dir", "out")
+@takes("profile", "data_dir", "runs_dir", "out", checked=False)
 def doctor(options: Options, as_json: Json = False) -> None:
     """Device, driver, versions, data, disk, and what would go wrong; exit 3 if something stands in the way."""
     from repro import doctor as checks
@@ -397,7 +394,7 @@ def runs_import(
 
 
 @runs_app.command("train")
-@takes(*WORKING)
+@takes(*WORKING, checked=False)  # its machine may be another than the one that it was asked from
 def runs_train(
     options: Options,
     key: Annotated[str, typer.Argument(help="the Run's key, or how it begins; --dry-run lists keys")],
@@ -431,38 +428,18 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise Interrupted
 
 
-def main(arguments: list[str] | None = None) -> Any:
+def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line; every error that a user can act on is one line on stderr and its exit code."""
-    try:
+    words = sys.argv[1:] if arguments is None else arguments
+
+    def command(asked: ending.Asked) -> int | None:
         _add_artifacts()
         for artifact in artifacts.load_others():
             app.command(artifact.name, help=f"{artifact.title}.")(_artifact_command(artifact))
-        app(args=arguments, prog_name="repro", standalone_mode=True)
-    except (ReproError, OSError) as caught:
-        error = caught if isinstance(caught, ReproError) else of_the_site(caught)
-        if rank() == 0:
-            print(f"repro: {' '.join(str(error).split())}", file=sys.stderr)
-        elif isinstance(error, UsageError):  # rank 0 says the same, before torchrun ends it on account of this one
-            time.sleep(2)
-        else:
-            print(f"repro, rank {rank()}: {' '.join(str(error).split())}", file=sys.stderr)
-        if "--json" in (arguments or sys.argv):
-            print(json.dumps({"error": str(error), "exit_code": error.exit_code}))
-        _leave(error.exit_code)
-    except Interrupted:
-        if rank() == 0:
-            print("repro: interrupted; the same command goes on from the last state", file=sys.stderr)
-        _leave(130)
+        code: int | None = app(args=words, prog_name="repro", standalone_mode=False, obj=asked)
+        return code
 
-
-def _leave(code: int) -> None:
-    """End with ``code``. A rank ends at once: torn down in the middle of a Run, its connections to the others may
-    wait for them for ever."""
-    if ranked():
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    sys.exit(code)
+    ending.run(command, words)
 
 
 if __name__ == "__main__":

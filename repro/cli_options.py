@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from repro import params
+from repro import named, params
 from repro.completion import artifact_names, offer, profile_names
-from repro.options import LAUNCHERS, STRATEGIES, Options
+from repro.options import DEVICES, LAUNCHERS, LOADERS, STRATEGIES, Options
 
 Profile = Annotated[
     str | None,
@@ -32,7 +32,7 @@ DataDir = Annotated[
 ]
 RunsDir = Annotated[Path | None, typer.Option(help="the store of Runs (default: runs/)")]
 Out = Annotated[Path | None, typer.Option(help="results (default: results/)")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda", autocompletion=offer(("auto", "cpu", "cuda")))]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda", autocompletion=offer(DEVICES))]
 Precision = Annotated[
     str | None,
     typer.Option(
@@ -69,9 +69,7 @@ Final = Annotated[
 ]
 Loader = Annotated[
     str,
-    typer.Option(
-        help="how photographs are decoded: auto, cpu or nvjpeg", autocompletion=offer(("auto", "cpu", "nvjpeg"))
-    ),
+    typer.Option(help="how photographs are decoded: auto, cpu or nvjpeg", autocompletion=offer(LOADERS)),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="say what would be trained, and stop")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout")]
@@ -140,15 +138,19 @@ def words(options: Options) -> list[str]:
     return found
 
 
-def takes(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """A command takes the shared options ``names`` and receives them as its ``options``, one `Options`."""
+def takes(*names: str, checked: bool = True) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A command takes the shared options ``names`` and receives them as its ``options``, one `Options`; unless
+    not ``checked``, what they name is there."""
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         def command(**given: Any) -> None:
             shared = {name: given.pop(name) for name in names}
             for repeated in {"overrides", "slurm"} & set(shared):
                 shared[repeated] = shared[repeated] or ()
-            function(options=Options(**shared), **given)
+            options = Options(**shared)
+            if checked:
+                named.check(options)
+            function(options=options, **given)
 
         asked = inspect.signature(function, eval_str=True).parameters.values()
         kept = [p.replace(kind=p.KEYWORD_ONLY) for p in asked if p.name != "options"]

@@ -7,6 +7,14 @@ Exit codes: 0 done, 1 cells outside their band (``repro diff`` only), 2 usage, 3
 import re
 
 
+def one_line(error: BaseException) -> str:
+    """What ``error`` is and says, in one line: of a long message the first, and the next where that only leads to
+    it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    first = " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1])
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
 class ReproError(Exception):
     """Base of every error shown as one line; ``exit_code`` is what the process returns."""
 
@@ -39,6 +47,12 @@ class RankLost(ReproError):
         super().__init__(
             f"rank {rank} lost contact with another one ({first}); the same command goes on from the last state"
         )
+
+
+class NobodyReads(ReproError):
+    """What read our output closed its end (``| head``): quiet, with a shell's exit code for SIGPIPE."""
+
+    exit_code = 141
 
 
 class Interrupted(BaseException):

@@ -53,8 +53,8 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, content: str) -> None:
-    """`write_bytes` for text, UTF-8."""
-    write_bytes(path, content.encode())
+    """`write_bytes` for text, UTF-8; of a name that is no text (an old share's) its bytes as backslash escapes."""
+    write_bytes(path, content.encode(errors="backslashreplace"))
 
 
 def unique(folder: Path) -> Path:

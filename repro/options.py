@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from repro.errors import UsageError
+from repro.recipes import PRECISIONS
 
 STRATEGIES = (
     "auto", "eager", "compiled", "batched", "batched, compiled", "streams", "streams, compiled",
 )  # fmt: skip
 LAUNCHERS = ("local", "ray", "slurm")
+DEVICES = ("auto", "cpu", "cuda")
+LOADERS = ("auto", "cpu", "nvjpeg")
 RUN_STATES = ("done", "diverged", "begun", "missing")
 FAMILIES = ("dense", "tickets", "gradual", "structures", "ppr", "memorization", "iterative", "batch-probe")
 
@@ -51,16 +55,19 @@ class Options:
     started: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
-        """Raises `UsageError` for a launcher or a strategy that there is not, and for numbers that are too low."""
+        """Raises `UsageError` for a name that there is not, and for numbers that are too low."""
         if self.wave < 0:
             raise UsageError(f"--wave {self.wave}: choose 1 or more, or 0 for what is fastest")
-        if self.strategy not in STRATEGIES:
-            raise UsageError(f"--strategy '{self.strategy}': there are {', '.join(STRATEGIES)}")
+        known = {
+            "device": DEVICES, "loader": LOADERS, "strategy": STRATEGIES, "launcher": LAUNCHERS,
+            "precision": (None, *PRECISIONS),
+        }  # fmt: skip
+        for name, names in known.items():
+            if getattr(self, name) not in names:
+                raise UsageError(f"--{name} {getattr(self, name)}: choose {choice(names)}")
         for name, value in (("gpus", self.gpus), ("workers", self.workers)):
             if value < 1:
                 raise UsageError(f"--{name} {value}: choose 1 or more")
-        if self.launcher not in LAUNCHERS:
-            raise UsageError(f"--launcher {self.launcher}: choose {', '.join(LAUNCHERS[:-1])} or {LAUNCHERS[-1]}")
         if self.slurm and self.launcher != "slurm":
             raise UsageError(f"--slurm {self.slurm[0]} goes with --launcher slurm")
 
@@ -80,19 +87,55 @@ class Options:
         return self.started + parse_duration(self.time_budget) if self.time_budget else None
 
 
+def choice(names: Iterable[str | None]) -> str:
+    """``auto, cpu or cuda``; names with a comma in quotes."""
+    *others, last = [f'"{name}"' if "," in name else name for name in names if name]
+    return f"{', '.join(others)} or {last}"
+
+
 def data_left_out() -> list[str]:
     """``$REPRO_WITHOUT``, names of data sets with commas or spaces between them."""
     return os.environ.get("REPRO_WITHOUT", "").replace(",", " ").split()
 
 
+class Placed(NamedTuple):
+    """This process among those that train together: number ``rank`` of ``ranks``, on this machine number
+    ``local_rank`` of ``local_ranks``."""
+
+    rank: int = 0
+    ranks: int = 1
+    local_rank: int = 0
+    local_ranks: int = 1
+
+
+def placed() -> Placed:
+    """Where torchrun put this process. Only RANK and WORLD_SIZE together say that it did: clusters leave one or
+    the other behind. Raises `UsageError` where both are given and cannot be."""
+    given = [os.environ.get(name, "").strip() for name in _TORCHRUN]
+    if not (given[0] and given[1]):
+        return Placed()
+    try:
+        rank, ranks, local_rank, local_ranks = (int(text or 0) for text in given)
+    except ValueError:
+        rank = ranks = local_rank = local_ranks = -1
+    local_ranks = local_ranks if given[3] else local_rank + 1
+    if 0 <= rank < ranks and 0 <= local_rank < local_ranks <= ranks:
+        return Placed(rank, ranks, local_rank, local_ranks)
+    said = ", ".join(f"{name}='{text}'" for name, text in zip(_TORCHRUN, given, strict=True))
+    raise UsageError(f"the environment has {said}: unset them, or let torchrun set them (docs/cluster.md)")
+
+
+_TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+
+
 def ranked() -> bool:
     """Whether torchrun started this process, as one of several that train together."""
-    return int(os.environ.get("WORLD_SIZE", 1)) > 1
+    return placed().ranks > 1
 
 
 def rank() -> int:
     """This process's number among those that torchrun started; 0 without it."""
-    return int(os.environ.get("RANK", 0))
+    return placed().rank
 
 
 def parse_duration(text: str) -> float:

@@ -7,12 +7,11 @@ annotations.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from repro.errors import UsageError
 from repro.profile import BatchProbeParams, IterativeParams, PprParams, Profile, PruningRow, StepsParams
@@ -31,7 +30,7 @@ from repro.recipes import (
     Recipe,
     one_of,
 )
-from repro.yaml_values import build, extended, read, replace_value
+from repro.yaml_values import build, extended, parse, read, replace_value
 
 __all__ = [
     "ARCHS",
@@ -152,6 +151,7 @@ def parse_override(text: str) -> tuple[str, Any]:
     if not equals or not key:
         raise UsageError(f"--set {text!r}: write key=value, recipe.epochs=4 for instance")
     try:
-        return key.strip(), yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise UsageError(f"--set {text!r}: {value!r} is not a YAML value") from None
+        return key.strip(), parse(value)
+    except ValueError as error:
+        why = re.sub(r"^(, line \d+)?: ", "", str(error))
+        raise UsageError(f"--set {text:.60}: {why}") from None

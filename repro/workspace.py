@@ -29,7 +29,6 @@ from repro.run import Run, ancestors
 from repro.store import Store
 
 MOST_SEEDS = 64
-DEVICES = ("auto", "cpu", "cuda")
 
 
 class Workspace:
@@ -39,9 +38,7 @@ class Workspace:
         """Raises `UsageError` or `MissingInput` for options that do not fit."""
         self.options = options
         self.names = tuple(names)
-        _ = options.deadline  # a duration that is none is refused before any work, and so is a device
-        if options.device not in DEVICES:
-            raise UsageError(f"--device {options.device}: choose {', '.join(DEVICES[:-1])} or {DEVICES[-1]}")
+        _ = options.deadline  # a duration that is none is refused before any work
         for name in options.without:
             if name not in (known := (*params.DATASETS, *params.PHOTO_SETS)):
                 raise UsageError(f"$REPRO_WITHOUT: unknown data set '{name}'; there are {', '.join(known)}")

@@ -6,9 +6,11 @@ Standard library and PyYAML only, so that the engine runs on bare GPU machines (
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import difflib
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -17,27 +19,69 @@ from typing import Any
 
 import yaml
 
-from repro.errors import MissingInput, UsageError
+from repro.errors import MissingInput, UsageError, one_line
 
 
 def read(path: Path) -> dict[str, Any]:
     try:
-        raw = yaml.load(path.read_text(), _UniqueKeys)
+        raw = parse(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise MissingInput(f"no {path}: run repro in a checkout, or name the file with --params") from None
-    except yaml.YAMLError as error:
-        where = getattr(error, "problem_mark", None)
-        line = f", line {where.line + 1}" if where else ""
-        raise UsageError(f"{path}{line}: not YAML ({getattr(error, 'problem', error)})") from None
+    except OSError as error:
+        raise MissingInput(f"{path} cannot be read ({error.strerror}): name a params.yaml with --params") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path}: not UTF-8 text") from None
+    except ValueError as error:
+        raise UsageError(f"{path}{error}") from None
     if not isinstance(raw, dict):
         raise UsageError(f"{path}: a mapping was expected at its top")
     return raw
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML takes the last of two equal keys in silence; here they are an error."""
+def parse(text: str) -> Any:
+    """YAML as plain values, no two of which are the same object, whatever aliases it has.
+
+    Raises ValueError with the line (", line 3: ...") for what is no YAML, or reads as another value than it looks.
+    """
+    try:
+        return _apart(yaml.load(text, _Strict))
+    except yaml.YAMLError as error:
+        where, why = getattr(error, "problem_mark", None), getattr(error, "problem", None) or str(error)
+        why = why if isinstance(error, _Ambiguous) else f"not YAML ({' '.join(why.split())})"
+        raise ValueError(f", line {where.line + 1}: {why}" if where else f": {why}") from None
+    except RecursionError:
+        raise ValueError(": nested too deeply") from None
+    except Exception as error:  # an explicit tag (!!int abc) raises whatever its constructor meets
+        raise ValueError(f": not YAML ({one_line(error)})") from None
+
+
+def _apart(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _apart(inner) for key, inner in value.items()}
+    return [_apart(inner) for inner in value] if isinstance(value, list) else value
+
+
+class _Ambiguous(yaml.MarkedYAMLError):
+    pass
+
+
+class _Strict(yaml.SafeLoader):
+    """YAML takes the last of two equal keys in silence, 010 for 8 and 1:30 for 90; here these are errors. What
+    looks like a date is text."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012  (PyYAML's own)
+        first: [pair for pair in pairs if pair[0] != "tag:yaml.org,2002:timestamp"]
+        for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def number(self, node: yaml.ScalarNode) -> int | float:
+        text = str(node.value)
+        found = self.construct_yaml_float(node) if node.tag.endswith("float") else self.construct_yaml_int(node)
+        if ":" in text or re.fullmatch(r"[-+]?0[0-9_]+", text):
+            other = f'"{text}" for text' if ":" in text else str(int(text, 10))
+            why = f"{text} is {found} in YAML: write {found}, or {other}"
+            raise _Ambiguous(problem=why, problem_mark=node.start_mark)
+        return found
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
@@ -45,6 +89,10 @@ class _UniqueKeys(yaml.SafeLoader):
             if keys.count(key) > 1:
                 raise yaml.MarkedYAMLError(problem=f"key '{key}' stands twice", problem_mark=node.start_mark)
         return super().construct_mapping(node, deep)
+
+
+for _kind in ("int", "float"):
+    _Strict.add_constructor(f"tag:yaml.org,2002:{_kind}", _Strict.number)
 
 
 def replace_value(tree: Any, dotted: str, value: Any) -> None:
@@ -114,7 +162,8 @@ def build(kind: Any, value: Any, place: str) -> Any:
             raise ValueError(f"{place}: a mapping was expected, not {value!r}")
         return types.MappingProxyType({str(k): build(args[1], v, f"{place}.{k}") for k, v in value.items()})
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        with contextlib.suppress(OverflowError):
+            return float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         hint = " (YAML reads 1e-4 as text: write 1.0e-4)" if kind is float and isinstance(value, str) else ""
         raise ValueError(f"{place}: {kind.__name__} expected, not {value!r}{hint}")

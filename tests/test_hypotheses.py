@@ -239,7 +239,7 @@ def test_the_terminal_needs_100_columns() -> None:
     [
         (["--profiles", "paper"], ["two or more", "paper,paper-128"]),
         (["--profiles", "paper,"], ["two or more"]),
-        (["--profiles", ""], ["two or more"]),
+        (["--profiles", ""], ["--profiles is given nothing"]),
         (["--profiles", "paper,paper"], ["twice"]),
         (["--profiles", "paper,pater"], ["'pater'", "paper-128"]),
         (["--profiles", "paper,pilot"], ["pilot is not held against", "paper, paper-128"]),

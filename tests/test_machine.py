@@ -1,16 +1,20 @@
-"""How many threads a process computes with."""
+"""What this process is told of its machine: threads, ranks, the user's name."""
 
 from __future__ import annotations
 
+import getpass
+import os
+from collections.abc import Callable
+
 import pytest
 
-from repro import machine
+from repro import machine, options
 
 
 @pytest.fixture(autouse=True)
 def eight_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "cores", lambda: 8)
-    for name in ("OMP_NUM_THREADS", "LOCAL_WORLD_SIZE"):
+    for name in ("OMP_NUM_THREADS", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -27,7 +31,51 @@ def test_a_thread_a_core_or_fewer_if_the_user_says_so(
 
 def test_what_torchrun_says_of_threads_is_not_the_users_word(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
-    assert machine.threads() == 4
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", "16")
-    assert machine.threads() == 1
+    for count, threads in (("2", 4), ("16", 1)):
+        for name, value in (("RANK", "0"), ("WORLD_SIZE", "16"), ("LOCAL_WORLD_SIZE", count)):
+            monkeypatch.setenv(name, value)
+        assert machine.threads() == threads
+
+
+@pytest.mark.parametrize("name", ["RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"])
+@pytest.mark.parametrize("value", ["", "0", "3", "many"])
+def test_one_variable_that_a_cluster_left_behind_means_nothing(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert options.placed() == (0, 1, 0, 1)
+    assert (options.ranked(), options.rank(), machine.share(8)) == (False, 0, 8)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [("0", "0", "", ""), ("2", "2", "", ""), ("-1", "2", "", ""), ("one", "2", "", ""), ("1", "2", "2", "2"),
+     ("1", "2", "0", "0"), ("1", "2", "x", "1"), ("1", "2", "0", "4")],
+)  # fmt: skip
+def test_ranks_that_cannot_be_are_one_line_with_their_variables(
+    monkeypatch: pytest.MonkeyPatch, command: Callable[..., tuple[int, str, str]], given: tuple[str, ...]
+) -> None:
+    for name, value in zip(("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"), given, strict=True):
+        monkeypatch.setenv(name, value)
+    code, out, err = command("list", "--profile", "smoke")
+    assert (code, out) == (2, "")
+    assert f"RANK='{given[0]}', WORLD_SIZE='{given[1]}'" in err and err.count("\n") == 1
+
+
+def test_a_rank_of_torchruns_knows_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("RANK", "3"), ("WORLD_SIZE", "8"), ("LOCAL_RANK", "1"), ("LOCAL_WORLD_SIZE", "2")):
+        monkeypatch.setenv(name, value)
+    assert options.placed() == (3, 8, 1, 2)
+
+
+def test_a_uid_without_a_name_gets_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container's --user: torch.compile, submitit and squeue ask for the user's name."""
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "")
+
+    def unknown(uid: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    machine.name_user()
+    assert getpass.getuser() == str(os.getuid())

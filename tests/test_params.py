@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -254,6 +255,70 @@ def test_a_file_that_is_no_mapping_in_yaml(tmp_path: Path, content: bytes, word:
 )
 def test_set_reads_its_value_as_yaml(text: str, expected: tuple[str, Any]) -> None:
     assert params.parse_override(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("recipe.epochs=2024-13-45", ["recipe.epochs", "int expected", "'2024-13-45'"]),
+        ("recipe.epochs=0000-00-00", ["recipe.epochs", "int expected", "'0000-00-00'"]),
+        ("recipe.epochs=!!int abc", ["!!int abc", "not YAML"]),
+        ("recipe.epochs=!!int", ["not YAML"]),
+        ("recipe.epochs=!!timestamp x", ["not YAML"]),
+        ("recipe.epochs=!!python/name:os.x", ["not YAML", "tag"]),
+        ("recipe.epochs=" + 100 * "[" + 100 * "]", ["recipe.epochs", "int expected"]),
+        ("recipe.epochs=" + 999 * "[", ["recipe.epochs=[[[", "nested too deeply"]),
+        ("recipe.milestones=&a [*a]", ["recipe.milestones", "nested too deeply"]),
+        ("recipe.milestones=*a", ["undefined alias"]),
+        ("recipe.epochs=" + 9999 * "9", ["recipe.epochs=999", "not YAML"]),
+        ("recipe.lr=" + 999 * "9", ["recipe.lr", "float expected"]),
+        ("recipe.epochs=010", ["010 is 8 in YAML: write 8, or 10"]),
+        ("recipe.epochs=-010", ["-010 is -8 in YAML: write -8, or -10"]),
+        ("recipe.milestones=[2, 03]", ["03 is 3 in YAML"]),
+        ("recipe.epochs=1:30", ['1:30 is 90 in YAML: write 90, or "1:30" for text']),
+        ("recipe.lr=1:30.5", ["1:30.5 is 90.5 in YAML"]),
+        ("recipe={lr: 1.0, lr: 2.0}", ["'lr' stands twice"]),
+        ("data.name=\0", ["data.name", "not YAML"]),
+    ],
+)
+def test_what_yaml_trips_over_or_reads_as_something_else_is_one_line(
+    shipped: Path, tmp_path: Path, text: str, words: list[str]
+) -> None:
+    """The same in --set and in the file, which has the line as well."""
+    with pytest.raises(UsageError) as caught:
+        params.settings(shipped, "smoke", dict([params.parse_override(text)]))
+    key, _, value = text.partition("=")
+    path = tmp_path / "params.yaml"
+    path.write_text(f"profiles:\n  smoke:\n    {key}: {value}\n")
+    with pytest.raises(UsageError, match=re.escape(str(path))) as in_file:
+        params.load(path)
+    for said in (str(caught.value), str(in_file.value)):
+        assert "\n" not in said and len(said) < 1500
+    assert [word for word in words if word not in str(caught.value)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("0", 0), ("-0.5", -0.5), ("1_000", 1000), ("0x10", 16), ("00.5", 0.5)]
+)
+def test_a_number_that_reads_one_way_is_that_number(text: str, value: float) -> None:
+    assert params.parse_override(f"a={text}") == ("a", value)
+
+
+def test_set_changes_nothing_that_shares_an_alias_with_it(shipped: Path, tmp_path: Path) -> None:
+    tree = yaml.safe_load(shipped.read_text())
+    rows = tree["profiles"]["smoke"]["table2"]
+    rows["resnet56"] = rows["resnet20"]  # dumped as an alias
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    plain = params.settings(path, "smoke").profile.table2
+    changed = params.settings(path, "smoke", {"table2.resnet20.one_shot": [1]}).profile.table2
+    assert changed["resnet20"].one_shot == (1,) != plain["resnet20"].one_shot
+    assert changed["resnet56"] == plain["resnet56"]
+
+
+def test_a_folder_for_a_file_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(MissingInput, match=r"cannot be read \(Is a directory\): name a params.yaml"):
+        params.load(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["recipe.epochs", "=4", "", "fig1.s=[1,"])

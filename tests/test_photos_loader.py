@@ -253,7 +253,7 @@ def test_the_loader_says_what_it_is() -> None:
     assert make_loader(Memory(IMAGES), CROP, RESIZE, CPU, "cpu", threads=2).name.endswith(", 2 threads")
 
 
-@pytest.mark.parametrize(("kind", "words"), [("dali", "auto, cpu, nvjpeg"), ("nvjpeg", "CUDA device")])
+@pytest.mark.parametrize(("kind", "words"), [("dali", "choose auto, cpu or nvjpeg"), ("nvjpeg", "CUDA device")])
 def test_a_loader_that_cannot_be_is_refused(kind: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         make_loader(Memory(IMAGES), CROP, RESIZE, CPU, kind)
@@ -261,7 +261,8 @@ def test_a_loader_that_cannot_be_is_refused(kind: str, words: str) -> None:
 
 def test_processes_on_one_node_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("repro.data.photos.loader.cores", lambda: 64)
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", "8")  # torchrun's
+    for name, value in (("RANK", "0"), ("WORLD_SIZE", "8"), ("LOCAL_WORLD_SIZE", "8")):  # torchrun's
+        monkeypatch.setenv(name, value)
     assert Loader(Memory(IMAGES), CROP, RESIZE).threads == 8
     assert make_loader(Memory(IMAGES), CROP, RESIZE, CPU).threads == 1  # a CPU that trains needs its cores
 

@@ -17,6 +17,7 @@ import torch
 import repro
 from repro.errors import MissingInput, UsageError
 from repro.machine import threads
+from repro.options import placed
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # from malloc.h
 PACKAGES = ("torch", "torchvision", "numpy", "safetensors")
@@ -54,7 +55,7 @@ def choose(name: str) -> Device:
         torch.set_num_threads(count)
         _keep_memory()
         return Device(torch.device("cpu"), f"{cpu_name()}, {count} thread{'s' if count > 1 else ''}")
-    index = int(os.environ.get("LOCAL_RANK", 0))  # torchrun's: one process a GPU
+    index = placed().local_rank  # torchrun's: one process a GPU
     if index >= torch.cuda.device_count():
         raise MissingInput(
             f"{index + 1} processes on this node, but PyTorch sees {torch.cuda.device_count()} CUDA devices: ask "

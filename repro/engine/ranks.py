@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from repro.engine.device import Device
 from repro.errors import RankLost
+from repro.options import placed
 
 TIMEOUT = timedelta(minutes=5)
 """How long a rank waits for the others before it gives up: longer than any save, shorter than a night."""
@@ -81,11 +81,10 @@ def joined(device: Device) -> Iterator[Ranks]:
 
     Raises `RankLost` where another rank died or did not answer within `TIMEOUT`.
     """
-    count = int(os.environ.get("WORLD_SIZE", 1))
+    rank, count, *_ = placed()
     if count == 1:
         yield alone(device.torch)
         return
-    rank = int(os.environ["RANK"])
     try:
         dist.init_process_group("nccl" if device.cuda else "gloo", timeout=TIMEOUT)
         yield Ranks(rank, count, device.torch)

@@ -12,19 +12,24 @@ from repro.launch import task as tasks
 from repro.launch.task import Task
 
 
+def package() -> Any:
+    """The package ray. Raises `MissingInput` where it is not installed."""
+    try:
+        import ray
+    except ImportError:
+        raise MissingInput(
+            '--launcher ray needs the package ray: `make cluster`, or pip install ".[ray]"'
+        ) from None
+    return ray
+
+
 class RayPool:
     """Each Task is a Ray task of one CPU and ``gpus`` GPUs; of none with ``device`` cpu, or ``auto`` where the
     cluster has none. Ray tries no task again: the driver does, and says so."""
 
     def __init__(self, workers: int, gpus: int, device: str) -> None:
         """Raises `MissingInput` without the package or the cluster, `UsageError` for GPUs that no node has."""
-        try:
-            import ray
-        except ImportError:
-            raise MissingInput(
-                '--launcher ray needs the package ray: `make cluster`, or pip install ".[ray]"'
-            ) from None
-        self._ray: Any = ray
+        ray = self._ray = package()
         address = os.environ.get("RAY_ADDRESS")
         _connect(ray, address, workers)
         try:

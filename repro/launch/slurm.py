@@ -23,6 +23,20 @@ ARRIVES_IN = 10.0  # seconds that a file of another machine may take to be seen 
 STOP_AHEAD = "TERM@60"  # so long before a job's time is over its worker is asked to end
 
 
+def package() -> Any:
+    """The package submitit. Raises `MissingInput` where it is not installed, or Slurm is not here."""
+    try:
+        import submitit
+    except ImportError:
+        raise MissingInput(
+            '--launcher slurm needs the package submitit: `make cluster`, or pip install ".[slurm]"'
+        ) from None
+    for program in ("sbatch", "srun", "squeue", "scancel"):
+        if not shutil.which(program):
+            raise MissingInput(f"--launcher slurm: no {program} here; run it where jobs are submitted")
+    return submitit
+
+
 class SlurmPool:
     """Each Task is a job with ``gpus`` GPUs (none with ``device`` cpu) and the sbatch options ``words``, each
     ``key=value``. What submitit writes lies in ``folder``; all nodes must see it, as they must see the store."""
@@ -31,15 +45,7 @@ class SlurmPool:
 
     def __init__(self, folder: Path, gpus: int, device: str, words: Sequence[str]) -> None:
         """Raises `MissingInput` without submitit or Slurm, `UsageError` for a word that is not ``key=value``."""
-        try:
-            import submitit
-        except ImportError:
-            raise MissingInput(
-                '--launcher slurm needs the package submitit: `make cluster`, or pip install ".[slurm]"'
-            ) from None
-        for program in ("sbatch", "srun", "squeue", "scancel"):
-            if not shutil.which(program):
-                raise MissingInput(f"--launcher slurm: no {program} here; run it where jobs are submitted")
+        submitit = package()
         self._failed: tuple[type[Exception], ...] = (submitit.core.utils.FailedJobError, OSError)
         self._executor: Any = submitit.SlurmExecutor(folder.resolve())
         self._options = sbatch_options(words, gpus, device)

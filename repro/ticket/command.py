@@ -19,14 +19,14 @@ from torch import nn
 from repro import data, files, nets, params
 from repro.data.batches import DeviceImages, seed_of
 from repro.engine import device as devices
-from repro.errors import UsageError
-from repro.options import Options
+from repro.errors import UsageError, one_line
+from repro.options import DEVICES, Options, choice
 from repro.params import DataParams, Recipe
 from repro.places import find_root, params_file
 from repro.report import terminal
 from repro.ticket.progress import Reporter
 from repro.ticket.report import COUNTED, write
-from repro.ticket.search import DEVICES, find_ticket
+from repro.ticket.search import find_ticket
 from repro.ticket.spec import ONE_SHOT
 from repro.workspace import data_folders
 from repro.yaml_values import build, replace_value
@@ -76,7 +76,7 @@ def ticket(
     name = next((given for given in (network, arch) if given is not None), params.CIFAR_ARCHS[0])
     model = nets.build(name, seed) if network is None else own_network(network, seed)
     if device not in DEVICES:
-        raise UsageError(f"--device {device}: choose {', '.join(DEVICES[:-1])} or {DEVICES[-1]}")
+        raise UsageError(f"--device {device}: choose {choice(DEVICES)}")
     # Who says where CIFAR-10 is wants it, also where the profile is synthetic.
     source = "cifar10" if data_dir else own.data.name
     if source == "synthetic":
@@ -134,8 +134,8 @@ def own_network(spec: str, seed: int) -> nn.Module:
     try:
         with contextlib.redirect_stdout(sys.stderr):  # stdout is for what the command itself says
             module = importlib.import_module(module_name)
-    except Exception as error:  # whatever the user's module does when it is imported
-        raise UsageError(f"--network {spec}: {module_name} cannot be imported: {_why(error)}") from None
+    except (Exception, SystemExit) as error:  # whatever the user's module does when it is imported
+        raise UsageError(f"--network {spec}: {module_name} cannot be imported: {one_line(error)}") from None
     function = getattr(module, function_name, None)
     if not callable(function):
         raise UsageError(f"--network {spec}: {module_name} has no function {function_name}")
@@ -143,8 +143,8 @@ def own_network(spec: str, seed: int) -> nn.Module:
         with torch.random.fork_rng(devices=[]), contextlib.redirect_stdout(sys.stderr):
             torch.default_generator.manual_seed(seed_of("ticket network", spec, seed))
             model = function()
-    except Exception as error:
-        raise UsageError(f"--network {spec}: {function_name}() fails: {_why(error)}") from None
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"--network {spec}: {function_name}() fails: {one_line(error)}") from None
     if not isinstance(model, nn.Module):
         raise UsageError(
             f"--network {spec}: {function_name}() gives {type(model).__name__}, not a torch.nn.Module"
@@ -201,7 +201,3 @@ def _folder(root: Path, name: str, setting: _Setting, seed: int, changes: dict[s
     text = json.dumps(changes, sort_keys=True, default=str)
     suffix = f"+{files.sha256(text.encode())[:6]}" if changes else ""
     return root / "runs" / "search" / f"{name.replace(':', '.')}-{setting.name}-seed{seed}{suffix}"
-
-
-def _why(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".partition("\n")[0]

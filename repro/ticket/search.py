@@ -13,6 +13,7 @@ from repro import files
 from repro.engine import device as devices
 from repro.errors import UsageError
 from repro.locks import Lock
+from repro.options import DEVICES, choice
 from repro.params import PRECISIONS, Recipe
 from repro.record import Record
 from repro.run import Data, Run
@@ -28,7 +29,6 @@ from repro.ticket.spec import ITERATIVE, ONE_SHOT, STRATEGIES, Spec
 from repro.ticket.train import Bench, Gone, Trained, checkpoint, train
 from repro.ticket.trainee import Subject, Trainee
 
-DEVICES = ("auto", "cpu", "cuda")
 Observer = Callable[[Event], object]
 # What people read for a Run's experiment.
 PHASES = {"dense": "dense", "ppr": "PPR check", "gradual": "gradual pruning", "ticket": "ticket"}
@@ -86,9 +86,9 @@ def find_ticket(
     if unknown or isinstance(beside, str):
         raise UsageError(f"beside {unknown or beside}: choose from {', '.join(STRATEGIES)}")
     if str(device) not in DEVICES:
-        raise UsageError(f"device {device}: choose {_or(DEVICES)}")
+        raise UsageError(f"device {device}: choose {choice(DEVICES)}")
     if precision not in PRECISIONS:
-        raise UsageError(f"precision {precision}: choose {_or(PRECISIONS)}")
+        raise UsageError(f"precision {precision}: choose {choice(PRECISIONS)}")
     model, recipe = arguments.network(model), arguments.checked_recipe(recipe)
     numbers = arguments.numbers(
         sparsity=sparsity, check_every=check_every, ppr_rate=ppr_rate, patience=patience, tolerance=tolerance,
@@ -145,10 +145,6 @@ def _with_defaults(numbers: dict[str, Any], recipe: Recipe, tested: int) -> dict
         "rewind": min(max(1, round(recipe.epochs / 40)), recipe.epochs),
     }
     return {name: defaults[name] if value is None else value for name, value in numbers.items()}
-
-
-def _or(words: Sequence[str]) -> str:
-    return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 class _Search:

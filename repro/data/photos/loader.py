@@ -25,9 +25,9 @@ from repro.data.photos.decode import BadImage, decode, evaluation, evaluation_ro
 from repro.data.photos.split import IGNORED, PhotoSplit
 from repro.errors import MissingInput, UsageError
 from repro.machine import cores, share
+from repro.options import LOADERS, choice
 
 MOST_BAD = 10
-KINDS = ("auto", "cpu", "nvjpeg")
 OnBad = Callable[[str, str], None]
 
 
@@ -202,10 +202,10 @@ def make_loader(
     CPU gives, or close to them; else the CPU, with a warning that says why not. ``threads`` None is this process's
     share of the cores beside a CUDA device, and one thread beside a CPU that trains, which needs the others more.
 
-    Raises `UsageError` for a ``kind`` that is not in `KINDS`, and for nvJPEG without CUDA.
+    Raises `UsageError` for a ``kind`` that is not in `LOADERS`, and for nvJPEG without CUDA.
     """
-    if kind not in KINDS:
-        raise UsageError(f"loader '{kind}': there are {', '.join(KINDS)}")
+    if kind not in LOADERS:
+        raise UsageError(f"loader '{kind}': choose {choice(LOADERS)}")
     cuda = device.type == "cuda"
     threads = threads or (None if cuda else 1)
     if kind == "nvjpeg" and not cuda:

@@ -19,6 +19,7 @@ from repro.engine.lanes import EXAM_BATCH, Lane, Lanes
 from repro.engine.strategies.batched import Batched
 from repro.engine.strategies.graphs import Streams, restore
 from repro.engine.strategies.plain import Compiled, Eager
+from repro.errors import ReproError, one_line
 
 # What rounding explains over two steps (measured: docs/performance.md), with room.
 TOLERANCE = {torch.float32: 5e-2, torch.bfloat16: 0.25}
@@ -69,8 +70,10 @@ def first_sound(names: Sequence[str], lanes: Lanes, group: Sequence[Lane]) -> St
         try:
             strategy = STRATEGIES[name](lanes)
             why = "" if known in _trusted else _objection(strategy, lanes, group)
-        except (RuntimeError, torch._dynamo.exc.TorchDynamoException) as error:
-            why = f"failed: {str(error).partition(chr(10))[0]}"
+        except ReproError:
+            raise
+        except Exception as error:  # from torch.compile anything: a cache that cannot be written is an assertion
+            why = f"failed: {one_line(error)}"
         if not why:
             _trusted.add(known)
             return strategy

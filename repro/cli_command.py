@@ -1,0 +1,56 @@
+"""Commands as this command line has them, on top of typer's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperOption
+
+from repro.ending import Asked
+from repro.errors import NobodyReads, UsageError
+
+
+class Command(TyperCommand):
+    """A value that is nothing is refused, since a script's unset variable gives one; the help names no types."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Its options and arguments."""
+        found = super().get_params(ctx)
+        for param in found:
+            if isinstance(param, TyperOption) and param.metavar is None:
+                param.metavar = ""
+        return found
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take in the words. Raises `UsageError` for an option or an argument that is given nothing."""
+        given, _, _ = self.make_parser(ctx).parse_args(list(args))
+        options = {flag for param in self.params for flag in param.opts if flag in args}
+        for param in self.params:
+            value = given.get(param.name)
+            for text in value if isinstance(value, list | tuple) else [value]:
+                if isinstance(text, str) and (not text.strip() or text in options):
+                    name, leave = (param.metavar or param.name.upper()).strip("[]."), ""
+                    if isinstance(param, TyperOption):
+                        name, leave = param.opts[0], ", or leave it away"
+                    raise UsageError(f"{name} is given nothing (a variable that is not set?): give a value{leave}")
+        rest = super().parse_args(ctx, args)
+        if isinstance(ctx.obj, Asked):
+            ctx.obj.json = bool(ctx.params.get("as_json"))
+        return rest
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run it. A closed pipe is told apart: typer would end with 1, which has a meaning here."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise NobodyReads from None
+
+
+class App(typer.Typer):
+    """A typer whose commands are `Command`."""
+
+    def command(self, name: str | None = None, **given: Any) -> Callable[[Any], Any]:
+        """See `typer.Typer.command`."""
+        return super().command(name, **{"cls": Command, **given})
