@@ -102,8 +102,8 @@ def test_a_convolution_under_weight_norm_is_said_to_be_left_out(tmp_path: Path, 
     result = search(three(norm), tmp_path, heard)
     assert list(result.masks) == ["c.weight"]
     notes = [str(event) for event in heard if event.kind == "note"]
-    assert "not pruned: b.weight (computed from other tensors, by weight_norm for instance)" in notes
-    assert "not pruned: d.weight (a linear layer beside convolutions)" in notes
+    assert "Not pruned: b.weight (computed from other tensors, by weight_norm for instance)" in notes
+    assert "Not pruned: d.weight (a linear layer beside convolutions)" in notes
     assert result.document()["left_out"]["b.weight"].startswith("computed")
     assert any("b.weight" in sentence for sentence in result.sentences())
     again = search(three(norm), tmp_path)
@@ -113,11 +113,11 @@ def test_a_convolution_under_weight_norm_is_said_to_be_left_out(tmp_path: Path, 
 def test_what_leaves_nothing_says_why() -> None:
     model = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(4, 4)), nn.Linear(4, 4))
     with pytest.raises(
-        UsageError, match=r"nothing to prune: .*; not pruned: 0.weight \(computed from other tensors"
+        UsageError, match=r"nothing to prune: .*; left out: 0.weight \(computed from other tensors"
     ):
         choose_prunable(model, None)
     frozen = nn.Sequential(nn.Linear(4, 4).requires_grad_(False), nn.Linear(4, 4))
-    with pytest.raises(UsageError, match=r"not pruned: 0.weight \(frozen\)"):
+    with pytest.raises(UsageError, match=r"left out: 0.weight \(frozen\)"):
         choose_prunable(frozen, None)
 
 
@@ -125,7 +125,7 @@ def test_attention_is_said_to_be_left_out() -> None:
     layer = nn.TransformerEncoderLayer(8, 2, 16)
     chosen = choose_prunable(nn.Sequential(layer, nn.Linear(8, 4)), None)
     assert chosen.names == ("0.self_attn.out_proj.weight", "0.linear1.weight", "0.linear2.weight")
-    assert chosen.notes == ["not pruned: 0.self_attn.in_proj_weight (neither a convolution nor a linear layer)"]
+    assert chosen.notes == ["Not pruned: 0.self_attn.in_proj_weight (neither a convolution nor a linear layer)"]
 
 
 def test_a_name_asked_for_may_be_any_of_its_tensor() -> None:

@@ -21,7 +21,7 @@ from repro.errors import MissingInput, UsageError
 from repro.ticket.batching import WHOLE, Batch, check_finite, check_labels, chunks, crop, digest_of
 from repro.ticket.randomness import GLOBAL, Handle, borrowed, generators_in
 
-FEW, MANY = 16, 256  # items of the first look, and those of a batch of the whole reading
+FEW, MANY = 48, 64  # items of the first look, and those of a batch of the whole reading
 LOOK = "ticket look"  # what the random numbers of both follow from
 ALIKE = "tensors of one shape were expected: a transform crops or resizes them"
 
@@ -35,12 +35,16 @@ class DatasetSamples:
 
     def __init__(self, dataset: Any, name: str, device: torch.device, workers: int) -> None:
         self.dataset, self.name, self.device, self.workers = dataset, name, device, workers
-        self.count, self.shape = _length(dataset, name), None
+        self.count = _length(dataset, name)
+        self.shape: torch.Size | None = None
         self.labels = torch.zeros(self.count, dtype=torch.int64)
-        few = sorted({index * (self.count - 1) // (FEW - 1) for index in range(FEW)})
-        first, again = (next(self._read([few], LOOK))[0] for _ in range(2))
-        self.shape = first.shape[1:]
-        self.repeats = torch.equal(first, again)
+        few = [[index] for index in sorted({step * (self.count - 1) // (FEW - 1) for step in range(FEW)})]
+        # One loader for all of it: to start its workers may take seconds.
+        looks = self._read([[*range(min(2, self.count))], *few, *few], LOOK)
+        self.two = next(looks)[0]
+        self.shape = self.two.shape[1:]
+        hashes = [digest_of(inputs) for inputs, _ in looks]
+        self.repeats = hashes[: len(few)] == hashes[len(few) :]
 
     def __len__(self) -> int:
         return self.count
@@ -104,7 +108,7 @@ class DatasetSamples:
             if not self.workers:
                 raise
             raise MissingInput(
-                f"{self.name}: a process that reads it is gone ({one_line(error)}); workers=0 reads it in this one"
+                f"{self.name}: reading it in another process failed ({one_line(error)}); workers=0 does it in this"
             ) from None
 
 

@@ -51,7 +51,7 @@ def look(
     """
     if any(isinstance(p, UninitializedParameter) for p in model.parameters()):
         raise UsageError("the network has lazy layers: run one batch through it first, so that it has weights")
-    inputs = _two(training)
+    inputs = training.two
     if recipe.augment and inputs.dim() != 4:
         shape = [*inputs.shape]
         raise UsageError(
@@ -63,7 +63,7 @@ def look(
 
     def logits(side: Samples, modes: tuple[bool, ...]) -> Tensor:
         called.clear()
-        return _logits(model, _two(side), side.name, modes, device, precision, layout, called)
+        return _logits(model, side.two, side.name, modes, device, precision, layout, called)
 
     try:
         found = logits(training, (True, False))  # some networks return more in training
@@ -77,10 +77,6 @@ def look(
         shapes = f"{[*found.shape]} for train_set and {[*tested.shape]} for test_set"
         raise UsageError(f"the network gives logits {shapes}: as many classes were expected")
     return Look(layout, found.shape[1], tuple(called))
-
-
-def _two(side: Samples) -> Tensor:
-    return next(iter(side.plain(2)))[0][:2]
 
 
 def _logits(

@@ -27,11 +27,15 @@ class Prunable:
     @property
     def notes(self) -> list[str]:
         """What is left out though the paper's networks have nothing like it, a sentence a reason."""
+        return [f"Not pruned: {part}" for part in self._unlike]
+
+    @property
+    def _unlike(self) -> list[str]:
         by_reason: dict[str, list[str]] = {}
         for name, reason in self.left_out.items():
             by_reason.setdefault(reason, []).append(name)
         return [
-            f"not pruned: {_listed(names)} ({reason})"
+            f"{_listed(names)} ({reason})"
             for reason, names in by_reason.items()
             if reason not in (FIRST, CLASSIFIER)
         ]
@@ -74,9 +78,10 @@ def choose_prunable(model: nn.Module, asked: Sequence[str] | None, called: Seque
             left_out[name] = _why(name, weight, layers)
     chosen = Prunable(tuple(name for name in names.values() if name in found), left_out)
     if not found:
+        left = f"; left out: {', '.join(chosen._unlike)}" if chosen._unlike else ""
         raise UsageError(
-            "nothing to prune: the network has neither a second convolution nor a second linear layer with a "
-            f"weight of its own; name the weights to prune with prunable=[...]{'; '.join(['', *chosen.notes])}"
+            "nothing to prune: the network has no second convolution and no second linear layer with a weight "
+            f"of its own; name the weights to prune with prunable=[...]{left}"
         )
     return chosen
 

@@ -10,6 +10,7 @@ import contextlib
 import functools
 import random
 import types
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -57,10 +58,10 @@ def borrowed(handles: tuple[Handle, ...]) -> Iterator[Callable[..., None]]:
 def generators_in(thing: object) -> tuple[Handle, ...]:
     """The generators that ``thing`` holds: in its attributes, in lists, dicts and closures, and in theirs."""
     found: list[Handle] = []
-    waiting, seen = [thing], dict[int, object]()  # kept, so that no two objects share an address
+    waiting, seen = deque([thing]), dict[int, object]()  # kept, so that no two objects share an address
     while waiting and len(seen) < MOST:
-        node = waiting.pop()
-        if id(node) in seen:
+        node = waiting.popleft()  # what is near first
+        if id(node) in seen or isinstance(node, str | bytes | int | float | None):
             continue
         seen[id(node)] = node
         handle = _handle(node)

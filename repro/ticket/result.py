@@ -111,7 +111,7 @@ class Result:
             f"The ticket took {ticket.epochs:,} epochs, {share:.0f} % of iterative pruning's "
             f"{self.iterative_epochs:,} ({1 + spec.rounds} trainings{trained})."
         )
-        return [*found, *(f"{note[0].upper()}{note[1:]}." for note in self.notes)]
+        return [*found, *(f"{note}." for note in self.notes)]
 
     def save(self) -> None:
         """Keep the ticket in ``folder``: ``ticket.safetensors``, which `load_state_dict` takes, and

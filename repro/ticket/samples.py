@@ -21,6 +21,8 @@ class Samples(Protocol):
     """Labelled examples in batches: inputs float32 [B, ...] and labels int64 [B], both on the device."""
 
     name: str
+    two: Tensor
+    """The first two inputs."""
 
     @property
     def fingerprint(self) -> str:
@@ -82,6 +84,7 @@ class TensorSamples:
         # A copy: what was made in inference mode cannot be trained on.
         self.inputs = inputs.detach().to(device, torch.float32, copy=inputs.is_inference())
         self.labels = labels.to(device, torch.int64, copy=labels.is_inference())
+        self.two = self.inputs[:2]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -105,6 +108,7 @@ class ImageSamples:
 
     def __init__(self, images: DeviceImages, name: str) -> None:
         self.images, self.name, self.notes, self.ahead = images, name, NOTHING, NOTHING
+        self.two = images.plain(0, 2)
         self.fingerprint = digest_of(images.images, images.labels, images.mean, images.scale)
 
     def __len__(self) -> int:
