@@ -144,7 +144,7 @@ def _deltas(study: Study, results: Results, seeds: Sequence[int], pruned: Sequen
 
 ARTIFACT = Artifact(
     name="table4",
-    title="Performance gain of gradual pruning at the early winning ticket over iterative pruning",
+    title="Performance gain of gradual pruning at the early ticket (GP + EWT) over iterative pruning (IP + WT)",
     runs=runs,
     cells=cells,
     optional=optional,
