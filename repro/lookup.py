@@ -14,7 +14,7 @@ from repro.plan import forgotten
 from repro.record import Record
 from repro.report import terminal
 from repro.run import Run, ancestors
-from repro.store import Store, checkpoints_of
+from repro.store import CHECKPOINT, Store, checkpoints_of
 from repro.workspace import Workspace
 
 DONE, _, BEGUN, MISSING = RUN_STATES
@@ -169,8 +169,10 @@ def _lines(store: Store, entry: Entry, told: dict[str, Any]) -> list[str]:
         lines.append(f"trained      on {by}, until {ended}")
     lines += [f"checkpoint   epoch {epoch}: {path}" for epoch, path in told["checkpoints"].items()]
     if told["checkpoints"]:
-        last = list(told["checkpoints"].values())[-1]
-        lines.append(f"load         model, masks = repro.load_checkpoint({last!r})")
+        epoch, file = list(told["checkpoints"].items())[-1]
+        # The name that DVC gives a shipped file tells nothing; its key is found from any folder of the project.
+        place = repr(file) if CHECKPOINT.fullmatch(Path(file).name) else f"{entry.key!r}, epoch={epoch}"
+        lines.append(f"load         model, masks = repro.load_checkpoint({place})")
     if entry.run and entry.state == DONE and forgotten([entry.run], store):
         lines.append(f"final weights not kept: `repro runs train {entry.key} --keep-final` trains it again")
     return lines

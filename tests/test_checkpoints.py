@@ -12,8 +12,9 @@ import repro
 from repro import nets
 from repro.engine.network import Network
 from repro.errors import MissingInput, UsageError
+from repro.files import sha256
 from repro.pruning import magnitude_masks, sparsity_of
-from repro.store import Store
+from repro.store import HASH, Store
 
 KEY = "0123456789abcdef"
 
@@ -106,3 +107,17 @@ def test_a_damaged_or_foreign_checkpoint_is_refused_by_name(kept: Network, tmp_p
     (tmp_path / "text.safetensors").write_text("none")
     with pytest.raises(UsageError, match="no safetensors file"):
         repro.load_checkpoint(tmp_path / "text.safetensors")
+
+
+def test_a_shipped_checkpoint_is_loaded_by_its_key_where_nothing_was_pulled(
+    kept: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DVC's remote in git keeps it under another name; what its own name says is checked."""
+    remote = file_of(tmp_path, 4).rename(tmp_path / "10dfafe7bd9afaeb052350b23c1571")
+    name = f"{KEY}/epoch-0004-{sha256(remote.read_bytes())[:HASH]}.safetensors"
+    monkeypatch.setattr("repro.store.listed", lambda results: {name: remote} if results.name == "smoke" else {})
+    (tmp_path / "results" / "smoke").mkdir(parents=True)
+    assert repro.load_checkpoint(KEY)[1] is not None
+    remote.write_bytes(remote.read_bytes()[:-1] + b"x")
+    with pytest.raises(MissingInput, match=f"{remote.name} is damaged"):
+        repro.load_checkpoint(KEY)
