@@ -108,8 +108,9 @@ class Store:
         """
         # First: a Run that counts as finished is in the ledger, where another process may have been before us.
         self.add([self._records.get(run.key, record) for run, record in ended])
-        for run, _ in ended:
-            files.write_text(self.folder(run) / "result.json", self._records[run.key].line() + "\n")
+        for run, record in ended:
+            kept = self._records.setdefault(run.key, record)  # a worker's store adds nothing
+            files.write_text(self.folder(run) / "result.json", kept.line() + "\n")
             for path in self.folder(run).glob("state-*.safetensors"):
                 path.unlink(missing_ok=True)
 
