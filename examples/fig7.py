@@ -40,4 +40,11 @@ def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
     ]
 
 
-ARTIFACT = Artifact("fig7", "How sparse may an early ticket be?", runs, cells, assumptions=("ticket", "prunable"))
+ARTIFACT = Artifact(
+    "fig7",
+    "How sparse may an early ticket be?",
+    runs,
+    cells,
+    assumptions=("ticket", "prunable"),
+    axes=("pruned at epoch", "share of weights pruned"),
+)

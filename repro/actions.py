@@ -10,13 +10,13 @@ from typing import Any
 from rich.console import Console
 
 from repro import artifacts, files, published
-from repro import compare as comparing
 from repro.data import cifar10, photos
 from repro.errors import CheckpointGone, MissingInput, RunFailed, UsageError
 from repro.options import FAMILIES, Options, ranked
 from repro.plan import Plan, cost, disk_bytes, forgotten
 from repro.report import terminal
 from repro.report.document import as_json as document_json
+from repro.report.words import counted
 from repro.run import Run, ancestors
 from repro.workspace import Workspace, reading
 
@@ -83,7 +83,7 @@ def list_artifacts(options: Options, as_json: bool) -> None:
     for name, artifact in artifacts.IMPLEMENTED.items():
         runs = ancestors(work.runs(artifact))
         done = sum(work.store.record(run) is not None for run in runs)
-        state = "done" if done == len(runs) else f"{done} of {len(runs)} Runs"
+        state = "done" if done == len(runs) else f"{done} of {counted(len(runs), 'Run')}"
         whole = cost(runs)
         found.append(
             {
@@ -101,57 +101,8 @@ def list_artifacts(options: Options, as_json: bool) -> None:
         print(json.dumps({"profile": work.settings.name, "artifacts": found}))
         return
     rows = [[e["artifact"], e["place"], e["title"], e["state"], f"{e['epochs']:,}"] for e in found]
-    header = ["artifact", "place", "what", "state", "epochs"]
-    terminal.console().print(terminal.table(header, rows, f"profile {work.settings.name}", left=3))
-
-
-def compared(work: Workspace) -> dict[str, Any]:
-    """Every artifact's verdicts, its largest difference and the cells outside their band: what diff.json holds."""
-    outside: list[dict[str, Any]] = []
-    verdicts: dict[str, dict[str, int]] = {}
-    largest: dict[str, float] = {}
-    for artifact in work.artifacts:
-        cells, _ = work.cells(artifact)
-        verdicts[artifact.name] = comparing.count(cells)
-        held = [c for c in cells if c.verdict in (comparing.WITHIN, comparing.OUTSIDE)]
-        gaps = [
-            abs(c.reproduced - c.published) for c in held if c.reproduced is not None and c.published is not None
-        ]
-        if gaps:
-            largest[artifact.name] = max(gaps)
-        for c in cells:
-            if c.verdict == comparing.OUTSIDE:
-                outside.append({"artifact": artifact.name, **{k: getattr(c, k) for k in _DIFF_FIELDS}})
-    return {
-        "profile": work.settings.name,
-        "comparable": work.study.comparable,
-        "verdicts": verdicts,
-        "largest_difference": largest,
-        "outside": outside,
-    }
-
-
-def compare(options: Options, names: Sequence[str], as_json: bool) -> int:
-    """Print what `compared` finds; returns how many cells are outside their band. Writes nothing."""
-    work = reading(options, names)
-    result = compared(work)
-    outside = result["outside"]
-    if as_json:
-        print(json.dumps(result))
-        return len(outside)
-    out = terminal.console()
-    for name, counts in result["verdicts"].items():
-        out.print(f"{name}: " + (", ".join(f"{n} {verdict}" for verdict, n in counts.items()) or "no cells"))
-    if work.settings.comparable and not work.study.comparable:
-        out.print("some images are not the official ones: their numbers are held against nothing")
-    elif not work.study.comparable:
-        out.print(
-            f"profile {work.settings.name} is not the paper's: nothing is held against the published numbers"
-        )
-    if outside:
-        rows = [[str(_round(cell[k])) for k in ("artifact", *_DIFF_FIELDS)] for cell in outside]
-        out.print(terminal.table(["artifact", *_DIFF_FIELDS], rows, "outside their band"))
-    return len(outside)
+    header, title = ["artifact", "place", "what", "state", "epochs"], f"profile {work.settings.name}"
+    terminal.console().print(terminal.table(header, rows, title, left=3, folds=["what"], spare=["place"]))
 
 
 def show_published(name: str | None, as_json: bool) -> None:
@@ -164,14 +115,11 @@ def show_published(name: str | None, as_json: bool) -> None:
     out = terminal.console()
     for artifact in dict.fromkeys(cell.artifact for cell in cells):
         about = published.about(artifact)
-        rows = [[c.series, c.row, c.col, f"{c.value:g}"] for c in cells if c.artifact == artifact]
+        rows = [[c.series, c.row, c.col, c.printed] for c in cells if c.artifact == artifact]
         header = ["series", "row", "column", "value"]
         out.print(terminal.table(header, rows, f"{artifact}: {about.title} ({about.place}; {about.unit})", left=2))
     if not cells:
         out.print(f"{name} is drawn in the paper, without numbers: its sentences are in paper_tables/claims.yaml")
-
-
-_DIFF_FIELDS = ("series", "row", "col", "published", "reproduced", "n", "band")
 
 
 def _show(work: Workspace, as_json: bool, write: bool = True) -> None:
@@ -288,7 +236,3 @@ def check_inputs(work: Workspace, plan: Plan) -> None:
             f"{work.store.runs_dir} needs {terminal.size(needed)} for checkpoints and has {terminal.size(free)} "
             "free: free some, or pass another --runs-dir"
         )
-
-
-def _round(value: object) -> object:
-    return round(value, 4) if isinstance(value, float) else value

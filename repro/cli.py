@@ -169,6 +169,7 @@ def diff(
     options: Options,
     names: Names = None,
     as_json: Json = False,
+    every: Annotated[bool, typer.Option("--all", help="every printed number, also those not run")] = False,
     no_fail: Annotated[bool, typer.Option("--no-fail", help="exit 0 whatever the verdicts")] = False,
     profiles: Annotated[
         str | None,
@@ -178,17 +179,18 @@ def diff(
         ),
     ] = None,
 ) -> None:
-    """Reproduced against published, cell by cell; exit 1 if cells are outside their band. Trains nothing."""
+    """Reproduced against published, cell by cell; exit 1 if cells are outside their band, 6 if no printed number
+    has a result yet. Trains nothing."""
     if profiles is not None:
         from repro import conclude
 
         conclude.compare_profiles(options, names or [], profiles, as_json=as_json)
         return
-    from repro import actions
+    from repro import differences
 
-    outside = actions.compare(options, names or [], as_json)
-    if outside and not no_fail:
-        raise typer.Exit(1)
+    code = differences.show(options, names or [], as_json=as_json, every=every)
+    if code and not no_fail:
+        raise typer.Exit(code)
 
 
 @app.command()

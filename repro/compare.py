@@ -1,6 +1,6 @@
 """Cells: a published number beside the reproduced one, with a band and a verdict. Pure.
 
-Verdicts: ``within`` and ``outside`` the band; ``not run``; ``not comparable`` (another profile than the
+Verdicts: ``within`` and ``outside`` the band; ``not run``; ``not comparable`` (another setting than the
 paper's, or no replicate noise is known: the published number stands beside it for orientation only);
 ``unpublished`` (the paper prints no number for it); ``diverged``.
 """
@@ -24,7 +24,8 @@ NORMAL = 1.96
 class Cell:
     """One number of an artifact. ``reproduced`` is the mean over ``n`` seeds, ``sd`` their standard deviation
     (None below two), ``best_epoch`` the mean of the best epochs' accuracies, ``band`` half the width of the
-    interval around ``published`` inside which an honest repetition falls with 95 %."""
+    interval around ``published`` inside which an honest repetition falls with 95 % (None where the two are not
+    compared)."""
 
     series: str
     row: str
@@ -36,6 +37,26 @@ class Cell:
     best_epoch: float | None
     band: float | None
     verdict: str
+
+    @property
+    def difference(self) -> float | None:
+        """Reproduced less published, also where the published number is there for orientation only."""
+        if self.reproduced is None or self.published is None:
+            return None
+        return self.reproduced - self.published
+
+    @property
+    def z(self) -> float | None:
+        """The difference in units of its noise, sd sqrt(1 + 1/n); None where the two are not compared.
+
+        It is read off the band, whose edge is 1.96 such units with declared noise. A band of Student's t (three
+        seeds measure the noise) is read alike: its edge is |z| = 1.96 as well, since what is as improbable should
+        count as much. A number without noise (a count of epochs, the distance of a structure from itself over
+        three seeds) has a band of 0, no unit, and no z.
+        """
+        if self.verdict not in (WITHIN, OUTSIDE) or self.difference is None or not self.band:
+            return None
+        return self.difference * NORMAL / self.band
 
 
 def cell(
@@ -54,14 +75,14 @@ def cell(
     n = len(values)
     mean = statistics.fmean(values) if n else None
     sd = statistics.stdev(values) if n > 1 else None
-    width = band(n, sd, replicate_sd) if n and published is not None else None
+    width = band(n, sd, replicate_sd) if n and comparable and published is not None else None
     if diverged:  # of several seeds, too: the mean of the others is not the artifact's number
         verdict = DIVERGED
     elif mean is None:
         verdict = NOT_RUN
     elif published is None:
         verdict = UNPUBLISHED
-    elif width is None or not comparable:
+    elif width is None:
         verdict = NOT_COMPARABLE
     else:
         verdict = WITHIN if abs(mean - published) <= width else OUTSIDE

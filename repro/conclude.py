@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from repro import actions, claims, files, hypotheses, prospects
+from repro import claims, differences, files, hypotheses, prospects
 from repro.artifacts import Artifact
 from repro.errors import UsageError
 from repro.experiments import paper_epochs
@@ -59,7 +59,7 @@ def write_report(options: Options, as_json: bool = False) -> None:
     documents = [_up_to_date(work, artifact) for artifact in work.artifacts]
     found = decided(work)
     others = hypotheses.around(work)
-    written = {"claims.json": found, "diff.json": actions.compared(work)}
+    written = {"claims.json": found, "diff.json": differences.compared(work)}
     written |= {"hypotheses.json": others} if others else {}
     for name, told in written.items():
         files.write_text(work.out / name, json.dumps(told, indent=1) + "\n")

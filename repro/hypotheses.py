@@ -15,7 +15,7 @@ from typing import Any
 
 from repro import published
 from repro.artifacts import PAPER, Artifact
-from repro.compare import NORMAL, NOT_RUN, OUTSIDE, WITHIN, Cell
+from repro.compare import NOT_RUN, OUTSIDE, WITHIN, Cell
 from repro.errors import UsageError
 from repro.report.document import provenance
 from repro.report.plots_page import label
@@ -90,20 +90,6 @@ def printed(cells: Iterable[Cell]) -> dict[Place, Cell]:
     return {(c.series, c.row, c.col): c for c in cells if c.published is not None}
 
 
-def z(cell: Cell) -> float | None:
-    """Reproduced less published in units of the noise of that difference, sd sqrt(1 + 1/n); None where the two are
-    not compared.
-
-    It is read off the band, whose edge is 1.96 such units with declared noise. A band of Student's t (three seeds
-    measure the noise) is read alike: its edge is |z| = 1.96 as well, since what is as improbable should count as
-    much. A number without noise (a count of epochs, the distance of a structure from itself over three seeds) has
-    a band of 0, no unit, and no z.
-    """
-    if cell.verdict not in (WITHIN, OUTSIDE) or cell.reproduced is None or cell.published is None or not cell.band:
-        return None
-    return (cell.reproduced - cell.published) * NORMAL / cell.band
-
-
 def rms(values: Iterable[float]) -> float | None:
     """Root mean square; None of nothing. Of z it is about 1 where noise is all that there is."""
     squares = [value * value for value in values]
@@ -114,7 +100,7 @@ def beside(cells: Mapping[str, Mapping[Place, Cell]], rests: Mapping[str, Mappin
     """The printed ``cells`` of each profile, by place, and what they rest on: counts, RMS, and the RMS again on
     the common cells alone, those that every profile has with a z, so that all are judged by the same ones."""
     scores = {
-        name: {place: score for place, cell in own.items() if (score := z(cell)) is not None}
+        name: {place: score for place, cell in own.items() if (score := cell.z) is not None}
         for name, own in cells.items()
     }
     common = [p for p in next(iter(scores.values()), {}) if all(p in own for own in scores.values())]
@@ -195,7 +181,7 @@ def _row(cells: Mapping[str, Cell]) -> Document:
         "col": first.col,
         "published": first.published,
         "reproduced": {name: cell.reproduced for name, cell in cells.items()},
-        "z": {name: z(cell) for name, cell in cells.items()},
+        "z": {name: cell.z for name, cell in cells.items()},
         "n": {name: cell.n for name, cell in cells.items()},
         "band": {name: cell.band for name, cell in cells.items()},
         "verdict": {name: cell.verdict for name, cell in cells.items()},

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -29,13 +29,14 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Published:
-    """One number that the paper printed."""
+    """One number that the paper printed, ``printed`` with its digits."""
 
     artifact: str
     series: str
     row: str
     col: str
     value: float
+    printed: str = field(default="", compare=False)
 
     @property
     def key(self) -> Key:
@@ -156,7 +157,7 @@ def _known(artifact: str) -> str:
 def _document(name: str) -> _Node:
     path = tables_dir() / f"{name}.yaml"
     try:
-        return _Node(yaml.safe_load(path.read_text(encoding="utf-8")), f"{path.parent.name}/{path.name}")
+        return _Node(yaml.load(path.read_text(encoding="utf-8"), _Digits), f"{path.parent.name}/{path.name}")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read {path}: {error}") from error
     except yaml.YAMLError as error:
@@ -202,7 +203,8 @@ def _cells(artifact: str, series: _Node) -> Iterator[Published]:
             cell.allow("row", "col", "value", "unit", "section")
             for key in ("unit", "section"):  # for the reader of the file, and checked for that
                 cell[key].text()
-            yield Published(artifact, name, cell["row"].text(), cell["col"].text(), cell["value"].number())
+            value = cell["value"]
+            yield Published(artifact, name, cell["row"].text(), cell["col"].text(), value.number(), str(value.raw))
         return
     series.allow("name", "columns", "rows")
     columns = [column.text() for column in series["columns"].items()]
@@ -212,7 +214,7 @@ def _cells(artifact: str, series: _Node) -> Iterator[Published]:
             raise UsageError(f"{row.place}: {len(values)} values under {len(columns)} columns")
         for column, value in zip(columns, values, strict=True):
             if value.raw is not None:
-                yield Published(artifact, name, head.text(), column, value.number())
+                yield Published(artifact, name, head.text(), column, value.number(), str(value.raw))
 
 
 @functools.cache
@@ -271,6 +273,27 @@ def _contradiction(node: _Node) -> Contradiction:
         cells.append(Published(name[0], name[1], name[2], name[3], value))
     return Contradiction(node["id"].text(), node["says"].text(), node["value"].number(),
                          node["computed"].text(), tuple(cells))  # fmt: skip
+
+
+class _Written(float):
+    """A number that knows how it was written: 94.00 is as much as 94, but says more."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class _Digits(yaml.SafeLoader):
+    """Keeps the digits of numbers with a point."""
+
+    def written(self, node: yaml.ScalarNode) -> float:
+        found = _Written(self.construct_yaml_float(node))
+        found.text = node.value
+        return found
+
+
+_Digits.add_constructor("tag:yaml.org,2002:float", _Digits.written)
 
 
 @dataclass(frozen=True)

@@ -141,16 +141,14 @@ def test_counts_rms_and_common_cells_are_those_of_a_slow_reference(
 
 def test_z_is_read_off_the_band_whichever_it_is() -> None:
     def z(values: list[float], **changes: Any) -> float | None:
-        return hypotheses.z(
-            compare.cell("", "", "", values, **{"published": 91.0, "replicate_sd": 0.23} | changes)
-        )
+        return compare.cell("", "", "", values, **{"published": 91.0, "replicate_sd": 0.23} | changes).z
 
     assert z([91.5]) == pytest.approx(0.5 / (0.23 * math.sqrt(2)))
     assert z([91.0, 92.0, 90.5]) == pytest.approx((91.5 / 3 + 182.0 / 3 - 91.0) / (0.23 * math.sqrt(4 / 3)))
     measured = compare.cell("", "", "", [91.0, 91.5, 92.0], published=91.0)
     assert measured.band is not None
     edge = compare.cell("", "", "", [91.0, 91.5, 92.0], published=91.5 - measured.band)
-    assert hypotheses.z(edge) == pytest.approx(1.96)
+    assert edge.z == pytest.approx(1.96)
     assert z([91.0]) == 0
     assert z([80.0], replicate_sd=0.0) is None  # a count, Table 4's epochs: outside, without a unit
     for changes in ({"comparable": False}, {"published": None}, {"replicate_sd": None}, {"diverged": True}):

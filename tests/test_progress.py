@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import time
 from collections.abc import Callable
 
@@ -29,9 +30,11 @@ def asked(study: Study_of, store: Store) -> Asked:
     return plan, [run for run in plan.missing if run.mask]
 
 
-def reporter(store: Store, terminal: bool, line_every: float = 0.0) -> tuple[Reporter, io.StringIO]:
+def reporter(
+    store: Store, terminal: bool, line_every: float = 0.0, width: int = 200
+) -> tuple[Reporter, io.StringIO]:
     said = io.StringIO()
-    return Reporter(Console(file=said, force_terminal=terminal, width=200), store, line_every), said
+    return Reporter(Console(file=said, force_terminal=terminal, width=width), store, line_every), said
 
 
 def epoch(run: Run, wave: int, seconds: float = 10.0, number: int = 3) -> EpochReport:
@@ -91,3 +94,20 @@ def test_a_terminal_has_a_bar_that_moves(asked: Asked, store: Store) -> None:
     assert "epoch 99/200" in task.description and "8 Runs at a time" in task.fields["note"]
     tell.ended()
     assert "left for everything" in said.getvalue()
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_a_narrow_terminal_is_told_all_of_it(asked: Asked, store: Store, width: int) -> None:
+    plan, tickets = asked
+    tell, said = reporter(store, terminal=True, width=width)
+    tell.started(plan, "a device")
+    report = EpochReport(tickets[0], 3, tickets[0].data.train, 10.0, 50.0, 91.25, 16)
+    tell.epoch_done(report)
+    tell.ended()
+    screen = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said.getvalue()).replace("\r", "\n")
+    lines = screen.splitlines()
+    assert max(map(len, lines)) <= width and "…" not in screen
+    end = " ".join(" ".join(lines[-4:]).split())
+    for words in (f"{tickets[0].label}: epoch 3/200", "85,333 images/s, 16 Runs at a time, top-1 91.25 %", "%"):
+        assert words in end
+    assert end.endswith("left for everything")

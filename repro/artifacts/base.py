@@ -47,7 +47,8 @@ class Artifact:
     ``follow(study, results, seeds)`` are further Runs, which only the results of ``runs`` can name (Table 1's
     number of examples): the best guess until these are finished. ``optional(study, seeds)`` are Runs that count
     where they are finished, and that only ``--with-iterative`` asks for (Table 4's iterative pruning on ImageNet).
-    ``digits`` are those shown after the point.
+    ``digits`` are those shown after the point, but of the columns ``counted``, which are whole numbers. ``axes``
+    say what rows and columns are.
     """
 
     name: str
@@ -59,6 +60,12 @@ class Artifact:
     follow: Callable[[Study, Results, Sequence[int]], list[Run]] | None = None
     optional: Callable[[Study, Sequence[int]], list[Run]] | None = None
     digits: int = 2
+    counted: tuple[str, ...] = ()
+    axes: tuple[str, str] = ("row", "column")
+
+    def digits_of(self, column: str) -> int:
+        """Digits after the point of the numbers in ``column``."""
+        return 0 if column in self.counted else self.digits
 
 
 def accuracy_cell(

@@ -17,13 +17,15 @@ from repro.run import Run
 
 @dataclass(frozen=True)
 class _Place:
-    """A cell: how far the mask of ``epochs[0]`` has moved by ``epochs[1]``, with its Runs, one a seed."""
+    """A cell: how far the mask of ``epochs[0]`` has moved by ``epochs[1]``, with its Runs, one a seed. ``own``
+    where the batch size is the profile's: at another one it is another hypothesis, which Fig. 3 does not judge."""
 
     arch: str
     row: str
     epochs: tuple[int, int]
     trained: list[Run]
     observed: list[Run]
+    own: bool
 
 
 def runs(study: Study, seeds: Sequence[int]) -> list[Run]:
@@ -37,7 +39,7 @@ def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
     for place in _places(study, seeds):
         values = [record.mask_distance for record in results.done(place.observed)]
         at, diverged = (place.row, str(place.epochs[1])), results.diverged(place.trained)
-        found.append(distance_cell(study, place.arch, place.epochs, values, at, diverged))
+        found.append(distance_cell(study, place.arch, place.epochs, values, at, diverged, place.own))
     return found
 
 
@@ -45,17 +47,18 @@ def _places(study: Study, seeds: Sequence[int]) -> Iterator[_Place]:
     profile = study.settings.profile
     for arch, asked in profile.batch_probe.items():
         of = f"{arch}, " if len(profile.batch_probe) > 1 else ""
+        dense = [study.dense(arch, seed) for seed in seeds]
+        own = profile.recipe_of(arch).batch_size
         for size in asked.batch_sizes:
             branches = [study.branch(arch, seed, asked.start, asked.epochs[-1], size) for seed in seeds]
             for epoch in asked.epochs:
                 moved = [study.moved(branch, epoch) for branch in branches]
-                yield _Place(arch, f"{of}batch {size}", (asked.start, epoch), branches, moved)
-        dense = [study.dense(arch, seed) for seed in seeds]
+                yield _Place(arch, f"{of}batch {size}", (asked.start, epoch), branches, moved, size == own)
         fig3 = profile.fig3.s if profile.fig3.arch == arch else ()
         for epoch in asked.epochs:
             if asked.start in fig3 and epoch in fig3:
                 apart = [study.structure(arch, seed, asked.start, epoch) for seed in seeds]
-                yield _Place(arch, f"{of}dense", (asked.start, epoch), dense, apart)
+                yield _Place(arch, f"{of}dense", (asked.start, epoch), dense, apart, own=True)
 
 
 ARTIFACT = Artifact(
@@ -69,4 +72,5 @@ ARTIFACT = Artifact(
     ),
     unit="share of weights on which two masks differ",
     digits=4,
+    axes=("trained at", "epoch"),
 )  # fmt: skip

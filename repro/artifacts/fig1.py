@@ -50,4 +50,5 @@ ARTIFACT = Artifact(
     runs=runs,
     cells=cells,
     assumptions=("ticket", *CIFAR10, "result"),
+    axes=("v", "s"),
 )

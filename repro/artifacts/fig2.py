@@ -71,4 +71,5 @@ ARTIFACT = Artifact(
     assumptions=CIFAR10,
     unit="standard deviation of weights; share of weights removed",
     digits=4,
+    axes=("layer", "epoch"),
 )

@@ -33,10 +33,16 @@ def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
 
 
 def distance_cell(
-    study: Study, arch: str, epochs: tuple[int, int], values: Sequence[float], at: tuple[str, str], diverged: bool
+    study: Study,
+    arch: str,
+    epochs: tuple[int, int],
+    values: Sequence[float],
+    at: tuple[str, str],
+    diverged: bool,
+    comparable: bool = True,
 ) -> Cell:
     """The distance between the masks of two epochs, one value a seed, in the row and column ``at``, beside the one
-    that Fig. 3 prints."""
+    that Fig. 3 prints: for orientation only where it is not ``comparable``."""
     x, y = (study.published_epoch(epoch, arch) or "" for epoch in epochs)
     return cell(
         "hamming",
@@ -45,7 +51,7 @@ def distance_cell(
         published=published.lookup("fig3").get(("hamming", x, y)) if arch == "resnet20" else None,
         # The declared noise, until three seeds measure it.
         replicate_sd=study.settings.replicate_sd.get("hamming") if len(values) < 3 else None,
-        comparable=study.comparable_for(arch),
+        comparable=comparable and study.comparable_for(arch),
         diverged=diverged,
     )
 
@@ -72,4 +78,5 @@ ARTIFACT = Artifact(
     assumptions=("prunable", "shortcut", "batch_size", "augmentation", "initialisation", "weight_decay"),
     unit="share of prunable weights on which two masks differ",
     digits=4,
+    axes=("x", "y"),
 )

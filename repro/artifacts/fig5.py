@@ -42,4 +42,5 @@ ARTIFACT = Artifact(
     cells=cells,
     assumptions=ASSUMPTIONS,
     unit="accuracy on random labels, %",
+    axes=("pruned at", "examples"),
 )

@@ -25,6 +25,7 @@ def artifact(name: str, title: str, assumptions: tuple[str, ...]) -> Artifact:
         runs=lambda study, seeds: runs(study, seeds, rows(study)),
         cells=lambda study, results, seeds: cells(study, results, seeds, rows(study)),
         assumptions=("ppr", *assumptions),
+        axes=("network", "epoch"),
     )
 
 

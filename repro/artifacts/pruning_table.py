@@ -28,6 +28,7 @@ def artifact(name: str, title: str, assumptions: tuple[str, ...]) -> Artifact:
         runs=lambda study, seeds: [run for _, _, found in _table(study, seeds, rows(study)) for run in found],
         cells=lambda study, results, seeds: _cells(study, results, seeds, name, rows(study)),
         assumptions=("ticket", "gradual_steps", "gradual_momentum", *assumptions),
+        axes=("network", "pruned at"),
     )
 
 

@@ -92,4 +92,5 @@ ARTIFACT = Artifact(
     follow=follow,
     assumptions=("calibration", "beyond_the_schedule", "gradual_momentum", *fig5.ASSUMPTIONS),
     unit="accuracy on random labels, %",
+    axes=("network", "pruned at"),
 )

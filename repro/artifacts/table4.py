@@ -151,4 +151,6 @@ ARTIFACT = Artifact(
     assumptions=("iterative", "best_window", "gradual_steps", "gradual_momentum", "ticket",
                  *joined(CIFAR10, IMAGENET), "result"),
     unit="pruning rate in %, accuracy delta in points, epochs",
+    counted=("pruning epochs", "retraining epochs", "epochs"),
+    axes=("network", ""),
 )  # fmt: skip

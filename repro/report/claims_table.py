@@ -6,26 +6,37 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from rich.table import Table
-from rich.text import Text
-
-from repro.report import statistic, terminal
+from repro.report import statistic
 from repro.report.document import markdown_table
-from repro.report.page_summary import waits_for
+from repro.report.grid import Grid
+from repro.report.page_summary import waits_for, words
+from repro.report.words import counted
 
 Verdicts = dict[str, Any]
 ORDER = ("holds", "fails", "undecided", "not comparable", "not run", "unpublished")
 HEADER = ("verdict", "claim", "section", "statistic", "95 % interval", "unit", "bounds", "seeds", "waits for")
+TOLD = ("verdict", "claim", "statistic (95 % interval)", "bounds", "seeds", "waits for", "section", "id")
 AHEAD = 3  # parts of a sprint that are named
 
 
-def table(found: Verdicts) -> Table:
-    """Every claim in a row, in the paper's order."""
-    made = terminal.table(HEADER, [], heading(found), left=3)
-    made.columns[-1].justify, made.columns[-1].no_wrap = "left", False  # it gives way on a narrow terminal
-    for *cells, last in rows(found):
-        made.add_row(*cells, Text(last, no_wrap=True, overflow="ellipsis"))
-    return made
+def table(found: Verdicts) -> Grid:
+    """Every claim in a row, in the paper's order, with its sentence; for a terminal."""
+    told = [
+        [
+            claim["verdict"],
+            claim["claim"],
+            statistic.told(claim),
+            statistic.bounds(claim),
+            str(claim["n"]) if statistic.has_value(claim) else "",
+            _decided_by(claim),
+            claim["section"],
+            claim["id"],
+        ]
+        for claim in found["claims"]
+    ]
+    return Grid(
+        TOLD, told, heading(found), len(TOLD), folds=TOLD[1:4], spare=("waits for", "section", "seeds", "id")
+    )
 
 
 def rows(found: Verdicts) -> list[list[str]]:
@@ -48,7 +59,7 @@ def rows(found: Verdicts) -> list[list[str]]:
 
 def heading(found: Verdicts) -> str:
     """One sentence: how many claims have each verdict, and of what."""
-    counts = ", ".join(f"{n} {verdict}" for verdict in ORDER if (n := found["counts"].get(verdict)))
+    counts = words(found["counts"], ORDER)
     if found["source"] == "published":
         return f"The paper's claims on its own printed numbers: {counts}"
     here = f"profile {found['profile']}"
@@ -106,14 +117,14 @@ def ahead(found: Verdicts, overrides: Sequence[str] = ()) -> list[str]:
         return []
     first = sorted(parts.values(), key=lambda waiting: int(waiting[0]["next"]["runs"]))[:AHEAD]
     told = [
-        f"{waiting[0]['next']['part']} ({_count(waiting[0]['next']['runs'], 'Run')} up to there, for "
-        f"{_count(len(waiting), 'claim')})"
+        f"{waiting[0]['next']['part']} ({counted(waiting[0]['next']['runs'], 'Run')} up to there, for "
+        f"{counted(len(waiting), 'claim')})"
         for waiting in first
     ]
-    words = ["repro sprint --profile", found["profile"], *(f"--set {shlex.quote(text)}" for text in overrides)]
+    command = ["repro sprint --profile", found["profile"], *(f"--set {shlex.quote(text)}" for text in overrides)]
     return [
         "",
-        f"`{' '.join(words)} --time-budget 10m` trains these first, where what they start from is here: "
+        f"`{' '.join(command)} --time-budget 10m` trains these first, where what they start from is here: "
         f"{'; '.join(told)}",
     ]
 
@@ -135,7 +146,3 @@ def _noise(claim: dict[str, Any]) -> str:
         return why and f"({why})"
     from_ = f" ({claim['noise']})" if claim["noise"] else ""
     return f"Value and 95 % interval: {statistic.told(claim)}{from_}."
-
-
-def _count(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -20,6 +20,10 @@ from repro.params import CIFAR_ARCHS, IMAGENET_ARCHS
 from repro.record import Record, measured
 
 Document = dict[str, Any]
+FIELDS = ("series", "row", "col", "published", "reproduced", "difference", "n", "sd", "best_epoch", "band", "z",
+          "verdict")  # fmt: skip
+DERIVED = ("difference", "z")
+MOST_PRINTED = 3  # digits after the point in the paper
 
 
 def make(artifact: Artifact, study: Study, cells: Sequence[Cell], records: Sequence[Record]) -> Document:
@@ -34,6 +38,8 @@ def make(artifact: Artifact, study: Study, cells: Sequence[Cell], records: Seque
         "title": _titled(artifact.title, synthetic, len(synthetic) < len(_sets(study, archs))),
         "unit": artifact.unit,
         "digits": artifact.digits,
+        "counted": list(artifact.counted),
+        "axes": list(artifact.axes),
         "profile": settings.name,
         "overrides": dict(settings.overrides),
         "profile_comparable": settings.profile.comparable,
@@ -47,8 +53,15 @@ def make(artifact: Artifact, study: Study, cells: Sequence[Cell], records: Seque
         **({"synthetic": synthetic} if synthetic else {}),
         **({"paper_epochs": renamed} if renamed else {}),
         "verdicts": count(cells),
-        "cells": [dataclasses.asdict(cell) for cell in cells],
+        "cells": [flat(cell) for cell in cells],
     }
+
+
+def flat(cell: Cell) -> Document:
+    """Every field of a cell, and what follows from them."""
+    found = dataclasses.asdict(cell)
+    found |= {name: None if (value := getattr(cell, name)) is None else measured(value) for name in DERIVED}
+    return {name: found[name] for name in FIELDS}
 
 
 def _sets(study: Study, archs: Sequence[str]) -> dict[str, str]:
@@ -145,7 +158,7 @@ def _kept(value: Any) -> Any:
 def as_csv(document: Document) -> str:
     """The cells, one a line."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, [item.name for item in dataclasses.fields(Cell)], lineterminator="\n")
+    writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(document["cells"])
     return text.getvalue()
@@ -196,6 +209,7 @@ def standing(document: Document) -> str:
 def grids(document: Document) -> list[tuple[str, list[str], list[list[str]]]]:
     """(heading, header, rows) for each series; a curve of many epochs is thinned to some ten columns."""
     found = []
+    corner = " \\ ".join(filter(None, document.get("axes", ("row", "column"))))
     series_names = list(dict.fromkeys(cell["series"] for cell in document["cells"]))
     for series in series_names:
         cells = [cell for cell in document["cells"] if cell["series"] == series]
@@ -209,8 +223,7 @@ def grids(document: Document) -> list[tuple[str, list[str], list[list[str]]]]:
         table = [
             [both(row, document), *(_shown(by_place.get((row, col)), document) for col in columns)] for row in rows
         ]
-        header = [CORNER.get(document["artifact"], "network"), *(both(col, document) for col in columns)]
-        found.append((heading, header, table))
+        found.append((heading, [corner, *(both(col, document) for col in columns)], table))
     return found
 
 
@@ -220,8 +233,6 @@ def both(label: str, document: Mapping[str, Any]) -> str:
     return label if paper is None else f"{label} ({paper})"
 
 
-CORNER = {"fig1": "v \\ s", "fig2": "layer \\ epoch", "fig3": "x \\ y", "fig5": "pruned at \\ examples",
-          "batch-probe": "trained at \\ epoch"}  # fmt: skip
 MARKS = {"within": "", "outside": " !", "not comparable": "", "unpublished": ""}
 
 
@@ -229,12 +240,12 @@ def _shown(cell: Document | None, document: Document) -> str:
     """``91.32 (91.54)``: reproduced, the published one in brackets, ``!`` outside the band."""
     if cell is None:
         return ""
-    digits = document["digits"]
+    digits = 0 if cell["col"] in document.get("counted", ()) else document["digits"]
     value = cell["verdict"] if cell["reproduced"] is None else f"{cell['reproduced']:.{digits}f}"
     if cell["sd"] is not None:
         value += f" ± {cell['sd']:.{digits}f}"
     if cell["published"] is not None:
-        value += f" ({cell['published']:.{min(digits, 3)}f})"
+        value += f" ({cell['published']:.{min(digits, MOST_PRINTED)}f})"
     return value + MARKS.get(cell["verdict"], "")
 
 

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 PER_ROW = 4
 FAR = 1.75  # times the widest network's range, from which on a common scale would flatten every one of them
 
+SERIES = {"one-shot": "pruned at epoch", "gradual": "pruned over epochs"}
+
 Limits = tuple[float, float] | None
 
 
@@ -67,6 +69,8 @@ def dots(document: Document) -> Figure:
     room = legend_room(keys, left + across * (width + apart))
     page = Page(document, left + across * (width + apart), room + deep * pitch, summary)
     last = ""
+    rows, columns = document.get("axes", ("", ""))
+    prefix = "" if rows in ("", "row", "network") else f"{rows} "
     for index, ((series, row), group) in enumerate(groups.items()):
         x = left + (index % across) * (width + apart)
         y = room + foot + (deep - 1 - index // across) * pitch
@@ -75,7 +79,7 @@ def dots(document: Document) -> Figure:
         axes = page.axes(x, y, width, high - (strip + 0.18 if strip else 0.0))
         names = [_called(cell, document) for cell in group]
         _dots(axes, group, names, lower[row], published=against_paper)
-        axes.set_xlabel({"one-shot": "pruned at epoch", "gradual": "pruned over epochs"}.get(series, ""), size=8.5)
+        axes.set_xlabel(SERIES.get(series, columns), size=8.5, parse_math=False)
         _scale(axes, scaled, _axis("reproduced", document, strip > 0) if first else "")
         if strip:
             upper = page.axes(x, y + high - strip, width, strip)
@@ -84,7 +88,8 @@ def dots(document: Document) -> Figure:
             _scale(
                 upper, first or printed[row] != printed[last], _axis("published", document, True) if first else ""
             )
-        title = wrapped(",  ".join(part for part in (pretty(row), series) if part), width, 10, "bold", lines=1)
+        about = ",  ".join(part for part in (prefix + pretty(row), series) if part)
+        title = wrapped(about, width, 10, "bold", lines=1)
         page.text(x, y + high + 0.12, "".join(title), size=10, weight="bold")
         last = row
     page.legend(keys)

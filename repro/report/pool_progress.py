@@ -11,8 +11,10 @@ from rich.progress import Progress
 
 from repro.plan import Plan, cost
 from repro.record import Record
-from repro.report.progress import LINE_EVERY, open_bar, outcome, say_replays
+from repro.report.bar import open_bar
+from repro.report.progress import LINE_EVERY, outcome, say_replays
 from repro.report.terminal import duration
+from repro.report.words import counted
 from repro.run import Run
 from repro.store import Store
 
@@ -39,7 +41,9 @@ class PoolReporter:
         self._total, self._runs = sum(self._images.values()), len(plan.missing)
         self._began = time.monotonic()
         epochs = cost(plan.missing, self._store).epochs
-        self._console.print(f"{self._runs} Runs to train, {epochs:,} epochs: {where}", markup=False)
+        self._console.print(
+            f"{counted(self._runs, 'Run')} to train, {counted(epochs, 'epoch')}: {where}", markup=False
+        )
         say_replays(plan, self._console)
         if self._console.is_terminal:
             self._bar, self._task = open_bar(self._console, self._total)
@@ -73,7 +77,7 @@ class PoolReporter:
         running, done = self._running()
         left = (now - self._began) * (self._total - done) / done if done else None
         rest = "" if left is None else f"{duration(left)} left for everything"
-        where = f"{self._finished}/{self._runs} Runs done, {len(self._out)} running"
+        where = f"{self._finished} of {counted(self._runs, 'Run')} done, {len(self._out)} running"
         if self._bar:
             self._bar.update(self._task, completed=done, description=escape(f"{where}: {running}"), note=rest)
         else:

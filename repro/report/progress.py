@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TaskProgressColumn, TextColumn
+from rich.progress import Progress
 
 from repro.plan import Plan, cost
 from repro.record import DONE, Record
+from repro.report.bar import open_bar
 from repro.report.terminal import duration
 from repro.report.time_left import TimeLeft
+from repro.report.words import counted
 from repro.run import Run
 from repro.store import Store
 
@@ -45,7 +47,7 @@ class Reporter:
         work = cost(plan.missing, self._store)
         self._runs, self._finished, self._work = work.runs, 0, TimeLeft(plan.missing, self._store)
         self._began = time.monotonic()
-        self._console.print(f"{work.runs} Runs to train, {work.epochs:,} epochs, on {device}")
+        self._console.print(f"{counted(work.runs, 'Run')} to train, {counted(work.epochs, 'epoch')}, on {device}")
         say_replays(plan, self._console)
         if self._console.is_terminal:
             self._bar, self._task = open_bar(self._console, self._work.total)
@@ -114,16 +116,6 @@ def say_replays(plan: Plan, console: Console) -> None:
     for run in plan.missing:
         if run.key in plan.replays:
             console.print(f"{run.label} is trained again: a Run that grows from it needs its checkpoint")
-
-
-def open_bar(console: Console, total: float) -> tuple[Progress, TaskID]:
-    """A bar over ``total`` images or other units of work, already on the screen."""
-    # The spinner turns while a long epoch or a compilation goes on.
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), TaskProgressColumn())
-    bar = Progress(*columns, TextColumn("{task.fields[note]}"), console=console)
-    task = bar.add_task("starting", total=total, note="")
-    bar.start()
-    return bar, task
 
 
 def outcome(record: Record) -> str:

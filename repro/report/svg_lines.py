@@ -116,9 +116,13 @@ def curves_of(cells: Iterable[Cell], by: str, field: str, never: set[str]) -> li
 
 
 def _once(curves: list[Curve]) -> list[Curve]:
-    """Curves that tell the same, as where the paper prints one number beside several of ours, are one."""
+    """Curves that tell the same, as where the paper prints one number beside several of ours, are one: that which
+    is compared."""
     told = {tuple((x, y) for x, y, _ in curve.points) for curve in curves}
-    return [Curve("printed", curves[0].points, "aside")] if len(curves) > 1 == len(told) else curves
+    if len(curves) < 2 or len(told) > 1:
+        return curves
+    judged = max(curves, key=lambda curve: sum(number(cell, "band") is not None for _, _, cell in curve.points))
+    return [Curve("printed", judged.points, "aside")]
 
 
 def _plot(

@@ -2,43 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
 
 from repro.options import rank
 from repro.report.document import Document, grids, standing
+from repro.report.grid import Grid
+
+UNBOUNDED = 100_000  # columns
+table = Grid
 
 
 def console(stderr: bool = False) -> Console:
-    """A console that keeps wide tables whole where there is no terminal. Of many ranks only the first speaks."""
-    quiet = rank() > 0
-    found = Console(stderr=stderr, highlight=False, quiet=quiet)
+    """A console that wraps and cuts nothing where there is no terminal, unless ``$COLUMNS`` asks for a width, and
+    styles nothing where ``$NO_COLOR`` asks for that. Of many ranks only the first speaks."""
+    settings: dict[str, Any] = {"color_system": None} if os.environ.get("NO_COLOR") else {}
+    found = Console(stderr=stderr, highlight=False, quiet=rank() > 0, **settings)
     if not found.is_terminal:
-        found = Console(stderr=stderr, highlight=False, width=180, color_system=None, quiet=quiet)
+        asked = os.environ.get("COLUMNS", "")
+        found.width = int(asked) if asked.isdecimal() and int(asked) else UNBOUNDED
     return found
 
 
 def show(document: Document, to: Console) -> None:
     """The artifact's tables, then where it stands."""
-    to.print(f"\n[bold]{document['artifact']}[/bold]  {document['title']}")
+    to.print(f"\n[bold]{document['artifact']}[/bold]  {escape(document['title'])}")
     for heading, header, rows in grids(document):
-        to.print(table(header, rows, heading))
+        to.print(Grid(header, rows, heading))
     brackets = (
         " Published numbers in brackets." if any(c["published"] is not None for c in document["cells"]) else ""
     )
-    to.print(standing(document) + brackets)
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None, left: int = 1) -> Table:
-    """A plain rich table, the first ``left`` columns to the left, the others to the right."""
-    found = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    for index, name in enumerate(header):
-        found.add_column(name, justify="right" if index >= left else "left", no_wrap=True)
-    for row in rows:
-        found.add_row(*row)
-    return found
+    to.print(standing(document) + brackets, markup=False)
 
 
 def duration(seconds: float) -> str:

@@ -1,0 +1,110 @@
+"""Reproduced against published, cell by cell: what `repro diff` prints and diff.json holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from repro.compare import DIVERGED, NOT_COMPARABLE, NOT_RUN, OUTSIDE, WITHIN, count
+from repro.errors import NOTHING_COMPARED, OUTSIDE_BAND
+from repro.options import Options
+from repro.record import measured
+from repro.report import terminal
+from repro.report.document import MOST_PRINTED, flat
+from repro.report.words import counted
+from repro.workspace import Workspace, reading
+
+Differences = dict[str, Any]
+ORDER = (OUTSIDE, DIVERGED, WITHIN, NOT_COMPARABLE, NOT_RUN)
+FIRST = 40  # cells that are printed where not all are asked for
+HEADER = ("cell", "reproduced", "published", "difference", "band", "z", "n", "verdict")
+
+
+def compared(work: Workspace) -> Differences:
+    """Every cell for which the paper prints a number, those outside their band first, then by what is largest in
+    units of its noise; how many of each verdict an artifact has, and its largest difference."""
+    cells: list[dict[str, Any]] = []
+    verdicts: dict[str, dict[str, int]] = {}
+    largest: dict[str, float] = {}
+    for artifact in work.artifacts:
+        made, _ = work.cells(artifact)
+        verdicts[artifact.name] = count(made)
+        cells += [{"artifact": artifact.name, **flat(cell)} for cell in made if cell.published is not None]
+        held = [c.difference for c in made if c.verdict in (WITHIN, OUTSIDE) and c.difference is not None]
+        if held:
+            largest[artifact.name] = measured(max(map(abs, held)))
+    return {
+        "profile": work.settings.name,
+        "comparable": work.study.comparable,
+        "verdicts": verdicts,
+        "largest_difference": largest,
+        "cells": sorted(cells, key=lambda cell: (ORDER.index(cell["verdict"]), -abs(cell["z"] or 0.0))),
+    }
+
+
+def exit_code(found: Differences) -> int:
+    """1 where a cell is outside its band, 6 where numbers are printed and none of them has a result."""
+    if any(cell["verdict"] == OUTSIDE for cell in found["cells"]):
+        return OUTSIDE_BAND
+    return NOTHING_COMPARED if found["cells"] and not _with_result(found) else 0
+
+
+def show(options: Options, names: Sequence[str], *, as_json: bool, every: bool) -> int:
+    """Print what `compared` finds, ``every`` cell or the first; returns the exit code. Writes nothing."""
+    work = reading(options, names)
+    found = compared(work)
+    if as_json:
+        print(json.dumps(found))
+    else:
+        _show(work, found, every)
+    code = exit_code(found)
+    if code == NOTHING_COMPARED:
+        terminal.console(stderr=True).print(
+            f"repro: nothing was compared: none of the {counted(len(found['cells']), 'printed number')} has a "
+            f"result in profile {found['profile']} yet",
+            markup=False,
+        )
+    return code
+
+
+def _show(work: Workspace, found: Differences, every: bool) -> None:
+    out = terminal.console()
+    for name, counts in found["verdicts"].items():
+        out.print(f"{name}: " + (", ".join(f"{n:,} {verdict}" for verdict, n in counts.items()) or "no cells"))
+    if work.settings.comparable and not work.study.comparable:
+        out.print("some images are not the official ones: their numbers are held against nothing")
+    elif not work.study.comparable:
+        out.print(
+            f"profile {work.settings.name} is not the paper's: nothing is held against the published numbers, "
+            "which stand beside it for orientation only"
+        )
+    cells = found["cells"] if every else _with_result(found)[:FIRST]
+    if cells:
+        found_in = {artifact.name: artifact for artifact in work.artifacts}
+        rows = [_row(cell, found_in[cell["artifact"]].digits_of(cell["col"])) for cell in cells]
+        out.print()
+        alike = () if work.study.comparable else ("verdict",)  # none is held against anything, as said above
+        out.print(terminal.table(HEADER, rows, folds=HEADER[:1], spare=("z", "n", "band", *alike)))
+    if left := len(found["cells"]) - len(cells):
+        out.print(f"{counted(left, 'printed number')} not shown: --all shows every one")
+
+
+def _with_result(found: Differences) -> list[dict[str, Any]]:
+    return [cell for cell in found["cells"] if cell["reproduced"] is not None]
+
+
+def _row(cell: dict[str, Any], digits: int) -> list[str]:
+    def number(name: str, form: str) -> str:
+        return "" if cell[name] is None else f"{cell[name]:{form}}"
+
+    return [
+        f"{cell['artifact']} {cell['series']}, {cell['row']}, {cell['col']}",
+        number("reproduced", f".{digits}f"),
+        number("published", f".{min(digits, MOST_PRINTED)}f"),
+        number("difference", f"+.{digits}f"),
+        number("band", f".{digits}f"),
+        number("z", "+.1f"),
+        str(cell["n"] or ""),
+        cell["verdict"],
+    ]
