@@ -11,6 +11,14 @@ from typer.core import TyperCommand, TyperOption
 from repro.ending import Asked
 from repro.errors import NobodyReads, UsageError
 
+_PANELS = {
+    "What": ("profile", "arch", "seeds", "overrides", "params_file", "ignore_shipped", "with_iterative"),
+    "Where": ("data_dir", "runs_dir", "out", "folder"),
+    "How": ("device", "precision", "loader", "strategy", "wave", "time_budget", "keep_final"),
+    "Many at a time": ("gpus", "workers", "launcher", "slurm"),
+}
+"""Headings of the help, and the options under each."""
+
 
 class Command(TyperCommand):
     """A value that is nothing is refused, since a script's unset variable gives one; the help names no types."""
@@ -18,9 +26,11 @@ class Command(TyperCommand):
     def get_params(self, ctx: Any) -> list[Any]:
         """Its options and arguments."""
         found = super().get_params(ctx)
+        panel_of = {name: panel for panel, names in _PANELS.items() for name in names}
         for param in found:
-            if isinstance(param, TyperOption) and param.metavar is None:
-                param.metavar = ""
+            if isinstance(param, TyperOption):
+                param.metavar = param.metavar or ""
+                param.rich_help_panel = param.rich_help_panel or panel_of.get(param.name)
         return found
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

@@ -1,7 +1,8 @@
 """Errors that a user can act on: one clear line each, and the exit code of the command line.
 
 Exit codes: 0 done, 1 cells outside their band (``repro diff`` only), 2 usage, 3 missing input,
-4 a Run failed, 5 the time budget is spent with work left, 6 nothing was compared (``repro diff`` only).
+4 a Run failed, 5 the time budget is spent with work left, 6 nothing was compared (``repro diff`` only),
+130 interrupted, 141 nobody reads what is printed.
 """
 
 import re

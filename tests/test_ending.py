@@ -188,6 +188,7 @@ def test_an_argument_that_is_nothing_is_refused(command: Command, words: list[st
 def test_help_names_no_types(command: Command) -> None:
     out = command("fig1", "--help")[1]
     assert "--strategy" in out and "<" not in out
+    assert re.findall(r"─ ([A-Z][a-z ]+) ─", out) == ["Options", "What", "Where", "How", "Many at a time"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file names are bytes on Linux alone")

@@ -20,7 +20,7 @@ from repro.errors import MissingInput, UsageError
 from repro.launch import task as tasks
 from repro.launch.local import LocalPool, slots
 from repro.launch.ray_pool import gpus_each
-from repro.launch.slurm import sbatch_options
+from repro.launch.slurm import refusal, sbatch_options
 from repro.launch.task import STARTED_BY, Task, task_for
 from repro.options import Options
 from repro.workspace import Workspace
@@ -231,3 +231,18 @@ def test_slurm_without_slurm_is_one_clear_line(command: Command, monkeypatch: py
 def test_what_cannot_be_is_one_clear_line(words: list[str], said: str, command: Command) -> None:
     code, _, err = command("fig1", "--profile", "smoke", *words)
     assert (code, err.splitlines()[-1]) == (UsageError.exit_code, f"repro: {said}")
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("sbatch: error: invalid partition specified: gpux\nsbatch: error: Batch job submission failed",
+         "sbatch: error: invalid partition specified: gpux sbatch: error: Batch job submission failed"),
+        ("  WELCOME TO OUR CLUSTER\n\nAccess denied: no hours left in project p1 (see our pages)\n",
+         "Access denied: no hours left in project p1 (see our pages)"),
+        ("Your budget is spent (ask the help desk)", "Your budget is spent (ask the help desk)"),
+        ("", "ValueError, without a word"),
+    ],
+)  # fmt: skip
+def test_a_scheduler_refuses_in_its_own_words(said: str, shown: str) -> None:
+    assert refusal(ValueError(said)) == shown

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ from repro.launch.task import Task
 ASK_EVERY = 5.0  # seconds between questions to Slurm about our jobs
 LOOK_EVERY = 0.5  # seconds between looks for a job's result on the disk
 ARRIVES_IN = 10.0  # seconds that a file of another machine may take to be seen here
+MOST_WORDS = 400  # characters of a refusal that are shown
 STOP_AHEAD = "TERM@60"  # so long before a job's time is over its worker is asked to end
 
 
@@ -66,8 +68,7 @@ class SlurmPool:
         try:
             job = self._executor.submit(tasks.call, task)
         except self._failed as error:
-            why = " ".join(str(error).split())
-            raise UsageError(f"sbatch refuses a job: {why[why.find('sbatch: error') :]}") from None
+            raise UsageError(f"sbatch refuses a job: {refusal(error)}") from None
         self._running[job.job_id] = (task.key, job)
 
     def wait(self, seconds: float) -> list[tuple[str, int | None]]:
@@ -146,6 +147,13 @@ def sbatch_options(words: Sequence[str], gpus: int, device: str) -> dict[str, st
             raise UsageError(f"--slurm {word}: write key=value, partition=gpu for instance")
         options[key.strip().lstrip("-").replace("_", "-")] = value.strip()
     return options
+
+
+def refusal(error: Exception) -> str:
+    """Why sbatch refuses, in its own or its site's words: from the first line that tells an error, else all."""
+    lines = [" ".join(line.split()) for line in str(error).splitlines() if line.strip()]
+    first = next((at for at, line in enumerate(lines) if re.search("error|denied|invalid", line, re.I)), 0)
+    return " ".join(lines[first:])[:MOST_WORDS] or f"{type(error).__name__}, without a word"
 
 
 def _status(job: Any) -> int | None:
