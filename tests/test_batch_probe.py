@@ -173,7 +173,7 @@ def test_of_another_profile_the_printed_number_stands_apart(
     results, cells = made(smoke, record_of, [0])
     doc = document.make(PROBE, smoke, cells, list(results.records.values()))
     figure = plots.figure(doc)
-    assert "Fig. 3 prints 0.159 at epoch 4" in " ".join(texts(figure))
+    assert "Fig. 3 prints 0.159 at epoch 200 (smoke: 4)" in " ".join(texts(figure))
     assert figure.axes[0].get_ylim()[1] < 0.1
     assert [panel.title for panel in svg_artifact.panels(doc)][1:] == ["How far the mask has moved: the paper’s"]
 
