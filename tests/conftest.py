@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 import resource
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from repro.run import Run
 from repro.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent
+SHIPPED = ("paper", "paper-128", "pilot")
 
 # With a process a core (make test) and threads for every core in each, OpenMP's waiting threads take the cores
 # from the working ones: ten times slower. Said before torch is imported; what tests start inherits it.
@@ -34,13 +36,30 @@ hypothesis.settings.load_profile("repro")
 
 
 @pytest.fixture(autouse=True)
-def _nothing_shipped(
+def _elsewhere(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """What the project ships by now is no test's business, but for those marked ``shipped``."""
-    if not request.node.get_closest_marker("shipped"):
-        empty = tmp_path_factory.getbasetemp() / "nothing-shipped"
-        monkeypatch.setattr("repro.workspace.shipped_results", lambda root: empty)
+    """Results, Runs and data of the working tree are no test's business, nor of the commands that it starts: they
+    see an empty folder, and tests marked ``shipped`` one with the ledgers of the last commit."""
+    home = tmp_path_factory.getbasetemp() / "empty"
+    if request.node.get_closest_marker("shipped"):
+        home = request.getfixturevalue("_shipped")
+    monkeypatch.setenv("REPRO_HOME", str(home))
+
+
+@pytest.fixture(scope="session")
+def _shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose results/ has the ledgers that git has, whatever was trained here since."""
+    home = tmp_path_factory.mktemp("shipped")
+    for profile in SHIPPED:
+        name = f"results/{profile}/runs.jsonl"
+        show = ["git", "-C", str(ROOT), "show", f"HEAD:{name}"]
+        found = subprocess.run(show, capture_output=True, check=False)
+        if found.returncode:
+            pytest.skip("not a git repository that has the shipped ledgers")
+        (home / name).parent.mkdir(parents=True)
+        (home / name).write_bytes(found.stdout)
+    return home
 
 
 @pytest.fixture(scope="session")

@@ -108,6 +108,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder, outside any project, for a package that lies in site-packages."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(places, "CHECKOUT", tmp_path / "site-packages")
+    monkeypatch.delenv("REPRO_HOME")
     return tmp_path
 
 

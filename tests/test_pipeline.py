@@ -114,6 +114,14 @@ def test_with_cifar10_at_hand_and_no_gpu_it_says_what_a_cpu_does_with_it_and_how
     assert "--profile pilot" not in command("reproduce", "--profile", "smoke")[1], "who names a profile knows"
 
 
+def test_tests_see_nothing_of_the_working_tree_s_runs_results_and_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`make test` passes after `make reproduce`, whatever that left."""
+    monkeypatch.chdir(ROOT)
+    work = Workspace(Options(profile="smoke"))
+    for place in (work.out, work.store.ledger, work.store.runs_dir, *work.store.shipped, *work.folders):
+        assert not place.is_relative_to(ROOT) and not place.exists()
+
+
 def test_an_unknown_profile_is_refused_before_anything_else(command: Command) -> None:
     code, out, err = command("reproduce", "--profile", "tiny")
     assert code == 2 and "there are smoke, pilot, paper" in err and out == ""
