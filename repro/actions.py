@@ -158,8 +158,8 @@ def _say_plan(work: Workspace, plan: Plan, as_json: bool = False) -> None:
         print(json.dumps(told | {"to_train": missing}))
         return
     out.print(
-        f"profile {work.settings.name}: {len(plan.runs)} Runs, {len(plan.missing)} to train "
-        f"in {len(plan.waves)} waves, {left.epochs:,} epochs, {left.images:,} images"
+        f"profile {work.settings.name}: {counted(len(plan.runs), 'Run')}, {len(plan.missing)} to train "
+        f"in {counted(len(plan.waves), 'wave')}, {counted(left.epochs, 'epoch')}, {left.images:,} images"
     )
     for run in plan.missing:
         out.print(f"  {run.key}  {run.label}", markup=False)

@@ -24,6 +24,7 @@ from repro.errors import ReproError
 from repro.options import Options
 from repro.plan import cost, disk_bytes
 from repro.report import terminal
+from repro.report.words import counted
 from repro.run import Run
 from repro.workspace import Workspace
 
@@ -150,7 +151,9 @@ def _project(options: Options) -> list[Check]:
         ("disk", "ok", said) if needed < free else ("disk", "problem", f"{said}: pass another --runs-dir")
     )
     found += _time(missing, work)
-    found.append(("ledger", "ok", f"{done} of {len(plan.runs)} Runs of profile {work.settings.name} are finished"))
+    found.append(
+        ("ledger", "ok", f"{done} of {counted(len(plan.runs), 'Run')} of profile {work.settings.name} finished")
+    )
     return found
 
 

@@ -13,6 +13,7 @@ from repro.places import find_root, params_file
 from repro.plan import final_epochs
 from repro.record import Record
 from repro.report import terminal
+from repro.report.words import counted
 from repro.run import ancestors, start_epochs
 from repro.store import Store
 from repro.transfer import Members
@@ -71,10 +72,10 @@ def import_runs(options: Options, paths: Sequence[Path], ship: bool) -> None:
             if ship:
                 shipped.unpack(out)
             result = transfer.take(store, members, out / shipped.FOLDER if ship else None)
-        several = "s" if result.states > 1 else ""
-        states = f", {result.states} state{several} of Runs under way" if result.states else ""
+        states = f", {counted(result.states, 'state')} of Runs under way" if result.states else ""
         print(
-            f"{out}: {result.new} Runs new, {result.known} known already, {result.checkpoints} checkpoints{states}"
+            f"{out}: {counted(result.new, 'Run')} new, {result.known} known already, "
+            f"{counted(result.checkpoints, 'checkpoint')}{states}"
         )
         if ship and result.checkpoints:
             print(shipped.hand_to_dvc(out))

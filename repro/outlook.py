@@ -19,6 +19,7 @@ from repro.options import Options
 from repro.pace import Pace
 from repro.plan import Cost, cost, disk_bytes
 from repro.report import terminal
+from repro.report.words import counted
 from repro.run import ancestors
 from repro.workspace import Workspace
 
@@ -75,7 +76,9 @@ def show_plan(options: Options, names: Sequence[str], calibrate: bool | None, as
     for name, e in per_artifact.items():
         for other, (number, tickets) in e["shared_with"].items():
             if name < other and tickets:
-                out.print(f"{name} and {other} share {number} Runs, {tickets} of them tickets: trained once")
+                out.print(
+                    f"{name} and {other} share {counted(number, 'Run')}, {tickets} of them tickets: trained once"
+                )
     for arch, own in paces.items():
         out.print(f"{arch}: {terminal.speed(own.best)} here ({'; '.join(filter(None, (own.way, own.source)))})")
     if seconds is not None:
@@ -146,7 +149,7 @@ def _further_seed(work: Workspace, paces: Mapping[str, Pace]) -> dict[str, Any]:
 
 def _say_further_seed(further: dict[str, Any], out: Console) -> None:
     time = "" if further["seconds"] is None else f", {terminal.duration(further['seconds'])} on this device"
-    out.print(f"each further seed: {further['runs']:,} Runs, {further['epochs']:,} epochs{time}")
+    out.print(f"each further seed: {counted(further['runs'], 'Run')}, {counted(further['epochs'], 'epoch')}{time}")
     for seeds, ids in further["decides"].items():
         out.print(f"  with {seeds} seeds, at the present estimates, decided: {', '.join(ids)}", markup=False)
 

@@ -20,6 +20,7 @@ from repro.params import Recipe
 # Part of every key. Raise it when the meaning of a training changes (augmentation, initialisation, the
 # order of random numbers, what an epoch does), so that old results are not taken for new ones.
 SEMANTICS = 1
+USUAL = 0.8  # the paper's sparsity: another one is named
 
 
 @dataclass(frozen=True)
@@ -180,6 +181,8 @@ class Run:
         elif self.mask:
             words += [f"s={self.mask.of.epoch}"]
             words += [f"v={self.weights.epoch}"] if self.weights else []
+            if self.data.labels == "true" and self.mask.sparsity != USUAL:
+                words.append(f"at {self.mask.sparsity:.0%}")
         elif self.weights:
             words.append(f"{self.first_epoch}-{self.last_epoch}")
         if self.data.labels != "true":

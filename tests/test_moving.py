@@ -138,6 +138,6 @@ def test_an_import_sorts_into_results_folders(command: Command, tmp_path: Path, 
     code, out, err = command("runs", "import", str(home))
     assert code == 0, err
     by_folder = {line.partition(":")[0].rpartition("/")[2]: line for line in out.splitlines()}
-    assert "1 Runs new, 0 known already, 1 checkpoints" in by_folder["smoke"]
-    assert "0 Runs new, 0 known already, 1 checkpoints, 1 state of" in by_folder["smoke+3fa2c1"]
+    assert "1 Run new, 0 known already, 1 checkpoint" in by_folder["smoke"]
+    assert "0 Runs new, 0 known already, 1 checkpoint, 1 state of" in by_folder["smoke+3fa2c1"]
     assert [path.parent.name for path in (tmp_path / "out").glob("*/runs.jsonl")] == ["smoke"]

@@ -11,6 +11,7 @@ from rich.table import Table
 from repro.report import terminal
 from repro.report.plots_page import label
 from repro.report.svg import fixed
+from repro.report.words import counted
 
 Found = Mapping[str, Any]
 HEADER = ("artifact", "profile", "within", "outside", "not run", "RMS", "of", "RMS, common", "of", "other")
@@ -79,7 +80,7 @@ def rests(found: Found) -> list[tuple[str, str]]:
                 seeds = ", ".join(map(str, own["seeds"]))
                 what = f"{'seed' if len(own['seeds']) == 1 else 'seeds'} {seeds}"
                 on = f"{what}; {', '.join(own['devices'])}; {', '.join(own['precisions'])}"
-                runs = f"{own['runs']} {'Run' if own['runs'] == 1 else 'Runs'}"
+                runs = counted(own["runs"], "Run")
                 alike.setdefault(on, []).append(f"{label(one['artifact'])} ({runs})")
         lines += [(profile, f"{', '.join(artifacts)}: {on}") for on, artifacts in alike.items()]
     return lines

@@ -27,6 +27,7 @@ from repro.report.page_summary import (
 from repro.report.plots_page import Document, cells_of, comparable, number, seeds
 from repro.report.svg import brief
 from repro.report.terminal import duration
+from repro.report.words import counted, machines
 
 HOW = "A claim holds where its statistic lies inside its bounds with its whole 95 % interval."
 ORIENTATION = (
@@ -158,9 +159,9 @@ def _artifact(name: str, document: Document | None, claims: Sequence[Claim]) -> 
     cells = cells_of(document)
     facts = [
         f"{len(cells):,} cells: {plain(words(cell_counts(document), CELL_VERDICTS))}", seeds(cells),
-        f"{about['runs']} {'Run' if about['runs'] == 1 else 'Runs'}" if about.get("runs") else "",
+        counted(about["runs"], "Run") if about.get("runs") else "",
         f"{duration(float(spent))} of training" if isinstance(spent, int | float) and spent else "",
-        f"on {plain('; '.join(devices))}" if (devices := about.get("devices")) else "",
+        f"on {plain(machines(devices))}" if (devices := about.get("devices")) else "",
     ]  # fmt: skip
     lines += [f"{plain(document.get('title'))}.", ""]
     if not comparable(document):

@@ -25,6 +25,7 @@ from repro.report.svg import Panel, fixed, shown
 from repro.report.svg_artifact import AXES, panels
 from repro.report.svg_claims import glyph, state
 from repro.report.terminal import duration
+from repro.report.words import counted
 
 MOST_COLUMNS, THINNED = 16, 11
 
@@ -104,7 +105,7 @@ def _fared(document: Document) -> Markup:
     parts = [
         f"{len(cells):,} {'cell' if len(cells) == 1 else 'cells'}: {words(cell_counts(document), CELL_VERDICTS)}",
         seeds(cells),
-        f"{provenance['runs']} {'Run' if provenance['runs'] == 1 else 'Runs'}" if provenance.get("runs") else "",
+        counted(provenance["runs"], "Run") if provenance.get("runs") else "",
         f"{duration(float(spent))} of training" if isinstance(spent, int | float) and spent else "",
     ]
     return join([part for part in parts if part], " · ")

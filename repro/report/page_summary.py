@@ -13,6 +13,7 @@ from typing import Any
 from repro import compare
 from repro.artifacts import PAPER
 from repro.report.plots_page import Document, cells_of, comparable, label, verdict
+from repro.report.words import counted
 
 Claim = Mapping[str, Any]
 HOLDS, FAILS, UNDECIDED, NOT_RUN, UNPUBLISHED = "holds", "fails", "undecided", "not run", "unpublished"
@@ -53,7 +54,7 @@ def waits_for(claim: Claim) -> str:
     part = claim.get("next")
     if not part:
         return ""
-    return f"waits for: {part['part']} ({part['runs']:,} {'Run' if part['runs'] == 1 else 'Runs'})"
+    return f"waits for: {part['part']} ({counted(part['runs'], 'Run')})"
 
 
 def counts(claims: Mapping[str, Any] | None) -> Counter[str]:

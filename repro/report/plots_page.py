@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from repro import compare
+from repro.report.words import counted, machines
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -159,14 +160,14 @@ def footer(document: Document) -> str:
     parts = [f"profile {document.get('profile') or 'unknown'}"]
     if data := provenance.get("data"):
         parts.append(str(data))
-    for field in ("devices", "precisions"):
+    for field, told in (("devices", machines), ("precisions", ", ".join)):
         if found := provenance.get(field):
-            parts.append(", ".join(str(item) for item in ([found] if isinstance(found, str) else found)))
+            parts.append(told([found] if isinstance(found, str) else map(str, found)))
     if used := list(provenance.get("seeds") or []):
         shown = ", ".join(str(seed) for seed in used[:8]) + (" …" if len(used) > 8 else "")
         parts.append(f"seed {shown}" if len(used) == 1 else f"{len(used)} seeds: {shown}")
     if (runs := provenance.get("runs")) is not None:
-        parts.append("1 Run" if runs == 1 else f"{runs} Runs")
+        parts.append(counted(runs, "Run"))
     return DOT.join(parts)
 
 
