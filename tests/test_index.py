@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from repro.report.index import as_markdown, plain
+from repro.report.words import machines
 
 PILOT = Path(__file__).parents[1] / "results" / "pilot"
 
@@ -60,8 +61,8 @@ def test_the_answer_the_caveat_and_every_claim() -> None:
 def test_every_artifact_tells_the_device_that_it_was_trained_on() -> None:
     text, found = as_markdown(documents(), claims()), documents()
     assert all(document["provenance"]["devices"] for document in found)
-    for device in {device for document in found for device in document["provenance"]["devices"]}:
-        assert plain(device) in text
+    for document in found:
+        assert f"on {plain(machines(document['provenance']['devices']))} " in text.replace(".", " ")
 
 
 def test_tables_are_whole_and_links_lead_to_files_beside_it() -> None:
