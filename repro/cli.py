@@ -32,7 +32,7 @@ from repro.cli_options import (
     Set,
     takes,
 )
-from repro.completion import offer, profile_names
+from repro.completion import claim_ids, offer, profile_names
 from repro.errors import Interrupted
 from repro.options import FAMILIES, RUN_STATES, Options
 from repro.published import CURVES, PRINTED
@@ -256,6 +256,14 @@ def ticket(
 @takes(*READING, "seeds")
 def claims(
     options: Options,
+    ids: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="ids of claims, with what each rests on; all by default",
+            metavar="[CLAIM]...",
+            autocompletion=offer(claim_ids),
+        ),
+    ] = None,
     of_published: Annotated[
         bool, typer.Option("--published", help="judge the paper's printed numbers alone")
     ] = False,
@@ -264,7 +272,7 @@ def claims(
     """The paper's sentences, each with its statistic: holds, fails or undecided. Trains nothing."""
     from repro import conclude
 
-    conclude.show_claims(options, of_published=of_published, as_json=as_json)
+    conclude.show_claims(options, ids or (), of_published=of_published, as_json=as_json)
 
 
 @app.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from repro import artifacts, params, places
+from repro import artifacts, params, places, published
 from repro.errors import ReproError
 
 
@@ -14,7 +14,9 @@ def offer(values: Callable[[], Iterable[str]] | Iterable[str]) -> Callable[[str]
     def complete(incomplete: str) -> list[str]:
         try:
             return [value for value in (values() if callable(values) else values) if value.startswith(incomplete)]
-        except ReproError:  # a params.yaml with an error: nothing to offer, and the command itself says why
+        except (
+            ReproError
+        ):  # a params.yaml or claims.yaml with an error: nothing to offer, and the command itself says why
             return []
 
     return complete
@@ -28,3 +30,8 @@ def profile_names() -> Iterable[str]:
 def artifact_names() -> Iterable[str]:
     """All that there are, those of ``$REPRO_ARTIFACTS`` included."""
     return artifacts.IMPLEMENTED
+
+
+def claim_ids() -> Iterable[str]:
+    """Those of the paper_tables/ in use."""
+    return [claim.id for claim in published.claims()]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from repro import claims, differences, files, hypotheses, prospects
+from repro import claims, differences, files, hypotheses, prospects, published
 from repro.artifacts import Artifact
 from repro.errors import UsageError
 from repro.experiments import paper_epochs
@@ -22,17 +23,38 @@ from repro.workspace import Workspace, reading
 Verdicts = dict[str, Any]
 
 
-def show_claims(options: Options, *, of_published: bool, as_json: bool) -> None:
-    """Decide every claim from the finished Runs, or from the paper's own numbers alone, and print them."""
+def show_claims(options: Options, ids: Sequence[str] = (), *, of_published: bool, as_json: bool) -> None:
+    """Decide every claim from the finished Runs, or from the paper's own numbers alone, and print them; the claims
+    ``ids`` alone, with what each rests on, where some are given. Raises `UsageError` for an id that no claim has."""
+    _check_ids(ids)
     work = Workspace(options) if of_published else reading(options)
     found = published_claims(work) if of_published else decided(work)
+    found = _only(found, ids) if ids else found
     if as_json:
         print(json.dumps(found))
         return
     out = terminal.console()
     out.print(claims_table.table(found))
-    for line in [*claims_table.notes(found), *claims_table.ahead(found, options.overrides)]:
+    notes = claims_table.sentences(found) if ids else claims_table.notes(found)
+    for line in [*notes, *claims_table.ahead(found, options.overrides)]:
         out.print(line, markup=False)
+
+
+def _check_ids(ids: Sequence[str]) -> None:
+    known = [claim.id for claim in published.claims()]
+    for name in ids:
+        if name not in known:
+            close = difflib.get_close_matches(name, known)
+            hint = f"did you mean {' or '.join(close)}?" if close else "`repro claims --json` has them all"
+            raise UsageError(f"there is no claim '{name}'; {hint}")
+
+
+def _only(found: Verdicts, ids: Sequence[str]) -> Verdicts:
+    """The document of the claims ``ids`` alone."""
+    chosen = [claim for claim in found["claims"] if claim["id"] in ids]
+    verdicts = [claim["verdict"] for claim in chosen]
+    counts = {verdict: verdicts.count(verdict) for verdict in found["counts"]}
+    return found | {"counts": counts, "claims": chosen, "contradictions": [], "untested": []}
 
 
 def compare_profiles(options: Options, names: Sequence[str], profiles: str, *, as_json: bool) -> None:

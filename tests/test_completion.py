@@ -42,6 +42,7 @@ def at_tab(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
         ("repro train ", FAMILIES),
         ("repro plan ", IMPLEMENTED),
         ("repro runs export all.zip --artifact table", ["table1", "table2", "table3", "table4"]),
+        ("repro claims not-", ["not-arbitrarily-early"]),
         ("repro data status ", ["cifar10", "imagenet"]),
         ("repro tab", ["table1", "table2", "table3", "table4"]),
     ],

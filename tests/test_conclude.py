@@ -68,6 +68,28 @@ def test_the_papers_own_numbers_support_some_of_its_claims(command: Command) -> 
     assert flagged["resnet18-delta-is-off-by-a-tenth"] == 0.1  # printed as -0.56
 
 
+def test_claims_that_are_named_stand_alone_with_what_they_rest_on(command: Command) -> None:
+    ids = ["initial-weights-are-worse", "accuracy-falls-up-to-80"]
+    told = json.loads(command("claims", *ids, "--published", "--json")[1])
+    assert {claim["id"] for claim in told["claims"]} == set(ids)
+    assert told["counts"]["holds"] == sum(told["counts"].values()) == 2
+    code, out, _ = command("claims", *ids, "--published")
+    assert code == 0
+    assert "own printed numbers: all hold" in out
+    for claim in told["claims"]:
+        assert f"“{claim['quote']}”\nholds. {claim['definition']} Value and 95 % interval: " in out
+        assert claim["noise"] in out
+    assert "far-structures-are-equally-good" not in out
+    assert "disagree" not in out  # the paper with itself, elsewhere
+
+
+def test_a_claim_that_there_is_not_is_refused_with_those_that_are_like_it(command: Command) -> None:
+    code, out, err = command("claims", "early-ticket-matches")
+    assert (code, out) == (2, "")
+    assert "no claim 'early-ticket-matches'; did you mean early-tickets-match" in err
+    assert command("claims", "qqq")[2].count("\n") == 1
+
+
 def test_claims_are_printed_with_what_would_decide_them(command: Command) -> None:
     code, out, _ = command("claims", "--published")
     assert code == 0

@@ -89,6 +89,14 @@ def notes(found: Verdicts) -> list[str]:
     ]
 
 
+def sentences(found: Verdicts) -> list[str]:
+    """For each claim the paper's sentence, and what the statistic and its interval rest on."""
+    lines = [epochs] if (epochs := statistic.epochs(found)) else []
+    for claim in found["claims"]:
+        lines += ["", f"{claim['id']} ({claim['section']}): “{claim['quote']}”", _basis(claim)]
+    return lines
+
+
 def as_markdown(found: Verdicts) -> str:
     """A page that reads by itself."""
     lines = ["# Claims", "", f"{heading(found)}.", ""]
@@ -96,7 +104,7 @@ def as_markdown(found: Verdicts) -> str:
     lines += [markdown_table(HEADER, rows(found)), "", "## Sentences", ""]
     for claim in found["claims"]:
         lines += [f"**{claim['id']}** ({claim['section']}): {claim['claim']}", "", f"> {claim['quote']}", ""]
-        lines += [f"{claim['verdict']}. {claim['definition']} {_noise(claim)}".rstrip(), ""]
+        lines += [_basis(claim), ""]
     lines += ["## Where the paper's numbers disagree among themselves", ""]
     lines += [
         f"- **{e['id']}** ({statistic.amount(e['value'])}): {e['says']} {e['computed']}"
@@ -138,6 +146,10 @@ def _decided_by(claim: dict[str, Any]) -> str:
     if claim["needed"]:
         return f"{claim['needed']} seeds"
     return str(claim["next"]["part"]) if claim["next"] else ""
+
+
+def _basis(claim: dict[str, Any]) -> str:
+    return f"{claim['verdict']}. {claim['definition']} {_noise(claim)}".rstrip()
 
 
 def _noise(claim: dict[str, Any]) -> str:
