@@ -24,8 +24,8 @@ Verdicts = dict[str, Any]
 
 
 def show_claims(options: Options, ids: Sequence[str] = (), *, of_published: bool, as_json: bool) -> None:
-    """Decide every claim from the finished Runs, or from the paper's own numbers alone, and print them; the claims
-    ``ids`` alone, with what each rests on, where some are given. Raises `UsageError` for an id that no claim has."""
+    """Decide every claim from the finished Runs, or from the paper's own numbers alone, and print them; only
+    ``ids``, with what each rests on, where some are given. Raises `UsageError` for an id that no claim has."""
     _check_ids(ids)
     work = Workspace(options) if of_published else reading(options)
     found = published_claims(work) if of_published else decided(work)
