@@ -16,6 +16,7 @@ import yaml
 
 from repro.errors import UsageError
 from repro.places import tables_dir
+from repro.yaml_values import Strict, parse
 
 PRINTED = ("fig1", "fig3", "table1", "table2", "table3", "table4", "text")
 """The artifacts with numbers, in the paper's order; ``text`` is its running text and appendix."""
@@ -157,11 +158,11 @@ def _known(artifact: str) -> str:
 def _document(name: str) -> _Node:
     path = tables_dir() / f"{name}.yaml"
     try:
-        return _Node(yaml.load(path.read_text(encoding="utf-8"), _Digits), f"{path.parent.name}/{path.name}")
+        return _Node(parse(path.read_text(encoding="utf-8"), _Digits), f"{path.parent.name}/{path.name}")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read {path}: {error}") from error
-    except yaml.YAMLError as error:
-        raise UsageError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    except ValueError as error:
+        raise UsageError(f"{path}{error}") from None
 
 
 @functools.cache
@@ -284,11 +285,11 @@ class _Written(float):
         return self.text
 
 
-class _Digits(yaml.SafeLoader):
+class _Digits(Strict):
     """Keeps the digits of numbers with a point."""
 
     def written(self, node: yaml.ScalarNode) -> float:
-        found = _Written(self.construct_yaml_float(node))
+        found = _Written(self.number(node))
         found.text = node.value
         return found
 

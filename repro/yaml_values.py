@@ -38,20 +38,21 @@ def read(path: Path) -> dict[str, Any]:
     return raw
 
 
-def parse(text: str) -> Any:
-    """YAML as plain values, no two of which are the same object, whatever aliases it has.
+def parse(text: str, loader: type[Strict] | None = None) -> Any:
+    """YAML as plain values, no two of which are the same object, whatever aliases it has; by a ``loader`` of one's
+    own where one is given.
 
     Raises ValueError with the line (", line 3: ...") for what is no YAML, or reads as another value than it looks.
     """
     try:
-        return _apart(yaml.load(text, _Strict))
+        return _apart(yaml.load(text, loader or Strict))
     except yaml.YAMLError as error:
         where, why = getattr(error, "problem_mark", None), getattr(error, "problem", None) or str(error)
         why = why if isinstance(error, _Ambiguous) else f"not YAML ({' '.join(why.split())})"
         raise ValueError(f", line {where.line + 1}: {why}" if where else f": {why}") from None
     except RecursionError:
         raise ValueError(": nested too deeply") from None
-    except Exception as error:  # an explicit tag (!!int abc) raises whatever its constructor meets
+    except Exception as error:  # a tag that fails late (!!set [1])
         raise ValueError(f": not YAML ({one_line(error)})") from None
 
 
@@ -65,7 +66,7 @@ class _Ambiguous(yaml.MarkedYAMLError):
     pass
 
 
-class _Strict(yaml.SafeLoader):
+class Strict(yaml.SafeLoader):
     """YAML takes the last of two equal keys in silence, 010 for 8 and 1:30 for 90; here these are errors. What
     looks like a date is text."""
 
@@ -73,6 +74,14 @@ class _Strict(yaml.SafeLoader):
         first: [pair for pair in pairs if pair[0] != "tag:yaml.org,2002:timestamp"]
         for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (yaml.YAMLError, RecursionError):
+            raise
+        except Exception as error:  # an explicit tag (!!int abc) raises whatever its constructor meets
+            raise yaml.MarkedYAMLError(problem=one_line(error), problem_mark=node.start_mark) from None
 
     def number(self, node: yaml.ScalarNode) -> int | float:
         text = str(node.value)
@@ -92,7 +101,7 @@ class _Strict(yaml.SafeLoader):
 
 
 for _kind in ("int", "float"):
-    _Strict.add_constructor(f"tag:yaml.org,2002:{_kind}", _Strict.number)
+    Strict.add_constructor(f"tag:yaml.org,2002:{_kind}", Strict.number)
 
 
 def replace_value(tree: Any, dotted: str, value: Any) -> None:

@@ -440,7 +440,15 @@ def test_a_small_table_is_read(tables: Path) -> None:
         ("title: a", "titel: a", "unknown 'titel'"),
         ("title: a", "", "needs 'title'"),
         ("title: a", "title: 1.5", "must be a text"),
-        ("rows:", "rows: [", "not valid YAML"),
+        ("rows:", "rows: [", "line 10: not YAML"),
+        ("0.154", "!!int abc", "line 10: not YAML (ValueError"),
+        ("0.154", "!!timestamp 2024-13-45", "line 10: not YAML (ValueError"),
+        ("0.154", "!!set [1]", "not YAML (TypeError"),
+        ("0.154", "2024-13-45", "must be a number, not '2024-13-45'"),
+        ("0.154", "1:30", "line 10: 1:30 is 90 in YAML"),
+        ("0.154", "[" * 100 + "]" * 100, "must be a number, not [[["),
+        ("0.154", "[" * 3000 + "]" * 3000, "nested too deeply"),
+        ("title: a", "title: a\ntitle: b", "key 'title' stands twice"),
         ("[100, 120]", "100", "must be a list"),
     ],
 )
@@ -450,6 +458,7 @@ def test_a_bad_table_is_refused_with_its_place(tables: Path, old: str, new: str,
     with pytest.raises(UsageError, match=re.escape(says)) as refusal:
         load("fig3")
     assert "fig3.yaml" in str(refusal.value)
+    assert "\n" not in str(refusal.value)
 
 
 def test_a_missing_table_is_refused(tables: Path) -> None:
