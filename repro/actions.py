@@ -16,8 +16,8 @@ from repro.options import FAMILIES, Options, ranked
 from repro.plan import Plan, cost, disk_bytes, forgotten
 from repro.report import terminal
 from repro.report.document import as_json as document_json
-from repro.report.words import counted
 from repro.run import Run, ancestors
+from repro.words import are, counted
 from repro.workspace import Workspace, reading
 
 
@@ -143,7 +143,8 @@ def only_shown(work: Workspace, log: Console) -> bool:
         _check_images(work, plan)
     except MissingInput as missing:
         log.print(
-            f"{len(left)} Runs that are not finished stay so, their cells 'not run': {missing}", markup=False
+            f"{are(len(left), 'Run')} not finished, their cells stay 'not run': {missing}",
+            markup=False,
         )
         return True
     return False
@@ -168,7 +169,7 @@ def _say_plan(work: Workspace, plan: Plan, as_json: bool = False) -> None:
 def say_left_out(runs: list[Run], log: Console) -> None:
     if runs:
         names = ", ".join(sorted({run.data.name for run in runs}))
-        log.print(f"{len(runs)} Runs on {names} are left out ($REPRO_WITHOUT): their cells stay 'not run'")
+        log.print(f"{are(len(runs), 'Run')} left out ($REPRO_WITHOUT), on {names}: their cells stay 'not run'")
 
 
 def _say_forgotten(work: Workspace, plan: Plan, log: Console) -> None:
@@ -176,8 +177,7 @@ def _say_forgotten(work: Workspace, plan: Plan, log: Console) -> None:
     gone = forgotten((run for run in plan.runs if run not in plan.missing), work.store)
     if gone:
         one = f"`repro runs train {gone[0].key} --keep-final` trains one again ({gone[0].label})"
-        few = f"{len(gone)} finished Run{'s' if len(gone) > 1 else ''}"
-        log.print(f"--keep-final comes too late for {few}: {one}", markup=False)
+        log.print(f"--keep-final comes too late for {counted(len(gone), 'finished Run')}: {one}", markup=False)
 
 
 def execute(

@@ -12,7 +12,7 @@ from repro.options import Options
 from repro.record import measured
 from repro.report import terminal
 from repro.report.document import MOST_PRINTED, flat
-from repro.report.words import counted
+from repro.words import counted
 from repro.workspace import Workspace, reading
 
 Differences = dict[str, Any]

@@ -24,8 +24,8 @@ from repro.errors import ReproError
 from repro.options import Options
 from repro.plan import cost, disk_bytes
 from repro.report import terminal
-from repro.report.words import counted
 from repro.run import Run
+from repro.words import counted
 from repro.workspace import Workspace
 
 Check = tuple[str, str, str]  # what, state (ok, note, warning, problem), finding

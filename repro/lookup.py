@@ -15,6 +15,7 @@ from repro.record import Record
 from repro.report import terminal
 from repro.run import Run, ancestors
 from repro.store import CHECKPOINT, Store, checkpoints_of
+from repro.words import counted
 from repro.workspace import Workspace
 
 DONE, _, BEGUN, MISSING = RUN_STATES
@@ -76,7 +77,7 @@ def list_runs(options: Options, names: Sequence[str], state: str | None, as_json
     out = terminal.console()
     rows = [[e.key, e.label, _standing(e), _percent(e.record.top1 if e.record else None)] for e in found]
     out.print(terminal.table(["key", "Run", "state", "top-1"], rows, f"profile {work.settings.name}", left=3))
-    out.print(f"{len(found)} Run{'' if len(found) == 1 else 's'}")
+    out.print(counted(len(found), "Run"))
 
 
 def show_run(options: Options, key: str, as_json: bool) -> None:

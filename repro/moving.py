@@ -13,10 +13,10 @@ from repro.places import find_root, params_file
 from repro.plan import final_epochs
 from repro.record import Record
 from repro.report import terminal
-from repro.report.words import counted
 from repro.run import ancestors, start_epochs
 from repro.store import Store
 from repro.transfer import Members
+from repro.words import counted
 from repro.workspace import Workspace
 
 

@@ -19,8 +19,8 @@ from repro.options import Options
 from repro.pace import Pace
 from repro.plan import Cost, cost, disk_bytes
 from repro.report import terminal
-from repro.report.words import counted
 from repro.run import ancestors
+from repro.words import counted
 from repro.workspace import Workspace
 
 FURTHER_SEEDS = 10  # as far as the plan looks ahead

@@ -24,6 +24,7 @@ from repro.record import DONE, Record
 from repro.report import terminal
 from repro.run import Photos, Run
 from repro.store import Store
+from repro.words import counted
 
 if TYPE_CHECKING:
     from repro.engine.device import Device
@@ -193,8 +194,9 @@ class _Timer:
         small = not isinstance(self.run.data, Photos)
         emulated = small and self._precision == "bfloat16" and not device.fast_bfloat16(self.device)
         way = choice.said() + (", bfloat16 emulated" if emulated else "") if small else ""
-        number = f"{len(took)} Run{'s' if len(took) > 1 else ''} that ended here"
-        source = f"as in {number}" if took else f"calibrated {ago(choice.measured)}"
+        source = (
+            f"as in {counted(len(took), 'Run')} that ended here" if took else f"calibrated {ago(choice.measured)}"
+        )
         return Pace(choice.lanes, lambda lanes: factor * choice.speed(lanes), way, source, choice.measured)
 
     @property

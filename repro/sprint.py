@@ -27,6 +27,7 @@ from repro.prospects import Part
 from repro.report import terminal
 from repro.run import Photos, Run, ancestors, start_epochs
 from repro.transfer import Member
+from repro.words import counted
 from repro.workspace import Workspace
 
 IN_HAND = 20.0
@@ -234,7 +235,7 @@ class Sprint:
         spent, images = time.monotonic() - options.started, cost(plan.missing, work.store).images
         when = f"{terminal.duration(spent)} of {terminal.duration(self._budget)} gone"
         at_a_time = f", {lanes} at a time" if lanes > 1 else ""
-        what = f"{name}, {len(runs)} of {of} Runs{at_a_time}, {images / 1e6:,.1f} million images"
+        what = f"{name}, {len(runs)} of {counted(of, 'Run')}{at_a_time}, {images / 1e6:,.1f} million images"
         self._log.print(f"{when}: {what}", markup=False)
         how = session.How(self._deadline, options.loader, options.strategy, lanes, time_until=0.0)
         try:

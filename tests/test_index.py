@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from repro.report.index import as_markdown, plain
-from repro.report.words import machines
+from repro.words import machines
 
 PILOT = Path(__file__).parents[1] / "results" / "pilot"
 

@@ -164,7 +164,7 @@ def test_three_deaths_in_a_row_give_a_run_up_and_what_grows_from_it(
     workers = Workers(plan, store, record_of, {chain[2].label: [KILLED] * 3})
     log(store, chain[2], "of an earlier worker")
     workers.before = lambda run: log(store, run, "one", "", "two")
-    said = f"{chain[2].label}: its worker was killed .* 3 times.*{len(chain) - 3} Runs that grow from them"
+    said = f"{chain[2].label}: its worker was killed .* 3 times.*for want .* {len(chain) - 3} Runs could"
     ears = Ears()
     with pytest.raises(RunFailed, match=said):
         schedule.execute(plan, store, workers, ears, task_for(store), 2, None)
@@ -230,7 +230,7 @@ def test_a_diverged_run_blocks_only_what_grows_from_it(
     plan = plan_of(study, store, "fig1", "table4")
     round_2 = next(run for run in plan.missing if run.rounds == 1 and run.experiment.startswith("iterative"))
     workers = Workers(plan, store, record_of, {round_2.label: ["diverged"]})
-    with pytest.raises(RunFailed, match=f"the loss of 1 Runs was not finite: {round_2.label}; .* Runs that grow"):
+    with pytest.raises(RunFailed, match=f"the loss of 1 Run was not finite: {round_2.label}; for want"):
         go(plan, store, workers)
     blocked = {run.label for run in plan.missing if run.rounds > 1}
     assert set(workers.submitted) == set(labels(plan.missing)) - blocked and blocked

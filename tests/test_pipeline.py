@@ -150,7 +150,7 @@ def test_training_leaves_it_out_and_says_so(
     code, out, err = command(*arguments, "--profile", "paper")
     assert code == 0, err
     (line,) = err.strip().splitlines()
-    assert re.match(r"\d+ Runs on imagenet are left out \(\$REPRO_WITHOUT\)", line)
+    assert re.match(r"\d+ Runs are left out \(\$REPRO_WITHOUT\), on imagenet", line)
     if arguments == ["table3"]:
         assert out.count("not run (") == 21
 

@@ -18,7 +18,7 @@ from repro.workspace import Workspace
 
 Command = Callable[..., tuple[int, str, str]]
 RecordOf = Callable[..., Record]
-NOTE = "that are not finished stay so, their cells 'not run'"
+NOTE = "not finished, their cells stay 'not run'"
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_without_images_what_is_finished_is_shown(
     ledger = (tmp_path / "out" / "pilot" / "runs.jsonl").read_bytes()
     code, out, err = command("fig1", *project)
     assert code == 0
-    assert f"{left} Runs {NOTE}" in " ".join(err.split())
+    assert f"{left} Runs are {NOTE}" in " ".join(err.split())
     assert "data prepare" in err
     assert "written:" in out and NOTE not in out
     assert "not run" in verdicts(tmp_path) and len(verdicts(tmp_path)) > 1

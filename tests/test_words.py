@@ -6,15 +6,23 @@ from collections.abc import Callable
 
 import pytest
 
-from repro import artifacts
+from repro import artifacts, words
 from repro.experiments import Study
 from repro.report import document, plots_page
-from repro.report.words import counted, machines
 from repro.run import Run
+from repro.words import counted, machines
 
 
 def test_one_is_not_several() -> None:
     assert [counted(n, "Run") for n in (0, 1, 2, 1200)] == ["0 Runs", "1 Run", "2 Runs", "1,200 Runs"]
+
+
+def test_a_verb_agrees_with_its_number() -> None:
+    assert [words.are(n, "Run") for n in (0, 1, 1200)] == ["0 Runs are", "1 Run is", "1,200 Runs are"]
+    assert words.budget_spent(1, 1) == "time budget spent: 1 Run is left (1 epoch); the same command goes on"
+    assert words.budget_spent(2, 2400).startswith("time budget spent: 2 Runs are left (2,400 epochs);")
+    assert words.not_finite(["a"]) == "the loss of 1 Run was not finite: a"
+    assert words.blocked(1) == "for want of their checkpoints 1 Run could not be trained"
 
 
 @pytest.mark.parametrize(

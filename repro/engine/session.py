@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from repro import words
 from repro.engine import interrupt, ranks, tuning
 from repro.engine.bench import Bench, PhotoBench, open_bench
 from repro.engine.device import Device, resolve_precision
@@ -91,10 +92,7 @@ def execute(
         except OutOfTime:
             missing = [run for run in plan.missing if store.record(run) is None]
             rest = cost(missing, store)
-            raise BudgetSpent(
-                f"time budget spent: {len(missing)} Runs ({rest.epochs:,} epochs) are left; "
-                "the same command goes on"
-            ) from None
+            raise BudgetSpent(words.budget_spent(rest.runs, rest.epochs)) from None
         finally:
             observer.ended()
     if not group.chief:
@@ -102,8 +100,8 @@ def execute(
     failed = [run.label for run in plan.runs if diverged(store, run)]
     if failed:
         blocked = sum(store.record(run) is None for run in (*plan.missing, *plan.blocked))
-        grown = f"; {blocked} Runs that grow from them could not be trained" if blocked else ""
-        raise RunFailed(f"the loss of {len(failed)} Runs was not finite: {', '.join(failed)}{grown}")
+        grown = f"; {words.blocked(blocked)}" if blocked else ""
+        raise RunFailed(f"{words.not_finite(failed)}{grown}")
 
 
 class _Session:

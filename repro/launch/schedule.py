@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Protocol
 
+from repro import words
 from repro.errors import BudgetSpent, CheckpointGone, MissingInput, ReproError, RunFailed, UsageError
 from repro.launch.queue import Queue
 from repro.launch.task import Launcher, Task
@@ -137,16 +138,14 @@ class _Driver:
             raise self._error
         if self._out_of_time:
             rest = cost(self._queue.left(), self._store)
-            raise BudgetSpent(
-                f"time budget spent: {rest.runs} Runs ({rest.epochs:,} epochs) are left; the same command goes on"
-            )
+            raise BudgetSpent(words.budget_spent(rest.runs, rest.epochs))
         failed = [run.label for run in self._plan.runs if diverged(self._store, run)]
-        said = [f"the loss of {len(failed)} Runs was not finite: {', '.join(failed)}"] if failed else []
+        said = [words.not_finite(failed)] if failed else []
         said += self._given_up.values()
         if said:
             left = [run for run in (*self._queue.left(), *self._plan.blocked) if run.key not in self._given_up]
             blocked = sum(self._store.record(run) is None for run in left)
-            grown = [f"{blocked} Runs that grow from them could not be trained"] if blocked else []
+            grown = [words.blocked(blocked)] if blocked else []
             raise RunFailed("; ".join([*said, *grown]))
         for run in self._queue.left():
             raise CheckpointGone(f"{run.label}: a checkpoint that it grows from is gone or was damaged")

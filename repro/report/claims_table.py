@@ -10,7 +10,7 @@ from repro.report import statistic
 from repro.report.document import markdown_table
 from repro.report.grid import Grid
 from repro.report.page_summary import waits_for, words
-from repro.report.words import counted
+from repro.words import counted
 
 Verdicts = dict[str, Any]
 ORDER = ("holds", "fails", "undecided", "not comparable", "not run", "unpublished")

@@ -11,7 +11,7 @@ from rich.table import Table
 from repro.report import terminal
 from repro.report.plots_page import label
 from repro.report.svg import fixed
-from repro.report.words import counted
+from repro.words import counted
 
 Found = Mapping[str, Any]
 HEADER = ("artifact", "profile", "within", "outside", "not run", "RMS", "of", "RMS, common", "of", "other")

@@ -27,7 +27,7 @@ from repro.report.page_summary import (
 from repro.report.plots_page import Document, cells_of, comparable, number, seeds
 from repro.report.svg import brief
 from repro.report.terminal import duration
-from repro.report.words import counted, machines
+from repro.words import counted, machines
 
 HOW = "A claim holds where its statistic lies inside its bounds with its whole 95 % interval."
 ORIENTATION = (

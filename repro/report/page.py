@@ -32,6 +32,7 @@ from repro.report.page_summary import (
 )  # fmt: skip
 from repro.report.plots_page import Document
 from repro.report.svg_claims import glyph, shapes, state
+from repro.words import counted
 
 PAPER = "The Sooner the Better"
 VERDICTS = ("holds", "fails", "undecided", "not run")  # counted where there is none, too
@@ -252,7 +253,9 @@ def _colophon(shown: Sequence[Document]) -> Markup:
     runs = {key for document in shown for key in (document.get("provenance") or {}).get("keys") or []}
     ended = max((str(when) for d in shown if (when := (d.get("provenance") or {}).get("ended"))), default="")
     parts = [
-        f"{len(runs)} Runs in all; those that artifacts share are counted with each of them." if runs else None,
+        f"{counted(len(runs), 'Run')} in all; those that artifacts share are counted with each of them."
+        if runs
+        else None,
         f"The last ended {ended.replace('T', ' ')[:16]} UTC." if ended else None,
         "Our choice where the paper is silent stands with each artifact; nothing is tuned to agree.",
     ]

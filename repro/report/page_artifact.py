@@ -25,7 +25,7 @@ from repro.report.svg import Panel, fixed, shown
 from repro.report.svg_artifact import AXES, panels
 from repro.report.svg_claims import glyph, state
 from repro.report.terminal import duration
-from repro.report.words import counted
+from repro.words import counted
 
 MOST_COLUMNS, THINNED = 16, 11
 

@@ -13,7 +13,7 @@ from typing import Any
 from repro import compare
 from repro.artifacts import PAPER
 from repro.report.plots_page import Document, cells_of, comparable, label, verdict
-from repro.report.words import counted
+from repro.words import counted
 
 Claim = Mapping[str, Any]
 HOLDS, FAILS, UNDECIDED, NOT_RUN, UNPUBLISHED = "holds", "fails", "undecided", "not run", "unpublished"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from repro import compare
-from repro.report.words import counted, machines
+from repro.words import counted, machines
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

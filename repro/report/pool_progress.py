@@ -14,9 +14,9 @@ from repro.record import Record
 from repro.report.bar import open_bar
 from repro.report.progress import LINE_EVERY, outcome, say_replays
 from repro.report.terminal import duration
-from repro.report.words import counted
 from repro.run import Run
 from repro.store import Store
+from repro.words import counted
 
 LOOK_EVERY = 1.0  # seconds between looks at what the running ones have behind them
 SHOWN = 3  # of the running ones, on one line

@@ -15,9 +15,9 @@ from repro.record import DONE, Record
 from repro.report.bar import open_bar
 from repro.report.terminal import duration
 from repro.report.time_left import TimeLeft
-from repro.report.words import counted
 from repro.run import Run
 from repro.store import Store
+from repro.words import counted
 
 if TYPE_CHECKING:
     from repro.engine.reports import EpochReport, StepReport

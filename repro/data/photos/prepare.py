@@ -12,6 +12,7 @@ from repro.data.photos.index import FOLDER, Index, Prepared, read, save
 from repro.data.photos.workers import Observer, Silent, locked
 from repro.errors import MissingInput
 from repro.machine import cores
+from repro.words import are
 
 
 def prepare(
@@ -40,7 +41,7 @@ def prepare(
         with contextlib.suppress(OSError):
             journal.path.unlink()  # the index holds all of it by now
     if found := verify.odd(index):
-        observer.said(f"{len(found):,} images are neither RGB nor grayscale JPEGs: {tree.some(found, 30)}")
+        observer.said(f"{are(len(found), 'image')} neither RGB nor grayscale JPEG: {tree.some(found, 30)}")
     prepared = read(homes[-1])
     assert prepared is not None
     return prepared
@@ -51,7 +52,7 @@ def _say_what_is_there(listing: tree.Listing, observer: Observer) -> None:
     observer.said(f"{listing.root}: {len(listing.classes):,} classes, {listing.train:,} + {val:,} images")
     if listing.left_out:
         observer.said(
-            f"{len(listing.left_out):,} files are left out, no images by name: {tree.some(listing.left_out)}"
+            f"{are(len(listing.left_out), 'file')} left out, no images by name: {tree.some(listing.left_out)}"
         )
     if found := tree.differences(listing.classes, listing.labels, listing.train):
         observer.said(f"this is not the official ILSVRC 2012, and no result compares with it: {'; '.join(found)}")
