@@ -216,6 +216,16 @@ def test_the_conclusion_follows_the_numbers() -> None:
     assert "nothing can be said between them yet" in found_of({"fig3": {"one": near, "two": []}})["conclusion"]
 
 
+def test_a_long_value_is_wrapped_and_not_cut() -> None:
+    found = found_of({"fig3": {"one": [0.0], "two": [0.0]}})
+    columns = list(range(5, 200, 5))
+    found["values"] = {"grid.columns": {"one": columns, "two": None}}
+    out = io.StringIO()
+    hypotheses_table.show(found, Console(file=out, width=80, color_system=None, highlight=False))
+    assert f"grid.columns {columns} in one, nothing in two" in " ".join(out.getvalue().split())
+    assert max(map(len, out.getvalue().splitlines())) <= 80
+
+
 def test_the_terminal_needs_100_columns() -> None:
     found = found_of({"fig3": {"paper": [0.0, 1.1, 2.1], "paper-128": [0.0, 1.4, 2.4]}})
     out = io.StringIO()

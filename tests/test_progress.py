@@ -14,6 +14,7 @@ from repro import artifacts
 from repro.engine.reports import EpochReport
 from repro.experiments import Study
 from repro.plan import Plan, cost, make_plan
+from repro.report.images_progress import ImagesProgress
 from repro.report.progress import Reporter
 from repro.run import Run
 from repro.store import Store
@@ -96,6 +97,26 @@ def test_a_terminal_has_a_bar_that_moves(asked: Asked, store: Store) -> None:
     assert "left for everything" in said.getvalue()
 
 
+def last_words(said: io.StringIO, width: int) -> str:
+    """The last lines of a terminal's screen, none of which was cut."""
+    screen = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said.getvalue()).replace("\r", "\n")
+    lines = screen.splitlines()
+    assert max(map(len, lines)) <= width and "…" not in screen
+    return " ".join(" ".join(lines[-4:]).split())
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_a_narrow_terminal_is_told_all_of_work_on_images(width: int) -> None:
+    said, what = io.StringIO(), "caching images of 292 px in /data/imagenet/cache-292"
+    tell = ImagesProgress(Console(file=said, force_terminal=True, width=width))
+    tell.began(what, 1_331_167)
+    tell.advanced(640_000)
+    tell.ended()
+    end = last_words(said, width)
+    assert f"{what} " in end and " 48% 640,000 of 1,331,167, " in end
+    assert end.endswith(" left")
+
+
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
 def test_a_narrow_terminal_is_told_all_of_it(asked: Asked, store: Store, width: int) -> None:
     plan, tickets = asked
@@ -104,10 +125,7 @@ def test_a_narrow_terminal_is_told_all_of_it(asked: Asked, store: Store, width: 
     report = EpochReport(tickets[0], 3, tickets[0].data.train, 10.0, 50.0, 91.25, 16)
     tell.epoch_done(report)
     tell.ended()
-    screen = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said.getvalue()).replace("\r", "\n")
-    lines = screen.splitlines()
-    assert max(map(len, lines)) <= width and "…" not in screen
-    end = " ".join(" ".join(lines[-4:]).split())
+    end = last_words(said, width)
     for words in (f"{tickets[0].label}: epoch 3/200", "85,333 images/s, 16 Runs at a time, top-1 91.25 %", "%"):
         assert words in end
     assert end.endswith("left for everything")

@@ -20,7 +20,6 @@ MEANING = (
     "sd sqrt(1 + 1/n); noise alone gives about 1. Common: on the cells that all profiles have, where they are "
     "judged by the same numbers. Other: no noise is known, or a Run diverged."
 )
-MOST_NUMBERS = 30  # characters of a changed value
 
 
 def show(found: Found, to: Console) -> None:
@@ -89,7 +88,10 @@ def rests(found: Found) -> list[tuple[str, str]]:
 def values(found: Found) -> list[tuple[str, str]]:
     """(dotted name, ``64 in paper, 128 in paper-128``) of what params.yaml sets differently."""
     return [
-        (name, ", ".join(f"{_short(value)} in {profile}" for profile, value in own.items()))
+        (
+            name,
+            ", ".join(f"{'nothing' if value is None else value} in {profile}" for profile, value in own.items()),
+        )
         for name, own in found["values"].items()
     ]
 
@@ -115,11 +117,6 @@ def cell_rows(found: Found, one: Found) -> tuple[list[str], list[list[str]]]:
 def amount(value: float | None) -> str:
     """An RMS; a dash where there is none."""
     return "–" if value is None else f"{value:.2f}"
-
-
-def _short(value: object) -> str:
-    text = "nothing" if value is None else str(value)
-    return text if len(text) <= MOST_NUMBERS else text[: MOST_NUMBERS - 1] + "…"
 
 
 def _paragraphs(name: str, lines: Sequence[tuple[str, str]]) -> Table:

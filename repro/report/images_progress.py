@@ -6,8 +6,9 @@ import time
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
+from repro.report.bar import open_bar
 from repro.report.terminal import duration
 
 LINE_EVERY = 10.0  # seconds
@@ -25,25 +26,21 @@ class ImagesProgress:
         self._what, self._total, self._done = what, total, 0
         self._since = self._last_line = time.monotonic()
         if self._console.is_terminal and total:
-            columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn())
-            rate = TextColumn("{task.fields[rate]}")
-            self._bar = Progress(*columns, rate, TimeRemainingColumn(), console=self._console)
-            self._task = self._bar.add_task(escape(what), total=total, rate="")
-            self._bar.start()
+            self._bar, self._task = open_bar(self._console, total)
+            self._bar.update(self._task, description=escape(what))
 
     def advanced(self, images: int) -> None:
         """So many more are done."""
         self._done += images
         now = time.monotonic()
-        rate = self._done / max(now - self._since, 1e-3)
+        rate = max(self._done, 1) / max(now - self._since, 1e-3)
+        left = duration((self._total - self._done) / rate)
+        told = f"{self._done:,} of {self._total:,}, {rate:,.0f} images/s, {left} left"
         if self._bar:
-            self._bar.update(self._task, completed=self._done, rate=f"{rate:,.0f} images/s")
+            self._bar.update(self._task, completed=self._done, note=told)
         elif now - self._last_line >= LINE_EVERY:
             self._last_line = now
-            left = duration((self._total - self._done) / rate)
-            self._console.print(
-                f"{self._what}: {self._done:,} of {self._total:,}, {rate:,.0f} images/s, {left} left", markup=False
-            )
+            self._console.print(f"{self._what}: {told}", markup=False)
 
     def ended(self) -> None:
         """The part is over, finished or not."""
