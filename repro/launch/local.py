@@ -12,6 +12,7 @@ from repro.errors import MissingInput, UsageError
 from repro.launch import task as tasks
 from repro.launch.task import Task
 from repro.machine import core_numbers
+from repro.words import counted
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,8 @@ def slots(workers: int, gpus: int, devices: Sequence[str], cores: frozenset[int]
     if devices and workers * gpus > len(devices):
         raise UsageError(
             f"--workers {workers} --gpus {gpus} needs {workers * gpus} GPUs, and there are {len(devices)} here: "
-            f"choose at most {len(devices) // gpus} workers" + (", or fewer GPUs each" if gpus > 1 else "")
+            f"choose at most {counted(len(devices) // gpus, 'worker')}"
+            + (", or fewer GPUs each" if gpus > 1 else "")
         )
     order = sorted(cores)
     share = max(1, len(order) // workers)

@@ -12,6 +12,7 @@ from repro.errors import BudgetSpent
 from repro.report.progress import LINE_EVERY
 from repro.report.terminal import duration
 from repro.ticket.events import Event
+from repro.words import counted
 
 
 class Reporter:
@@ -49,9 +50,8 @@ class Reporter:
         now, before = time.monotonic(), self._last
         self._last = now
         if self._deadline is not None and event.left and 2 * now - before > self._deadline:
-            raise BudgetSpent(
-                f"the time budget is spent with at most {event.left:,} epochs left; the same command goes on"
-            )
+            left = counted(event.left, "epoch")
+            raise BudgetSpent(f"the time budget is spent with at most {left} left; the same command goes on")
 
     def _show(self, event: Event) -> None:
         if self._behind is None:

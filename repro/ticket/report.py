@@ -21,6 +21,7 @@ from repro.report.plots_page import (
     legend_room,
 )
 from repro.ticket.result import Outcome, Result
+from repro.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -57,7 +58,7 @@ def markdown(result: Result, name: str) -> str:
         name,
         " ".join(result.sentences()),
         result.table("github"),
-        f"{COUNTED} All together, shared trainings once: {result.epochs_trained:,} epochs.",
+        f"{COUNTED} All together, shared trainings once: {counted(result.epochs_trained, 'epoch')}.",
         "![PPR by epoch, and the final accuracies](ticket.png)",
         f"PPR top-1 in %, by epoch: {checks or 'no check'}.",
     ]

@@ -26,6 +26,7 @@ from repro.data.photos.split import IGNORED, PhotoSplit
 from repro.errors import MissingInput, UsageError
 from repro.machine import cores, share
 from repro.options import LOADERS, choice
+from repro.words import counted
 
 MOST_BAD = 10
 OnBad = Callable[[str, str], None]
@@ -138,8 +139,8 @@ class Loader:
         if len(self.bad) > self.most_bad:
             named = "; ".join(f"{name}: {why}" for name, why in self.bad.items())
             raise MissingInput(
-                f"{len(self.bad)} images cannot be read, more than the {self.most_bad} that are passed over: "
-                f"{named}; `repro data prepare imagenet` names all there are"
+                f"{counted(len(self.bad), 'image')} cannot be read, more than the {self.most_bad} that are passed "
+                f"over: {named}; `repro data prepare imagenet` names all there are"
             )
         self.on_bad(image.name, image.why)
 
