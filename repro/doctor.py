@@ -9,7 +9,6 @@ import platform
 import pwd
 import shutil
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from importlib import metadata
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from rich.text import Text
 
-from repro import data_commands, files, locks, pace
+from repro import data_commands, files, locks, machine, pace
 from repro.data import cifar10
 from repro.data.photos import index
 from repro.errors import ReproError
@@ -115,10 +114,8 @@ def _habits() -> list[Check]:
     except KeyError:
         named = f"uid {os.getuid()} has no name in /etc/passwd: '{getpass.getuser()}' is taken for it"
         found.append(("user", "note", named))
-    folder = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
-    place = Path(folder) if folder else Path(tempfile.gettempdir(), f"torchinductor_{getpass.getuser()}")
     try:
-        files.check_writable(place)
+        files.check_writable(machine.compiler_cache())
     except ReproError as error:
         why = f"{error}: set TORCHINDUCTOR_CACHE_DIR, else strategies with torch.compile are left out"
         found.append(("compiler", "note", why))

@@ -1,11 +1,19 @@
-"""The cores that this process may use, and its user. Light: no torch."""
+"""The cores that this process may use, its user, and where torch.compile writes. Light: no torch."""
 
 from __future__ import annotations
 
+import atexit
 import getpass
 import os
+import shutil
+import tempfile
+from pathlib import Path
 
+from repro import files
+from repro.errors import MissingInput
 from repro.options import placed, ranked
+
+COMPILER_CACHE = "TORCHINDUCTOR_CACHE_DIR"  # the variable
 
 
 def name_user() -> None:
@@ -15,6 +23,30 @@ def name_user() -> None:
         getpass.getuser()
     except (KeyError, OSError):  # OSError from Python 3.13 on
         os.environ["USER"] = str(os.getuid())
+
+
+def compiler_cache() -> Path:
+    """The folder that torch.compile writes to. Raises OSError where no temporary folder can be written."""
+    folder = os.environ.get(COMPILER_CACHE)
+    return Path(folder) if folder else Path(tempfile.gettempdir(), f"torchinductor_{getpass.getuser()}")
+
+
+def settle_compiler_cache() -> str:
+    """Where `compiler_cache` cannot be written, have this process use a temporary folder; a sentence about it, or
+    nothing. torch makes the folder with the first optimizer, whether anything is compiled or not, and ends where
+    it cannot. Raises `MissingInput` where no temporary folder can be written either."""
+    if os.environ.get(COMPILER_CACHE) == "":
+        del os.environ[COMPILER_CACHE]  # torch would take it for a folder's name
+    try:
+        files.check_writable(compiler_cache())
+        return ""
+    except MissingInput as error:
+        why = str(error)
+    except OSError as error:
+        raise MissingInput(f"no temporary folder for torch: {error}; set {COMPILER_CACHE} or TMPDIR") from None
+    os.environ[COMPILER_CACHE] = tempfile.mkdtemp(prefix="torchinductor-")
+    atexit.register(shutil.rmtree, os.environ[COMPILER_CACHE], ignore_errors=True)
+    return f"{why}: torch's cache goes to a temporary folder; {COMPILER_CACHE} names another"
 
 
 def core_numbers() -> frozenset[int]:

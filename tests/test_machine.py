@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from repro import machine, options
+from repro.errors import MissingInput
 
 
 @pytest.fixture(autouse=True)
@@ -79,3 +80,14 @@ def test_a_uid_without_a_name_gets_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pwd.getpwuid", unknown)
     machine.name_user()
     assert getpass.getuser() == str(os.getuid())
+
+
+def test_without_any_folder_for_torchs_cache_it_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")  # set to nothing is not set
+    monkeypatch.setattr("tempfile.gettempdir", nowhere)
+    with pytest.raises(MissingInput, match="No usable temporary directory found; set TORCHINDUCTOR_CACHE_DIR or"):
+        machine.settle_compiler_cache()
+    assert "TORCHINDUCTOR_CACHE_DIR" not in os.environ

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import os
 import random
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from test_ticket import RECIPE, bits, outcome, search, small
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from repro.ticket import find_ticket
+from repro.ticket import Event, find_ticket
 from repro.ticket.prunable import choose_prunable
 
 
@@ -56,3 +58,25 @@ def test_a_perceptron_and_a_random_dataset_repeat_to_the_bit(tmp_path: Path) -> 
     ]  # fmt: skip
     assert list(runs[0].masks) == ["2.weight"]
     assert outcome(runs[0]) == outcome(runs[1])
+
+
+def test_a_strategy_named_by_a_string_is_a_list_of_one(tmp_path: Path) -> None:
+    recipe = dataclasses.replace(RECIPE, epochs=1, milestones=())
+    result = search(tmp_path, beside="one-shot", recipe=recipe)
+    assert [*result.beside] == ["one-shot"]
+
+
+def test_a_cache_of_torchs_that_cannot_be_written_is_noted_and_the_search_trains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    heard: list[Event] = []
+    recipe = dataclasses.replace(RECIPE, epochs=1, milestones=())
+    result = search(tmp_path / "found", recipe=recipe, on_event=heard.append)
+    assert heard[0].kind == "note" and f"{tmp_path}/file" in str(heard[0])
+    assert "torch's cache goes to a temporary folder" in str(heard[0]) and "\n" not in str(heard[0])
+    assert result.ticket.top1 is not None and os.path.isdir(os.environ["TORCHINDUCTOR_CACHE_DIR"])
+    heard.clear()  # from now on it can be written
+    search(tmp_path / "found", recipe=recipe, on_event=heard.append)
+    assert not [event for event in heard if "cache" in str(event)]

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from test_ticket import RECIPE, outcome
 from torch import Tensor, nn
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Subset
 
 from repro.errors import MissingInput, UsageError
 from repro.ticket import Event, Result, find_ticket
@@ -220,3 +220,20 @@ def test_it_trains_where_the_caller_takes_no_gradients(tmp_path: Path) -> None:
     with torch.inference_mode():  # what is made in it is of another kind
         data = torch.stack([Items()[index][0] for index in range(COUNT)]), torch.arange(COUNT) % 3
         assert outcome(search(tmp_path / "tensors", data, recipe=SHORT))[:1] == whole[:1]
+
+
+def test_a_list_of_pairs_trains_as_the_message_says(tmp_path: Path) -> None:
+    pairs = [Items()[index] for index in range(COUNT)]
+    listed = search(tmp_path / "a", Subset(pairs, range(len(pairs))), recipe=SHORT)  # type: ignore[arg-type]
+    assert outcome(listed)[:2] == outcome(search(tmp_path / "b", Items(), recipe=SHORT))[:2]
+
+
+def test_test_images_of_another_size_are_noted_before_training(tmp_path: Path) -> None:
+    heard: list[Event] = []
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)
+    )
+    sizes = [(torch.randn(12, 3, size, size), torch.arange(12) % 3) for size in (8, 10)]
+    found = find_ticket(model, *sizes, recipe=SHORT, device="cpu", folder=tmp_path, on_event=heard.append)
+    words = "train_set has inputs [3, 8, 8], test_set has [3, 10, 10]: the network takes both"
+    assert heard[0].kind == "note" and words in str(heard[0]) and words in found.notes[0]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from repro.errors import UsageError
 from repro.params import Recipe
+from repro.ticket.spec import STRATEGIES
 from repro.yaml_values import build
 
 
@@ -40,6 +43,24 @@ def checked_recipe(recipe: Any) -> Recipe:
     return found
 
 
+def strategies(beside: Any) -> tuple[str, ...]:
+    """The strategies ``beside``, a string as the one that it names. Raises `UsageError` for what is none."""
+    if isinstance(beside, str) or not isinstance(beside, Iterable):
+        beside = [beside]
+    names = tuple(beside)
+    unknown = [name for name in names if name not in STRATEGIES]
+    if unknown:
+        raise UsageError(f"beside {unknown}: choose from {', '.join(STRATEGIES)}")
+    return names
+
+
+def path(name: str, value: Any) -> Path:
+    """``value`` as a Path. Raises `UsageError` where it is none."""
+    if not isinstance(value, str | os.PathLike):
+        raise UsageError(f"{name}: a path was expected, not {_kind(value)}")
+    return Path(value)
+
+
 def numbers(**given: Any) -> dict[str, Any]:
     """All of ``given`` as `whole` or `real` numbers, None as it is: it asks for a default, where there is one."""
     optional = {"ppr_rate", "patience", "tolerance", "rewind"}
@@ -65,4 +86,6 @@ def real(name: str, value: Any) -> float:
 
 
 def _kind(thing: object) -> str:
+    if thing is None:
+        return "None"
     return f"the class {thing.__name__}" if isinstance(thing, type) else type(thing).__name__

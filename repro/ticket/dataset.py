@@ -154,17 +154,17 @@ class Items(Dataset[Any]):
         except Exception as error:  # whatever the user's code does
             return f"cannot be read: {one_line(error)}"
         if not isinstance(item, tuple | list) or len(item) != 2:
-            what = f"{len(item)} values" if isinstance(item, tuple | list) else _kind(item)
+            what = f"{len(item)} values" if isinstance(item, tuple | list) else kind_of(item)
             return f"is {what}; a pair of a tensor and a label was expected"
         inputs, label = item
         if isinstance(inputs, np.ndarray):
             inputs = torch.from_numpy(inputs)
         if not isinstance(inputs, Tensor) or not inputs.is_floating_point():
-            kind = inputs.dtype if isinstance(inputs, Tensor) else _kind(inputs)
+            kind = inputs.dtype if isinstance(inputs, Tensor) else kind_of(inputs)
             return f"begins with {kind}; a floating-point tensor was expected, normalised (ToTensor makes one)"
         number = torch.as_tensor(label) if isinstance(label, int | np.integer | np.ndarray) else label
         if not isinstance(number, Tensor) or number.dim() or number.dtype not in WHOLE:
-            what = f"{label!r:.40}" if isinstance(label, int | float | str) else _kind(label)
+            what = f"{label!r:.40}" if isinstance(label, int | float | str) else kind_of(label)
             shape = f" of shape {list(label.shape)}" if isinstance(label, Tensor | np.ndarray) else ""
             return (
                 f"has the label {what}{shape}; a whole number from 0 was expected (of one-hot labels the argmax)"
@@ -195,6 +195,6 @@ def _same(batch: Any) -> Any:
     return batch
 
 
-def _kind(thing: object) -> str:
+def kind_of(thing: object) -> str:
     module = type(thing).__module__.partition(".")[0]
     return type(thing).__name__ if module == "builtins" else f"{module}'s {type(thing).__name__}"

@@ -79,6 +79,17 @@ def look(
     return Look(layout, found.shape[1], tuple(called))
 
 
+def unlike(training: Samples, testing: Samples) -> list[str]:
+    """A sentence where the sets have inputs of two shapes, and the network takes both."""
+    train, test = ([*side.two.shape[1:]] for side in (training, testing))
+    if train == test:
+        return []
+    return [
+        f"train_set has inputs {train}, test_set has {test}: the network takes both, and every accuracy is that "
+        "on the second; transforms that resize make them alike"
+    ]
+
+
 def _logits(
     model: nn.Module,
     inputs: Tensor,

@@ -12,7 +12,7 @@ from torch.utils.data import IterableDataset, TensorDataset
 from repro.data.batches import DeviceImages, EpochOrder
 from repro.errors import UsageError
 from repro.ticket.batching import WHOLE, Batch, check_finite, check_labels, chunks, crop, digest_of
-from repro.ticket.dataset import DatasetSamples
+from repro.ticket.dataset import DatasetSamples, kind_of
 
 NOTHING: list[str] = []
 
@@ -61,7 +61,20 @@ def samples(data: Any, name: str, device: torch.device, workers: int) -> Samples
     if indexed and not isinstance(data, tuple | list | dict | str | Tensor | IterableDataset):
         return DatasetSamples(data, name, device, workers)
     wanted = "a Dataset of (tensor, label), read by index, or a pair of tensors"
-    raise UsageError(f"{name}: {wanted} was expected, not {type(data).__name__}")
+    raise UsageError(f"{name}: {wanted} was expected, not {_described(data)}")
+
+
+def _described(data: Any) -> str:
+    """What ``data`` is, and what makes data of it where that is known."""
+    kind = type(data).__name__
+    if not isinstance(data, tuple | list) or not data:
+        return f"an empty {kind}" if isinstance(data, tuple | list) else kind
+    if isinstance(data[0], tuple | list) and len(data[0]) == 2:
+        return f"a {kind} of pairs; torch.utils.data.Subset(pairs, range(len(pairs))) makes a Dataset of it"
+    if len(data) != 2:
+        return f"a {kind} of {len(data)}"
+    kinds = " and ".join(kind_of(part) for part in data)
+    return f"{kinds}; torch.from_numpy makes a tensor of an array, torch.tensor one of a list of numbers"
 
 
 class TensorSamples:

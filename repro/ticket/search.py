@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from repro import files
+from repro import files, machine
 from repro.engine import device as devices
 from repro.errors import UsageError
 from repro.locks import Lock
@@ -25,7 +25,7 @@ from repro.ticket.randomness import untouched
 from repro.ticket.result import Check, Result, assemble
 from repro.ticket.samples import samples
 from repro.ticket.settle import Settling, default_patience, default_tolerance, settle
-from repro.ticket.spec import ITERATIVE, ONE_SHOT, STRATEGIES, Spec
+from repro.ticket.spec import ITERATIVE, ONE_SHOT, Spec
 from repro.ticket.train import Bench, Gone, Trained, checkpoint, train
 from repro.ticket.trainee import Subject, Trainee
 
@@ -48,7 +48,7 @@ def find_ticket(
     window: float = 0.25,
     rewind: int | None = None,
     prunable: Sequence[str] | None = None,
-    beside: Sequence[str] = (),
+    beside: str | Sequence[str] = (),
     seed: int = 0,
     device: str = "auto",
     precision: str = "float32",
@@ -82,9 +82,6 @@ def find_ticket(
     Raises `UsageError` for what cannot be, in ``folder`` another search for instance, `RunFailed` for a loss
     that is not finite, `MissingInput` for a full disk or a process of ``workers`` that died.
     """
-    unknown = [name for name in beside if name not in STRATEGIES]
-    if unknown or isinstance(beside, str):
-        raise UsageError(f"beside {unknown or beside}: choose from {', '.join(STRATEGIES)}")
     if str(device) not in DEVICES:
         raise UsageError(f"device {device}: choose {choice(DEVICES)}")
     if precision not in PRECISIONS:
@@ -94,8 +91,9 @@ def find_ticket(
         sparsity=sparsity, check_every=check_every, ppr_rate=ppr_rate, patience=patience, tolerance=tolerance,
         window=window, rewind=rewind, seed=seed,
     )  # fmt: skip
-    readers = arguments.whole("workers", workers)
-    folder, tell = Path(folder), on_event or (lambda event: None)
+    readers, others = arguments.whole("workers", workers), arguments.strategies(beside)
+    folder, tell = arguments.path("folder", folder), on_event or (lambda event: None)
+    settled = machine.settle_compiler_cache()
     with untouched():
         chosen = devices.choose(str(device))
         training, testing = (
@@ -117,8 +115,8 @@ def find_ticket(
             **_with_defaults(numbers, recipe, len(testing)),
         )
         files.check_writable(folder)
-        notes = [*pruned.notes, *training.notes, *testing.notes]
-        for sentence in [*notes, *training.ahead, *testing.ahead]:
+        notes = [*pruned.notes, *probe.unlike(training, testing), *training.notes, *testing.notes]
+        for sentence in [*([settled] if settled else []), *notes, *training.ahead, *testing.ahead]:
             tell(Event("note", sentence, 0, spec.schedule, None, 0, 0))
         for side in (training, testing):  # last, since it may take as long as an epoch
             side.check(seen.classes)
@@ -130,7 +128,7 @@ def find_ticket(
             spec.check_folder(folder)
             subject = Subject(model, pruned.names, chosen.torch, kind, seen.layout, recipe)
             bench = Bench(subject, chosen, training, testing)
-            found = _Search(spec, bench, folder, tuple(beside), tell).result()
+            found = _Search(spec, bench, folder, others, tell).result()
             found = replace(found, notes=tuple(notes), left_out=pruned.left_out)
             found.save()
             return found
