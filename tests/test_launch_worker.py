@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tiny import TINY
@@ -93,6 +94,7 @@ def test_an_unknown_key_is_a_users_error(command: Command) -> None:
 HOLDER = """
 import sys, time
 from pathlib import Path
+from typing import Any
 from repro.launch import worker
 from repro.options import Options
 from repro.store import Store
@@ -116,7 +118,7 @@ def hold(run: Run, store: Store) -> subprocess.Popen[str]:
 
 
 def test_a_run_that_another_process_trains_is_waited_for(
-    runs: list[Run], command: Command, here: Store, record_of: Record_of
+    runs: list[Run], command: Command, here: Store, record_of: Record_of, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An orphan finishes the Run meanwhile: it is not trained again."""
     run = runs[0]
@@ -130,10 +132,12 @@ def test_a_run_that_another_process_trains_is_waited_for(
         other.stdin.write("\n")
         other.stdin.flush()
 
-    timer = threading.Timer(1.0, finish)
-    timer.start()
+    def said(*words: str, **how: Any) -> None:
+        print(*words, **how)
+        threading.Timer(0.1, finish).start()  # once the command waits
+
+    monkeypatch.setattr("repro.store.print", said, raising=False)
     code, _, err = command("runs", "train", run.key, *WORDS)
-    timer.join()
     other.communicate()
     assert code == 0
     assert err.splitlines()[0].startswith(f"{run.label} is being trained by process {other.pid} on ")
