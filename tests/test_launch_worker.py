@@ -94,7 +94,6 @@ def test_an_unknown_key_is_a_users_error(command: Command) -> None:
 HOLDER = """
 import sys, time
 from pathlib import Path
-from typing import Any
 from repro.launch import worker
 from repro.options import Options
 from repro.store import Store
