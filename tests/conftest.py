@@ -40,11 +40,12 @@ def _elsewhere(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Results, Runs and data of the working tree are no test's business, nor of the commands that it starts: they
-    see an empty folder, and tests marked ``shipped`` one with the ledgers of the last commit."""
+    see an empty folder, and tests marked ``shipped`` one with the ledgers of the last commit. Nor is the terminal."""
     home = tmp_path_factory.getbasetemp() / "empty"
     if request.node.get_closest_marker("shipped"):
         home = request.getfixturevalue("_shipped")
     monkeypatch.setenv("REPRO_HOME", str(home))
+    monkeypatch.delenv("COLUMNS", raising=False)  # the width of whoever runs the tests
 
 
 @pytest.fixture(scope="session")
