@@ -39,8 +39,8 @@ hypothesis.settings.load_profile("repro")
 def _elsewhere(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Results, Runs and data of the working tree are no test's business, nor of the commands that it starts: they
-    see an empty folder, and tests marked ``shipped`` one with the ledgers of the last commit. Nor is the terminal."""
+    """Results, Runs and data of the working tree are no test's business, nor of the commands that it starts, nor is
+    the terminal: they see an empty folder, and tests marked ``shipped`` one with the ledgers of the last commit."""
     home = tmp_path_factory.getbasetemp() / "empty"
     if request.node.get_closest_marker("shipped"):
         home = request.getfixturevalue("_shipped")

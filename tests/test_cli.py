@@ -148,6 +148,7 @@ def test_export_and_import_round_trip(command: Command, tmp_path: Path) -> None:
     assert json.loads(out)["cells"] == json.loads((results(tmp_path) / "fig1.json").read_text())["cells"]
 
 
+@pytest.mark.shipped
 def test_shipped_results_can_be_ignored_where_they_lie(tmp_path: Path) -> None:
     """Without --out, too, where the shipped ledger is the results folder's own."""
     known = Workspace(Options(profile="pilot", runs_dir=tmp_path), ["fig2"])
