@@ -39,8 +39,8 @@ hypothesis.settings.load_profile("repro")
 def _elsewhere(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Results, Runs and data of the working tree are no test's business, nor of the commands that it starts, nor is
-    the terminal: they see an empty folder, and tests marked ``shipped`` one with the ledgers of the last commit."""
+    """Results, Runs and data of the working tree are no test's business, nor of the commands that it starts: they
+    see an empty folder, and tests marked ``shipped`` one with the ledgers of the last commit. No COLUMNS."""
     home = tmp_path_factory.getbasetemp() / "empty"
     if request.node.get_closest_marker("shipped"):
         home = request.getfixturevalue("_shipped")
@@ -172,6 +172,12 @@ def strangers() -> Iterator[Strangers]:
 def some_run(study: Callable[..., Study]) -> Run:
     """The dense network of the smoke profile."""
     return study().dense("resnet20", 0)
+
+
+@pytest.fixture
+def quickly_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are files: how they look is the business of tests of their own, and takes a second each."""
+    monkeypatch.setattr("repro.report.plots.draw", lambda document, path: path.write_bytes(b"\x89PNG"))
 
 
 @pytest.fixture

@@ -24,6 +24,8 @@ from repro.options import FAMILIES, Options
 from repro.store import Store
 from repro.workspace import Workspace
 
+pytestmark = pytest.mark.usefixtures("quickly_drawn")
+
 ROOT = Path(__file__).resolve().parent.parent
 TINY_RUNS = 5  # fig1: one dense, 2 x 2 tickets
 

@@ -21,6 +21,8 @@ from repro.report import claims_table
 from repro.run import Run
 from repro.workspace import Workspace
 
+pytestmark = pytest.mark.usefixtures("quickly_drawn")
+
 ROOT = Path(__file__).resolve().parent.parent
 Command = Callable[..., tuple[int, str, str]]
 RecordOf = Callable[..., Record]

@@ -19,6 +19,8 @@ from tiny import TINY
 from repro import actions, cli, ending, files
 from repro.errors import RunFailed, UsageError
 
+pytestmark = pytest.mark.usefixtures("quickly_drawn")
+
 Command = Callable[..., tuple[int, str, str]]
 SMOKE = ("--profile", "smoke", *TINY)
 

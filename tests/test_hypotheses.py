@@ -26,6 +26,8 @@ from repro.report.page import page
 from repro.run import Run
 from repro.workspace import Workspace
 
+pytestmark = pytest.mark.usefixtures("quickly_drawn")
+
 Command = Callable[..., tuple[int, str, str]]
 Record_of = Callable[..., Record]
 PROFILES = ("paper", "paper-128")

@@ -21,6 +21,8 @@ from repro.record import Record
 from repro.report import document
 from repro.run import Checkpoint, Mask, Photos, Run, ancestors
 
+pytestmark = pytest.mark.usefixtures("quickly_drawn")
+
 ROOT = Path(__file__).resolve().parent.parent
 Command = Callable[..., tuple[int, str, str]]
 Study_of = Callable[..., Study]

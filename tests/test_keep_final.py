@@ -17,6 +17,8 @@ from repro.pruning import sparsity_of
 from repro.store import Store
 from repro.workspace import Workspace
 
+pytestmark = pytest.mark.usefixtures("quickly_drawn")
+
 Command = Callable[..., tuple[int, str, str]]
 ONE = [*TINY, "--set", "fig1.s=[1]", "--set", "fig1.v=[0]"]  # one ticket
 WORDS = ("--profile", "smoke", "--device", "cpu", *ONE)

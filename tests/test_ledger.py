@@ -25,6 +25,8 @@ from repro.run import Run, ancestors
 from repro.store import Store
 from repro.workspace import Workspace
 
+pytestmark = pytest.mark.usefixtures("quickly_drawn")
+
 RecordOf = Callable[..., Record]
 Command = Callable[..., tuple[int, str, str]]
 EACH = 15

@@ -17,6 +17,8 @@ from repro.record import DIVERGED, Record
 from repro.run import Run
 from repro.workspace import Workspace
 
+pytestmark = pytest.mark.usefixtures("quickly_drawn")
+
 Command = Callable[..., tuple[int, str, str]]
 Record_of = Callable[..., Record]
 WORDS = ("--profile", "smoke", *(word for word in TINY))

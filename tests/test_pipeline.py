@@ -33,12 +33,6 @@ FEWER = (
 FEW = [*TINY, *(word for change in FEWER for word in ("--set", change))]
 
 
-@pytest.fixture
-def quickly_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures are files: how they look is the business of tests of their own, and takes a second each."""
-    monkeypatch.setattr("repro.report.plots.draw", lambda document, path: path.write_bytes(b"a figure"))
-
-
 @pytest.mark.usefixtures("quickly_drawn")
 def test_everything_is_one_plan_and_an_artifact_is_drawn_as_soon_as_its_runs_are_finished(
     command: Command, tmp_path: Path

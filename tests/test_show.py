@@ -16,6 +16,8 @@ from repro.record import Record
 from repro.run import ancestors
 from repro.workspace import Workspace
 
+pytestmark = pytest.mark.usefixtures("quickly_drawn")
+
 Command = Callable[..., tuple[int, str, str]]
 RecordOf = Callable[..., Record]
 NOTE = "not finished, their cells stay 'not run'"

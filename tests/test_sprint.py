@@ -24,6 +24,8 @@ from repro.run import Run, ancestors
 from repro.store import Store
 from repro.workspace import Workspace
 
+pytestmark = pytest.mark.usefixtures("quickly_drawn")
+
 Command = Callable[..., tuple[int, str, str]]
 OUTCOME = ("status", "top1", "best_top1", "train_top1", "curve", "start", "probe", "checkpoints")
 
