@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from repro.machine import name_user
+from repro.machine import name_user, quiet_matplotlib
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 name_user()  # before torch is imported, which asks for it
+quiet_matplotlib()
 
 
 def load_checkpoint(place: str | Path, epoch: int | None = None) -> tuple[nn.Module, dict[str, Tensor] | None]:

@@ -67,6 +67,11 @@ def _outcome(work: Callable[[], int | None]) -> tuple[int, str]:
         said, place = " ".join(error.format_message().split()), getattr(error, "ctx", None)
         see = f"; `{place.command_path} --help` says more" if place and said else ""
         return error.exit_code, said.rstrip(".") + see
+    except SystemExit as error:  # rich and typer end with 1 where nobody reads
+        if not isinstance(error.__context__, BrokenPipeError):
+            raise
+        _forget_stdout()
+        return NobodyReads.exit_code, ""
     except Interrupted:
         return 130, "interrupted; the same command goes on from the last state"
     except OSError as error:
@@ -85,7 +90,7 @@ def one_value(printed: str, failed: dict[str, Any]) -> tuple[str, str]:
     starts = [0, *(at + 1 for at, character in enumerate(printed) if character == "\n")]
     for start in starts if printed.strip() else []:
         try:
-            value = json.loads(printed[start:])
+            value = files.parse_json(printed[start:])
         except ValueError:
             continue
         if not failed:

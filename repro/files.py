@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import json
 import os
 import secrets
 import stat
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from repro.errors import MissingInput
 
@@ -29,7 +32,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     """
     temporary = None
     try:
-        before = os.stat(path).st_mode if os.path.exists(path) else None
+        before = _mode(path)
         if before is not None and not stat.S_ISREG(before):
             with open(path, "wb") as file:
                 file.write(content)
@@ -52,6 +55,14 @@ def write_bytes(path: Path, content: bytes) -> None:
         raise unusable(path, error) from None
 
 
+def _mode(path: Path) -> int | None:
+    """That of what is at ``path``, None where nothing is. A link in a circle is an OSError."""
+    try:
+        return os.stat(path).st_mode
+    except FileNotFoundError:
+        return None
+
+
 def write_text(path: Path, content: str) -> None:
     """`write_bytes` for text, UTF-8; of a name that is no text (an old share's) its bytes as backslash escapes."""
     write_bytes(path, content.encode(errors="backslashreplace"))
@@ -68,6 +79,14 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise unusable(path, error) from None
+
+
+def parse_json(text: str | bytes, constant: Callable[[str], Any] | None = None) -> Any:
+    """What ``text`` is in JSON; ``constant`` takes NaN and infinities. Raises ValueError for anything else."""
+    try:
+        return json.loads(text, parse_constant=constant)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def sha256(content: bytes) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import getpass
+import logging
 import os
 import shutil
 import tempfile
@@ -47,6 +48,23 @@ def settle_compiler_cache() -> str:
     os.environ[COMPILER_CACHE] = tempfile.mkdtemp(prefix="torchinductor-")
     atexit.register(shutil.rmtree, os.environ[COMPILER_CACHE], ignore_errors=True)
     return f"{why}: torch's cache goes to a temporary folder; {COMPILER_CACHE} names another"
+
+
+def user() -> str:
+    """The name of this process's user, the uid where there is none."""
+    name_user()
+    return getpass.getuser()
+
+
+def quiet_matplotlib() -> None:
+    """Matplotlib makes a temporary folder for its cache where the home is unknown or not writable; what it says of
+    that is left out, unless ``$MPLCONFIGDIR`` asks for a folder."""
+    if not os.environ.get("MPLCONFIGDIR"):
+        logging.getLogger("matplotlib").addFilter(_not_of_its_cache)
+
+
+def _not_of_its_cache(record: logging.LogRecord) -> bool:
+    return record.funcName != "_get_config_or_cache_dir"
 
 
 def core_numbers() -> frozenset[int]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from repro import files
 from repro.errors import UsageError
 from repro.run import Run
 
@@ -24,9 +25,6 @@ PROVENANCE: dict[str, type | tuple[type, ...]] = {
 
 def _no_number(word: str) -> float:
     raise ValueError(f"{word} is no result of a Run")
-
-
-_JSON = json.JSONDecoder(parse_constant=_no_number)
 
 
 def measured(value: float) -> float:
@@ -90,12 +88,17 @@ class Record:
     @classmethod
     def parse(cls, line: str) -> Record:
         """Read back `line`. Raises ValueError or TypeError for anything else, a value that is none included."""
-        values = _JSON.decode(line)
+        values = files.parse_json(line, _no_number)
         if not isinstance(values, dict):
             raise ValueError("not a JSON object")
         record = cls(**values)  # a field that this version does not know is a TypeError
         record._check()
         return record
+
+    def tells_of(self, run: Run) -> bool:
+        """Whether its ``spec`` is that of ``run``, of which the key is a hash."""
+        spec = run.spec()
+        return self.spec in (spec, json.loads(json.dumps(spec)))  # read back it has lists where the Run has tuples
 
     def _check(self) -> None:
         for name in ("key", "label"):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -38,7 +37,7 @@ def listed(results: Path) -> dict[str, Path]:
         content = listing.read_bytes()
         if hashlib.md5(content, usedforsecurity=False).hexdigest() + ".dir" != out["md5"]:
             raise ValueError("its list of files was altered")
-        return {entry["relpath"]: _held(remote, entry["md5"]) for entry in json.loads(content)}
+        return {entry["relpath"]: _held(remote, entry["md5"]) for entry in files.parse_json(content)}
     except (KeyError, TypeError, ValueError, OSError, yaml.YAMLError) as error:
         raise UsageError(f"{pointer}: cannot be read ({error}); restore it and {REMOTE} from git") from None
 

@@ -68,6 +68,7 @@ class Store:
         self.ledger = ledger
         self.shipped = [path for path in shipped if path.resolve() != ledger.resolve()]
         self._held: set[str] = set()  # keys of Runs whose lock this process has
+        self._alike: set[str] = set()  # keys of Records whose spec was seen to be their Run's
         self._beside = [path.parent for path in [ledger, *self.shipped]]
         self._listed = {name: path for folder in self._beside for name, path in listed(folder).items()}
         self._records = self._told()
@@ -79,18 +80,28 @@ class Store:
         return self.runs_dir / run.experiment / run.key
 
     def record(self, run: Run) -> Record | None:
-        """The Record of a finished Run, or None."""
+        """The Record of a finished Run, or None. Raises `UsageError` for one that tells of another Run."""
         if run.key not in self._records:
             path = self.folder(run) / "result.json"
             try:
-                self._records[run.key] = Record.parse(path.read_text())
+                own = Record.parse(path.read_text())
+                if not own.tells_of(run):
+                    raise ValueError("the Record of another Run")
+                self._records[run.key] = own
             except (FileNotFoundError, NotADirectoryError):
                 pass
             except OSError as error:
                 raise MissingInput(f"{path} cannot be read: {error.strerror or error}") from None
             except (ValueError, TypeError):
                 set_aside(path)
-        return self._records.get(run.key)
+        found = self._records.get(run.key)
+        if found and run.key not in self._alike:
+            if not found.tells_of(run):
+                paths = [path for path in self.shipped if run.key in ledger.read(path)]
+                place, what = [*paths, self.ledger][0], f"the Record of {run.key}"
+                raise UsageError(f"{place}: {what} has another spec than that Run; restore the file from git")
+            self._alike.add(run.key)
+        return found
 
     def records(self) -> list[Record]:
         """All finished Runs known from ledgers."""
@@ -189,7 +200,7 @@ class Store:
             if loaded:
                 tensors, metadata = loaded
                 epoch, batches = _stand_in(path)
-                return State(epoch, tensors, json.loads(metadata["history"]), batches)
+                return State(epoch, tensors, files.parse_json(metadata["history"]), batches)
         return None
 
     def progress(self, run: Run) -> int:
@@ -324,6 +335,6 @@ def _load(path: Path, name: str) -> tuple[dict[str, Tensor], dict[str, str]] | N
 
 def metadata_of(content: bytes) -> dict[str, str]:
     """What a safetensors file says besides its tensors. Raises ValueError for bytes that are none."""
-    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    header = files.parse_json(content[8 : 8 + int.from_bytes(content[:8], "little")])
     found: dict[str, str] = header.get("__metadata__", {})
     return found

@@ -183,7 +183,7 @@ def parents_of_state(content: bytes) -> dict[str, str]:
 
 
 def _history(content: bytes) -> dict[str, Any]:
-    history = json.loads(metadata_of(content).get("history", "{}"))
+    history = files.parse_json(metadata_of(content).get("history", "{}"))
     return history if isinstance(history, dict) else {}
 
 
@@ -237,7 +237,7 @@ def _unpack(path: Path) -> tuple[str, Members]:
             members = {name: archive.read(name) for name in archive.namelist()}
             comment = archive.comment.decode(errors="replace")
         manifest_bytes = members.pop(MANIFEST)
-        manifest = json.loads(manifest_bytes)
+        manifest = files.parse_json(manifest_bytes)
         sums, results = dict(manifest["sha256"]), str(manifest["results"])
     except FileNotFoundError:
         raise MissingInput(f"no file {path}") from None

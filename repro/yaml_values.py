@@ -105,6 +105,8 @@ for _kind in ("int", "float"):
 
 
 def replace_value(tree: Any, dotted: str, value: Any) -> None:
+    if dotted == "extends":
+        raise UsageError("--set extends: that can be said in params.yaml alone; choose a profile with --profile")
     *way, last = dotted.split(".")
     node, seen = tree, ""
     for part in [*way, last]:
@@ -174,9 +176,18 @@ def build(kind: Any, value: Any, place: str) -> Any:
         with contextlib.suppress(OverflowError):
             return float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        hint = " (YAML reads 1e-4 as text: write 1.0e-4)" if kind is float and isinstance(value, str) else ""
-        raise ValueError(f"{place}: {kind.__name__} expected, not {value!r}{hint}")
+        raise ValueError(f"{place}: {kind.__name__} expected, not {value!r}{_number_hint(kind, value)}")
     return value
+
+
+def _number_hint(kind: Any, value: Any) -> str:
+    if not isinstance(value, str) or kind not in (int, float):
+        return ""
+    if kind is float:
+        return " (YAML reads 1e-4 as text: write 1.0e-4)"
+    with contextlib.suppress(ValueError, OverflowError):
+        return f" (YAML reads {value} as text: write {int(float(value))})"
+    return ""
 
 
 def _dataclass(kind: type, value: Any, place: str) -> Any:

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +17,9 @@ import pytest
 import typer
 from tiny import TINY
 
-from repro import actions, cli, ending, files
+from repro import actions, artifacts, cli, ending, files
 from repro.errors import RunFailed, UsageError
+from repro.ticket.command import own_network
 
 pytestmark = pytest.mark.usefixtures("quickly_drawn")
 
@@ -81,6 +83,22 @@ def test_what_a_users_module_prints_is_no_part_of_the_json(
     assert "[1] my artifact\n" in err
 
 
+def test_what_a_users_file_starts_prints_beside_the_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    says = 'import subprocess\nsubprocess.run(["echo", "sub"])\n'
+    (tmp_path / "mine.py").write_text(f"{says}raise ValueError")
+    (tmp_path / "my_printing_net.py").write_text(f"{says}def net():\n {says.splitlines()[1]}\n raise ValueError")
+    monkeypatch.setenv("REPRO_ARTIFACTS", str(tmp_path / "mine.py"))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(UsageError):
+        artifacts.load_others()
+    with pytest.raises(UsageError, match="net\\(\\) fails"):
+        own_network("my_printing_net:net", 0)
+    print("the answer")
+    assert capfd.readouterr() == ("the answer\n", "sub\n" * 3)
+
+
 def test_an_artifact_whose_run_failed_is_one_value_with_its_error(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,6 +139,22 @@ def test_a_full_disk_behind_stdout_is_one_line(
 def test_a_closed_pipe_is_quiet(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("repro.actions.list_artifacts", lambda *given: Full(errno.EPIPE).write(""))
     assert command("list") == (141, "", "")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["published", "table2"], ["--version"]])
+def test_every_command_ends_with_141_where_nobody_reads(words: list[str]) -> None:
+    """``repro CMD | true``."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "repro", *words], stdout=writer, stderr=subprocess.PIPE, check=False
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_a_command_that_ends_by_itself_keeps_its_code(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended(lambda asked: sys.exit(1)) == 1
 
 
 def test_a_closed_stdout_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -44,6 +44,14 @@ def test_a_link_to_nothing_yet_is_followed(tmp_path: Path) -> None:
     assert link.is_symlink() and (tmp_path / "volume" / "runs.jsonl").read_text() == "new"
 
 
+def test_a_link_to_itself_is_refused_and_stays(tmp_path: Path) -> None:
+    link = tmp_path / "home.zip"
+    link.symlink_to(link)
+    with pytest.raises(MissingInput, match=rf"^{link}: Too many levels of symbolic links$"):
+        files.write_text(link, "new")
+    assert link.is_symlink() and list(tmp_path.iterdir()) == [link]
+
+
 def test_a_new_file_follows_the_umask(tmp_path: Path) -> None:
     before = os.umask(0o002)
     try:

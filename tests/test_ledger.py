@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import json
 import math
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -90,6 +91,36 @@ def test_nothing_new_needs_no_lock(tmp_path: Path) -> None:
 
 
 # ---- odd values
+
+
+def test_a_line_that_is_nested_too_deeply_is_named_with_file_and_line(tmp_path: Path) -> None:
+    path = tmp_path / "runs.jsonl"
+    path.write_text(bare("a").line() + "\n" + "[" * 100_000)
+    with pytest.raises(UsageError, match=re.escape(f"{path}, line 2: not a Record (nested too deeply)")):
+        ledger.read(path)
+
+
+@pytest.mark.parametrize("without", [True, False])
+def test_a_record_that_tells_of_another_run_is_refused_with_ledger_and_key(
+    tmp_path: Path, some_run: Run, record_of: RecordOf, without: bool
+) -> None:
+    whole = record_of(some_run)
+    data = {} if without else {"data": {**whole.spec["data"], "train": 7}}
+    spec = {name: value for name, value in whole.spec.items() if name != "data"} | data
+    path = tmp_path / "runs.jsonl"
+    path.write_text(record_of(some_run, spec=spec).line() + "\n")
+    with pytest.raises(
+        UsageError, match=f"^{re.escape(str(path))}: the Record of {some_run.key} has another spec"
+    ):
+        Store(tmp_path / "runs", path).record(some_run)
+    path.write_text(whole.line() + "\n")
+    assert Store(tmp_path / "runs", path).record(some_run) == whole
+
+
+def test_a_record_is_taken_for_its_run_before_and_after_it_was_written(some_run: Run, record_of: RecordOf) -> None:
+    made = dataclasses.replace(record_of(some_run), spec=some_run.spec())
+    assert made.tells_of(some_run) and Record.parse(made.line()).tells_of(some_run)
+    assert not made.tells_of(dataclasses.replace(some_run, seed=some_run.seed + 1))
 
 
 @pytest.fixture

@@ -347,6 +347,8 @@ def test_the_paper_profile_with_something_set_is_not_comparable(shipped: Path) -
         ("recip.epochs", 4, ["recip", "did you mean 'recipe'"]),
         ("recipe.epochs.x", 4, ["recipe.epochs.x"]),
         ("recipe.epochs", "ten", ["recipe.epochs", "'ten'"]),
+        ("recipe.epochs", "1e2", ["recipe.epochs", "YAML reads 1e2 as text: write 100"]),
+        ("extends", "nosuch", ["extends", "in params.yaml alone", "--profile"]),
         ("recipe.epochs", -1, ["recipe.epochs", "-1"]),
         ("recipe.epochs", 3, ["fig1.s", "epoch 4", "schedule's 3"]),
         ("fig1.s", 3, ["fig1.s", "list"]),

@@ -153,7 +153,9 @@ def test_a_zip_that_cannot_be_read_is_one_line(
     assert not (tmp_path / "new-runs").exists() and not (tmp_path / "new-out").exists()
 
 
-@pytest.mark.parametrize("manifest", [b"[]", b"{}", b"x", b'{"sha256": 3, "results": "a"}'])
+@pytest.mark.parametrize(
+    "manifest", [b"[]", b"{}", b"x", b'{"sha256": 3, "results": "a"}', pytest.param(b"[" * 100_000, id="nested")]
+)
 def test_a_manifest_that_is_none_is_refused(tmp_path: Path, manifest: bytes) -> None:
     buffer = BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:

@@ -14,6 +14,7 @@ from pathlib import Path
 from repro import published
 from repro.artifacts import batch_probe, fig1, fig2, fig3, fig4, fig5, fig6, table1, table2, table3, table4
 from repro.artifacts.base import Artifact, Results
+from repro.aside import prints_aside
 from repro.errors import UsageError
 
 _MODULES = (fig1, fig2, fig3, fig4, fig5, fig6, table1, table2, table3, table4)
@@ -49,7 +50,8 @@ def _load(file: Path) -> Artifact:
         raise UsageError(f"$REPRO_ARTIFACTS: {file}: no Python file")
     module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        with prints_aside():
+            spec.loader.exec_module(module)
     except Exception as error:
         raise UsageError(f"$REPRO_ARTIFACTS: {file}: {type(error).__name__}: {error}") from error
     artifact = getattr(module, "ARTIFACT", None)

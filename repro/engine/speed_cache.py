@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from repro.errors import MissingInput
-from repro.files import write_text
+from repro.files import parse_json, write_text
 from repro.options import STRATEGIES
 
 GAIN = 1.03  # what is not so many times faster counts as equal, and the simpler is taken
@@ -128,7 +128,7 @@ def positive(value: Any) -> bool:
 def _content(cache: Path | None) -> Any:
     if cache is not None:
         with contextlib.suppress(OSError, ValueError):
-            return json.loads(cache.read_text())
+            return parse_json(cache.read_text())
     return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import importlib
 import json
@@ -17,6 +16,7 @@ import torch
 from torch import nn
 
 from repro import data, files, nets, params
+from repro.aside import prints_aside
 from repro.data.batches import DeviceImages, seed_of
 from repro.engine import device as devices
 from repro.errors import UsageError, one_line
@@ -86,7 +86,7 @@ def ticket(
     given = {key: value for key, value in {**numbers, "data_dir": data_dir}.items() if value is not None}
     where = folder or _folder(root, name, own, seed, changes | given)
     chosen = ([ONE_SHOT] if smoke else []) if beside is None else [b for b in beside if b != "none"]
-    with Reporter(log, deadline) as reporter, contextlib.redirect_stdout(sys.stderr):
+    with Reporter(log, deadline) as reporter, prints_aside():
         result = find_ticket(
             model,
             train_set,
@@ -132,7 +132,7 @@ def own_network(spec: str, seed: int) -> nn.Module:
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # stdout is for what the command itself says
+        with prints_aside():
             module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:  # whatever the user's module does when it is imported
         raise UsageError(f"--network {spec}: {module_name} cannot be imported: {one_line(error)}") from None
@@ -140,7 +140,7 @@ def own_network(spec: str, seed: int) -> nn.Module:
     if not callable(function):
         raise UsageError(f"--network {spec}: {module_name} has no function {function_name}")
     try:
-        with torch.random.fork_rng(devices=[]), contextlib.redirect_stdout(sys.stderr):
+        with torch.random.fork_rng(devices=[]), prints_aside():
             torch.default_generator.manual_seed(seed_of("ticket network", spec, seed))
             model = function()
     except (Exception, SystemExit) as error:

@@ -128,7 +128,7 @@ class Spec:
             files.write_text(path, json.dumps(own, indent=1) + "\n")
             return
         try:
-            theirs = json.loads(path.read_text())
+            theirs = files.parse_json(path.read_text())
             different = [name for name in own if own[name] != theirs.get(name)]
         except (ValueError, AttributeError):
             raise UsageError(f"{path}: not a search; pass another folder, or remove this one") from None

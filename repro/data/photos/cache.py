@@ -8,7 +8,6 @@ disk is checked by its CRCs, cut after the last whole image, and gone on with.
 from __future__ import annotations
 
 import contextlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,7 @@ def folder_of(home: Path, side: int) -> Path:
 def state(home: Path, side: int) -> dict[str, Any] | None:
     """What cache.json says, None where there is no such cache, or cache.json has odd values."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        told: dict[str, Any] = json.loads((folder_of(home, side) / "cache.json").read_bytes())
+        told: dict[str, Any] = files.parse_json((folder_of(home, side) / "cache.json").read_bytes())
         kinds: dict[str, type] = {"shard": int, "content_hash": str, "complete": bool}
         kinds |= {"bytes": int, "records_sha256": str} if told["complete"] else {}
         known = told["format"] == FORMAT and told["shard"] > 0

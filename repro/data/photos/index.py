@@ -100,7 +100,7 @@ def find(folders: Sequence[Path]) -> Prepared | None:
 def read(home: Path) -> Prepared | None:
     """What index.json in ``home`` says; None where there is none, or one of another version or with odd values."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-        told: dict[str, Any] = json.loads((home / "index.json").read_bytes())
+        told: dict[str, Any] = files.parse_json((home / "index.json").read_bytes())
         if told.pop("format") == FORMAT:
             cache_dir = told.pop("cache_dir")
             root = home.parent / told.pop("root")

@@ -113,7 +113,7 @@ class Journal:
 
 def _parsed(line: bytes) -> tuple[str, Row]:
     """An image's name and facts. Raises ValueError, TypeError or struct.error for what `verify` does not write."""
-    name, size, mtime, width, height, kind, digest = json.loads(line)
+    name, size, mtime, width, height, kind, digest = files.parse_json(line)
     struct.pack("<qqiiB", size, mtime, width, height, kind)  # as FACTS holds them
     if not isinstance(name, str) or kind >= len(KINDS) or len(bytes.fromhex(digest)) != 16:
         raise ValueError("not what is known about an image")
