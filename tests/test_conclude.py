@@ -241,7 +241,7 @@ def test_what_claims_wait_for_does_not_depend_on_the_checkpoints_that_are_here(
 def test_what_a_claim_waits_for_is_shown(command: Command, tmp_path: Path) -> None:
     code, out, err = command("claims", "--profile", "smoke", *TINY)
     assert code == 0, err
-    assert "\n`repro sprint --profile smoke --set data.train=96 --set " in out
+    assert "\n`repro sprint --profile smoke --set data.train=64 --set " in out
     told = json.loads(command("claims", "--profile", "smoke", *TINY, "--json")[1])
     found = {c["id"]: c for c in told["claims"]}
     waiting = found["baseline-resnet20"]["next"]

@@ -255,5 +255,5 @@ def test_each_artifact_of_a_profile_has_its_seconds_on_this_cpu(
 def images_of(summary: dict[str, int]) -> dict[str, int]:
     """Images of the tiny grid's dense Run, which is tested after each of its two epochs, and of its four tickets,
     which differ in nothing that costs."""
-    dense = 2 * 96 + 2 * (40 // 3)
+    dense = 2 * 64 + 2 * 20 // 3
     return {"dense": dense, "tickets": summary["images_left"] - dense}

@@ -277,6 +277,7 @@ def test_what_is_left_half_way_ends_elsewhere_on_the_bits_of_an_undisturbed_run(
     assert "written:" in out
     monkeypatch.undo()
     monkeypatch.chdir(Path(__file__).parent.parent)
+    monkeypatch.setenv("REPRO_HOME", str(tmp_path / "empty"))
     names = zipfile.ZipFile(home).namelist()
     assert sum(name.startswith("states/") for name in names) == 1
     code, out, err = command("runs", "import", str(home), runs="next", out="next-out")

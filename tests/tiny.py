@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 CHANGES = [
-    "data.train=96", "data.test=40", "recipe.epochs=2", "recipe.milestones=[1]",
+    "data.train=64", "data.test=20", "recipe.epochs=2", "recipe.milestones=[1]",
     "fig1.s=[1,2]", "fig1.v=[0,2]", "fig3.s=[1,2]", "fig5.s=[1]", "fig5.sizes=[32,64]",
     "table1.sizes=[32,64]", "table1.steps=[[1,0.4],[2,0.6],[3,0.8]]", "table1.further_milestones=[2]",
     "memorization={epochs: 2, milestones: [1], batch_size: 16}",
