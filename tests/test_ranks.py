@@ -137,6 +137,7 @@ def test_a_rank_that_dies_ends_the_others(tmp_path: Path) -> None:
     assert set(states(tmp_path)) >= set(kept)
 
 
+@pytest.mark.slow  # as the one before, by way of a pool of workers
 def test_with_gpus_a_rank_that_dies_is_started_again(tmp_path: Path) -> None:
     process = start(tmp_path, 2, LONG, by_hand=False)
     when_trained(tmp_path, process)
