@@ -19,7 +19,8 @@ def start(folder: Path, wave: int = 1) -> subprocess.Popen[bytes]:
     """``repro fig1 --profile smoke`` on few images, ``wave`` Runs at a time, writing to ``folder`` only."""
     places = ["--runs-dir", str(folder / "runs"), "--out", str(folder / "out"), "--ignore-shipped"]
     command = [sys.executable, "-m", "repro", "fig1", "--profile", "smoke", "--device", "cpu", *places]
-    command += ["--strategy", "eager", "--wave", str(wave), "--set", "data.train=128", "--set", "data.test=64"]
+    command += ["--strategy", "eager", "--wave", str(wave), "--set", "fig1.s=[1,2,4]", "--set", "fig1.v=[0,1,2,4]"]
+    command += ["--set", "recipe.batch_size=64"]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
