@@ -14,27 +14,24 @@ import typer
 
 from repro import artifacts, ending, params
 from repro.cli_command import App
+from repro.cli_groups import data_app, runs_app
 from repro.cli_options import (
     READING,
     TRAINING,
-    WORKING,
-    Artifacts,
     Budget,
     DataDir,
     Device,
     DryRun,
     Json,
     Names,
-    Out,
     Precision,
     Profile,
-    RunsDir,
     Set,
     takes,
 )
 from repro.completion import claim_ids, offer, profile_names
 from repro.errors import Interrupted
-from repro.options import FAMILIES, RUN_STATES, Options
+from repro.options import FAMILIES, Options
 from repro.published import CURVES, PRINTED
 
 app = App(
@@ -45,13 +42,8 @@ app = App(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-data_app = App(help="CIFAR-10 and ImageNet: what is there, is it whole.", no_args_is_help=True)
-runs_app = App(
-    help="Runs one by one: list, show, train one, move finished ones between machines.", no_args_is_help=True
-)
 app.add_typer(data_app, name="data")
 app.add_typer(runs_app, name="runs")
-DataSet = Annotated[str, typer.Argument(help="cifar10 or imagenet", autocompletion=offer(("cifar10", "imagenet")))]
 
 
 def _artifact_command(artifact: artifacts.Artifact) -> Callable[..., None]:
@@ -280,8 +272,9 @@ def claims(
 def report(options: Options, as_json: Json = False) -> None:
     """One self-contained page, index.html, and a README.md from the results: what holds, what does not."""
     from repro import conclude
+    from repro.workspace import reading
 
-    conclude.write_report(options, as_json)
+    conclude.write_report(reading(options), as_json)
 
 
 @app.command()
@@ -310,110 +303,6 @@ def doctor(options: Options, as_json: Json = False) -> None:
 
     if checks.report(options, as_json):
         raise typer.Exit(3)
-
-
-@data_app.command("status")
-def data_status(name: DataSet = "cifar10", data_dir: DataDir = None, as_json: Json = False) -> None:
-    """Whether a data set is there, whole and the official one."""
-    from repro import data_commands
-
-    data_commands.status(name, data_dir, as_json)
-
-
-@data_app.command("prepare")
-def data_prepare(
-    name: DataSet = "cifar10",
-    data_dir: DataDir = None,
-    cache: Annotated[
-        int | None, typer.Option(help="ImageNet: keep smaller images as well, with a shorter side of 256 or 512")
-    ] = None,
-    cache_dir: Annotated[Path | None, typer.Option(help="ImageNet: where to (default: beside the images)")] = None,
-) -> None:
-    """CIFAR-10: download it with torchvision (md5-checked) where it is not there, and check it. ImageNet: count
-    and decode every image of the tree that is there, say which are bad; interrupted, the same command goes on."""
-    from repro import data_commands
-
-    data_commands.prepare(name, data_dir, cache, cache_dir)
-
-
-@runs_app.command("list")
-@takes(*READING, "seeds", "arch")
-def runs_list(
-    options: Options,
-    names: Artifacts = None,
-    state: Annotated[
-        str | None,
-        typer.Option(help="done, diverged, begun or missing alone", autocompletion=offer(RUN_STATES)),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Every Run: key, what it is, state, accuracy."""
-    from repro import lookup
-
-    lookup.list_runs(options, names or [], state, as_json)
-
-
-@runs_app.command("show")
-@takes(*READING, "seeds")
-def runs_show(
-    options: Options,
-    key: Annotated[str, typer.Argument(help="the Run's key, or how it begins")],
-    as_json: Json = False,
-) -> None:
-    """One Run: what it is, what it came to, where its files and checkpoints are and how they are loaded."""
-    from repro import lookup
-
-    lookup.show_run(options, key, as_json)
-
-
-@runs_app.command("export")
-@takes(*READING, "seeds")
-def runs_export(
-    options: Options,
-    file: Annotated[Path, typer.Argument(help="the file to write, runs.zip for instance")],
-    names: Artifacts = None,
-    max_size: Annotated[str, typer.Option(help="largest file; more go into numbered ones")] = "1GiB",
-    left_only: Annotated[
-        bool, typer.Option("--left-only", help="only the checkpoints that Runs still to be trained grow from")
-    ] = False,
-    with_states: Annotated[
-        bool,
-        typer.Option("--with-states", help="also where Runs stand that are under way, to go on with elsewhere"),
-    ] = False,
-    with_final: Annotated[
-        bool, typer.Option("--with-final", help="also the final weights that --keep-final kept")
-    ] = False,
-) -> None:
-    """Write finished Runs, and the checkpoints that others grow from, to FILE."""
-    from repro import moving
-
-    moving.export_runs(options, names or [], file, max_size, left_only, with_states, with_final)
-
-
-@runs_app.command("import")
-def runs_import(
-    files: Annotated[list[Path], typer.Argument(help="files that `repro runs export` wrote")],
-    runs_dir: RunsDir = None,
-    out: Out = None,
-    ship: Annotated[bool, typer.Option("--ship", help="checkpoints into the DVC remote that git keeps")] = False,
-) -> None:
-    """Take over Runs, each into the profile that asks for it; one that is finished here is never replaced."""
-    from repro import moving
-
-    moving.import_runs(Options(runs_dir=runs_dir, out=out), files, ship)
-
-
-@runs_app.command("train")
-@takes(*WORKING, checked=False)  # its machine may be another than the one that it was asked from
-def runs_train(
-    options: Options,
-    key: Annotated[str, typer.Argument(help="the Run's key, or how it begins; --dry-run lists keys")],
-    names: Artifacts = None,
-) -> None:
-    """Train one Run by its key: what each worker of --workers does. Leaves the ledger to the command that asks."""
-    from repro.launch import worker
-
-    worker.train_run(options, names or [], key)
 
 
 def _say_version(asked: bool) -> None:

@@ -14,9 +14,7 @@ def offer(values: Callable[[], Iterable[str]] | Iterable[str]) -> Callable[[str]
     def complete(incomplete: str) -> list[str]:
         try:
             return [value for value in (values() if callable(values) else values) if value.startswith(incomplete)]
-        except (
-            ReproError
-        ):  # a params.yaml or claims.yaml with an error: nothing to offer, and the command itself says why
+        except ReproError:  # of a params.yaml or claims.yaml: nothing to offer, and the command itself says why
             return []
 
     return complete

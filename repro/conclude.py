@@ -73,15 +73,14 @@ def compare_profiles(options: Options, names: Sequence[str], profiles: str, *, a
         hypotheses_table.show(found, terminal.console())
 
 
-def write_report(options: Options, as_json: bool = False) -> None:
+def write_report(work: Workspace, as_json: bool = False) -> list[Document]:
     """``index.html`` and ``README.md`` of the results folder, and what they rest on as JSON, with every artifact
-    brought up to date first. Says what was written, with ``as_json`` as one JSON object."""
-    work = reading(options)
+    brought up to date first; returns their documents. Says what was written, ``as_json`` as one JSON object."""
     work.check_results_folder()
     documents = [_up_to_date(work, artifact) for artifact in work.artifacts]
     found = decided(work)
     others = hypotheses.around(work)
-    written = {"claims.json": found, "diff.json": differences.compared(work)}
+    written = {"claims.json": found, "diff.json": differences.compared(work, documents)}
     written |= {"hypotheses.json": others} if others else {}
     for name, told in written.items():
         files.write_text(work.out / name, json.dumps(told, indent=1) + "\n")
@@ -95,8 +94,9 @@ def write_report(options: Options, as_json: bool = False) -> None:
         artifacts = {made["artifact"]: str(work.out / f"{made['artifact']}.json") for made in documents}
         told = {"profile": work.settings.name, "written": paths, "artifacts": artifacts, "claims": found["counts"]}
         print(json.dumps(told))
-        return
-    print(f"written: {work.out / 'index.html'}, {', '.join(others_written)} beside it")
+    else:
+        print(f"written: {work.out / 'index.html'}, {', '.join(others_written)} beside it")
+    return documents
 
 
 def decided(work: Workspace) -> Verdicts:

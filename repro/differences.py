@@ -6,13 +6,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from repro.compare import DIVERGED, NOT_COMPARABLE, NOT_RUN, OUTSIDE, WITHIN, count
+from repro.compare import DIVERGED, NOT_COMPARABLE, NOT_RUN, OUTSIDE, WITHIN
 from repro.errors import NOTHING_COMPARED, OUTSIDE_BAND
 from repro.options import Options
-from repro.record import measured
 from repro.report import terminal
-from repro.report.document import MOST_PRINTED, flat
-from repro.words import counted
+from repro.report.document import MOST_PRINTED, Document
+from repro.words import counted, tally
 from repro.workspace import Workspace, reading
 
 Differences = dict[str, Any]
@@ -21,23 +20,21 @@ FIRST = 40  # cells that are printed where not all are asked for
 HEADER = ("cell", "reproduced", "published", "difference", "band", "z", "n", "verdict")
 
 
-def compared(work: Workspace) -> Differences:
-    """Every cell for which the paper prints a number, those outside their band first, then by what is largest in
-    units of its noise; how many of each verdict an artifact has, and its largest difference."""
+def compared(work: Workspace, documents: Sequence[Document]) -> Differences:
+    """Of every artifact's document each cell for which the paper prints a number, those outside their band first,
+    then by what is largest in units of its noise; how many of each verdict it has, and its largest difference."""
     cells: list[dict[str, Any]] = []
-    verdicts: dict[str, dict[str, int]] = {}
     largest: dict[str, float] = {}
-    for artifact in work.artifacts:
-        made, _ = work.cells(artifact)
-        verdicts[artifact.name] = count(made)
-        cells += [{"artifact": artifact.name, **flat(cell)} for cell in made if cell.published is not None]
-        held = [c.difference for c in made if c.verdict in (WITHIN, OUTSIDE) and c.difference is not None]
+    for made in documents:
+        name = made["artifact"]
+        cells += [{"artifact": name, **cell} for cell in made["cells"] if cell["published"] is not None]
+        held = [cell["difference"] for cell in made["cells"] if cell["verdict"] in (WITHIN, OUTSIDE)]
         if held:
-            largest[artifact.name] = measured(max(map(abs, held)))
+            largest[name] = max(map(abs, held))
     return {
         "profile": work.settings.name,
         "comparable": work.study.comparable,
-        "verdicts": verdicts,
+        "verdicts": {made["artifact"]: made["verdicts"] for made in documents},
         "largest_difference": largest,
         "cells": sorted(cells, key=lambda cell: (ORDER.index(cell["verdict"]), -abs(cell["z"] or 0.0))),
     }
@@ -53,7 +50,7 @@ def exit_code(found: Differences) -> int:
 def show(options: Options, names: Sequence[str], *, as_json: bool, every: bool) -> int:
     """Print what `compared` finds, ``every`` cell or the first; returns the exit code. Writes nothing."""
     work = reading(options, names)
-    found = compared(work)
+    found = compared(work, [work.render(artifact, write=False) for artifact in work.artifacts])
     if as_json:
         print(json.dumps(found))
     else:
@@ -71,7 +68,7 @@ def show(options: Options, names: Sequence[str], *, as_json: bool, every: bool) 
 def _show(work: Workspace, found: Differences, every: bool) -> None:
     out = terminal.console()
     for name, counts in found["verdicts"].items():
-        out.print(f"{name}: " + (", ".join(f"{n:,} {verdict}" for verdict, n in counts.items()) or "no cells"))
+        out.print(f"{name}: {tally(counts) or 'no cells'}")
     if work.settings.comparable and not work.study.comparable:
         out.print("some images are not the official ones: their numbers are held against nothing")
     elif not work.study.comparable:

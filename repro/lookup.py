@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from repro.errors import UsageError
 from repro.options import RUN_STATES, Options
@@ -61,6 +61,9 @@ class Entry:
         return known
 
 
+Keyed = TypeVar("Keyed", Run, Entry)
+
+
 def list_runs(options: Options, names: Sequence[str], state: str | None, as_json: bool) -> None:
     """Print the Runs of the artifacts ``names`` (all Runs of the profile, finished ones that nothing asks for
     included), those in ``state`` alone where it is given."""
@@ -87,7 +90,7 @@ def show_run(options: Options, key: str, as_json: bool) -> None:
     work = Workspace(options)
     by_artifact = {artifact.name: ancestors(work.runs(artifact, work.all_seeds)) for artifact in work.artifacts}
     runs = list({run.key: run for runs in (*by_artifact.values(), work.every_run()) for run in runs}.values())
-    entry = _find([*_entries(work, runs), *_unasked(work, runs)], key, work.settings.name)
+    entry = by_key([*_entries(work, runs), *_unasked(work, runs)], key, work.settings.name)
     told = _summary(entry) | {
         "spec": entry.spec,
         "asked_by": [name for name, its in by_artifact.items() if entry.key in {run.key for run in its}],
@@ -113,13 +116,15 @@ def _unasked(work: Workspace, runs: Sequence[Run]) -> list[Entry]:
     return [Entry(None, record, 0) for record in work.store.records() if record.key not in asked]
 
 
-def _find(entries: Sequence[Entry], key: str, profile: str) -> Entry:
-    found = [entry for entry in entries if entry.key.startswith(key)]
+def by_key(among: Sequence[Keyed], key: str, profile: str, hint: str = "`repro runs list`") -> Keyed:
+    """The one whose key begins with ``key``. Raises `UsageError` where none does, with a ``hint`` where keys are
+    told, or several do."""
+    found = [one for one in among if one.key.startswith(key)]
     if len(found) == 1:
         return found[0]
     if not found:
-        raise UsageError(f"no Run of profile {profile} has a key that begins with '{key}': `repro runs list`")
-    some = ", ".join(f"{entry.key} ({entry.label})" for entry in found[:MOST])
+        raise UsageError(f"no Run of profile {profile} has a key that begins with '{key}': {hint}")
+    some = ", ".join(f"{one.key} ({one.label})" for one in found[:MOST])
     raise UsageError(f"'{key}' begins the keys of {len(found)} Runs: {some}{', ...' if found[MOST:] else ''}")
 
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
-from repro import actions, compare, conclude, outlook, params, workspace
+from repro import actions, conclude, outlook, params, workspace
 from repro.artifacts import Artifact
 from repro.data import cifar10
 from repro.data.photos import index
-from repro.errors import MissingInput, RunFailed, UsageError
-from repro.options import Options, data_left_out
+from repro.errors import MissingInput, RunFailed
+from repro.options import Options
 from repro.places import find_root, params_file
 from repro.profile import ROWS, Profile
-from repro.report import document, terminal
+from repro.report import terminal
+from repro.report.document import Document
+from repro.words import tally
 from repro.workspace import Workspace, data_folders
 
 SHIPPED = ("paper", "pilot")  # the first of them that has results is shown before anything is trained
@@ -28,13 +31,10 @@ def reproduce(options: Options) -> None:
 
     Raises `UsageError` for an unknown profile, and what `actions.execute` raises; `RunFailed` comes last.
     """
-    file = params_file(options.params_file)
     folders = data_folders(options.data_dir, find_root(options.params_file))
     chosen, why = choose(options.profile, folders)
-    known = params.load(file).profiles
-    if chosen not in known:
-        raise UsageError(f"no profile '{chosen}' in {file}: there are {', '.join(known)}")
-    without = sorted({*options.without, *left_out(known[chosen], folders)})
+    profile = params.settings(params_file(options.params_file), chosen).profile
+    without = sorted({*options.without, *left_out(profile, folders)})
     work = Workspace(replace(options, profile=chosen, without=without))
     log = terminal.console(stderr=True)
     if options.chief:
@@ -46,8 +46,7 @@ def reproduce(options: Options) -> None:
     failed = _train(work, log)
     if not options.chief:
         return
-    conclude.write_report(work.options)
-    print(_standing(work))
+    print(_standing(conclude.write_report(work)))
     print(f"figures and tables: {work.out}")
     print(f"what holds and what does not: {work.out / 'index.html'}")
     print(f"this was profile {chosen}: {why}")
@@ -76,16 +75,16 @@ def left_out(profile: Profile, folders: list[Path]) -> list[str]:
     """The data sets that the profile asks for and that are not here: what rests on them is left out, so that
     everything else can be reproduced without ImageNet's 150 GB. (CIFAR-10 decides which profile it is.)"""
     asked = {profile.data_of(arch).name for name in ROWS for arch in getattr(profile, name)}
-    absent = {*data_left_out(), *([] if index.find(folders) else ["imagenet"])}
-    return sorted(asked & absent)
+    return [] if index.find(folders) else sorted(asked & {"imagenet"})
 
 
 class Rendering:
     """Draws each artifact once, as soon as nothing that it shows is missing."""
 
     def __init__(self, work: Workspace, log: Console) -> None:
+        """Of many ranks only the first draws."""
         self._work, self._log = work, log
-        self._waiting: list[Artifact] = list(work.artifacts)
+        self._waiting: list[Artifact] = list(work.artifacts) if work.options.chief else []
 
     def ready(self) -> None:
         """Draw those whose Runs have finished since the last call."""
@@ -104,22 +103,21 @@ class Rendering:
     def _draw(self, artifact: Artifact) -> None:
         made = self._work.render(artifact)
         self._waiting.remove(artifact)
-        self._log.print(f"{artifact.name}: {self._work.out / artifact.name}.png; {_counts(made)}", markup=False)
+        file = self._work.out / f"{artifact.name}.png"
+        self._log.print(f"{artifact.name}: {file}; {_verdicts(made)}", markup=False)
 
 
 def _train(work: Workspace, log: Console) -> RunFailed | None:
     """Train and draw everything that can be; returns what went wrong with single Runs."""
     drawing, failed = Rendering(work, log), None
-    if work.options.chief:
-        drawing.ready()
+    drawing.ready()
     if not actions.only_shown(work, log):
         actions.say_left_out(work.left_out(), log)
         try:
-            actions.execute(work, work.asked, log, drawing.ready if work.options.chief else lambda: None)
+            actions.execute(work, work.asked, log, drawing.ready)
         except RunFailed as error:
             failed = error
-    if work.options.chief:
-        drawing.rest()
+    drawing.rest()
     return failed
 
 
@@ -132,24 +130,21 @@ def _show_shipped(work: Workspace, log: Console) -> None:
     shipped = Workspace(Options(profile=name, runs_dir=work.store.runs_dir, out=work.options.out))
     print(f"measured so far, profile {name}, from the repository:")
     try:
-        conclude.write_report(shipped.options)
+        documents = conclude.write_report(shipped)
     except MissingInput as error:  # a folder of somebody else's
         log.print(f"not written: {error}", markup=False)
-    print(_standing(shipped))
+        documents = [shipped.render(artifact, write=False) for artifact in shipped.artifacts]
+    print(_standing(documents))
     sys.stdout.flush()
 
 
-def _standing(work: Workspace) -> str:
+def _standing(documents: Sequence[Document]) -> str:
     """A line an artifact: how its cells compare, or that nothing of it has run."""
-    lines = []
-    for artifact in work.artifacts:
-        cells, _ = work.cells(artifact)
-        lines.append(f"  {artifact.name:<12}{_counts({'verdicts': compare.count(cells)})}")
-    return "\n".join(lines)
+    return "\n".join(f"  {made['artifact']:<12}{_verdicts(made)}" for made in documents)
 
 
-def _counts(made: document.Document) -> str:
-    return ", ".join(f"{n} {verdict}" for verdict, n in made["verdicts"].items()) or "no cells in this profile"
+def _verdicts(made: Document) -> str:
+    return tally(made["verdicts"]) or "no cells in this profile"
 
 
 def _what_a_cpu_does(work: Workspace, place: Path) -> str:

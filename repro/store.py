@@ -159,11 +159,6 @@ class Store:
                 return Kept(name.removeprefix(f"{run.key}/"), path)
         return None
 
-    def checkpoint_path(self, run: Run, epoch: int) -> Path | None:
-        """The file of a kept checkpoint."""
-        kept = self.checkpoint(run, epoch)
-        return kept.path if kept else None
-
     def has_checkpoint(self, run: Run, epoch: int) -> bool:
         """Whether `load_checkpoint` will find a file."""
         return self.checkpoint(run, epoch) is not None

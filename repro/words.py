@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 
 def counted(count: int, what: str) -> str:
@@ -14,6 +14,11 @@ def counted(count: int, what: str) -> str:
 def are(count: int, what: str) -> str:
     """``1 Run is``, ``1,200 Runs are``."""
     return f"{counted(count, what)} {'is' if count == 1 else 'are'}"
+
+
+def tally(counts: Mapping[str, int]) -> str:
+    """``11 within, 143 not run``; empty where there is nothing."""
+    return ", ".join(f"{count:,} {what}" for what, count in counts.items())
 
 
 def budget_spent(runs: int, epochs: int) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -27,6 +28,12 @@ from repro.run import Data, Run
 from repro.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent
+FAST = devices.fast_bfloat16(devices.Device(torch.device("cpu"), "the processor"))
+BOTH_PRECISIONS = pytest.mark.parametrize(
+    "precision",
+    [torch.float32, pytest.param(torch.bfloat16, marks=() if FAST else pytest.mark.slow)],
+)
+"""bfloat16 on demand where the processor emulates it, ten times slower."""
 QUIET = Listener(lambda report: None)
 SIZES = [(256, "true"), (192, "true"), (64, "random-1"), (200, "random-2")]
 """What the lanes of `started` train on: images and labels."""

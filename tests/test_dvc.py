@@ -190,8 +190,9 @@ def test_it_travels_under_the_name_that_has_its_hash(clone: Store, run: Run) -> 
 
 
 def test_a_shipped_checkpoint_that_was_altered_is_set_aside(clone: Store, run: Run) -> None:
-    path = clone.checkpoint_path(run, 10)
-    assert path is not None
+    kept = clone.checkpoint(run, 10)
+    assert kept is not None
+    path = kept.path
     path.write_bytes(path.read_bytes()[:-1] + b"\xff")
     assert clone.load_checkpoint(run, 10) is None
     assert not clone.has_checkpoint(run, 10)  # so that it is trained again

@@ -74,7 +74,7 @@ def story(making: Making, precision: torch.dtype) -> list[list[Tensor]]:
 
 
 @BOTH
-@pytest.mark.parametrize("precision", [torch.float32, pytest.param(torch.bfloat16, marks=pytest.mark.slow)])
+@trials.BOTH_PRECISIONS
 def test_replays_are_the_steps(
     graphs: Making, plain: Making, precision: torch.dtype, graphs_made: list[recorded.Graph]
 ) -> None:

@@ -150,6 +150,7 @@ def test_a_wheel_says_where_the_shipped_results_are_when_it_finds_none(
     elsewhere: Path, capsys: pytest.CaptureFixture[str], root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REPRO_PAPER_TABLES", str(root / "paper_tables"))
+    monkeypatch.setenv("REPRO_HOME", str(elsewhere / "home"))  # where nothing was trained
     for command in (["list"], ["claims"], ["diff", "fig3"], ["fig3", "--no-train"]):
         with pytest.raises(SystemExit):
             main([*command, "--profile", "smoke", "--params", str(root / "params.yaml"), "--out", str(elsewhere)])

@@ -68,7 +68,7 @@ def test_what_the_repository_ships_comes_before_what_is_trained(
     monkeypatch.setattr("repro.workspace.shipped_results", lambda root: tmp_path / "shipped")
     monkeypatch.setattr(pipeline, "_train", lambda work, log: happened.append(f"trained {work.settings.name}"))
     monkeypatch.setattr(
-        "repro.conclude.write_report", lambda options: happened.append(f"reported {options.profile}")
+        "repro.conclude.write_report", lambda work: happened.append(f"reported {work.settings.name}") or []
     )
     code, out, _ = command("reproduce", "--profile", "smoke")
     assert code == 0
@@ -98,7 +98,7 @@ def test_with_cifar10_at_hand_and_no_gpu_it_says_what_a_cpu_does_with_it_and_how
     monkeypatch.setattr("repro.data.cifar10.find", lambda folders: tmp_path / "cifar")
     monkeypatch.setattr(pipeline, "_cuda", lambda: None)
     monkeypatch.setattr(pipeline, "_train", lambda work, log: None)
-    monkeypatch.setattr("repro.conclude.write_report", lambda options: None)
+    monkeypatch.setattr("repro.conclude.write_report", lambda work: [])
     took = {"fig3": 1000.0, "fig1": 9000.0, "together": 40_000.0}
     monkeypatch.setattr("repro.outlook.on_cpu", lambda options: dict(took))
     code, out, _ = command("reproduce")

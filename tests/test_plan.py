@@ -206,10 +206,10 @@ def test_what_a_masked_checkpoint_takes(study: Study_of, store: Store) -> None:
     network = Network("resnet20", 0, torch.device("cpu"))
     network.prune(0.8)
     store.save_checkpoint(window.of.run, 2, network.checkpoint())
-    path = store.checkpoint_path(window.of.run, 2)
-    assert path
+    kept = store.checkpoint(window.of.run, 2)
+    assert kept
     declared = disk_bytes([window.of.run], {window.of.run.key: {2}})
-    assert path.stat().st_size == pytest.approx(declared, rel=0.05)
+    assert kept.path.stat().st_size == pytest.approx(declared, rel=0.05)
 
 
 def test_the_declared_size_of_a_checkpoint_is_about_right(study: Study_of, store: Store) -> None:
@@ -220,6 +220,6 @@ def test_the_declared_size_of_a_checkpoint_is_about_right(study: Study_of, store
     for arch, declared in CHECKPOINT_BYTES.items():
         run = study().dense(arch, 0)
         store.save_checkpoint(run, 0, Network(arch, 0, torch.device("cpu")).checkpoint())
-        path = store.checkpoint_path(run, 0)
-        assert path is not None
-        assert path.stat().st_size == pytest.approx(declared, rel=0.05)
+        kept = store.checkpoint(run, 0)
+        assert kept is not None
+        assert kept.path.stat().st_size == pytest.approx(declared, rel=0.05)

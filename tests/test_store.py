@@ -131,8 +131,9 @@ def test_a_checkpoint_comes_back_with_its_hash(store: Store, run: Run) -> None:
     assert found is not None
     assert equal(found[0], tensors(1))
     assert found[1] == digest
-    path = store.checkpoint_path(run, 10)
-    assert path is not None
+    kept = store.checkpoint(run, 10)
+    assert kept is not None
+    path = kept.path
     assert files.sha256(path.read_bytes()).startswith(digest)
 
 
@@ -144,8 +145,9 @@ def test_the_same_tensors_have_the_same_hash(store: Store, run: Run, other: Run)
 @pytest.mark.parametrize("position", [0, 12, -1])
 def test_a_flipped_byte_in_a_checkpoint_is_found(store: Store, run: Run, position: int) -> None:
     store.save_checkpoint(run, 10, tensors(1))
-    path = store.checkpoint_path(run, 10)
-    assert path is not None
+    kept = store.checkpoint(run, 10)
+    assert kept is not None
+    path = kept.path
     flip(path, position)
     assert store.load_checkpoint(run, 10) is None
     assert not store.has_checkpoint(run, 10)  # so that planning trains it again
@@ -154,8 +156,9 @@ def test_a_flipped_byte_in_a_checkpoint_is_found(store: Store, run: Run, positio
 
 def test_a_shipped_checkpoint_is_found_beside_its_ledger(tmp_path: Path, store: Store, run: Run) -> None:
     store.save_checkpoint(run, 10, tensors(1))
-    path = store.checkpoint_path(run, 10)
-    assert path is not None
+    kept = store.checkpoint(run, 10)
+    assert kept is not None
+    path = kept.path
     shipped = tmp_path / "shipped" / "checkpoints" / run.key
     shipped.mkdir(parents=True)
     os.replace(path, shipped / path.name)

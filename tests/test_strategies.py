@@ -61,7 +61,7 @@ def test_the_plain_loop_is_the_textbooks() -> None:
                 assert (tensor - reference[name]).norm() < 0.1 * way, name
 
 
-@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+@trials.BOTH_PRECISIONS
 def test_batched_lanes_go_where_they_go_alone(precision: torch.dtype) -> None:
     start = trials.started(4).rows.weights.clone()
     alone, together = (trials.trained(s, 4, 2, precision) for s in (Eager, Batched))
@@ -121,7 +121,7 @@ def test_networks_side_by_side_are_the_networks(arch: str, copies: int) -> None:
 
 
 @BOTH
-@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+@trials.BOTH_PRECISIONS
 def test_a_mask_holds_at_every_step_and_only_in_its_lane(strategy: type[Strategy], precision: torch.dtype) -> None:
     lanes = trials.started(4, precision, rate=0.1)
     training = strategy(lanes)  # type: ignore[call-arg]

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 
-from repro.errors import CheckpointGone, RunFailed, UsageError
+from repro.errors import CheckpointGone, RunFailed
 from repro.launch.task import STARTED_BY, end_with_starter
+from repro.lookup import by_key
 from repro.options import Options, ranked
 from repro.plan import Plan, diverged, forgotten, keeping_final
 from repro.record import Record
@@ -19,8 +20,6 @@ from repro.report.progress import Reporter
 from repro.run import Photos, Run, ancestors
 from repro.store import Store
 from repro.workspace import Workspace
-
-SHOWN = 5
 
 
 class RunStore(Store):
@@ -90,17 +89,8 @@ def _alone(work: Workspace, run: Run, runs: Sequence[Run], log: Console) -> Plan
 
 def find(runs: Sequence[Run], key: str, profile: str) -> Run:
     """The one of ``runs`` whose key begins with ``key``. Raises `UsageError` where none does, or several do."""
-    found = [run for run in runs if run.key.startswith(key)]
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise UsageError(
-            f"no Run of profile {profile} has a key that begins with '{key}': an artifact's --dry-run lists them "
-            "(with the same --set, --arch, --precision and --seeds)"
-        )
-    some = ", ".join(f"{run.key} ({run.label})" for run in found[:SHOWN])
-    more = ", ..." if len(found) > SHOWN else ""
-    raise UsageError(f"'{key}' begins the keys of {len(found)} Runs: {some}{more}")
+    hint = "an artifact's --dry-run lists them (with the same --set, --arch, --precision and --seeds)"
+    return by_key(runs, key, profile, hint)
 
 
 def _check_parents(store: Store, run: Run) -> None:
