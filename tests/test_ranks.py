@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from launch_trials import gone
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -31,7 +32,7 @@ CALM = {
     "table3.resnet50.windows": [],
 }
 # Many batches, so that there is time to be interrupted within an epoch, at a rate at which rounding grows slowly.
-LONG = CALM | {"imagenet.data.train": 192, "imagenet.recipe.batch_size": 16, "imagenet.recipe.lr": 0.0001}
+LONG = CALM | {"imagenet.data.train": 96, "imagenet.recipe.batch_size": 16, "imagenet.recipe.lr": 0.0001}
 BY_HAND = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 GIVEN_UP = 60.0  # seconds within which whatever went wrong has to be over: far below the ranks' own timeout
 
@@ -130,7 +131,11 @@ def test_a_rank_that_dies_ends_the_others(tmp_path: Path) -> None:
     process = start(tmp_path, 2, LONG)
     when_trained(tmp_path, process)
     kept = states(tmp_path)
-    os.kill(children(process.pid)[0], signal.SIGKILL)
+    first, second = children(process.pid)
+    process.send_signal(signal.SIGSTOP)  # torchrun would end the other one too, sometimes before it knows by itself
+    os.kill(first, signal.SIGKILL)
+    assert gone(second, GIVEN_UP)
+    process.send_signal(signal.SIGCONT)
     assert process.wait(GIVEN_UP) != 0
     (_, err) = process.communicate()
     assert "repro, rank 1: rank 1 lost contact with another one" in err
