@@ -132,7 +132,7 @@ def test_a_rank_that_dies_ends_the_others(tmp_path: Path) -> None:
     when_trained(tmp_path, process)
     kept = states(tmp_path)
     first, second = children(process.pid)
-    process.send_signal(signal.SIGSTOP)  # torchrun would end the other one too, sometimes before it knows by itself
+    process.send_signal(signal.SIGSTOP)  # torchrun would end the other too, at times before it knows by itself
     os.kill(first, signal.SIGKILL)
     assert gone(second, GIVEN_UP)
     process.send_signal(signal.SIGCONT)
