@@ -38,6 +38,28 @@ def results(tmp_path: Path, out: str = "out") -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def _trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose ``runs`` and ``out`` the tiny Fig. 1 left; Fig. 2's only Run, the dense one, is in it."""
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(SystemExit) as ended:
+        patched.chdir(ROOT)
+        patched.delenv("REPRO_DATA", raising=False)
+        patched.setenv("REPRO_HOME", str(folder / "home"))
+        patched.setattr("repro.report.plots.draw", lambda document, path: path.write_bytes(b"\x89PNG"))
+        places = ["--runs-dir", str(folder / "runs"), "--out", str(folder / "out")]
+        main(["fig1", "--profile", "smoke", *TINY, *places])
+    assert not ended.value.code
+    return folder
+
+
+@pytest.fixture
+def trained(_trained: Path, tmp_path: Path) -> Path:
+    """The test's own folder, as after the tiny Fig. 1."""
+    shutil.copytree(_trained, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
 def test_fig1_writes_four_files_and_a_second_call_trains_nothing(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,8 +96,7 @@ def test_fig1_writes_four_files_and_a_second_call_trains_nothing(
     assert json.loads(out)["cells"] == document["cells"]
 
 
-def test_artifacts_share_runs_and_plan_says_so(command: Command, tmp_path: Path) -> None:
-    assert command("fig1", "--profile", "smoke", *TINY)[0] == 0
+def test_artifacts_share_runs_and_plan_says_so(command: Command, trained: Path) -> None:
     code, out, _ = command("plan", "--profile", "smoke", *TINY, "--json", "--no-calibrate")
     assert code == 0
     plan = json.loads(out)
@@ -100,20 +121,20 @@ def test_dry_run_trains_nothing(command: Command, tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_ledger_renders_without_runs_or_data(command: Command, tmp_path: Path) -> None:
-    assert command("fig1", "--profile", "smoke", *TINY)[0] == 0
-    first = json.loads((results(tmp_path) / "fig1.json").read_text())
-    elsewhere = tmp_path / "clone" / results(tmp_path).name
+def test_a_ledger_renders_without_runs_or_data(command: Command, trained: Path) -> None:
+    first = json.loads((results(trained) / "fig1.json").read_text())
+    elsewhere = trained / "clone" / results(trained).name
     elsewhere.mkdir(parents=True)
-    shutil.copy(results(tmp_path) / "runs.jsonl", elsewhere)
+    shutil.copy(results(trained) / "runs.jsonl", elsewhere)
     code, out, err = command("fig1", "--profile", "smoke", *TINY, "--json", runs="none", out="clone")
     assert code == 0, err
     assert json.loads(out)["cells"] == first["cells"]
-    assert not (tmp_path / "none").exists()
+    assert not (trained / "none").exists()
 
 
-def test_the_budget_ends_in_time_and_the_same_command_goes_on(command: Command, tmp_path: Path) -> None:
-    assert command("fig1", "--profile", "smoke", *TINY, runs="whole", out="whole-out")[0] == 0
+def test_the_budget_ends_in_time_and_the_same_command_goes_on(
+    command: Command, tmp_path: Path, _trained: Path
+) -> None:
     code, _, err = command("fig1", "--profile", "smoke", *TINY, "--time-budget", "0.01s")
     assert code == 5
     assert "the same command goes on" in err
@@ -122,21 +143,20 @@ def test_the_budget_ends_in_time_and_the_same_command_goes_on(command: Command, 
     assert code in (0, 5)
     assert time.monotonic() - began < 30
     assert command("fig1", "--profile", "smoke", *TINY)[0] == 0
-    whole, parts = (json.loads((results(tmp_path, o) / "fig1.json").read_text()) for o in ("whole-out", "out"))
+    whole, parts = (json.loads((results(folder) / "fig1.json").read_text()) for folder in (_trained, tmp_path))
     assert whole["cells"] == parts["cells"]
 
 
-def test_export_and_import_round_trip(command: Command, tmp_path: Path) -> None:
-    assert command("fig1", "--profile", "smoke", *TINY)[0] == 0
+def test_export_and_import_round_trip(command: Command, trained: Path) -> None:
     code, _, _ = command(
-        "runs", "export", str(tmp_path / "all.zip"), "--profile", "smoke", *TINY, "--max-size", "3MiB"
+        "runs", "export", str(trained / "all.zip"), "--profile", "smoke", *TINY, "--max-size", "3MiB"
     )
     assert code == 0
-    parts = sorted(tmp_path.glob("all*.zip"))
+    parts = sorted(trained.glob("all*.zip"))
     assert len(parts) > 1 and all(part.stat().st_size < 3 * 2**20 for part in parts)
 
-    name = results(tmp_path).name
-    other = Store(tmp_path / "b-runs", tmp_path / "b" / name / "runs.jsonl")
+    name = results(trained).name
+    other = Store(trained / "b-runs", trained / "b" / name / "runs.jsonl")
     from repro import transfer
 
     (members,) = transfer.read(parts).values()
@@ -147,7 +167,7 @@ def test_export_and_import_round_trip(command: Command, tmp_path: Path) -> None:
     assert (again.new, again.known, again.checkpoints) == (0, TINY_RUNS, 0)
     code, out, err = command("fig1", "--profile", "smoke", *TINY, "--json", runs="b-runs", out="b")
     assert code == 0, err
-    assert json.loads(out)["cells"] == json.loads((results(tmp_path) / "fig1.json").read_text())["cells"]
+    assert json.loads(out)["cells"] == json.loads((results(trained) / "fig1.json").read_text())["cells"]
 
 
 @pytest.mark.shipped
@@ -178,9 +198,8 @@ def test_an_export_for_what_is_left_leaves_out_what_nobody_needs_any_more(
     assert epochs(left) == ["epoch-0001", "epoch-0002"]  # nothing that is left starts from the initialisation
 
 
-def test_an_altered_export_is_refused_and_nothing_written(command: Command, tmp_path: Path) -> None:
-    assert command("fig2", "--profile", "smoke", *TINY)[0] == 0
-    file = tmp_path / "dense.zip"
+def test_an_altered_export_is_refused_and_nothing_written(command: Command, trained: Path) -> None:
+    file = trained / "dense.zip"
     assert command("runs", "export", str(file), "--artifact", "fig2", "--profile", "smoke", *TINY)[0] == 0
     content = bytearray(file.read_bytes())
     for damaged in (bytes(content[: len(content) // 2]), _flip(content, len(content) // 3), b"no zip at all"):
@@ -188,16 +207,16 @@ def test_an_altered_export_is_refused_and_nothing_written(command: Command, tmp_
         code, _, err = command("runs", "import", str(file), runs="c-runs", out="c")
         assert code == 3
         assert "nothing was imported" in err and err.count("\n") == 1
-        assert not (tmp_path / "c").exists()
+        assert not (trained / "c").exists()
 
 
-def test_a_finished_run_is_never_replaced_by_an_import(command: Command, tmp_path: Path) -> None:
-    assert command("fig2", "--profile", "smoke", *TINY)[0] == 0
-    file = tmp_path / "dense.zip"
+def test_a_finished_run_is_never_replaced_by_an_import(command: Command, trained: Path) -> None:
+    file = trained / "dense.zip"
     assert command("runs", "export", str(file), "--artifact", "fig2", "--profile", "smoke", *TINY)[0] == 0
-    ledger = results(tmp_path) / "runs.jsonl"
-    ours = json.loads(ledger.read_text()) | {"top1": 12.5}
-    theirs = tmp_path / "d" / results(tmp_path).name / "runs.jsonl"
+    ledger = results(trained) / "runs.jsonl"
+    (dense,) = [line for line in ledger.read_text().splitlines() if json.loads(line)["label"].startswith("dense")]
+    ours = json.loads(dense) | {"top1": 12.5}
+    theirs = trained / "d" / results(trained).name / "runs.jsonl"
     theirs.parent.mkdir(parents=True)
     theirs.write_text(json.dumps(ours) + "\n")
     code, _, err = command("runs", "import", str(file), runs="d-runs", out="d")
@@ -206,21 +225,20 @@ def test_a_finished_run_is_never_replaced_by_an_import(command: Command, tmp_pat
     assert json.loads(theirs.read_text())["top1"] == 12.5
 
 
-def test_a_damaged_checkpoint_is_set_aside_and_trained_again(command: Command, tmp_path: Path) -> None:
-    assert command("fig1", "--profile", "smoke", *TINY)[0] == 0
-    before = json.loads((results(tmp_path) / "fig1.json").read_text())
-    (checkpoint,) = (tmp_path / "runs").glob("dense-*/*/epoch-0001-*.safetensors")
+def test_a_damaged_checkpoint_is_set_aside_and_trained_again(command: Command, trained: Path) -> None:
+    before = json.loads((results(trained) / "fig1.json").read_text())
+    (checkpoint,) = (trained / "runs").glob("dense-*/*/epoch-0001-*.safetensors")
     content = checkpoint.read_bytes()
     checkpoint.write_bytes(_flip(bytearray(content), len(content) - 7))
-    ledger = results(tmp_path) / "runs.jsonl"
+    ledger = results(trained) / "runs.jsonl"
     dense = [line for line in ledger.read_text().splitlines() if json.loads(line)["label"].startswith("dense")]
     ledger.write_text("".join(line + "\n" for line in dense))
-    shutil.rmtree(tmp_path / "runs" / "tickets-resnet20")
+    shutil.rmtree(trained / "runs" / "tickets-resnet20")
     code, _, err = command("fig1", "--profile", "smoke", *TINY)
     assert code == 0
     assert "damaged, set aside" in err and "trained again" in err
     assert checkpoint.read_bytes() == content
-    assert json.loads((results(tmp_path) / "fig1.json").read_text())["cells"] == before["cells"]
+    assert json.loads((results(trained) / "fig1.json").read_text())["cells"] == before["cells"]
 
 
 def test_a_diverging_run_fails_aloud_and_is_marked(command: Command, tmp_path: Path) -> None:
@@ -317,7 +335,7 @@ def test_published_json_has_every_number(capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_says_how_to_go_on(tmp_path: Path, number: signal.Signals) -> None:
     places = ["--runs-dir", str(tmp_path / "runs"), "--out", str(tmp_path / "out"), "--ignore-shipped"]
-    command = [sys.executable, "-m", "repro", "fig1", "--profile", "smoke", "--device", "cpu", *places]
+    command = [sys.executable, "-m", "repro", "fig1", "--profile", "smoke", "--device", "cpu", *TINY, *places]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     while not list((tmp_path / "runs").glob("*/*/state-*")) and process.poll() is None:
         time.sleep(0.05)
