@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny import TINY
+from tiny import FEW, TINY
 
 from repro import artifacts, params, pipeline
 from repro.data.photos import index
@@ -23,14 +23,6 @@ Command = Callable[..., tuple[int, str, str]]
 
 
 # ---- repro reproduce ---------------------------------------------------------------------------------------
-
-# As few Runs on as few images as make every artifact of CIFAR-10's side.
-FEWER = (
-    "data.train=32", "data.test=20", "recipe.batch_size=16", "fig1.s=[2]", "fig1.v=[0]", "fig3.s=[2]", "fig4={}",
-    "fig6={}", "fig5.sizes=[16]", "table1.sizes=[16]", "table4.trainings=2",
-    "memorization={epochs: 1, milestones: [], batch_size: 16}",
-)  # fmt: skip
-FEW = [*TINY, *(word for change in FEWER for word in ("--set", change))]
 
 
 @pytest.mark.usefixtures("quickly_drawn")

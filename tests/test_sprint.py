@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from tiny import PHOTOS, TINY
+from tiny import FEW, PHOTOS, TINY
 
 from repro import packing, prospects, sprint, transfer
 from repro.engine import session, tuning
@@ -321,7 +321,7 @@ def test_where_nothing_is_missing_nothing_is_brought_home(command: Command, tmp_
 def test_a_sprint_brings_everything_home(command: Command, tmp_path: Path) -> None:
     """Where there is time for all of it, nothing is left half-way, and a store that imports the file has all."""
     home = tmp_path / "home.zip"
-    few = ["--profile", "smoke", *TINY, *PHOTOS]
+    few = ["--profile", "smoke", *FEW, *PHOTOS]
     code, out, err = command("sprint", *few, "--time-budget", "10m", "--export", str(home))
     assert code == 0, err
     names = zipfile.ZipFile(home).namelist()
@@ -329,7 +329,7 @@ def test_a_sprint_brings_everything_home(command: Command, tmp_path: Path) -> No
     assert command("runs", "import", str(home), runs="next", out="next-out")[0] == 0
     (ours,), (theirs,) = ((tmp_path / out).glob("*/runs.jsonl") for out in ("out", "next-out"))
     assert outcomes(theirs) == outcomes(ours)
-    code, out, err = command("list", "--profile", "smoke", *TINY, *PHOTOS, "--json", runs="next", out="next-out")
+    code, out, err = command("list", *few, "--json", runs="next", out="next-out")
     assert {entry["state"] for entry in json.loads(out)["artifacts"]} <= {"done", "not in this profile"}, err
 
 

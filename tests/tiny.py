@@ -1,6 +1,7 @@
 """The smallest of everything: a few Runs of seconds, for tests that go through whole commands.
 
-`TINY` has nothing of ImageNet; `PHOTOS` has a little of it."""
+`TINY` has nothing of ImageNet; `PHOTOS` has a little of it. `FEW` makes every artifact of CIFAR-10's side with as
+few Runs on as few images as will do."""
 
 from __future__ import annotations
 
@@ -19,5 +20,11 @@ FEW_PHOTOS = [
     "imagenet.recipe.micro_batches=2", "fig6={resnet18: {rates: [0.01], every: 1}}",
     "table3={resnet18: {one_shot: [1], windows: [[0,1]]}, resnet50: {one_shot: [], windows: []}}",
 ]  # fmt: skip
+FEWER = [
+    "data.train=32", "data.test=20", "recipe.batch_size=16", "fig1.s=[2]", "fig1.v=[0]", "fig3.s=[2]", "fig4={}",
+    "fig6={}", "fig5.sizes=[16]", "table1.sizes=[16]", "table4.trainings=2",
+    "memorization={epochs: 1, milestones: [], batch_size: 16}",
+]  # fmt: skip
 TINY = [word for change in CHANGES for word in ("--set", change)]
 PHOTOS = [word for change in FEW_PHOTOS for word in ("--set", change)]
+FEW = [*TINY, *(word for change in FEWER for word in ("--set", change))]

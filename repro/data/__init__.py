@@ -6,6 +6,7 @@ ImageNet and its synthetic sibling, whose images stay on disk, are in `photos/`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,10 +43,16 @@ def official(name: str, found: str) -> bool:
 def load(name: str, folders: Sequence[Path]) -> Images:
     """The whole data set. Raises `MissingInput`, with one line of help, where it is not to be found."""
     if name == "synthetic":
-        return synthetic.generate()
+        return _generated()
     if name == "cifar10":
         place = cifar10.find(folders)
         if place is None:
             raise cifar10.missing(folders)
         return cifar10.load(place)
     raise UsageError(f"unknown data set '{name}'; there are cifar10, synthetic")
+
+
+@functools.cache
+def _generated() -> Images:
+    """Made once a process, which may open them for one wave after another."""
+    return synthetic.generate()
