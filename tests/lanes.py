@@ -35,8 +35,9 @@ BOTH_PRECISIONS = pytest.mark.parametrize(
 )
 """bfloat16 on demand where the processor emulates it, ten times slower."""
 QUIET = Listener(lambda report: None)
-SIZES = [(256, "true"), (192, "true"), (64, "random-1"), (200, "random-2")]
-"""What the lanes of `started` train on: images and labels."""
+SIZES = [(256, "true"), (192, "true"), (64, "random-1"), (100, "random-2")]
+"""What the lanes of `started` train on: images and labels. On true ones they are tested on `TESTED` others."""
+TESTED = 40
 
 
 @functools.cache
@@ -50,13 +51,13 @@ def bench(device: str = "cpu") -> Bench:
 
 
 def study(changes: dict[str, Any] | None = None) -> Study:
-    """The smoke profile with dotted ``changes``; in float32 unless otherwise asked."""
-    changed = {"precision": "float32"} | (changes or {})
+    """The smoke profile with dotted ``changes``; in float32 and batches of 32 unless otherwise asked."""
+    changed = {"precision": "float32", "recipe.batch_size": 32} | (changes or {})
     return Study(params.settings(ROOT / "params.yaml", "smoke", changed), synthetic.FINGERPRINT)
 
 
 def recipe() -> Recipe:
-    """The smoke profile's."""
+    """That of `study`."""
     return study().settings.profile.recipe
 
 
@@ -65,7 +66,7 @@ def started(count: int, precision: torch.dtype = torch.float32, device: str = "c
     numbers of images and labels."""
     lanes = Lanes("resnet20", count, bench(device).pool, recipe(), precision)
     for lane, (size, labels) in zip(lanes.all, SIZES, strict=False):
-        share = bench(device).pool.share(Data("synthetic", size, size if labels != "true" else 100, "", labels))
+        share = bench(device).pool.share(Data("synthetic", size, size if labels != "true" else TESTED, "", labels))
         lane.network.reset(lane.number)
         if lane.number % 2:
             lane.network.prune(0.8)

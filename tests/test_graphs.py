@@ -97,13 +97,20 @@ def test_whole_waves_of_graphs_end_on_the_bits_of_runs_alone(
     tmp_path: Path, graphs_made: list[recorded.Graph]
 ) -> None:
     study = trials.study(
-        {"data.train": 40, "data.test": 25, "recipe.batch_size": 16, "fig5.sizes": [35], "table1.sizes": [35]}
+        {
+            "data.train": 24,
+            "data.test": 20,
+            "recipe.batch_size": 16,
+            "memorization": {"epochs": 2, "milestones": [1], "batch_size": 16},
+            "fig5.sizes": [20],
+            "table1.sizes": [20],
+        }
     )
     store = {name: Store(tmp_path / name, tmp_path / f"{name}.jsonl") for name in ("alone", "wave")}
     dense = study.dense("resnet20", 0)
     keep = {dense.key: {0, 1, 2, 4}}
     tickets = [study.ticket("resnet20", 0, s, v) for s, v in ((1, 0), (2, 1), (4, 2))]
-    labels = [study.memorization("resnet20", 0, Mask(Checkpoint(dense, 4), 0.8), size) for size in (20, 35)]
+    labels = [study.memorization("resnet20", 0, Mask(Checkpoint(dense, 4), 0.8), size) for size in (12, 20)]
     found = {}
     for name, count, strategy in (("alone", 1, "eager"), ("wave", 2, "streams")):
         for runs in ([dense], tickets, labels):
