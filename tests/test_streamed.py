@@ -77,6 +77,21 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "runs", tmp_path / "runs.jsonl")
 
 
+@dataclass(frozen=True)
+class Whole:
+    """`RUN` as it ends undisturbed, with the store that keeps its first and its last epoch."""
+
+    store: Store
+    record: Record
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    folder = tmp_path_factory.mktemp("whole")
+    store = Store(folder / "runs", folder / "runs.jsonl")
+    return Whole(store, train(RUN, bench(InMemory(DATA.train, 0)), store, {0, 2}, QUIET, lambda _: True))
+
+
 def plain_loop(run: Run, split: InMemory, epochs: int) -> dict[str, Tensor]:
     """The same training with torch.optim.SGD, one image decoded after another, one part after another."""
     # In the engine's layout: rounding grows fast where BatchNorm has four values to go by.
@@ -152,11 +167,8 @@ def interrupted(after: int) -> Callable[[float], bool]:
     return has_time
 
 
-def test_an_epoch_left_in_the_middle_goes_on_there(tmp_path: Path) -> None:
-    split = InMemory(DATA.train, 0)
-    undisturbed = Store(tmp_path / "a", tmp_path / "a.jsonl")
-    whole = train(RUN, bench(split), undisturbed, {0, 2}, QUIET, lambda _: True)
-    store, stops = Store(tmp_path / "b", tmp_path / "b.jsonl"), 0
+def test_an_epoch_left_in_the_middle_goes_on_there(store: Store, whole: Whole) -> None:
+    split, stops = InMemory(DATA.train, 0), 0
     while True:
         images: list[int] = []
         try:
@@ -168,14 +180,13 @@ def test_an_epoch_left_in_the_middle_goes_on_there(tmp_path: Path) -> None:
             state = store.load_state(RUN)
             assert state is not None and state.epoch * 3 + state.batches == stops + 1
     assert stops == 5 - 1  # three batches an epoch, the first time two of them
-    assert parts.curve == whole.curve
-    ends = [kept(place, RUN, 2) for place in (store, undisturbed)]
-    assert apart(*ends, kept(undisturbed, RUN, 0)) == 0
+    assert parts.curve == whole.record.curve
+    ends = [kept(place, RUN, 2) for place in (store, whole.store)]
+    assert apart(*ends, kept(whole.store, RUN, 0)) == 0
 
 
-def test_a_mask_holds_in_every_part_and_step(store: Store) -> None:
-    split = InMemory(DATA.train, 0)
-    train(RUN, bench(split), store, {0, 2}, QUIET, lambda _: True)
+def test_a_mask_holds_in_every_part_and_step(whole: Whole) -> None:
+    split, store = InMemory(DATA.train, 0), whole.store
     ticket = replace(
         RUN, experiment="tickets-resnet18", weights=Checkpoint(RUN, 0), mask=Mask(Checkpoint(RUN, 2), 0.8)
     )

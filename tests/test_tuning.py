@@ -281,7 +281,8 @@ def test_unmeasured_devices_have_a_default() -> None:
 
 
 @pytest.mark.parametrize("name", ["eager", "batched"])
-def test_real_steps_are_timed(run: Run, name: str) -> None:
+def test_real_steps_are_timed(run: Run, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tuning, "EXAM_BATCH", 32)
     small = replace(run, recipe=replace(run.recipe, batch_size=16))
     assert 0 < time_lanes(name, small, CPU, 2, 0.0) < 1e9
 
