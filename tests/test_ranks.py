@@ -32,7 +32,7 @@ CALM = {
     "table3.resnet50.windows": [],
 }
 # Many batches, so that there is time to be interrupted within an epoch, at a rate at which rounding grows slowly.
-LONG = CALM | {"imagenet.data.train": 96, "imagenet.recipe.batch_size": 16, "imagenet.recipe.lr": 0.0001}
+LONG = CALM | {"imagenet.data.train": 64, "imagenet.recipe.batch_size": 16, "imagenet.recipe.lr": 0.0001}
 BY_HAND = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 GIVEN_UP = 60.0  # seconds within which whatever went wrong has to be over: far below the ranks' own timeout
 

@@ -322,6 +322,7 @@ def test_a_sprint_brings_everything_home(command: Command, tmp_path: Path) -> No
     """Where there is time for all of it, nothing is left half-way, and a store that imports the file has all."""
     home = tmp_path / "home.zip"
     few = ["--profile", "smoke", *FEW, *PHOTOS]
+    few += ["--set", "table3={resnet18: {one_shot: [1], windows: []}, resnet50: {one_shot: [], windows: []}}"]
     code, out, err = command("sprint", *few, "--time-budget", "10m", "--export", str(home))
     assert code == 0, err
     names = zipfile.ZipFile(home).namelist()
