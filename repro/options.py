@@ -15,6 +15,7 @@ from repro.recipes import PRECISIONS
 
 STRATEGIES = (
     "auto", "eager", "compiled", "batched", "batched, compiled", "streams", "streams, compiled",
+    "fused",
 )  # fmt: skip
 LAUNCHERS = ("local", "ray", "slurm")
 DEVICES = ("auto", "cpu", "cuda")

@@ -30,6 +30,10 @@ SHIPPED = ("paper", "paper-128", "pilot")
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Where no GPU is, Triton's kernels are interpreted. Triton asks when it is imported.
+if not Path("/proc/driver/nvidia").exists():
+    os.environ["TRITON_INTERPRET"] = "1"
+
 # The same examples every time, whatever the machine's speed.
 hypothesis.settings.register_profile("repro", derandomize=True, database=None, deadline=None)
 hypothesis.settings.load_profile("repro")

@@ -17,6 +17,7 @@ import torch
 
 from repro.engine.lanes import EXAM_BATCH, Lane, Lanes
 from repro.engine.strategies.batched import Batched
+from repro.engine.strategies.fused import Fused
 from repro.engine.strategies.graphs import Streams, restore
 from repro.engine.strategies.plain import Compiled, Eager
 from repro.errors import ReproError, one_line
@@ -46,6 +47,7 @@ STRATEGIES: dict[str, Callable[[Lanes], Strategy]] = {
     "batched, compiled": functools.partial(Batched, fused=True),
     "streams": Streams,
     "streams, compiled": functools.partial(Streams, fused=True),
+    "fused": Fused,
 }
 """By name."""
 ONE_BY_ONE = (Eager.name, Compiled.name)
@@ -55,7 +57,7 @@ ONE_BY_ONE = (Eager.name, Compiled.name)
 def available(device: torch.device, compiled: bool) -> list[str]:
     """The strategies that can be tried on ``device``, simplest first; ``compiled`` ones only where asked for and
     where there is a C++ compiler, since they take a minute to begin."""
-    names = ["streams", "batched"] if device.type == "cuda" else ["eager", "batched"]
+    names = ["streams", "batched", "fused"] if device.type == "cuda" else ["eager", "batched"]
     if compiled and shutil.which(os.environ.get("CXX", "g++")):
         names += ["streams, compiled", "batched, compiled"] if device.type == "cuda" else ["compiled"]
     return names

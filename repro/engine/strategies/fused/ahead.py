@@ -1,0 +1,116 @@
+"""Compiles all kernels of a network side by side, in processes of their own, into Triton's cache on disk: seconds
+instead of a minute. A kernel that fails there is compiled, and says why, where it is used."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from repro.engine.lanes import Lanes
+from repro.engine.strategies.fused.tiles import TILES, StageTiles
+from repro.machine import cores
+
+
+def compile_ahead(lanes: Lanes) -> None:
+    """For networks and a batch like those of ``lanes``; once for these sources, whatever process asks."""
+    from triton import __version__, knobs
+
+    major, minor = torch.cuda.get_device_capability(lanes.device)
+    wanted = [lanes.arch, str(lanes.recipe.batch_size), str(10 * major + minor)]
+    sources = [path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py"))]
+    digest = hashlib.sha256(b"".join([*sources, __version__.encode(), " ".join(wanted).encode()])).hexdigest()
+    done = Path(knobs.cache.dir) / f"repro-{digest[:16]}"
+    if done.exists():
+        return
+    count = min(12, cores())
+    command = [sys.executable, "-m", __name__, *wanted]
+    workers = [subprocess.Popen([*command, str(part), str(count)]) for part in range(count)]
+    if not any([worker.wait() for worker in workers]):
+        with contextlib.suppress(OSError):  # it only spares looking again
+            done.touch()
+
+
+def launches(
+    arch: str, batch: int, tiles: Mapping[int, StageTiles] = TILES
+) -> list[tuple[Any, tuple[Any, ...], dict[str, int]]]:
+    """Kernels with arguments and sizes of a step and an evaluation, each once, what takes longest first."""
+    from repro.engine.device import Device
+    from repro.engine.strategies.fused.network import FusedNetwork
+    from repro.engine.tuning import random_lanes
+    from repro.params import Recipe
+
+    found: dict[object, tuple[Any, tuple[Any, ...], dict[str, int]]] = {}
+
+    def record(kernel: Any, grid: tuple[int, ...], *args: Any, **sizes: int) -> None:
+        found.setdefault((kernel.fn.__name__, tuple(sizes.items())), (kernel, args, sizes))
+
+    recipe = Recipe(1, batch, 0.1, (), 0.1, 0.9, 1e-4, augment=True, evaluate_every=1)
+    network = FusedNetwork(
+        random_lanes(arch, 1, recipe, torch.bfloat16, Device(torch.device("cpu"), "")), record, tiles=tiles
+    )
+    network.step()
+    network.evaluate()
+    return sorted(found.values(), key=lambda one: "DW" not in one[2])
+
+
+class _Driver:
+    """Names the target, so that a worker needs no GPU."""
+
+    def __init__(self, capability: int) -> None:
+        self._capability = capability
+
+    def get_current_target(self) -> Any:
+        from triton.backends.compiler import GPUTarget
+
+        return GPUTarget("cuda", self._capability, 32)
+
+    def get_current_device(self) -> int:
+        return 0
+
+    def get_current_stream(self, device: int = 0) -> int:
+        return 0
+
+    def get_active_torch_device(self) -> torch.device:
+        return torch.device("cpu")
+
+
+def name_target(capability: int) -> None:
+    """From now on this process compiles for GPUs of ``capability`` (90 for 9.0), and runs nothing on one."""
+    import triton
+
+    triton.runtime.driver.set_active(_Driver(capability))
+
+
+def compiled(kernel: Any, args: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
+    """What Triton makes of an entry of `launches`; also in its cache."""
+    options = dict(sizes)
+    registers, warps = options.pop("registers", 0), options.pop("warps", 4)
+    limit = {"maxnreg": registers} if registers else {}
+    return kernel.warmup(*args, grid=(1,), num_warps=warps, num_stages=1, **options, **limit)
+
+
+def compile_all(work: Iterable[tuple[Any, tuple[Any, ...], dict[str, int]]], capability: int) -> int:
+    """Compile what `launches` names; returns how much failed, after saying why."""
+    torch.set_num_threads(1)  # of many processes
+    name_target(capability)
+    failed = 0
+    for kernel, args, sizes in work:
+        try:
+            compiled(kernel, args, sizes)
+        except Exception as error:
+            failed += 1
+            print(f"{kernel.fn.__name__}, {sizes}: {error}", file=sys.stderr)
+    return failed
+
+
+if __name__ == "__main__":
+    name, *numbers = sys.argv[1:]
+    batch, capability, part, parts = map(int, numbers)
+    raise SystemExit(compile_all(launches(name, batch)[part::parts], capability) > 0)

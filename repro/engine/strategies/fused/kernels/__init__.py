@@ -1,0 +1,1 @@
+"""Triton kernels; `repro.engine.strategies.fused` says how they belong together."""

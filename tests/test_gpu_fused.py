@@ -1,0 +1,139 @@
+"""The fused kernels as a GPU runs them: `pytest -m gpu`. Skipped elsewhere; test_fused.py has what an interpreter
+shows."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import lanes as trials
+import pytest
+import torch
+import torch.nn.functional as F
+
+from repro.data.batches import EpochOrder
+from repro.engine.lanes import Lane, Lanes, loss_and_logits
+from repro.engine.reports import OutOfTime
+from repro.engine.strategies import first_sound
+from repro.engine.strategies.fused import Fused
+from repro.engine.strategies.fused.network import FusedNetwork
+from repro.store import Store
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
+]
+BF16 = torch.bfloat16
+RECIPE = replace(trials.recipe(), batch_size=64)
+STATE = ("weights", "momentum", "statistics")
+
+
+def started(count: int, rate: float = 0.05) -> Lanes:
+    """Lanes at the start of an epoch, each with a network and an order of its own, every second one pruned."""
+    pool = trials.bench("cuda").pool
+    lanes = Lanes("resnet20", count, pool, RECIPE, BF16)
+    share = pool.share(trials.data(200))
+    for lane in lanes.all:
+        lane.network.reset(lane.number)
+        if lane.number % 2:
+            lane.network.prune(0.8)
+        lane.enter(share)
+        order = EpochOrder.draw(f"lane {lane.number}", 0, len(share.train), True)
+        lane.start_epoch(share.places(order), rate)
+    return lanes
+
+
+def gradients(lane: Lane, size: int, precision: torch.dtype) -> list[torch.Tensor]:
+    """Of a lane's next images, by autograd: in float64, or as eager steps take them."""
+    index, top, left, flip = lane._order[:, :size]
+    images, labels = lane._lanes.pool.gather(index, top, left, flip), lane.labels[index]
+    if precision == BF16:
+        lane.leaves.refresh()
+        loss, _ = loss_and_logits(lane.leaves.model, images, labels, precision)
+        return list(torch.autograd.grad(loss, lane.leaves.tensors))
+    model = lane.network.model.double().train()
+    loss = F.cross_entropy(model(images.double()), labels)
+    return list(torch.autograd.grad(loss, list(model.parameters())))
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_its_gradients_are_as_good_as_autocasts(whole: bool) -> None:
+    ours, eager, exact = started(2), started(2), started(2)
+    size = ours.recipe.batch_size if whole else ours.recipe.batch_size - 1
+    network = FusedNetwork(ours)
+    network.count.fill_(size)
+    network.pack()
+    network.forward(ours.order, ours.position, exam=False)
+    network.head(ours.order, ours.position, exam=False)
+    network.backward()
+    for number in range(2):
+        exactly = torch.cat([g.flatten() for g in gradients(exact.all[number], size, torch.float64)])
+        theirs = torch.cat([g.flatten() for g in gradients(eager.all[number], size, BF16)])
+        mine = torch.cat([g.flatten() for g in ours.all[number].network.gradient_views()])
+        off, their_off = ((g.double() - exactly).norm() / exactly.norm() for g in (mine, theirs))
+        assert off < 1.3 * their_off
+
+
+def test_a_lanes_bits_are_its_own_and_the_same_again() -> None:
+    """Alone, alone again, and in lane 3 of 8 beside one that diverges and others that wait now and then."""
+    first, ends = started(1), []
+    for count, place in ((1, 0), (1, 0), (8, 3)):
+        lanes = started(count)
+        lanes.all[place].network.load(first.all[0].network.state())
+        lanes.order[:, place].copy_(first.order[:, 0])
+        lanes.rows.weights[2 : count - 5].fill_(float("nan"))
+        strategy, full = Fused(lanes), lanes.recipe.batch_size
+        for step in range(6):
+            lanes.position.zero_()
+            strategy.train(lanes.all if step % 2 else [lanes.all[place]], 1, full if step < 5 else full // 3)
+        ends.append([getattr(lanes.rows, name)[place] for name in STATE] + [lanes.loss_sum[place]])
+    for end in ends[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(ends[0], end, strict=True))
+    assert all(torch.isfinite(tensor).all() for tensor in ends[0])
+
+
+def test_a_mask_holds_in_its_graph_and_idle_lanes_stand_still() -> None:
+    lanes = started(4, rate=0.1)
+    strategy = Fused(lanes)
+    full = lanes.recipe.batch_size
+    strategy.train(lanes.all, 1, full)
+    lanes.all[0].network.prune(0.8)  # after the graph was recorded
+    still = [getattr(lanes.rows, name)[3].clone() for name in STATE]
+    for _ in range(5):
+        strategy.train(lanes.all[:3], 1, full // 4)
+        for lane in lanes.all:
+            assert not lane.network.weights[lane.network.mask == 0].any()
+    assert all(torch.equal(getattr(lanes.rows, name)[3], own) for name, own in zip(STATE, still, strict=True))
+
+
+def test_it_is_sound_here_and_leaves_no_trace() -> None:
+    lanes = started(4)
+    before = [tensor.clone() for lane in lanes.all for tensor in lane.touched()]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        assert first_sound(["fused"], lanes, lanes.all).name == "fused"
+    after = [tensor for lane in lanes.all for tensor in lane.touched()]
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_interrupted_is_bit_for_bit_the_same_in_waves_of_any_size(tmp_path: Path) -> None:
+    study = trials.study({"precision": "bfloat16", "recipe.batch_size": 64})
+    runs = [study.dense("resnet20", seed) for seed in range(3)]
+    keep = {run.key: {1, 2, 4} for run in runs}
+    whole = trials.train_all(runs, Store(tmp_path / "a", tmp_path / "a.jsonl"), 3, ["fused"], "cuda", keep)
+    store = Store(tmp_path / "b", tmp_path / "b.jsonl")
+    for wave in (2, 1, 3):
+        ended: list[int] = []
+        with pytest.raises(OutOfTime):
+            trials.train_all(
+                [run for run in runs if not store.record(run)], store, wave, ["fused"], "cuda", keep,
+                trials.Listener(lambda report, e=ended: e.append(report.epoch)),
+                lambda seconds, e=ended: not e,
+            )  # fmt: skip
+    left = [run for run in runs if not store.record(run)]
+    trials.train_all(left, store, 3, ["fused"], "cuda", keep)
+    for run in runs:
+        record = store.record(run)
+        assert record and record.provenance["strategy"] == "fused"
+        assert trials.outcome(record) == trials.outcome(whole[run.label])
