@@ -4,7 +4,11 @@ shows."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -188,6 +192,16 @@ def test_evaluation_counts_what_the_network_answers_right() -> None:
     strategy.examine([lane], BATCH + 1)
     assert int(lane.exam_correct) == int((answers == lane.labels[index]).sum())
     assert int(lane.exam_position) == BATCH + 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("capability", [80, 90])
+def test_every_kernel_compiles_without_a_gpu(capability: int, tmp_path: Path) -> None:
+    """For Ampere and Hopper, as `compile_ahead` does it."""
+    env = {**os.environ, "TRITON_INTERPRET": "0", "TRITON_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "repro.engine.strategies.fused.ahead", "resnet20", "128", str(capability)]
+    done = subprocess.run([*command, "0", "1"], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_where_it_does_not_fit_the_next_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ error raised there would arrive as a traceback of both processes.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -102,11 +103,17 @@ class DatasetSamples:
 
     def _guarded(self, loader: Iterable[Any]) -> Iterator[Any]:
         """What ``loader`` gives. Items raise nothing: an error is that of a worker which died or never began."""
+        reading = None
         try:
-            yield from loader
+            reading = iter(loader)
+            yield from reading
         except Exception as error:
             if not self.workers:
                 raise
+            # For a worker that it still knows PyTorch's handler of SIGCHLD raises wherever the program is by then.
+            with contextlib.suppress(RuntimeError):
+                if reading is not None:
+                    reading._shutdown_workers()  # type: ignore[attr-defined]
             raise MissingInput(
                 f"{self.name}: reading it in another process failed ({one_line(error)}); workers=0 does it in this"
             ) from None
