@@ -202,15 +202,15 @@ def execute(
         launch.train(work, asked, log, then)
         return
     from repro.engine import device, ranks, session
-    from repro.report.progress import Reporter
+    from repro.report.training_progress import TrainingProgress
 
     chosen = device.choose(options.device)
     how = session.How(options.deadline, options.loader, options.strategy, options.wave)
     with ranks.joined(chosen) as group:
         while shared := session.agreed(plan if plan.missing or plan.blocked else None, group):
             try:
-                reporter = Reporter(log, work.store, then=then)
-                session.execute(shared, work.store, work.folders, chosen, reporter, how, group)
+                progress = TrainingProgress(log, work.store, then=then)
+                session.execute(shared, work.store, work.folders, chosen, progress, how, group)
             except CheckpointGone as error:  # set aside by now, so that the new plan trains its Run again
                 if group.count > 1:
                     raise

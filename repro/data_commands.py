@@ -159,7 +159,7 @@ def _caches(found: Prepared) -> list[tuple[int, int, bool]]:
 def _prepare_imagenet(data_dir: Path | None, side: int | None, cache_dir: Path | None) -> None:
     from repro.data.photos.cache_build import build
     from repro.data.photos.prepare import prepare as prepare_tree
-    from repro.report.images_progress import ImagesProgress
+    from repro.report.progress import ImagesProgress
 
     if side is not None and side not in cache.SIDES:
         raise UsageError(f"--cache {side}: choose {' or '.join(map(str, cache.SIDES))}")

@@ -228,7 +228,7 @@ class Sprint:
     def _execute(self, name: str, runs: Sequence[Run], lanes: int, of: int) -> None:
         """Train ``runs`` and what they need, until all are done or the time is over."""
         from repro.engine import session
-        from repro.report.progress import Reporter
+        from repro.report.training_progress import TrainingProgress
 
         work, options = self._work, self._work.options
         plan = work.plan_for(runs)
@@ -238,8 +238,9 @@ class Sprint:
         what = f"{name}, {len(runs)} of {counted(of, 'Run')}{at_a_time}, {images / 1e6:,.1f} million images"
         self._log.print(f"{when}: {what}", markup=False)
         how = session.How(self._deadline, options.loader, options.strategy, lanes, time_until=0.0)
+        progress = TrainingProgress(self._log, work.store)
         try:
-            session.execute(plan, work.store, work.folders, self._device, Reporter(self._log, work.store), how)
+            session.execute(plan, work.store, work.folders, self._device, progress, how)
         except BudgetSpent:
             pass
         except CheckpointGone as error:  # set aside by now: what needs it comes last

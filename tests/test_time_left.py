@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -41,8 +42,9 @@ def test_within_a_first_epoch_the_images_so_far_are_all_there_is(dense: dict[str
     run = dense["resnet18"]
     images = cost([run]).images
     left = TimeLeft([run])
-    assert left.seconds(5.0, run, images // 10) == pytest.approx(45.0, rel=1e-3)
-    assert left.done(run, images // 10) == pytest.approx(left.total / 10, rel=1e-3)
+    within = Counter({run.arch: images // 10})
+    assert left.seconds(5.0, within) == pytest.approx(45.0, rel=1e-3)
+    assert left.done(within) == pytest.approx(left.total / 10, rel=1e-3)
     left.add(run, images, 7.0)
     assert left.seconds(7.0) == 0.0 and left.done() == left.total
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from repro.errors import CheckpointGone
 from repro.launch import schedule
 from repro.launch.task import Launcher, task_for
-from repro.report.pool_progress import PoolReporter
+from repro.report.training_progress import PoolProgress
 from repro.run import Run
 from repro.workspace import Workspace
 
@@ -27,10 +27,10 @@ def train(work: Workspace, asked: Callable[[], list[Run]], log: Console, then: C
     options = work.options
     with contextlib.closing(make(work)) as launcher:
         while (plan := work.plan_for(asked())).missing or plan.blocked:
-            observer = PoolReporter(log, work.store, then)
+            progress = PoolProgress(log, work.store, then=then)
             try:
                 schedule.execute(
-                    plan, work.store, launcher, observer, task_for(work), options.workers, options.deadline
+                    plan, work.store, launcher, progress, task_for(work), options.workers, options.deadline
                 )
             except CheckpointGone as error:  # its Run counts as missing from now on
                 log.print(f"{error}: trained again", markup=False)

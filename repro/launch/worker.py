@@ -16,7 +16,7 @@ from repro.options import Options, ranked
 from repro.plan import Plan, diverged, forgotten, keeping_final
 from repro.record import Record
 from repro.report import terminal
-from repro.report.progress import Reporter
+from repro.report.training_progress import TrainingProgress
 from repro.run import Photos, Run, ancestors
 from repro.store import Store
 from repro.workspace import Workspace
@@ -68,9 +68,9 @@ def _train(work: Workspace, run: Run, runs: Sequence[Run]) -> None:
     chosen = device.choose(options.device)
     with ranks.joined(chosen) as group:
         if plan := session.agreed(_alone(work, run, runs, log) if group.chief else None, group):
-            reporter = Reporter(log, work.store, line_every=0.0)
+            progress = TrainingProgress(log, work.store, line_every=0.0)
             how = session.How(options.deadline, options.loader, options.strategy, options.wave)
-            session.execute(plan, work.store, work.folders, chosen, reporter, how, group)
+            session.execute(plan, work.store, work.folders, chosen, progress, how, group)
 
 
 def _alone(work: Workspace, run: Run, runs: Sequence[Run], log: Console) -> Plan | None:

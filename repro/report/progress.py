@@ -1,125 +1,100 @@
-"""Progress of a session: a bar on a terminal, plain lines elsewhere. Always on stderr."""
+"""Report progress on stderr: a bar on a terminal, a plain line every ten seconds elsewhere."""
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import Progress
+from rich import progress
+from rich.columns import Columns
+from rich.console import Console, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.text import Text
 
-from repro.plan import Plan, cost
-from repro.record import DONE, Record
-from repro.report.bar import open_bar
 from repro.report.terminal import duration
-from repro.report.time_left import TimeLeft
-from repro.run import Run
-from repro.store import Store
-from repro.words import counted
 
-if TYPE_CHECKING:
-    from repro.engine.reports import EpochReport, StepReport
-
-LINE_EVERY = 10.0  # seconds between plain lines about epochs
+LINE_EVERY = 10.0  # seconds between plain lines
+BAR = 24  # columns
 
 
-class Reporter:
-    """Tells which Run of how many trains, its epoch, images/s of it and all beside it, accuracy, and the time left
-    for everything."""
+class Progress:
+    """Show a bar on a terminal; elsewhere print a plain line when ``line_every`` seconds have passed."""
 
-    def __init__(
-        self,
-        console: Console,
-        store: Store,
-        line_every: float = LINE_EVERY,
-        then: Callable[[], None] = lambda: None,
-    ) -> None:
-        """``line_every`` seconds a plain line about epochs; 0 for a line each. ``then`` is called after a Run."""
-        self._console, self._then = console, then
-        self._line_every = line_every
-        self._store = store
-        self._bar: Progress | None = None
-        self._last_line = 0.0
+    bar_every = 0.0  # seconds between updates of the bar
+    separator = ", "  # between the parts of a plain line
 
-    def started(self, plan: Plan, device: str) -> None:
-        work = cost(plan.missing, self._store)
-        self._runs, self._finished, self._work = work.runs, 0, TimeLeft(plan.missing, self._store)
-        self._began = time.monotonic()
-        self._console.print(f"{counted(work.runs, 'Run')} to train, {counted(work.epochs, 'epoch')}, on {device}")
-        say_replays(plan, self._console)
+    def __init__(self, console: Console, line_every: float = LINE_EVERY) -> None:
+        self._console, self._line_every = console, line_every
+        self._bar: _Bar | None = None
+        self._last = -math.inf
+
+    def open(self, what: str, total: float | None) -> None:
+        """Show the bar if this is a terminal. ``total``: units of work; None if unknown."""
         if self._console.is_terminal:
-            self._bar, self._task = open_bar(self._console, self._work.total)
+            self._bar = _Bar(console=self._console)
+            self._task = self._bar.add_task(what, total=total, note="")
+            self._bar.start()
 
-    def run_started(self, run: Run) -> None:
-        where = (
-            f"[{self._finished + 1}/{self._runs}] {run.label}: epoch {run.first_epoch + 1}/{run.last_epoch} begins"
-        )
+    def due(self) -> bool:
+        """Tell whether `show` would show anything now."""
+        return time.monotonic() - self._last >= (self.bar_every if self._bar else self._line_every)
+
+    def show(self, what: str, note: str = "", done: float | None = None, total: float | None = None) -> None:
+        """Update the bar or print a line, if one is due. The bar keeps ``done`` and ``total`` if they are None."""
+        if not self.due():
+            return
+        self._last = time.monotonic()
         if self._bar:
-            self._bar.update(self._task, description=escape(where))
-        elif run.epochs and time.monotonic() - self._last_line >= self._line_every:
-            self._last_line = time.monotonic()
-            self._console.print(where, markup=False)
-
-    def step_done(self, report: StepReport) -> None:
-        """Within a long epoch: the same line, with the share of the time in which no images were ready."""
-        run = report.run
-        waiting = f", {report.waiting:.0%} waiting for images" if report.waiting >= 0.01 else ""
-        left = self._work.seconds(time.monotonic() - self._began, run, report.images)
-        where = f"[{self._finished + 1}/{self._runs}] {run.label}: epoch {report.epoch}/{run.last_epoch}"
-        note = f"{report.images:,} of {run.data.train:,} images, {report.speed:,.0f} images/s{waiting}"
-        note += f", {duration(left)} left for everything"
-        self._tell(where, note, self._work.done(run, report.images))
-
-    def epoch_done(self, report: EpochReport) -> None:
-        run = report.run
-        tests = run.data.test // 3 if run.evaluates_after(report.epoch) else 0
-        self._work.add(run, report.images + tests, report.seconds / report.wave)
-        left = self._work.seconds(time.monotonic() - self._began)
-        top1 = "" if report.test_top1 is None else f", top-1 {report.test_top1:.2f} %"
-        several = f", {report.wave} Runs at a time" if report.wave > 1 else ""
-        # Lanes go in step, so that what one does the others do as well.
-        speed = report.wave * (report.images + tests) / report.seconds
-        where = f"[{self._finished + 1}/{self._runs}] {run.label}: epoch {report.epoch}/{run.last_epoch}"
-        note = f"{speed:,.0f} images/s{several}{top1}, {duration(left)} left for everything"
-        self._tell(where, note, self._work.done())
-
-    def _tell(self, where: str, note: str, done: float) -> None:
-        if self._bar:
-            self._bar.update(self._task, completed=done, description=escape(where), note=note)
-        elif time.monotonic() - self._last_line >= self._line_every:
-            self._last_line = time.monotonic()
-            self._console.print(f"{where}, {note}", markup=False)
-
-    def measuring(self, what: str) -> None:
-        """How this device trains fastest is found out, once."""
-        if self._bar:
-            self._bar.update(self._task, description=escape(f"timing {what}"))
+            self._bar.update(self._task, description=what, note=note, completed=done, total=total)
         else:
-            self._console.print(f"timing {what}", markup=False)
+            self.said(f"{what}{self.separator}{note}" if note else what)
 
-    def run_done(self, run: Run, record: Record, left: int) -> None:
-        self._finished += 1
-        if run.epochs:
-            done = f"done {self._finished}/{self._runs}"
-            self._console.print(f"{done}  {run.label}: {outcome(record)}", markup=False)
-        self._then()
+    def said(self, line: str) -> None:
+        """Print a line now."""
+        self._console.print(line, markup=False)
 
     def ended(self) -> None:
+        """Remove the bar."""
         if self._bar:
             self._bar.stop()
+            self._bar = None
 
 
-def say_replays(plan: Plan, console: Console) -> None:
-    """Why finished Runs are trained again."""
-    for run in plan.missing:
-        if run.key in plan.replays:
-            console.print(f"{run.label} is trained again: a Run that grows from it needs its checkpoint")
+class ImagesProgress(Progress):
+    """Report the number of images done, images/s and the time left."""
+
+    separator = ": "
+
+    def began(self, what: str, total: int) -> None:
+        """Begin a part of the work. The first line is due later: a short part needs none."""
+        self._what, self._total, self._done = what, total, 0
+        self._began = self._last = time.monotonic()
+        if total:
+            self.open(what, total)
+
+    def advanced(self, images: int) -> None:
+        """Add ``images`` to those done."""
+        self._done += images
+        speed = max(self._done, 1) / max(time.monotonic() - self._began, 1e-3)
+        left = duration((self._total - self._done) / speed)
+        note = f"{self._done:,} of {self._total:,}, {speed:,.0f} images/s, {left} left"
+        self.show(self._what, note, self._done)
+
+    def said(self, line: str) -> None:
+        """Print a line now, without breaking the paths in it."""
+        self._console.print(line, markup=False, soft_wrap=True)
 
 
-def outcome(record: Record) -> str:
-    """How a Run ended, and how long it took."""
-    if record.status == DONE:
-        return f"top-1 {record.top1:.2f} %, {duration(record.provenance['wall_s'])}"
-    return f"diverged at epoch {record.provenance['diverged_at']}, {duration(record.provenance['wall_s'])}"
+class _Bar(progress.Progress):
+    """A bar between the task's description and its note. What does not fit on one line moves to the next."""
+
+    _spinner = Spinner("dots", style="progress.spinner")  # turns during a long epoch or a compilation
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        for task in self.tasks:
+            self._spinner.update(text=Text(task.description))
+            share = (f"{task.percentage:3.0f}%", "progress.percentage")
+            bar = ProgressBar(task.total or None, task.completed, width=BAR)
+            yield Columns([self._spinner, bar, Text.assemble(share, " ", task.fields["note"])])

@@ -32,28 +32,28 @@ class TimeLeft:
         self._seconds: dict[str, float] = {}
         self.total = self._sum(self._left)
 
-    def add(self, run: Run, images: int, seconds: float) -> None:
-        """``images`` of ``run`` are done and took ``seconds`` of the device."""
+    def add(self, run: Run, images: int, seconds: float = 0.0) -> None:
+        """Add ``images`` of ``run`` to those done. They took ``seconds`` of the device; 0 if unknown."""
         self._left[run.arch] -= images
         self._seen[run.arch] += images
         self._seconds[run.arch] = self._seconds.get(run.arch, 0.0) + seconds
 
-    def done(self, run: Run | None = None, images: int = 0) -> float:
-        """The work done, of `total`; with ``images`` of ``run``'s epoch that has not ended."""
-        return self._sum(self._seen) + (images * self._work[run.arch] if run else 0.0)
+    def done(self, within: Counter[str] | None = None) -> float:
+        """Return the work done, of `total`. ``within``: images not yet added, by network."""
+        return self._sum(self._seen + (within or Counter()))
 
-    def seconds(self, spent: float, run: Run | None = None, images: int = 0) -> float:
-        """What is left takes, after ``spent`` seconds in all; ``run`` and ``images`` as in `done`."""
-        if not self._seen:
-            return spent * (self.total / max(self.done(run, images), 1e-9) - 1)
+    def seconds(self, spent: float, within: Counter[str] | None = None) -> float:
+        """Estimate the seconds left after ``spent`` seconds in all; ``within`` as in `done`."""
         busy = sum(self._seconds.values())
+        if not busy:
+            return spent * (self.total / max(self.done(within), 1e-9) - 1)
         of_work = busy / self._sum(self._seen)
-        left = self._left - Counter({run.arch: images} if run else {})
+        left = self._left - (within or Counter())
         rest = sum(
             count * (self._seconds[arch] / self._seen[arch] if arch in self._seen else of_work * self._work[arch])
             for arch, count in left.items()
         )
-        return rest * max(1.0, spent / busy if busy else 1.0)
+        return rest * max(1.0, spent / busy)
 
     def _sum(self, images: Counter[str]) -> float:
         return sum(count * self._work[arch] for arch, count in images.items())

@@ -24,7 +24,7 @@ from repro.options import DEVICES, Options, choice
 from repro.params import DataParams, Recipe
 from repro.places import find_root, params_file
 from repro.report import terminal
-from repro.ticket.progress import Reporter
+from repro.ticket.progress import SearchProgress
 from repro.ticket.report import COUNTED, write
 from repro.ticket.search import find_ticket
 from repro.ticket.spec import ONE_SHOT
@@ -86,7 +86,7 @@ def ticket(
     given = {key: value for key, value in {**numbers, "data_dir": data_dir}.items() if value is not None}
     where = folder or _folder(root, name, own, seed, changes | given)
     chosen = ([ONE_SHOT] if smoke else []) if beside is None else [b for b in beside if b != "none"]
-    with Reporter(log, deadline) as reporter, prints_aside():
+    with SearchProgress(log, deadline) as progress, prints_aside():
         result = find_ticket(
             model,
             train_set,
@@ -101,7 +101,7 @@ def ticket(
             device=device,
             precision=own.precision,
             folder=where,
-            on_event=reporter,
+            on_event=progress,
         )
     on = f"{source}, {len(train_set):,} training and {len(test_set):,} test images"
     title = f"{name} on {on}, {recipe.epochs} epochs, batch {recipe.batch_size}"
