@@ -14,10 +14,13 @@ from repro import artifacts
 from repro.engine.reports import EpochReport
 from repro.experiments import Study
 from repro.plan import Plan, cost, make_plan
+from repro.record import Record
 from repro.report.progress import ImagesProgress
-from repro.report.training_progress import TrainingProgress
+from repro.report.training_progress import PoolProgress, TrainingProgress
 from repro.run import Run
 from repro.store import Store
+from repro.ticket.events import Event
+from repro.ticket.progress import SearchProgress
 
 Study_of = Callable[..., Study]
 EPOCH = 50_000 + 10_000 // 3  # images; one that is only tested counts a third
@@ -129,3 +132,67 @@ def test_a_narrow_terminal_is_told_all_of_it(asked: Asked, store: Store, width: 
     for words in (f"{tickets[0].label}: epoch 3/200", "85,333 images/s, 16 Runs at a time, top-1 91.25 %", "%"):
         assert words in end
     assert end.endswith("left for everything")
+
+
+def test_workers_are_told_by_what_their_runs_have_behind_them(
+    asked: Asked, store: Store, record_of: Callable[..., Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, runs = asked
+    now, epochs = [1000.0], {run.key: 0 for run in plan.missing}
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(Store, "progress", lambda self, run: epochs[run.key])
+    said, after = io.StringIO(), []
+    tell = PoolProgress(Console(file=said, width=300), store, then=lambda: after.append(1))
+    tell.started(plan, "4 workers here")
+    for run in runs[:4]:
+        tell.handed_out(run)
+    tell.looked("jobs wait")
+    tell.looked("jobs wait")  # neither the note again nor a line so soon
+    now[0] += 100
+    epochs[runs[0].key] = 100
+    tell.looked("")
+    provenance = {"wall_s": 90.0, "diverged_at": 7}
+    tell.run_done(runs[0], record_of(runs[0], provenance=provenance), 143)
+    tell.run_done(runs[1], record_of(runs[1], status="diverged", top1=None, provenance=provenance), 142)
+    tell.worker_died(runs[2], "was killed", True, ["its last line"])
+    tell.worker_died(runs[3], "was killed", False, ["its last line"])
+    four = ", ".join(f"{run.label} epoch {{}}/200" for run in runs[:3])
+    work = cost(plan.missing).images + 100 * EPOCH  # all, while one Run has 100 epochs of it behind it
+    assert said.getvalue().splitlines() == [
+        "144 Runs to train, 28,800 epochs, on 4 workers here",
+        "jobs wait",
+        f"0 of 144 Runs done, 4 running: {four.format(0, 0, 0)} and 1 other",
+        f"0 of 144 Runs done, 4 running: {four.format(100, 0, 0)} and 1 other, "
+        f"{(work / EPOCH - 100) / 3600:.1f} h left for everything",
+        f"done 1/144  {runs[0].label}: top-1 41.50 %, 2 min",
+        f"done 2/144  {runs[1].label}: diverged at epoch 7, 2 min",
+        f"{runs[2].label}: its worker was killed; another one goes on from its last state",
+        f"{runs[3].label}: its worker was killed; given up",
+        "  its last line",
+    ]
+    assert len(after) == 2
+
+
+@pytest.mark.parametrize("width", [60, 200])
+def test_a_narrow_terminal_is_told_all_of_a_search(width: int) -> None:
+    said = io.StringIO()
+    with SearchProgress(Console(file=said, force_terminal=True, width=width, highlight=False)) as tell:
+        tell(Event("note", "left out: [conv]", 0, 0, None, 0, 0))
+        tell(Event("epoch", "dense", 3, 10, 45.25, 3, 9, images_per_second=12_345.0))
+    assert "left out: [conv]" in said.getvalue()
+    end = last_words(said, width)
+    assert "dense: epoch 3/10, top-1 45.25 % " in end and " 25% 12,345 images/s, " in end
+    assert end.endswith(" left for everything at most")
+
+
+def test_a_search_off_a_terminal_has_a_line_every_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, said = [1000.0], io.StringIO()
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    with SearchProgress(Console(file=said, width=200)) as tell:
+        for number in range(1, 5):
+            now[0] += 5
+            tell(Event("epoch", "dense", number, 10, 45.25, 4 + number, 10 - number))  # four are from before
+    assert said.getvalue().splitlines() == [
+        "dense: epoch 1/10, top-1 45.25 %, 45 s left for everything at most",
+        "dense: epoch 3/10, top-1 45.25 %, 35 s left for everything at most",
+    ]

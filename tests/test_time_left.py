@@ -49,6 +49,15 @@ def test_within_a_first_epoch_the_images_so_far_are_all_there_is(dense: dict[str
     assert left.seconds(7.0) == 0.0 and left.done() == left.total
 
 
+def test_without_times_of_networks_the_rest_takes_what_their_multiply_adds_say(dense: dict[str, Run]) -> None:
+    small, large = dense["resnet20"], dense["resnet56"]
+    left = TimeLeft([small, large])
+    left.add(small, cost([small]).images)
+    assert left.seconds(10.0) == pytest.approx(10.0 * WORK["resnet56"])
+    within = Counter({"resnet56": cost([large]).images // 2})
+    assert left.seconds(25.5, within) == pytest.approx(25.5 * 1.55 / 2.55, rel=1e-3)
+
+
 def test_the_multiply_adds_are_those_of_the_networks(dense: dict[str, Run]) -> None:
     from repro.engine.floor import flops_per_image
 

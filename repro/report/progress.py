@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterable
 
 from rich import progress
-from rich.columns import Columns
 from rich.console import Console, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
@@ -88,13 +87,15 @@ class ImagesProgress(Progress):
 
 
 class _Bar(progress.Progress):
-    """A bar between the task's description and its note. What does not fit on one line moves to the next."""
+    """A bar between the task's description and its note, as one text: words that do not fit on a line move to the
+    next."""
 
     _spinner = Spinner("dots", style="progress.spinner")  # turns during a long epoch or a compilation
 
     def get_renderables(self) -> Iterable[RenderableType]:
         for task in self.tasks:
-            self._spinner.update(text=Text(task.description))
-            share = (f"{task.percentage:3.0f}%", "progress.percentage")
-            bar = ProgressBar(task.total or None, task.completed, width=BAR)
-            yield Columns([self._spinner, bar, Text.assemble(share, " ", task.fields["note"])])
+            bar = self.console.render(ProgressBar(task.total or None, task.completed, width=BAR))
+            parts = [(part.text, part.style or "") for part in bar]
+            share = (f" {task.percentage:3.0f}% ", "progress.percentage")
+            self._spinner.update(text=Text.assemble(task.description, " ", *parts, share, task.fields["note"]))
+            yield self._spinner

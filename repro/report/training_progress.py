@@ -133,7 +133,7 @@ class PoolProgress(_PlanProgress):
             epoch = run.first_epoch + self._store.progress(run)
             running.append(f"{run.label} epoch {epoch}/{run.last_epoch}")
             within[run.arch] += max(0, self._images[run.key] - cost([run], self._store).images)
-        more = f" and {len(running) - SHOWN} others" if len(running) > SHOWN else ""
+        more = f" and {counted(len(running) - SHOWN, 'other')}" if len(running) > SHOWN else ""
         what = f"{self._finished} of {counted(self._runs, 'Run')} done, {len(running)} running"
         what += f": {', '.join(running[:SHOWN])}{more}"
         self.show(what, self._left(within), self._work.done(within))
