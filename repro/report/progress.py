@@ -30,8 +30,9 @@ class Progress:
         self._last = -math.inf
 
     def open(self, what: str, total: float | None) -> None:
-        """Show the bar if this is a terminal. ``total``: units of work; None if unknown."""
-        if self._console.is_terminal:
+        """Start the clock; on a terminal, show a bar unless ``total`` is 0. A ``total`` of None is unknown."""
+        self._began = time.monotonic()
+        if self._console.is_terminal and total != 0:
             self._bar = _Bar(console=self._console)
             self._task = self._bar.add_task(what, total=total, note="")
             self._bar.start()
@@ -55,7 +56,7 @@ class Progress:
         self._console.print(line, markup=False)
 
     def ended(self) -> None:
-        """Remove the bar."""
+        """Stop the bar. Its last state stays on the screen."""
         if self._bar:
             self._bar.stop()
             self._bar = None
@@ -69,9 +70,8 @@ class ImagesProgress(Progress):
     def began(self, what: str, total: int) -> None:
         """Begin a part of the work. The first line is due later: a short part needs none."""
         self._what, self._total, self._done = what, total, 0
-        self._began = self._last = time.monotonic()
-        if total:
-            self.open(what, total)
+        self.open(what, total)
+        self._last = self._began
 
     def advanced(self, images: int) -> None:
         """Add ``images`` to those done."""
@@ -94,7 +94,7 @@ class _Bar(progress.Progress):
 
     def get_renderables(self) -> Iterable[RenderableType]:
         for task in self.tasks:
-            bar = self.console.render(ProgressBar(task.total or None, task.completed, width=BAR))
+            bar = self.console.render(ProgressBar(task.total, task.completed, width=BAR))
             parts = [(part.text, part.style or "") for part in bar]
             share = (f" {task.percentage:3.0f}% ", "progress.percentage")
             self._spinner.update(text=Text.assemble(task.description, " ", *parts, share, task.fields["note"]))

@@ -41,7 +41,6 @@ class _PlanProgress(Progress):
     def started(self, plan: Plan, where: str) -> None:
         work = cost(plan.missing, self._store)
         self._runs, self._finished, self._work = work.runs, 0, TimeLeft(plan.missing, self._store)
-        self._began = time.monotonic()
         self.said(f"{counted(work.runs, 'Run')} to train, {counted(work.epochs, 'epoch')}, on {where}")
         for run in plan.missing:
             if run.key in plan.replays:

@@ -16,14 +16,14 @@ from repro.words import counted
 class SearchProgress(Progress):
     """An observer for `find_ticket`: phase, epoch, images/s, accuracy, and the time left for everything.
 
-    A context manager, which removes the bar at the end. Raises `BudgetSpent` after the last epoch that ends before
+    A context manager, which stops the bar at the end. Raises `BudgetSpent` after the last epoch that ends before
     ``deadline`` (on `time.monotonic`'s clock), assuming that the next epoch takes as long as the previous one.
     """
 
     def __init__(self, console: Console, deadline: float | None = None) -> None:
         super().__init__(console)
         self._deadline = deadline
-        self._began = self._previous = time.monotonic()
+        self._previous = time.monotonic()
         self._earlier: int | None = None  # epochs that earlier calls trained
 
     def __enter__(self) -> SearchProgress:
