@@ -26,7 +26,6 @@ import torch
 from torch import Tensor
 
 from repro import data, params
-from repro.claims.quantiles import student
 from repro.data import cifar10
 from repro.engine import device as devices
 from repro.engine.bench import Bench, make_bench
@@ -35,6 +34,7 @@ from repro.engine.wave import Waves
 from repro.errors import ReproError, UsageError
 from repro.experiments import Study
 from repro.params import CIFAR_ARCHS
+from repro.quantiles import student
 from repro.record import DONE, Record
 from repro.report.document import markdown_table
 from repro.store import Store

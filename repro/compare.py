@@ -12,11 +12,11 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from repro.quantiles import student
+
 WITHIN, OUTSIDE, NOT_RUN = "within", "outside", "not run"
 NOT_COMPARABLE, UNPUBLISHED, DIVERGED = "not comparable", "unpublished", "diverged"
 
-# 97.5 % quantiles of Student's t for 2 to 9 degrees of freedom; `student` continues them.
-STUDENT = {2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
 NORMAL = 1.96
 
 
@@ -96,15 +96,8 @@ def band(n: int, sd: float | None, replicate_sd: float | None) -> float | None:
     if replicate_sd is not None:
         return NORMAL * replicate_sd * math.sqrt(1 + 1 / n)
     if sd is not None and n >= 3:
-        return student(n - 1) * sd * math.sqrt(1 + 1 / n)
+        return student(n - 1, 0.025) * sd * math.sqrt(1 + 1 / n)
     return None
-
-
-def student(freedom: int) -> float:
-    """97.5 % quantile of Student's t for two or more degrees of freedom: tabled, then Cornish-Fisher's."""
-    z = NORMAL
-    expansion = z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
-    return STUDENT.get(freedom, expansion)
 
 
 def count(cells: Iterable[Cell]) -> dict[str, int]:

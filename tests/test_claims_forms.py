@@ -9,7 +9,8 @@ from statistics import fmean, median, stdev
 
 import pytest
 
-from repro.claims import intervals, quantiles
+from repro import quantiles
+from repro.claims import intervals
 from repro.claims.forms import (
     First,
     Largest,

@@ -35,7 +35,12 @@ def test_the_declared_noise_decides_where_there_is_one() -> None:
 def test_without_noise_there_is_a_band_from_three_seeds_on() -> None:
     assert band(1, None, None) is None
     assert band(2, 0.2, None) is None
-    assert band(3, 0.2, None) == pytest.approx(4.303 * 0.2 * (4 / 3) ** 0.5)
+
+
+@pytest.mark.parametrize(("n", "quantile"), [(3, 4.3026527), (4, 3.1824463), (11, 2.2281389), (31, 2.0422725)])
+def test_the_band_of_measured_noise_is_students(n: int, quantile: float) -> None:
+    """The quantiles are those of ``scipy.stats.t.ppf(0.975, n - 1)``."""
+    assert band(n, 0.2, None) == pytest.approx(quantile * 0.2 * (1 + 1 / n) ** 0.5, rel=1e-7)
 
 
 TRIALS = 4000

@@ -16,7 +16,7 @@ import pytest
 from page_documents import Tree, claim, claims, printed
 from rich.console import Console
 
-from repro import compare, hypotheses, published
+from repro import compare, hypotheses, published, quantiles
 from repro.experiments import Study
 from repro.options import Options
 from repro.record import DIVERGED, Record
@@ -95,7 +95,7 @@ def reference(work: Workspace, place: tuple[str, str, str, str]) -> tuple[str, f
     n, expected = len(values), published.lookup(place[0])[place[1:]]
     unit = {"fig3": 0.0007, "resnet56": 0.21}.get(place[2] if place[0] == "table2" else place[0], 0.23)
     if place[0] == "fig3" and n >= 3:
-        unit = statistics.stdev(values) * compare.student(n - 1) / 1.96
+        unit = statistics.stdev(values) * quantiles.student(n - 1, 0.025) / 1.96
     away = abs(statistics.fmean(values) - expected)
     if unit == 0:
         return ("within" if away == 0 else "outside"), None

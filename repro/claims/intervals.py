@@ -17,7 +17,7 @@ import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 
-from repro.claims import quantiles
+from repro import quantiles
 from repro.claims.forms import (
     First,
     Form,
