@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from repro.errors import UsageError
+from repro.errors import MissingInput, UsageError
 from repro.profile import BatchProbeParams, IterativeParams, PprParams, Profile, PruningRow, StepsParams
 from repro.recipes import (
     ARCHS,
@@ -120,8 +120,7 @@ def settings(path: Path, name: str | None = None, overrides: Mapping[str, Any] |
         try:
             profile = build(Profile, tree, "")
         except ValueError as error:
-            why = str(error).replace("'.", "'").lstrip(".")
-            raise UsageError(f"--set {', '.join(overrides)}: {why}") from None
+            raise UsageError(f"--set {', '.join(overrides)}: {error}") from None
     noise = params.replicate_sd
     assumptions = {**params.assumptions, **profile.supposes}
     own = next((noise.get(other, {}) for other, its in params.profiles.items() if its.comparable), {})
@@ -130,7 +129,12 @@ def settings(path: Path, name: str | None = None, overrides: Mapping[str, Any] |
 
 def _load(path: Path) -> tuple[Params, dict[str, Any]]:
     """The whole file as values, and its profiles as plain mappings, extended ones filled up."""
-    raw = read(path)
+    try:
+        raw = read(path)
+    except FileNotFoundError:
+        raise MissingInput(f"no {path}: run repro in a checkout, or name the file with --params") from None
+    except OSError as error:
+        raise MissingInput(f"{path} cannot be read ({error.strerror}): name a params.yaml with --params") from None
     try:
         profiles, noise = raw.get("profiles"), raw.get("replicate_sd")
         if isinstance(profiles, dict):

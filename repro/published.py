@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
 
 from repro.errors import UsageError
 from repro.places import tables_dir
-from repro.yaml_values import Strict, parse
+from repro.yaml_values import Refused, Strict, build, read
 
 PRINTED = ("fig1", "fig3", "table1", "table2", "table3", "table4", "text")
 """The artifacts with numbers, in the paper's order; ``text`` is its running text and appendix."""
@@ -56,7 +56,22 @@ class About:
 
 
 @dataclass(frozen=True)
-class Claim:
+class Sentence:
+    """A sentence of the paper, word for word."""
+
+    section: str
+    quote: str
+
+
+@dataclass(frozen=True)
+class Untested(Sentence):
+    """A sentence of the paper that could be false but that no Run here can decide, and why."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class Claim(Sentence):
     """One sentence of the paper and the contrast that decides it.
 
     The claim holds where ``statistic`` lies strictly above ``above`` and strictly below ``below`` (None: no
@@ -64,9 +79,7 @@ class Claim:
     """
 
     id: str
-    section: str
-    artifact: tuple[str, ...]
-    quote: str
+    artifact: tuple[Artifact, ...]
     claim: str
     statistic: str
     definition: str
@@ -75,8 +88,12 @@ class Claim:
     above: float | None = None
     below: float | None = None
     published: float | None = None
-    repeats: tuple[tuple[str, str], ...] = ()
-    """Further sentences that say the same, as (section, quote)."""
+    repeats: tuple[Sentence, ...] = ()
+    """Further sentences that say the same."""
+
+    def __post_init__(self) -> None:
+        if self.above is None and self.below is None:
+            raise ValueError("above: a claim needs `above`, `below` or both")
 
     @property
     def direction(self) -> str:
@@ -92,15 +109,6 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Untested:
-    """A sentence of the paper that could be false but that no Run here can decide, and why."""
-
-    section: str
-    quote: str
-    why: str
-
-
-@dataclass(frozen=True)
 class Contradiction:
     """Numbers of the paper that disagree with each other, or with a sentence."""
 
@@ -110,14 +118,14 @@ class Contradiction:
     value: float
     """The figure that shows it, computed from ``cells`` as ``computed`` says."""
     computed: str
-    cells: tuple[Published, ...]
+    cells: tuple[Named, ...]
 
 
 def load(artifact: str | None = None) -> list[Published]:
     """The printed cells of `artifact` (none for a curve), or of all, in the paper's reading order."""
     if artifact is None:
-        return [cell for name in PRINTED for cell in _table(name)[1]]
-    return [] if _known(artifact) in CURVES else list(_table(artifact)[1])
+        return [cell for name in PRINTED for cell in _file(name).cells]
+    return [] if _known(artifact) in CURVES else list(_file(artifact).cells)
 
 
 def lookup(artifact: str) -> dict[Key, float]:
@@ -127,22 +135,23 @@ def lookup(artifact: str) -> dict[Key, float]:
 
 def about(artifact: str) -> About:
     """Title, place and unit of `artifact`."""
-    return _curves()[artifact] if _known(artifact) in CURVES else _table(artifact)[0]
+    found: About = _file("text").curves[CURVES.index(artifact)] if _known(artifact) in CURVES else _file(artifact)
+    return found
 
 
 def claims() -> list[Claim]:
     """The paper's sentences that Runs can decide, in the paper's order."""
-    return list(_sentences()[0])
+    return list(_file("claims").claims)
 
 
 def untested() -> list[Untested]:
     """The paper's sentences that no Run here decides, each with the reason."""
-    return list(_sentences()[1])
+    return list(_file("claims").untested)
 
 
 def contradictions() -> list[Contradiction]:
     """Where the paper's numbers disagree among themselves."""
-    return list(_sentences()[2])
+    return list(_file("claims").contradictions)
 
 
 def _known(artifact: str) -> str:
@@ -151,129 +160,103 @@ def _known(artifact: str) -> str:
     return artifact
 
 
-# ---- reading the files: anything that is not as declared is refused with its place -------------------------
+# ---- the files: anything that is not as declared is refused with its place ----------------------------------
+
+
+def _named(raw: Any) -> Published:
+    if not isinstance(raw, list) or len(raw) != 4:
+        raise ValueError(f"a cell is [artifact, series, row, column], not {raw!r}")
+    found = [cell for cell in load(raw[0]) if cell.key == tuple(map(str, raw[1:]))]
+    if not found:
+        raise ValueError(f"the paper prints no cell {raw!r}")
+    return found[0]
+
+
+def _unique(what: str, names: Sequence[object]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{what} {name!r} stands twice")
+
+
+Artifact = Annotated[str, _known]
+Named = Annotated[Published, _named]
+Text = Annotated[str, lambda raw: str(raw) if type(raw) is int else raw]
+"""A text, or an epoch written as a whole number."""
+
+
+@dataclass(frozen=True)
+class _Cell:
+    row: Text
+    col: Text
+    value: object
+    unit: str  # for the reader of the file, like the section
+    section: str
+
+
+@dataclass(frozen=True)
+class _Series:
+    """A table (``columns`` and ``rows``, ~ where nothing is printed) or a list of ``cells``."""
+
+    name: str
+    columns: tuple[Text, ...] = ()
+    rows: tuple[tuple[object, ...], ...] = ()
+    cells: tuple[_Cell, ...] = ()
+
+    def printed(self, artifact: str, place: str) -> Iterator[Published]:
+        """Yield the cells that have a value."""
+        if bool(self.cells) == bool(self.rows) or bool(self.rows) != bool(self.columns):
+            raise ValueError(f"{place}: needs either `cells`, or `columns` and `rows`")
+        found = {f"cells[{i}].value": (cell.row, cell.col, cell.value) for i, cell in enumerate(self.cells)}
+        for i, (row, *values) in enumerate(self.rows):
+            if len(values) != len(self.columns):
+                raise ValueError(f"{place}.rows[{i}]: {len(values)} values under {len(self.columns)} columns")
+            name = build(Text, row, f"{place}.rows[{i}][0]")
+            cells = zip([name] * len(values), self.columns, values, strict=True)
+            found |= {f"rows[{i}][{k}]": cell for k, cell in enumerate(cells, 1) if cell[2] is not None}
+        for where, (row, col, value) in found.items():
+            number = build(float, value, f"{place}.{where}")
+            yield Published(artifact, self.name, row, col, number, str(value))
+
+
+@dataclass(frozen=True)
+class _Table(About):
+    series: tuple[_Series, ...]
+    curves: tuple[About, ...] = ()
+
+    def __post_init__(self) -> None:
+        _unique("series: cell", [cell.key for cell in self.cells])
+        found, known = [curve.artifact for curve in self.curves], CURVES if self.artifact == "text" else ()
+        if found != list(known):
+            raise ValueError(f"curves: {', '.join(known) or 'none'} expected, not {', '.join(found) or 'none'}")
+
+    @functools.cached_property
+    def cells(self) -> list[Published]:
+        printed = (one.printed(self.artifact, f"series[{i}]") for i, one in enumerate(self.series))
+        return [cell for cells in printed for cell in cells]
+
+
+@dataclass(frozen=True)
+class _Sentences:
+    claims: tuple[Claim, ...]
+    untested: tuple[Untested, ...]
+    contradictions: tuple[Contradiction, ...]
+
+    def __post_init__(self) -> None:
+        _unique("id", [claim.id for claim in self.claims] + [entry.id for entry in self.contradictions])
 
 
 @functools.cache
-def _document(name: str) -> _Node:
+def _file(name: str) -> Any:
     path = tables_dir() / f"{name}.yaml"
     try:
-        return _Node(parse(path.read_text(encoding="utf-8"), _Digits), f"{path.parent.name}/{path.name}")
-    except (OSError, UnicodeDecodeError) as error:
+        found = build(_Sentences if name == "claims" else _Table, read(path, _Printed), "")
+        if getattr(found, "artifact", name) != name:
+            raise ValueError(f"artifact: {found.artifact!r}, not {name!r}")
+        return found
+    except OSError as error:
         raise UsageError(f"cannot read {path}: {error}") from error
     except ValueError as error:
-        raise UsageError(f"{path}{error}") from None
-
-
-@functools.cache
-def _table(artifact: str) -> tuple[About, tuple[Published, ...]]:
-    node = _document(artifact)
-    node.allow("artifact", "title", "place", "unit", "series", *(["curves"] if artifact == "text" else []))
-    if node["artifact"].text() != artifact:
-        raise UsageError(f"{node.place}: artifact is {node['artifact'].text()!r}, not {artifact!r}")
-    cells: dict[Key, Published] = {}
-    for series in node["series"].items():
-        for cell in _cells(artifact, series):
-            if cell.key in cells:
-                raise UsageError(f"{series.place}: cell {cell.key} stands twice")
-            cells[cell.key] = cell
-    return _about(node), tuple(cells.values())
-
-
-def _about(node: _Node) -> About:
-    return About(*(node[key].text() for key in ("artifact", "title", "place", "unit")))
-
-
-@functools.cache
-def _curves() -> dict[str, About]:
-    found = {}
-    for node in _document("text")["curves"].items():
-        node.allow("artifact", "title", "place", "unit")
-        found[node["artifact"].text()] = _about(node)
-    if tuple(found) != CURVES:
-        raise UsageError(f"paper_tables/text.yaml: curves are {', '.join(found)}, not {', '.join(CURVES)}")
-    return found
-
-
-def _cells(artifact: str, series: _Node) -> Iterator[Published]:
-    """A series is a table (``columns`` and ``rows``, ~ where nothing is printed) or a list of ``cells``."""
-    name = series["name"].text()
-    if "cells" in series:
-        series.allow("name", "cells")
-        for cell in series["cells"].items():
-            cell.allow("row", "col", "value", "unit", "section")
-            for key in ("unit", "section"):  # for the reader of the file, and checked for that
-                cell[key].text()
-            value = cell["value"]
-            yield Published(artifact, name, cell["row"].text(), cell["col"].text(), value.number(), str(value.raw))
-        return
-    series.allow("name", "columns", "rows")
-    columns = [column.text() for column in series["columns"].items()]
-    for row in series["rows"].items():
-        head, *values = row.items()
-        if len(values) != len(columns):
-            raise UsageError(f"{row.place}: {len(values)} values under {len(columns)} columns")
-        for column, value in zip(columns, values, strict=True):
-            if value.raw is not None:
-                yield Published(artifact, name, head.text(), column, value.number(), str(value.raw))
-
-
-@functools.cache
-def _sentences() -> tuple[tuple[Claim, ...], tuple[Untested, ...], tuple[Contradiction, ...]]:
-    node = _document("claims")
-    node.allow("claims", "untested", "contradictions")
-    found = (
-        tuple(_claim(entry) for entry in node["claims"].items()),
-        tuple(_untested(entry) for entry in node["untested"].items()),
-        tuple(_contradiction(entry) for entry in node["contradictions"].items()),
-    )
-    ids = [claim.id for claim in found[0]] + [entry.id for entry in found[2]]
-    for twice in {name for name in ids if ids.count(name) > 1}:
-        raise UsageError(f"{node.place}: id {twice!r} stands twice")
-    return found
-
-
-def _claim(node: _Node) -> Claim:
-    node.allow("id", "section", "artifact", "quote", "claim", "statistic", "unit",
-               "definition", "above", "below", "published", "repeats")  # fmt: skip
-    if "above" not in node and "below" not in node:
-        raise UsageError(f"{node.place}: a claim needs `above`, `below` or both")
-    bounds = {key: node[key].number() if key in node else None for key in ("above", "below", "published")}
-    repeats = node["repeats"].items() if "repeats" in node else []
-    for repeat in repeats:
-        repeat.allow("section", "quote")
-    return Claim(
-        id=node["id"].text(),
-        section=node["section"].text(),
-        artifact=tuple(_known(name.text()) for name in node["artifact"].items()),
-        quote=node["quote"].text(),
-        claim=node["claim"].text(),
-        statistic=node["statistic"].text(),
-        definition=node["definition"].text(),
-        unit=node["unit"].text(),
-        **bounds,
-        repeats=tuple((repeat["section"].text(), repeat["quote"].text()) for repeat in repeats),
-    )
-
-
-def _untested(node: _Node) -> Untested:
-    node.allow("section", "quote", "why")
-    return Untested(node["section"].text(), node["quote"].text(), node["why"].text())
-
-
-def _contradiction(node: _Node) -> Contradiction:
-    node.allow("id", "says", "value", "computed", "cells")
-    cells = []
-    for entry in node["cells"].items():
-        name = [part.text() for part in entry.items()]
-        if len(name) != 4:
-            raise UsageError(f"{entry.place}: a cell is [artifact, series, row, column], not {name}")
-        value = lookup(name[0]).get((name[1], name[2], name[3]))
-        if value is None:
-            raise UsageError(f"{entry.place}: the paper prints no cell {name}")
-        cells.append(Published(name[0], name[1], name[2], name[3], value))
-    return Contradiction(node["id"].text(), node["says"].text(), node["value"].number(),
-                         node["computed"].text(), tuple(cells))  # fmt: skip
+        raise UsageError(f"{path.parent.name}/{path.name}: {error}") from None
 
 
 class _Written(float):
@@ -285,52 +268,16 @@ class _Written(float):
         return self.text
 
 
-class _Digits(Strict):
-    """Keeps the digits of numbers with a point."""
+class _Printed(Strict):
+    """Keep the digits of numbers with a point, and refuse what is empty or not finite."""
 
-    def written(self, node: yaml.ScalarNode) -> float:
-        found = _Written(self.number(node))
-        found.text = node.value
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        found = super().construct_object(node, deep)
+        infinite = isinstance(found, float) and not math.isfinite(found)
+        if infinite or not node.value or str(node.value).isspace():
+            why = f"a text, a finite number or a filled list was expected, not {node.value!r}"
+            raise Refused(problem=why, problem_mark=node.start_mark)
+        if isinstance(found, float):
+            found = _Written(found)
+            found.text = node.value
         return found
-
-
-_Digits.add_constructor("tag:yaml.org,2002:float", _Digits.written)
-
-
-@dataclass(frozen=True)
-class _Node:
-    """A value in a YAML file, and its place for messages."""
-
-    raw: Any
-    place: str
-
-    def __contains__(self, key: str) -> bool:
-        return isinstance(self.raw, dict) and key in self.raw
-
-    def __getitem__(self, key: str) -> _Node:
-        if key not in self:
-            raise UsageError(f"{self.place}: needs {key!r}")
-        return _Node(self.raw[key], f"{self.place}: {key}")
-
-    def allow(self, *keys: str) -> None:
-        for key in self.raw if isinstance(self.raw, dict) else ():
-            if key not in keys:
-                raise UsageError(f"{self.place}: unknown {key!r}; known are {', '.join(keys)}")
-
-    def items(self) -> list[_Node]:
-        if not isinstance(self.raw, list) or not self.raw:
-            raise UsageError(f"{self.place}: must be a list, not {self.raw!r}")
-        return [_Node(item, f"{self.place}[{number}]") for number, item in enumerate(self.raw)]
-
-    def text(self) -> str:
-        """A non-empty text; an epoch written as a whole number is one too."""
-        if isinstance(self.raw, int) and not isinstance(self.raw, bool):
-            return str(self.raw)
-        if not isinstance(self.raw, str) or not self.raw.strip():
-            raise UsageError(f"{self.place}: must be a text, not {self.raw!r}")
-        return self.raw.strip()
-
-    def number(self) -> float:
-        if isinstance(self.raw, bool) or not isinstance(self.raw, int | float) or not math.isfinite(self.raw):
-            raise UsageError(f"{self.place}: must be a number, not {self.raw!r}")
-        return float(self.raw)

@@ -15,20 +15,17 @@ import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
 
-from repro.errors import MissingInput, UsageError, one_line
+from repro.errors import UsageError, one_line
 
 
-def read(path: Path) -> dict[str, Any]:
+def read(path: Path, loader: type[Strict] | None = None) -> dict[str, Any]:
+    """Return the mapping that a file holds. Raises OSError, or UsageError with the line for what is no YAML."""
     try:
-        raw = parse(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise MissingInput(f"no {path}: run repro in a checkout, or name the file with --params") from None
-    except OSError as error:
-        raise MissingInput(f"{path} cannot be read ({error.strerror}): name a params.yaml with --params") from None
+        raw = parse(path.read_text(encoding="utf-8"), loader)
     except UnicodeDecodeError:
         raise UsageError(f"{path}: not UTF-8 text") from None
     except ValueError as error:
@@ -48,7 +45,7 @@ def parse(text: str, loader: type[Strict] | None = None) -> Any:
         return _apart(yaml.load(text, loader or Strict))
     except yaml.YAMLError as error:
         where, why = getattr(error, "problem_mark", None), getattr(error, "problem", None) or str(error)
-        why = why if isinstance(error, _Ambiguous) else f"not YAML ({' '.join(why.split())})"
+        why = why if isinstance(error, Refused) else f"not YAML ({' '.join(why.split())})"
         raise ValueError(f", line {where.line + 1}: {why}" if where else f": {why}") from None
     except RecursionError:
         raise ValueError(": nested too deeply") from None
@@ -62,8 +59,8 @@ def _apart(value: Any) -> Any:
     return [_apart(inner) for inner in value] if isinstance(value, list) else value
 
 
-class _Ambiguous(yaml.MarkedYAMLError):
-    pass
+class Refused(yaml.MarkedYAMLError):
+    """A value that is YAML and yet refused, for the reason that it states."""
 
 
 class Strict(yaml.SafeLoader):
@@ -89,7 +86,7 @@ class Strict(yaml.SafeLoader):
         if ":" in text or re.fullmatch(r"[-+]?0[0-9_]+", text):
             other = f'"{text}" for text' if ":" in text else str(int(text, 10))
             why = f"{text} is {found} in YAML: write {found}, or {other}"
-            raise _Ambiguous(problem=why, problem_mark=node.start_mark)
+            raise Refused(problem=why, problem_mark=node.start_mark)
         return found
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -150,17 +147,26 @@ def extended(tables: Mapping[str, Any], place: str) -> dict[str, Any]:
 def _laid_over(base: Any, own: Any) -> Any:
     if not isinstance(base, dict) or not isinstance(own, dict):
         return copy.deepcopy(own)
-    merged = {
-        key: _laid_over(value, own[key]) if key in own else copy.deepcopy(value) for key, value in base.items()
-    }
-    return merged | {key: copy.deepcopy(value) for key, value in own.items() if key not in base}
+    return {key: _laid_over(base.get(key), own.get(key, base.get(key))) for key in base | own}
 
 
 def build(kind: Any, value: Any, place: str) -> Any:
-    """``value`` as ``kind`` (dataclass, tuple, mapping or scalar), or a ValueError that starts with its place."""
+    """Return ``value`` as ``kind``, or raise a ValueError that starts with its place ("" is the top of a file).
+
+    ``kind`` is a dataclass, tuple, mapping or scalar, one of these ``| None``, or ``Annotated[kind, read]`` where
+    ``read`` first converts the value or refuses it.
+    """
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        return _dataclass(kind, value, place)
+        return value if isinstance(value, kind) else _dataclass(kind, value, place)
     origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Annotated:
+        try:
+            value = args[1](value)
+        except (ValueError, UsageError) as error:
+            raise ValueError(f"{place}: {error}") from None
+        return build(args[0], value, place)
+    if types.NoneType in args:
+        return None if value is None else build(args[0], value, place)
     if origin is tuple:
         if not isinstance(value, list):
             raise ValueError(f"{place}: a list was expected, not {value!r}")
@@ -171,8 +177,8 @@ def build(kind: Any, value: Any, place: str) -> Any:
     if origin is Mapping:
         if not isinstance(value, dict):
             raise ValueError(f"{place}: a mapping was expected, not {value!r}")
-        return types.MappingProxyType({str(k): build(args[1], v, f"{place}.{k}") for k, v in value.items()})
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return types.MappingProxyType({str(k): build(args[1], v, _at(place, k)) for k, v in value.items()})
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
         with contextlib.suppress(OverflowError):
             return float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
@@ -180,31 +186,33 @@ def build(kind: Any, value: Any, place: str) -> Any:
     return value
 
 
+def _at(place: str, inner: object) -> str:
+    return f"{place}.{inner}" if place else str(inner)
+
+
 def _number_hint(kind: Any, value: Any) -> str:
-    if not isinstance(value, str) or kind not in (int, float):
-        return ""
-    if kind is float:
-        return " (YAML reads 1e-4 as text: write 1.0e-4)"
-    with contextlib.suppress(ValueError, OverflowError):
-        return f" (YAML reads {value} as text: write {int(float(value))})"
+    if isinstance(value, str) and kind in (int, float):
+        with contextlib.suppress(ValueError, OverflowError):
+            number = kind(float(value))
+            return f" (YAML reads {value} as text: write {number if kind is int else '1.0e-4 for 1e-4'})"
     return ""
 
 
 def _dataclass(kind: type, value: Any, place: str) -> Any:
     if not isinstance(value, dict):
         raise ValueError(f"{place}: a mapping was expected, not {value!r}")
-    hints = typing.get_type_hints(kind)
+    hints = typing.get_type_hints(kind, include_extras=True)
     for key in value:
         if key not in hints:
-            raise ValueError(f"unknown key '{place}.{key}'{_did_you_mean(str(key), list(hints))}")
-    for key in hints:
-        if key not in value:
-            raise ValueError(f"key '{place}.{key}' is missing")
-    built = {key: build(hints[key], value[key], f"{place}.{key}") for key in hints}
+            raise ValueError(f"unknown key '{_at(place, key)}'{_did_you_mean(str(key), list(hints))}")
+    for field in dataclasses.fields(kind):
+        if field.name not in value and field.default is field.default_factory is dataclasses.MISSING:
+            raise ValueError(f"key '{_at(place, field.name)}' is missing")
+    built = {key: build(hint, value[key], _at(place, key)) for key, hint in hints.items() if key in value}
     try:
         return kind(**built)
     except ValueError as error:
-        raise ValueError(f"{place}.{error}") from None
+        raise ValueError(_at(place, error)) from None
 
 
 def _did_you_mean(word: str, known: list[str]) -> str:

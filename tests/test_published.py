@@ -190,7 +190,7 @@ def test_every_artifact_has_a_claim() -> None:
 def quotes() -> Iterator[tuple[str, str]]:
     for claim in claims():
         yield claim.section, claim.quote
-        yield from claim.repeats
+        yield from ((again.section, again.quote) for again in claim.repeats)
     yield from ((entry.section, entry.quote) for entry in published.untested())
 
 
@@ -395,16 +395,11 @@ def test_contradictions_follow_from_the_cells_that_they_name() -> None:
 
 @pytest.fixture
 def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An own folder of tables, read instead of the paper's; the caches forget it afterwards."""
-
-    def forget() -> None:
-        for cached in (published._document, published._table, published._curves, published._sentences):
-            cached.cache_clear()
-
+    """An own folder of tables, read instead of the paper's; the cache forgets it afterwards."""
     monkeypatch.setattr(published, "tables_dir", lambda: tmp_path)
-    forget()
+    published._file.cache_clear()
     yield tmp_path
-    forget()
+    published._file.cache_clear()
 
 
 GOOD = """
@@ -432,24 +427,32 @@ def test_a_small_table_is_read(tables: Path) -> None:
     ("old", "new", "says"),
     [
         ("[100, 0, 0.154]", "[100, 0]", "1 values under 2 columns"),
-        ("0.154", "15.4%", "must be a number"),
-        ("0.154", "true", "must be a number"),
-        ("0.154", ".nan", "must be a number"),
+        ("0.154", "15.4%", "yaml: series[0].rows[0][2]: float expected, not '15.4%'"),
+        ("0.154", "true", "float expected, not True"),
+        ("0.154", ".nan", "line 10: a text, a finite number or a filled list was expected, not '.nan'"),
+        ("0.154", "9" * 400, "series[0].rows[0][2]: float expected, not 999"),
+        ("[100, 0, 0.154]", "[1.5, 0, 0.154]", "series[0].rows[0][0]: str expected, not 1.5"),
+        ("[100, 0, 0.154]", "100", "series[0].rows[0]: a list was expected, not 100"),
+        ("[100, 0, 0.154]", "[]", "line 10: a text, a finite number or a filled list was expected, not []"),
         ("[120, ~, 0]", "[100, ~, 0]", "stands twice"),
         ("artifact: fig3", "artifact: fig1", "not 'fig3'"),
-        ("title: a", "titel: a", "unknown 'titel'"),
-        ("title: a", "", "needs 'title'"),
-        ("title: a", "title: 1.5", "must be a text"),
+        ("title: a", "titel: a", "yaml: unknown key 'titel'; did you mean 'title'?"),
+        ("title: a", "", "yaml: key 'title' is missing"),
+        ("title: a", "title: 1.5", "yaml: title: str expected, not 1.5"),
+        ("title: a", "title: ' '", "line 3: a text, a finite number or a filled list"),
         ("rows:", "rows: [", "line 10: not YAML"),
         ("0.154", "!!int abc", "line 10: not YAML (ValueError"),
         ("0.154", "!!timestamp 2024-13-45", "line 10: not YAML (ValueError"),
         ("0.154", "!!set [1]", "not YAML (TypeError"),
-        ("0.154", "2024-13-45", "must be a number, not '2024-13-45'"),
+        ("0.154", "2024-13-45", "float expected, not '2024-13-45'"),
         ("0.154", "1:30", "line 10: 1:30 is 90 in YAML"),
-        ("0.154", "[" * 100 + "]" * 100, "must be a number, not [[["),
+        ("0.154", "[" * 100 + "1" + "]" * 100, "float expected, not [[["),
         ("0.154", "[" * 3000 + "]" * 3000, "nested too deeply"),
         ("title: a", "title: a\ntitle: b", "key 'title' stands twice"),
-        ("[100, 120]", "100", "must be a list"),
+        ("[100, 120]", "100", "series[0].columns: a list was expected, not 100"),
+        ("columns: [100, 120]", "cells: []", "a filled list was expected, not []"),
+        ("columns: [100, 120]", "", "series[0]: needs either `cells`, or `columns` and `rows`"),
+        ("series:", "curves:\n- {artifact: fig2, title: a, place: b, unit: c}\nseries:", "curves: none expected"),
     ],
 )
 def test_a_bad_table_is_refused_with_its_place(tables: Path, old: str, new: str, says: str) -> None:
@@ -485,21 +488,22 @@ contradictions:
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        (", above: 0", "", "needs `above`, `below` or both"),
-        ("[fig3]", "[fig9]", "unknown artifact 'fig9'"),
-        (", unit: points", "", "needs 'unit'"),
+        (", above: 0", "", "claims[0].above: a claim needs `above`, `below` or both"),
+        ("above: 0", "above: much", "claims[0].above: float expected, not 'much'"),
+        ("above: 0", "above: 0, repeats: [{quote: q}]", "key 'claims[0].repeats[0].section' is missing"),
+        ("[fig3]", "[fig9]", "claims[0].artifact[0]: unknown artifact 'fig9'"),
+        (", unit: points", "", "yaml: key 'claims[0].unit' is missing"),
         ("id: b", "id: a", "stands twice"),
-        ("100, 120]", "120, 100]", "prints no cell"),
-        ("100, 120]", "100]", "a cell is"),
-        ("why: w", "because: w", "unknown 'because'"),
+        ("100, 120]", "120, 100]", "yaml: contradictions[0].cells[0]: the paper prints no cell"),
+        ("100, 120]", "100]", "contradictions[0].cells[0]: a cell is [artifact, series"),
+        ("why: w", "because: w", "unknown key 'untested[0].because'; it has section, quote, why"),
     ],
 )
 def test_bad_claims_are_refused(tables: Path, old: str, new: str, says: str) -> None:
     (tables / "fig3.yaml").write_text(GOOD)
     (tables / "claims.yaml").write_text(CLAIM)
     assert [claim.direction for claim in claims()] == ["above"]
-    published._document.cache_clear()
-    published._sentences.cache_clear()
+    published._file.cache_clear()
     assert old in CLAIM
     (tables / "claims.yaml").write_text(CLAIM.replace(old, new))
     with pytest.raises(UsageError, match=re.escape(says)):

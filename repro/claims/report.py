@@ -79,7 +79,7 @@ def _claim(judgement: Judgement, waits: Mapping[str, Any] | None, schedules: Sch
         "missing": judgement.missing,
         "next": dict(waits) if waits else None,
         "cells": judgement.cells,
-        "repeats": [list(repeat) for repeat in claim.repeats],
+        "repeats": [[repeat.section, repeat.quote] for repeat in claim.repeats],
     }
 
 

@@ -191,8 +191,7 @@ def _setting(file: Path, profile: str | None, changes: dict[str, Any]) -> _Setti
     try:
         found: _Setting = build(_Setting, {"name": plain.name, **tree}, "")
     except ValueError as error:
-        why = str(error).replace("'.", "'").lstrip(".")
-        raise UsageError(f"--set {', '.join(changes)}: {why}") from None
+        raise UsageError(f"--set {', '.join(changes)}: {error}") from None
     return found
 
 
