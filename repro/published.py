@@ -7,16 +7,13 @@ holds the numbers of the running text, ``claims.yaml`` the sentences. Pure: noth
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-import yaml
-
 from repro.errors import UsageError
 from repro.places import tables_dir
-from repro.yaml_values import Refused, Strict, build, read
+from repro.yaml_values import Exact, build, read
 
 PRINTED = ("fig1", "fig3", "table1", "table2", "table3", "table4", "text")
 """The artifacts with numbers, in the paper's order; ``text`` is its running text and appendix."""
@@ -59,7 +56,7 @@ class About:
 class Sentence:
     """A sentence of the paper, word for word."""
 
-    section: str
+    section: Text
     quote: str
 
 
@@ -79,7 +76,7 @@ class Claim(Sentence):
     """
 
     id: str
-    artifact: tuple[Artifact, ...]
+    artifact: tuple[Annotated[str, _known], ...]
     claim: str
     statistic: str
     definition: str
@@ -95,18 +92,6 @@ class Claim(Sentence):
         if self.above is None and self.below is None:
             raise ValueError("above: a claim needs `above`, `below` or both")
 
-    @property
-    def direction(self) -> str:
-        """``above``, ``below`` or ``between``."""
-        if self.below is None:
-            return "above"
-        return "below" if self.above is None else "between"
-
-    def admits(self, value: float) -> bool:
-        """Whether the claim holds where its statistic is `value` (never for NaN)."""
-        low = -math.inf if self.above is None else self.above
-        return low < value < (math.inf if self.below is None else self.below)
-
 
 @dataclass(frozen=True)
 class Contradiction:
@@ -118,7 +103,7 @@ class Contradiction:
     value: float
     """The figure that shows it, computed from ``cells`` as ``computed`` says."""
     computed: str
-    cells: tuple[Named, ...]
+    cells: tuple[Annotated[Published, _named], ...]
 
 
 def load(artifact: str | None = None) -> list[Published]:
@@ -164,6 +149,7 @@ def _known(artifact: str) -> str:
 
 
 def _named(raw: Any) -> Published:
+    """Find a cell by its name."""
     if not isinstance(raw, list) or len(raw) != 4:
         raise ValueError(f"a cell is [artifact, series, row, column], not {raw!r}")
     found = [cell for cell in load(raw[0]) if cell.key == tuple(map(str, raw[1:]))]
@@ -178,8 +164,6 @@ def _unique(what: str, names: Sequence[object]) -> None:
             raise ValueError(f"{what} {name!r} stands twice")
 
 
-Artifact = Annotated[str, _known]
-Named = Annotated[Published, _named]
 Text = Annotated[str, lambda raw: str(raw) if type(raw) is int else raw]
 """A text, or an epoch written as a whole number."""
 
@@ -190,14 +174,14 @@ class _Cell:
     col: Text
     value: object
     unit: str  # for the reader of the file, like the section
-    section: str
+    section: Text
 
 
 @dataclass(frozen=True)
 class _Series:
     """A table (``columns`` and ``rows``, ~ where nothing is printed) or a list of ``cells``."""
 
-    name: str
+    name: Text
     columns: tuple[Text, ...] = ()
     rows: tuple[tuple[object, ...], ...] = ()
     cells: tuple[_Cell, ...] = ()
@@ -206,14 +190,13 @@ class _Series:
         """Yield the cells that have a value."""
         if bool(self.cells) == bool(self.rows) or bool(self.rows) != bool(self.columns):
             raise ValueError(f"{place}: needs either `cells`, or `columns` and `rows`")
-        found = {f"cells[{i}].value": (cell.row, cell.col, cell.value) for i, cell in enumerate(self.cells)}
+        found = [(cell.row, cell.col, cell.value, f"cells[{i}].value") for i, cell in enumerate(self.cells)]
         for i, (row, *values) in enumerate(self.rows):
             if len(values) != len(self.columns):
                 raise ValueError(f"{place}.rows[{i}]: {len(values)} values under {len(self.columns)} columns")
-            name = build(Text, row, f"{place}.rows[{i}][0]")
-            cells = zip([name] * len(values), self.columns, values, strict=True)
-            found |= {f"rows[{i}][{k}]": cell for k, cell in enumerate(cells, 1) if cell[2] is not None}
-        for where, (row, col, value) in found.items():
+            name, cells = build(Text, row, f"{place}.rows[{i}][0]"), zip(self.columns, values, strict=True)
+            found += [(name, col, v, f"rows[{i}][{k}]") for k, (col, v) in enumerate(cells, 1) if v is not None]
+        for row, col, value, where in found:
             number = build(float, value, f"{place}.{where}")
             yield Published(artifact, self.name, row, col, number, str(value))
 
@@ -249,7 +232,7 @@ class _Sentences:
 def _file(name: str) -> Any:
     path = tables_dir() / f"{name}.yaml"
     try:
-        found = build(_Sentences if name == "claims" else _Table, read(path, _Printed), "")
+        found = build(_Sentences if name == "claims" else _Table, read(path, Exact), "")
         if getattr(found, "artifact", name) != name:
             raise ValueError(f"artifact: {found.artifact!r}, not {name!r}")
         return found
@@ -257,27 +240,3 @@ def _file(name: str) -> Any:
         raise UsageError(f"cannot read {path}: {error}") from error
     except ValueError as error:
         raise UsageError(f"{path.parent.name}/{path.name}: {error}") from None
-
-
-class _Written(float):
-    """A number that knows how it was written: 94.00 is as much as 94, but says more."""
-
-    text: str
-
-    def __str__(self) -> str:
-        return self.text
-
-
-class _Printed(Strict):
-    """Keep the digits of numbers with a point, and refuse what is empty or not finite."""
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        found = super().construct_object(node, deep)
-        infinite = isinstance(found, float) and not math.isfinite(found)
-        if infinite or not node.value or str(node.value).isspace():
-            why = f"a text, a finite number or a filled list was expected, not {node.value!r}"
-            raise Refused(problem=why, problem_mark=node.start_mark)
-        if isinstance(found, float):
-            found = _Written(found)
-            found.text = node.value
-        return found

@@ -10,6 +10,7 @@ import contextlib
 import copy
 import dataclasses
 import difflib
+import math
 import re
 import types
 import typing
@@ -36,8 +37,7 @@ def read(path: Path, loader: type[Strict] | None = None) -> dict[str, Any]:
 
 
 def parse(text: str, loader: type[Strict] | None = None) -> Any:
-    """YAML as plain values, no two of which are the same object, whatever aliases it has; by a ``loader`` of one's
-    own where one is given.
+    """Return YAML as plain values, no two of which are the same object, whatever aliases it has.
 
     Raises ValueError with the line (", line 3: ...") for what is no YAML, or reads as another value than it looks.
     """
@@ -45,7 +45,7 @@ def parse(text: str, loader: type[Strict] | None = None) -> Any:
         return _apart(yaml.load(text, loader or Strict))
     except yaml.YAMLError as error:
         where, why = getattr(error, "problem_mark", None), getattr(error, "problem", None) or str(error)
-        why = why if isinstance(error, Refused) else f"not YAML ({' '.join(why.split())})"
+        why = why if isinstance(error, _Refused) else f"not YAML ({' '.join(why.split())})"
         raise ValueError(f", line {where.line + 1}: {why}" if where else f": {why}") from None
     except RecursionError:
         raise ValueError(": nested too deeply") from None
@@ -59,7 +59,7 @@ def _apart(value: Any) -> Any:
     return [_apart(inner) for inner in value] if isinstance(value, list) else value
 
 
-class Refused(yaml.MarkedYAMLError):
+class _Refused(yaml.MarkedYAMLError):
     """A value that is YAML and yet refused, for the reason that it states."""
 
 
@@ -86,7 +86,7 @@ class Strict(yaml.SafeLoader):
         if ":" in text or re.fullmatch(r"[-+]?0[0-9_]+", text):
             other = f'"{text}" for text' if ":" in text else str(int(text, 10))
             why = f"{text} is {found} in YAML: write {found}, or {other}"
-            raise Refused(problem=why, problem_mark=node.start_mark)
+            raise _Refused(problem=why, problem_mark=node.start_mark)
         return found
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -99,6 +99,30 @@ class Strict(yaml.SafeLoader):
 
 for _kind in ("int", "float"):
     Strict.add_constructor(f"tag:yaml.org,2002:{_kind}", Strict.number)
+
+
+class _Written(float):
+    """A number that knows how it was written: 94.00 is as much as 94, but says more."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Exact(Strict):
+    """Keep the digits of numbers with a point, and refuse what is empty or not finite."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        found = super().construct_object(node, deep)
+        infinite = isinstance(found, float) and not math.isfinite(found)
+        if infinite or not node.value or str(node.value).isspace():
+            why = f"a text, a finite number or a filled list was expected, not {node.value!r}"
+            raise _Refused(problem=why, problem_mark=node.start_mark)
+        if isinstance(found, float):
+            found = _Written(found)
+            found.text = node.value
+        return found
 
 
 def replace_value(tree: Any, dotted: str, value: Any) -> None:
