@@ -30,7 +30,7 @@ from repro.engine import tuning
 from repro.engine.calibrate import copy_bandwidth
 from repro.engine.device import Device
 from repro.engine.lanes import Lanes
-from repro.engine.strategies import first_sound
+from repro.engine.strategies import first_valid
 from repro.engine.strategies.fused import Fused, ahead
 from repro.engine.strategies.fused.network import FusedNetwork, launch
 from repro.engine.strategies.fused.tiles import TILES, StageTiles, Tile
@@ -64,7 +64,7 @@ def main() -> None:
     print(f"from nothing to a step: {time.perf_counter() - start:.1f} s", flush=True)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        taken = first_sound(["fused"], lanes, lanes.all)
+        taken = first_valid(["fused"], lanes, lanes.all)
     print(f"checked against eager steps: {taken.name} {[str(one.message) for one in said]}", flush=True)
     print(f"bits of a lane alone: {bits(lanes_of, asked.batch)}", flush=True)
     for count in asked.lanes:
@@ -185,7 +185,7 @@ def speed(name: str, lanes_of: Callable[[int], Lanes], count: int, recipe: Recip
     lanes = lanes_of(count)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        strategy = first_sound([name], lanes, lanes.all)
+        strategy = first_valid([name], lanes, lanes.all)
     if strategy.name != name:
         return 0.0
     times = []

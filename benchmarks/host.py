@@ -26,9 +26,9 @@ from repro import data, params
 from repro.data import cifar10
 from repro.data.images import random_images
 from repro.engine import device as devices
-from repro.engine.bench import Bench, make_bench
+from repro.engine.data_source import InMemoryData, in_memory_data
+from repro.engine.events import Listener
 from repro.engine.lanes import Lane
-from repro.engine.reports import Listener
 from repro.engine.wave import Waves
 from repro.experiments import Study
 from repro.machine import cores
@@ -53,7 +53,7 @@ class Pretended:
         """Takes its time."""
         self._work(len(group) * steps * size)
 
-    def examine(self, group: Sequence[Lane], size: int) -> None:
+    def evaluate_batch(self, group: Sequence[Lane], size: int) -> None:
         """Takes its time."""
         self._work(len(group) * size * EVALUATION)
 
@@ -65,14 +65,14 @@ class Pretended:
 
 
 def gone_through(
-    runs: Sequence[Run], bench: Bench, dense: Run, folder: Path, speed: float, wave: int
+    runs: Sequence[Run], data: InMemoryData, dense: Run, folder: Path, speed: float, wave: int
 ) -> tuple[float, float]:
     """Seconds from the first Run's start to the last Record, and those in which the device was busy."""
     store = Store(folder, folder / "runs.jsonl")
     told = (lambda run: None, Listener(lambda report: None), lambda seconds: True, None)
-    waves = Waves(bench, store, {dense.key: set(range(dense.last_epoch + 1))}, *told)
+    waves = Waves(data, store, {dense.key: set(range(dense.last_epoch + 1))}, *told)
     device = Pretended(speed)
-    with patch("repro.engine.wave.first_sound", lambda *_: device):
+    with patch("repro.engine.wave.first_valid", lambda *_: device):
         start = time.perf_counter()
         for finished in waves.train(runs, ["eager"], min(wave, len(runs))):
             store.finish_all(finished)
@@ -103,7 +103,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     device = devices.choose(args.device)
     found = cifar10.find([args.data_dir])
     images = data.load("cifar10", [args.data_dir]) if found else random_images(50_000, 10_000)
-    bench = make_bench(images, device)
+    bench = in_memory_data(images, device)
     profile = params.settings(ROOT / "params.yaml", "paper", {"precision": "auto", "precision_of": {}})
     study = Study(profile, images.fingerprint)
     dense = replace(study.dense(args.arch, 0), last_epoch=args.epochs)

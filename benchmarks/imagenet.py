@@ -43,8 +43,8 @@ from repro.engine.calibrate import matmul_flops, synchronize
 from repro.engine.device import Device
 from repro.engine.floor import flops_per_image
 from repro.engine.network import Network
-from repro.engine.photo_step import COMPILE_FROM, PhotoNet
-from repro.engine.ranks import alone
+from repro.engine.photo_model import COMPILE_FROM, PhotoModel
+from repro.engine.ranks import single_process
 from repro.errors import ReproError
 from repro.experiments import Study
 from repro.machine import cores
@@ -109,7 +109,7 @@ class Ours:
     def __post_init__(self) -> None:
         self.network = Network(self.arch, 0, self.device.torch)
         self.network.model.train()
-        self.net = PhotoNet(self.network, self.precision, alone(self.device.torch), COMPILE_FROM)
+        self.net = PhotoModel(self.network, self.precision, single_process(self.device.torch), COMPILE_FROM)
 
     def random(self, crop: int, seconds: float) -> float:
         """Images/s on images that are there."""

@@ -24,7 +24,7 @@ from repro.engine.strategies.fused import ahead
 from repro.report.document import markdown_table
 
 TOOLS = Path(compiler.__file__).parent / "bin"
-SHOWN = ("C", "SIDE", "MODE", "KIND", "DW", "EXAM", "M", "HS")
+SHOWN = ("C", "SIDE", "MODE", "KIND", "DW", "EVAL", "M", "HS")
 INSTRUCTION = re.compile(r"^\s+/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\d+ )?([A-Z0-9_]+)((?:\.[A-Z0-9_]+)*)", re.MULTILINE)
 
 

@@ -31,7 +31,7 @@ PREFETCH = 2  # batches a worker keeps ready, PyTorch's default
 
 
 class _TimeIsUp(Exception):
-    """Leaves `train()`, which knows steps and no clock."""
+    """ForwardModel `train()`, which knows steps and no clock."""
 
 
 def open_checkout(path: Path) -> dict[str, Any]:

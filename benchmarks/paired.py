@@ -28,8 +28,8 @@ from torch import Tensor
 from repro import data, params
 from repro.data import cifar10
 from repro.engine import device as devices
-from repro.engine.bench import Bench, make_bench
-from repro.engine.reports import EpochReport, Listener
+from repro.engine.data_source import InMemoryData, in_memory_data
+from repro.engine.events import EpochReport, Listener
 from repro.engine.wave import Waves
 from repro.errors import ReproError, UsageError
 from repro.experiments import Study
@@ -60,7 +60,7 @@ class Way:
         return f"{self.strategy}, {self.precision}, {self.wave} at a time"
 
 
-def train(way: Way, args: argparse.Namespace, bench: Bench, fingerprint: str) -> list[Record]:
+def train(way: Way, args: argparse.Namespace, data: InMemoryData, fingerprint: str) -> list[Record]:
     """The Records of all seeds, in their order."""
     overrides = dict(params.parse_override(text) for text in args.overrides)
     overrides |= {"precision": way.precision, "precision_of": {}}
@@ -76,7 +76,7 @@ def train(way: Way, args: argparse.Namespace, bench: Bench, fingerprint: str) ->
 
     if left:
         with store.lock():
-            waves = Waves(bench, store, {}, lambda run: None, Listener(heard), lambda seconds: True, None)
+            waves = Waves(data, store, {}, lambda run: None, Listener(heard), lambda seconds: True, None)
             for finished in waves.train(left, [way.strategy], min(way.wave, len(left))):
                 store.finish_all(finished)
     records = [record for run in runs if (record := store.record(run))]
@@ -143,7 +143,7 @@ def main() -> int:
     try:
         device = devices.choose(args.device)
         images = data.load("cifar10" if cifar10.find([args.data_dir]) else "synthetic", [args.data_dir])
-        bench = make_bench(images, device)
+        bench = in_memory_data(images, device)
         ways = {way: train(way, args, bench, images.fingerprint) for way in args.ways}
     except ReproError as error:
         print(f"paired: {error}", file=sys.stderr)

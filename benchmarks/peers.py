@@ -58,7 +58,7 @@ class Row:
     left_out: str = ""
 
 
-class Bench:
+class InMemoryData:
     """What the loops train, and the processes that wait for their rows."""
 
     def __init__(self, args: argparse.Namespace) -> None:
@@ -139,7 +139,7 @@ class Bench:
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """All rows, and what they were measured on."""
     start = time.monotonic()
-    bench = Bench(args)
+    bench = InMemoryData(args)
     rows = list(bench.rows())
     for row in rows:
         left = args.budget - (time.monotonic() - start)

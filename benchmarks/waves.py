@@ -38,7 +38,7 @@ from repro.engine import tuning
 from repro.engine.calibrate import copy_bandwidth, matmul_flops, synchronize
 from repro.engine.device import Device
 from repro.engine.floor import floor_of
-from repro.engine.strategies import ONE_BY_ONE, available, first_sound
+from repro.engine.strategies import ONE_BY_ONE, available, first_valid
 from repro.errors import ReproError
 from repro.experiments import Study
 from repro.params import CIFAR_ARCHS
@@ -204,7 +204,7 @@ def where_time_goes(args: argparse.Namespace) -> str:
     parts = []
     for arch in args.arch or CIFAR_ARCHS:
         lanes = tuning.random_lanes(arch, int(lanes_text), recipe, devices.dtype_of(precision), device)
-        strategy = first_sound([name], lanes, lanes.all)
+        strategy = first_valid([name], lanes, lanes.all)
         strategy.train(lanes.all, 2, recipe.batch_size)
         synchronize(device)
         activities = [ProfilerActivity.CUDA] if device.cuda else [ProfilerActivity.CPU]

@@ -50,7 +50,7 @@ def produce(
     except RunFailed:  # said at the end; what did finish is shown, and what diverged is marked
         _show(work, as_json)
         raise
-    if options.chief:
+    if options.is_main:
         _show(work, as_json)
 
 
@@ -186,7 +186,7 @@ def execute(
     """Train what is missing of ``asked``, again what turns out to be damaged on the way, and then what the new
     results ask for. ``then`` is called after each Run. Raises what `session.execute` raises."""
     plan = work.plan_for(asked())
-    if work.options.chief:
+    if work.options.is_main:
         work.store.gather(plan.runs)
     if work.options.keep_final:
         _say_forgotten(work, plan, log)
@@ -205,9 +205,9 @@ def execute(
     from repro.report.training_progress import TrainingProgress
 
     chosen = device.choose(options.device)
-    how = session.How(options.deadline, options.loader, options.strategy, options.wave)
-    with ranks.joined(chosen) as group:
-        while shared := session.agreed(plan if plan.missing or plan.blocked else None, group):
+    how = session.SessionOptions(options.deadline, options.loader, options.strategy, options.wave)
+    with ranks.process_group(chosen) as group:
+        while shared := session.broadcast_plan(plan if plan.missing or plan.blocked else None, group):
             try:
                 progress = TrainingProgress(log, work.store, then=then)
                 session.execute(shared, work.store, work.folders, chosen, progress, how, group)

@@ -78,7 +78,7 @@ class Options:
         return self.workers > 1 or self.gpus > 1 or self.launcher != "local"
 
     @property
-    def chief(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process writes and speaks: rank 0 under torchrun, and every process without it."""
         return rank() == 0
 

@@ -37,14 +37,14 @@ def reproduce(options: Options) -> None:
     without = sorted({*options.without, *left_out(profile, folders)})
     work = Workspace(replace(options, profile=chosen, without=without))
     log = terminal.console(stderr=True)
-    if options.chief:
+    if options.is_main:
         _show_shipped(work, log)
     log.print(f"profile {chosen}: {why}", markup=False)
     if without:
         log.print(f"{', '.join(without)}: not here, or not prepared; its Runs are left out", markup=False)
     work.check_results_folder()
     failed = _train(work, log)
-    if not options.chief:
+    if not options.is_main:
         return
     print(_standing(conclude.write_report(work)))
     print(f"figures and tables: {work.out}")
@@ -84,7 +84,7 @@ class Rendering:
     def __init__(self, work: Workspace, log: Console) -> None:
         """Of many ranks only the first draws."""
         self._work, self._log = work, log
-        self._waiting: list[Artifact] = list(work.artifacts) if work.options.chief else []
+        self._waiting: list[Artifact] = list(work.artifacts) if work.options.is_main else []
 
     def ready(self) -> None:
         """Draw those whose Runs have finished since the last call."""

@@ -16,9 +16,9 @@ from repro.data import synthetic
 from repro.data.batches import EpochOrder
 from repro.data.images import Images
 from repro.engine import device as devices
-from repro.engine.bench import Bench, make_bench
+from repro.engine.data_source import InMemoryData, in_memory_data
+from repro.engine.events import Listener
 from repro.engine.lanes import Lanes
-from repro.engine.reports import Listener
 from repro.engine.strategies import Strategy
 from repro.engine.wave import Waves
 from repro.experiments import Study
@@ -46,8 +46,8 @@ def images() -> Images:
 
 
 @functools.cache
-def bench(device: str = "cpu") -> Bench:
-    return make_bench(images(), devices.choose(device))
+def bench(device: str = "cpu") -> InMemoryData:
+    return in_memory_data(images(), devices.choose(device))
 
 
 def study(changes: dict[str, Any] | None = None) -> Study:
@@ -66,12 +66,14 @@ def started(count: int, precision: torch.dtype = torch.float32, device: str = "c
     numbers of images and labels."""
     lanes = Lanes("resnet20", count, bench(device).pool, recipe(), precision)
     for lane, (size, labels) in zip(lanes.all, SIZES, strict=False):
-        share = bench(device).pool.share(Data("synthetic", size, size if labels != "true" else TESTED, "", labels))
+        subset = bench(device).pool.subset(
+            Data("synthetic", size, size if labels != "true" else TESTED, "", labels)
+        )
         lane.network.reset(lane.number)
         if lane.number % 2:
             lane.network.prune(0.8)
-        lane.enter(share)
-        lane.start_epoch(share.places(EpochOrder.draw(f"test {lane.number}", 0, size, True)), rate)
+        lane.enter(subset)
+        lane.start_epoch(subset.indices(EpochOrder.draw(f"test {lane.number}", 0, size, True)), rate)
     return lanes
 
 

@@ -19,7 +19,7 @@ from repro import nets
 from repro.data.batches import PAD
 from repro.engine.device import Device
 from repro.engine.lanes import Lane, Lanes
-from repro.engine.strategies import first_sound
+from repro.engine.strategies import first_valid
 from repro.engine.strategies.fused import Fused
 from repro.engine.strategies.fused.tiles import StageTiles, Tile
 from repro.engine.tuning import random_lanes
@@ -123,8 +123,8 @@ def test_a_step_is_autograds_in_float64(tiles: dict[int, StageTiles]) -> None:
     exact = [reference(lane, count) for lane, count in zip(lanes.all, counts, strict=True)]
     ours.count.copy_(torch.tensor(counts, dtype=torch.int32))
     ours.pack()
-    ours.forward(lanes.order, lanes.position, exam=False)
-    ours.head(lanes.order, lanes.position, exam=False)
+    ours.forward(lanes.order, lanes.position, evaluating=False)
+    ours.head(lanes.order, lanes.position, evaluating=False)
     ours.backward()
     gradients = lanes.rows.gradients.clone()
     convolutions = [y for stage in ours.stages for y in stage.y]
@@ -136,7 +136,7 @@ def test_a_step_is_autograds_in_float64(tiles: dict[int, StageTiles]) -> None:
         for own, (name, buffer) in zip(lane.network.model.buffers(), model.named_buffers(), strict=True):
             assert apart(own, buffer) < 1e-5, name
     ours.update()
-    ours._tally(lanes.position, lanes.correct, exam=False)
+    ours._tally(lanes.position, lanes.correct, evaluating=False)
     for lane, count, (*_, loss, right) in zip(lanes.all, counts, exact, strict=True):
         row, rate = lane.number, float(lane.rate)
         old, velocity, mask = before["weights"][row], before["momentum"][row], lanes.rows.mask[row]
@@ -179,7 +179,7 @@ def test_evaluation_counts_what_the_network_answers_right() -> None:
     lanes = started(1)
     lanes.rows.statistics.mul_(torch.rand(lanes.rows.statistics.shape) + 0.5)
     (lane,) = lanes.all
-    index = lane.exam[: BATCH + 1]
+    index = lane.eval_indices[: BATCH + 1]
     middle = torch.full_like(index, PAD)
     images = lanes.pool.gather(index, middle, middle, torch.zeros_like(index)).double()
     answers = lane.network.model.double().eval()(images).argmax(1)
@@ -188,10 +188,10 @@ def test_evaluation_counts_what_the_network_answers_right() -> None:
     strategy = Fused(lanes)
     strategy._network = network(lanes)
     strategy._look = strategy._network.evaluate
-    lane.start_exam()
-    strategy.examine([lane], BATCH + 1)
-    assert int(lane.exam_correct) == int((answers == lane.labels[index]).sum())
-    assert int(lane.exam_position) == BATCH + 1
+    lane.start_evaluation()
+    strategy.evaluate_batch([lane], BATCH + 1)
+    assert int(lane.eval_correct) == int((answers == lane.labels[index]).sum())
+    assert int(lane.eval_position) == BATCH + 1
 
 
 @pytest.mark.slow
@@ -207,7 +207,7 @@ def test_every_kernel_compiles_without_a_gpu(capability: int, tmp_path: Path) ->
 def test_where_it_does_not_fit_the_next_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     lanes = random_lanes("resnet14", 1, RECIPE, torch.float32, Device(torch.device("cpu"), ""))
     with pytest.warns(UserWarning, match="'fused' failed: RuntimeError: takes networks of CIFAR-10 in bfloat16"):
-        assert first_sound(["fused"], lanes, lanes.all).name == "eager"
+        assert first_valid(["fused"], lanes, lanes.all).name == "eager"
     monkeypatch.delenv("TRITON_INTERPRET")
     with pytest.warns(UserWarning, match="'fused' failed: RuntimeError: takes a GPU"):
-        assert first_sound(["fused"], started(1), started(1).all).name == "eager"
+        assert first_valid(["fused"], started(1), started(1).all).name == "eager"

@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 
 from repro.data.batches import EpochOrder
+from repro.engine.events import OutOfTime
 from repro.engine.lanes import Lane, Lanes, loss_and_logits
-from repro.engine.reports import OutOfTime
-from repro.engine.strategies import first_sound
+from repro.engine.strategies import first_valid
 from repro.engine.strategies.fused import Fused
 from repro.engine.strategies.fused.network import FusedNetwork
 from repro.store import Store
@@ -33,14 +33,14 @@ def started(count: int, rate: float = 0.05) -> Lanes:
     """Lanes at the start of an epoch, each with a network and an order of its own, every second one pruned."""
     pool = trials.bench("cuda").pool
     lanes = Lanes("resnet20", count, pool, RECIPE, BF16)
-    share = pool.share(trials.data(200))
+    subset = pool.subset(trials.data(200))
     for lane in lanes.all:
         lane.network.reset(lane.number)
         if lane.number % 2:
             lane.network.prune(0.8)
-        lane.enter(share)
-        order = EpochOrder.draw(f"lane {lane.number}", 0, len(share.train), True)
-        lane.start_epoch(share.places(order), rate)
+        lane.enter(subset)
+        order = EpochOrder.draw(f"lane {lane.number}", 0, len(subset.train), True)
+        lane.start_epoch(subset.indices(order), rate)
     return lanes
 
 
@@ -64,8 +64,8 @@ def test_its_gradients_are_as_good_as_autocasts(whole: bool) -> None:
     network = FusedNetwork(ours)
     network.count.fill_(size)
     network.pack()
-    network.forward(ours.order, ours.position, exam=False)
-    network.head(ours.order, ours.position, exam=False)
+    network.forward(ours.order, ours.position, evaluating=False)
+    network.head(ours.order, ours.position, evaluating=False)
     network.backward()
     for number in range(2):
         exactly = torch.cat([g.flatten() for g in gradients(exact.all[number], size, torch.float64)])
@@ -112,7 +112,7 @@ def test_it_is_sound_here_and_leaves_no_trace() -> None:
     before = [tensor.clone() for lane in lanes.all for tensor in lane.touched()]
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
-        assert first_sound(["fused"], lanes, lanes.all).name == "fused"
+        assert first_valid(["fused"], lanes, lanes.all).name == "fused"
     after = [tensor for lane in lanes.all for tensor in lane.touched()]
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 

@@ -12,10 +12,10 @@ from torch import Tensor
 from repro.data.photos.augment import to_input
 from repro.data.photos.loader import make_loader
 from repro.engine import device as devices
-from repro.engine.bench import PhotoBench
+from repro.engine.data_source import StreamedData
 from repro.engine.network import Network
-from repro.engine.photo_step import COMPILE_FROM, PhotoNet
-from repro.engine.ranks import alone
+from repro.engine.photo_model import COMPILE_FROM, PhotoModel
+from repro.engine.ranks import single_process
 from repro.engine.strategies import TOLERANCE
 from repro.engine.train import train
 from repro.store import Store
@@ -38,7 +38,7 @@ def test_compiled_gradients_are_those_of_eager_steps(arch: str, precision: torch
     for trained in (0, COMPILE_FROM):
         network = Network(arch, 0, place)
         network.model.train()
-        net = PhotoNet(network, precision, alone(place), trained)
+        net = PhotoModel(network, precision, single_process(place), trained)
         net.backward(to_input(images, None), labels, 32, True)
         assert net.strategy == ("compiled" if trained else "eager")
         gradients.append(network.gradients.clone())
@@ -50,7 +50,7 @@ def test_a_run_of_photographs_trains_and_says_where_the_time_went(tmp_path: Path
     device = devices.choose("cuda")
     splits = (InMemory(DATA.train, 0), InMemory(DATA.test, 1))
     loaders = [make_loader(split, DATA.crop, DATA.resize, device.torch) for split in splits]
-    bench = PhotoBench(device, alone(device.torch), loaders[0], loaders[1], "made up")
+    bench = StreamedData(device, single_process(device.torch), loaders[0], loaders[1], "made up")
     store = Store(tmp_path / "runs", tmp_path / "runs.jsonl")
     record = train(RUN, bench, store, {2}, QUIET, lambda _: True)
     assert record.curve["epoch"] == [1, 2] and record.curve["train_loss"][0] < 20

@@ -17,8 +17,8 @@ from repro.data.batches import EpochOrder
 from repro.engine.lanes import Lanes
 from repro.engine.strategies import Strategy
 from repro.engine.strategies.batched import Batched
-from repro.engine.strategies.graphs import Recorded, Streams
-from repro.engine.strategies.plain import Eager
+from repro.engine.strategies.eager import Eager
+from repro.engine.strategies.graphs import CapturedStep, Streams
 from repro.run import Checkpoint, Mask
 from repro.store import Store
 
@@ -51,24 +51,24 @@ def story(making: Making, precision: torch.dtype) -> list[list[Tensor]]:
 
     step(2)
     for lane in lanes.all:  # the next epoch: another order, another rate
-        share = trials.bench().pool.share(trials.data(64))
-        lane.enter(share)
-        lane.start_epoch(share.places(EpochOrder.draw(f"next {lane.number}", 1, 64, True)), 0.002)
+        subset = trials.bench().pool.subset(trials.data(64))
+        lane.enter(subset)
+        lane.start_epoch(subset.indices(EpochOrder.draw(f"next {lane.number}", 1, 64, True)), 0.002)
     step()
     step(1, 5)  # the smaller last batch
     lanes.all[0].network.prune(0.5)
     step()
     before = lanes.all[1].network.state()
     lanes.all[1].network.reset(7)  # another Run in the lane, with labels of its own
-    lanes.all[1].enter(trials.bench().pool.share(trials.data(64, "random-3")))
+    lanes.all[1].enter(trials.bench().pool.subset(trials.data(64, "random-3")))
     step()
     lanes.all[1].network.load(before)
     lanes.all[0].position.zero_()
     step()
     for lane in lanes.all:
-        lane.start_exam()
+        lane.start_evaluation()
     for size in (16, 8):
-        strategy.examine(lanes.all, size)
+        strategy.evaluate_batch(lanes.all, size)
         after.append(everything(lanes))
     return after
 
@@ -88,7 +88,7 @@ def test_recording_leaves_no_trace(graphs_made: list[recorded.Graph]) -> None:
     lanes = trials.started(1, rate=0.1)
     lane = lanes.all[0]
     before = everything(lanes)
-    Recorded(lane.update, lane.touched(), torch.cuda.Stream()).graph(16)
+    CapturedStep(lane.update, lane.touched(), torch.cuda.Stream()).graph(16)
     assert len(graphs_made) == 1
     assert all(torch.equal(a, b) for a, b in zip(before, everything(lanes), strict=True))
 
@@ -128,4 +128,4 @@ def test_whole_waves_of_graphs_end_on_the_bits_of_runs_alone(
 def test_what_a_capture_refuses_is_refused_here_too() -> None:
     seen = torch.ones(3)
     with pytest.raises(RuntimeError, match="capturing"):
-        Recorded(lambda size: float(seen.sum()), [seen], torch.cuda.Stream()).graph(1)  # type: ignore[arg-type, return-value]
+        CapturedStep(lambda size: float(seen.sum()), [seen], torch.cuda.Stream()).graph(1)  # type: ignore[arg-type, return-value]

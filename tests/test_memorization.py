@@ -8,7 +8,7 @@ import torch
 from repro.data import synthetic
 from repro.data.batches import PAD, random_labels
 from repro.engine import device
-from repro.engine.bench import make_bench
+from repro.engine.data_source import in_memory_data
 from repro.engine.network import Network
 from repro.run import Checkpoint, Data, Mask
 from repro.store import Store
@@ -27,24 +27,24 @@ def test_labels_follow_from_their_name_and_are_uniform() -> None:
 
 def test_random_labels_are_tested_on_what_they_are_trained_on() -> None:
     images = synthetic.generate()
-    pool = make_bench(images, CPU).pool
-    share = pool.share(Data("synthetic", 40, 40, images.fingerprint, "random-3"))
-    assert torch.equal(share.train, share.test)
-    assert torch.equal(share.labels[share.train], random_labels("random-3", 40))
-    true = pool.share(Data("synthetic", 40, 20, images.fingerprint))
-    assert torch.equal(true.train, share.train)  # the same examples under other labels
-    assert not torch.equal(true.labels[true.train], share.labels[share.train])
+    pool = in_memory_data(images, CPU).pool
+    subset = pool.subset(Data("synthetic", 40, 40, images.fingerprint, "random-3"))
+    assert torch.equal(subset.train, subset.test)
+    assert torch.equal(subset.labels[subset.train], random_labels("random-3", 40))
+    true = pool.subset(Data("synthetic", 40, 20, images.fingerprint))
+    assert torch.equal(true.train, subset.train)  # the same examples under other labels
+    assert not torch.equal(true.labels[true.train], subset.labels[subset.train])
 
 
 def test_a_share_is_the_part_that_the_split_gives() -> None:
     """Training and test images, balanced over classes, in the split's own order, and under its labels."""
     images = synthetic.generate()
-    pool = make_bench(images, CPU).pool
-    share = pool.share(Data("synthetic", 70, 30, images.fingerprint))
-    for places, split in ((share.train, images.train.first(70)), (share.test, images.test.first(30))):
+    pool = in_memory_data(images, CPU).pool
+    subset = pool.subset(Data("synthetic", 70, 30, images.fingerprint))
+    for places, split in ((subset.train, images.train.first(70)), (subset.test, images.test.first(30))):
         inner = pool.images.images[places][:, PAD:-PAD, PAD:-PAD]
         assert torch.equal(inner, torch.from_numpy(split.images))
-        assert torch.equal(share.labels[places], torch.from_numpy(split.labels).long())
+        assert torch.equal(subset.labels[places], torch.from_numpy(split.labels).long())
 
 
 def test_a_pruned_network_memorizes_a_few_examples(store: Store) -> None:
@@ -62,10 +62,10 @@ def test_a_pruned_network_memorizes_a_few_examples(store: Store) -> None:
     assert loaded
     network = Network("resnet20", 0, CPU.torch)
     network.load(loaded[0])
-    share = trials.bench().pool.share(run.data)
+    subset = trials.bench().pool.subset(run.data)
     with torch.inference_mode():
-        logits = network.model.eval()(trials.bench().pool.images.gather(share.train, *middle(24)))
-    right = (logits.argmax(1) == share.labels[share.train]).sum()
+        logits = network.model.eval()(trials.bench().pool.images.gather(subset.train, *middle(24)))
+    right = (logits.argmax(1) == subset.labels[subset.train]).sum()
     assert 100 * int(right) / 24 == record.top1
     zeros = sum(int((w == 0).sum()) for w in network.prunable_weights().values())
     assert zeros >= round(0.8 * 267_264)

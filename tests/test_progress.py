@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from repro import artifacts
-from repro.engine.reports import EpochReport
+from repro.engine.events import EpochReport
 from repro.experiments import Study
 from repro.plan import Plan, cost, make_plan
 from repro.record import Record

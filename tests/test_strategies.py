@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 from repro import nets
 from repro.engine import strategies
-from repro.engine.lanes import Lane, Lanes, Leaves, loss_and_logits
+from repro.engine.lanes import ForwardModel, Lane, Lanes, loss_and_logits
 from repro.engine.network import Network
-from repro.engine.strategies import STRATEGIES, Strategy, available, first_sound
+from repro.engine.strategies import STRATEGIES, Strategy, available, first_valid
 from repro.engine.strategies.batched import Batched, losses_and_logits
-from repro.engine.strategies.plain import Compiled, Eager, compiled
-from repro.engine.wave import examined
+from repro.engine.strategies.eager import Compiled, Eager, compiled
+from repro.engine.wave import evaluate
 from repro.options import STRATEGIES as NAMED
 
 CPU = torch.device("cpu")
@@ -142,10 +142,10 @@ def test_lanes_that_are_not_asked_stay_as_they_are(strategy: type[Strategy]) -> 
     before = [tensor.clone() for tensor in lanes.all[1].touched()]
     training = strategy(lanes)  # type: ignore[call-arg]
     training.train([lanes.all[0], lanes.all[2]], 1, 16)
-    training.examine([lanes.all[0], lanes.all[2]], 40)
+    training.evaluate_batch([lanes.all[0], lanes.all[2]], 40)
     assert all(torch.equal(a, b) for a, b in zip(before, lanes.all[1].touched(), strict=True))
     assert lanes.position.tolist() == [16, 0, 16]
-    assert lanes.exam_position.tolist() == [40, 0, 40]
+    assert lanes.eval_position.tolist() == [40, 0, 40]
 
 
 @BOTH
@@ -154,7 +154,7 @@ def test_a_lane_that_fell_free_disturbs_nobody(strategy: type[Strategy]) -> None
     lanes = trials.started(3)
     whole = trials.started(3)
     lanes.all[1].busy = False
-    lanes.position[1] = lanes.exam.shape[1] - 1
+    lanes.position[1] = lanes.eval_indices.shape[1] - 1
     for each in (lanes, whole):
         busy = [lane for lane in each.all if lane.busy]
         strategy(each).train(busy, 2, 16)  # type: ignore[call-arg]
@@ -179,18 +179,18 @@ def test_every_image_counts_once_whatever_the_last_batch(
     strategy: type[Strategy], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Evaluation against a network in evaluation mode on each image by itself."""
-    monkeypatch.setattr("repro.engine.wave.EXAM_BATCH", 24)  # 40 images: 24, 16; 64: 24, 24, 16; 100: a rest of 4
+    monkeypatch.setattr("repro.engine.wave.EVAL_BATCH", 24)  # 40 images: 24, 16; 64: 24, 24, 16; 100: a rest of 4
     lanes = trials.started(4)
     Eager(lanes).train(lanes.all, 2, 16)
-    top1 = examined(lanes, strategy(lanes), lanes.all)  # type: ignore[call-arg]
+    top1 = evaluate(lanes, strategy(lanes), lanes.all)  # type: ignore[call-arg]
     for lane in lanes.all:
         model = lane.network.model.eval()
-        places = lane.exam[: lane.exam_size]
+        places = lane.eval_indices[: lane.eval_size]
         with torch.inference_mode():
             right = [int(model(plain(lanes, place)).argmax(1)) == int(lane.labels[place]) for place in places]
         model.train()
         assert top1[lane.number] == pytest.approx(100 * sum(right) / len(places), abs=1e-9 + 100 / len(places))
-    assert [lane.exam_size for lane in lanes.all] == [40, 40, 64, 100]
+    assert [lane.eval_size for lane in lanes.all] == [40, 40, 64, 100]
 
 
 def plain(lanes: Lanes, place: Tensor) -> Tensor:
@@ -228,17 +228,17 @@ def test_a_bad_strategy_is_refused_aloud_and_the_next_taken(monkeypatch: pytest.
             if fault == "disagrees":
                 group[-1].network.weights.mul_(1.5)
 
-        def examine(self, group: Sequence[Lane], size: int) -> None:
-            super().examine(group, size)
+        def evaluate_batch(self, group: Sequence[Lane], size: int) -> None:
+            super().evaluate_batch(group, size)
             if fault == "miscounts":
-                group[-1].exam_correct += 50
+                group[-1].eval_correct += 50
 
     monkeypatch.setitem(STRATEGIES, "bad", Bad)
     monkeypatch.setattr(strategies, "_trusted", set())
     lanes = trials.started(2)
     before = [tensor.clone() for lane in lanes.all for tensor in (*lane.touched(), lane.rate)]
     with pytest.warns(UserWarning, match="'bad'") as said:
-        taken = first_sound(["bad", "batched"], lanes, lanes.all)
+        taken = first_valid(["bad", "batched"], lanes, lanes.all)
     assert isinstance(taken, Batched)
     assert len(said) == 1 and "\n" not in str(said[0].message)
     after = [tensor for lane in lanes.all for tensor in (*lane.touched(), lane.rate)]
@@ -251,10 +251,10 @@ def test_a_sound_strategy_is_checked_once_and_leaves_no_trace(monkeypatch: pytes
     before = lanes.rows.weights.clone()
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
-        assert first_sound(["batched"], lanes, lanes.all).name == "batched"
+        assert first_valid(["batched"], lanes, lanes.all).name == "batched"
     assert torch.equal(before, lanes.rows.weights)
-    monkeypatch.setattr(strategies, "_objection", lambda *_: "was asked again")
-    assert first_sound(["batched"], lanes, lanes.all).name == "batched"
+    monkeypatch.setattr(strategies, "compare_with_eager", lambda *_: "was asked again")
+    assert first_valid(["batched"], lanes, lanes.all).name == "batched"
 
 
 def test_a_cpu_offers_what_runs_on_it() -> None:
@@ -267,7 +267,7 @@ def test_a_cpu_offers_what_runs_on_it() -> None:
 
 def test_leaves_in_bfloat16_are_the_weights_and_share_batchnorm() -> None:
     network = Network("resnet20", 3, CPU)
-    leaves = Leaves(network, torch.bfloat16)
+    leaves = ForwardModel(network, torch.bfloat16)
     network.weights.mul_(1.7)
     leaves.refresh()
     for (name, ours), theirs in zip(leaves.model.named_parameters(), network.model.parameters(), strict=True):

@@ -21,10 +21,10 @@ from repro.data.photos.augment import crop_box, draw_crops, to_input
 from repro.data.photos.decode import decode
 from repro.data.photos.loader import make_loader
 from repro.engine import device as devices
-from repro.engine.bench import PhotoBench
-from repro.engine.ranks import alone
-from repro.engine.reports import Listener, OutOfTime, StepReport
-from repro.engine.streamed import epoch_order
+from repro.engine.data_source import StreamedData
+from repro.engine.events import Listener, OutOfTime, StepReport
+from repro.engine.photo_trainer import epoch_order
+from repro.engine.ranks import single_process
 from repro.engine.train import train
 from repro.params import MicroBatchRecipe
 from repro.record import DIVERGED, Record
@@ -66,10 +66,10 @@ class InMemory:
         return self._files[index]
 
 
-def bench(train_split: InMemory, data: Photos = DATA) -> PhotoBench:
+def bench(train_split: InMemory, data: Photos = DATA) -> StreamedData:
     splits = (train_split, InMemory(DATA.test, 1))
     loaders = [make_loader(split, data.crop, data.resize, CPU.torch, "cpu") for split in splits]
-    return PhotoBench(CPU, alone(CPU.torch), loaders[0], loaders[1], "made up")
+    return StreamedData(CPU, single_process(CPU.torch), loaders[0], loaders[1], "made up")
 
 
 @pytest.fixture
@@ -215,7 +215,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(store: Store) -> None:
 
 
 def test_a_long_epoch_is_told_of_on_the_way(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("repro.engine.streamed.REPORT_EVERY", 0.0)
+    monkeypatch.setattr("repro.engine.photo_trainer.REPORT_EVERY", 0.0)
     told: list[StepReport] = []
     train(RUN, bench(InMemory(DATA.train, 0)), store, set(), Listener(lambda r: None, told.append), lambda _: True)
     assert [(report.epoch, report.images) for report in told] == [(e, n) for e in (1, 2) for n in (8, 16, 23)]

@@ -282,7 +282,7 @@ def test_unmeasured_devices_have_a_default() -> None:
 
 @pytest.mark.parametrize("name", ["eager", "batched"])
 def test_real_steps_are_timed(run: Run, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tuning, "EXAM_BATCH", 32)
+    monkeypatch.setattr(tuning, "EVAL_BATCH", 32)
     small = replace(run, recipe=replace(run.recipe, batch_size=16))
     assert 0 < time_lanes(name, small, CPU, 2, 0.0) < 1e9
 
@@ -291,6 +291,6 @@ def test_what_is_refused_is_not_timed(run: Run, monkeypatch: pytest.MonkeyPatch)
     from repro.engine import strategies
 
     monkeypatch.setattr(strategies, "_trusted", set())
-    monkeypatch.setattr(strategies, "_objection", lambda *_: "is wrong")
+    monkeypatch.setattr(strategies, "compare_with_eager", lambda *_: "is wrong")
     with pytest.raises(RuntimeError, match="is wrong"):
         time_lanes("batched", run, CPU, 2, 0.0)

@@ -13,8 +13,8 @@ import pytest
 import torch
 from lanes import outcome, train_all
 
+from repro.engine.events import EpochReport, Listener, OutOfTime
 from repro.engine.network import Network, masks_of
-from repro.engine.reports import EpochReport, Listener, OutOfTime
 from repro.errors import MissingInput
 from repro.experiments import Study
 from repro.record import DIVERGED, DONE, Record

@@ -17,8 +17,8 @@ import torch
 from repro.data.photos.augment import to_input
 from repro.engine.device import Device, dtype_of, resolve_precision, use_tf32
 from repro.engine.network import Network
-from repro.engine.photo_step import COMPILE_FROM, PhotoNet
-from repro.engine.ranks import alone
+from repro.engine.photo_model import COMPILE_FROM, PhotoModel
+from repro.engine.ranks import single_process
 from repro.engine.speed_cache import EAGER, Choice, now, read, write
 from repro.params import MicroBatchRecipe
 
@@ -99,14 +99,19 @@ def _measure(
     network = Network(arch, 0, device.torch)
     network.model.train()
     return trained(
-        network, PhotoNet(network, precision, alone(device.torch), COMPILE_FROM), recipe, device, seconds, crop
+        network,
+        PhotoModel(network, precision, single_process(device.torch), COMPILE_FROM),
+        recipe,
+        device,
+        seconds,
+        crop,
     )
 
 
 def trained(
-    network: Network, net: PhotoNet, recipe: MicroBatchRecipe, device: Device, seconds: float, crop: int
+    network: Network, net: PhotoModel, recipe: MicroBatchRecipe, device: Device, seconds: float, crop: int
 ) -> float:
-    """Images a second of ``net`` over parts of a batch and updates, as `streamed.Streamed` makes them."""
+    """Images a second of ``net`` over parts of a batch and updates, as `photo_trainer.PhotoTrainer` makes them."""
     size = recipe.batch_size // recipe.micro_batches
     random = torch.Generator().manual_seed(0)
     pixels = torch.randint(0, 256, (size, 3, crop, crop), dtype=torch.uint8, generator=random)

@@ -14,7 +14,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
 class Request:
-    """Whether one of `SIGNALS` came since `heeded` began."""
+    """Whether one of `SIGNALS` came since `deferred` began."""
 
     def __init__(self) -> None:
         self.came = False
@@ -29,7 +29,7 @@ class Request:
 _noted = Request()
 
 
-def raise_noted() -> None:
+def raise_pending() -> None:
     """Raise `Interrupted` if a signal came during the last epoch of a Run, whose result is kept by now."""
     if _noted.came:
         _noted.came = False
@@ -37,7 +37,7 @@ def raise_noted() -> None:
 
 
 @contextlib.contextmanager
-def heeded() -> Iterator[Request]:
+def deferred() -> Iterator[Request]:
     """While it lasts a signal is noted instead of ending the process, so that the work at hand can be kept."""
     request = Request()
     if threading.current_thread() is not threading.main_thread():  # Python lets the main thread alone set handlers

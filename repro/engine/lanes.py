@@ -15,12 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from repro.data.batches import PAD
-from repro.engine.network import Network, Rows, shaped
-from repro.engine.pool import Pool, Share
+from repro.engine.device_dataset import DeviceDataset, Subset
+from repro.engine.network import FlatParameters, Network, shaped
 from repro.params import Recipe
 
 LossOf = Callable[[nn.Module, Tensor, Tensor, torch.dtype], tuple[Tensor, Tensor]]
-EXAM_BATCH = 1000  # images at a time on which a network is evaluated
+EVAL_BATCH = 1000  # images at a time on which a network is evaluated
 
 
 class Lanes:
@@ -28,20 +28,20 @@ class Lanes:
 
     Learning rate, labels, number of images and all else are each lane's own."""
 
-    def __init__(self, arch: str, count: int, pool: Pool, recipe: Recipe, precision: torch.dtype) -> None:
+    def __init__(self, arch: str, count: int, pool: DeviceDataset, recipe: Recipe, precision: torch.dtype) -> None:
         images = pool.images
         device, capacity = images.images.device, len(images)
         self.arch, self.pool, self.recipe, self.precision, self.device = arch, images, recipe, precision, device
-        self.rows = Rows.make(arch, count, device)
+        self.rows = FlatParameters.make(arch, count, device)
         self.order = torch.zeros(4, count, capacity, dtype=torch.long, device=device)  # place, top, left, flip
-        self.exam = torch.zeros(count, capacity, dtype=torch.long, device=device)
+        self.eval_indices = torch.zeros(count, capacity, dtype=torch.long, device=device)
         self.labels = torch.zeros(count, capacity, dtype=torch.long, device=device)
-        self.position, self.correct, self.exam_position, self.exam_correct = torch.zeros(
+        self.position, self.correct, self.eval_position, self.eval_correct = torch.zeros(
             4, count, dtype=torch.long, device=device
         )
         self.rate = torch.zeros(count, 1, device=device)
         self.loss_sum = torch.zeros(count, dtype=torch.float64, device=device)
-        self.offsets = torch.arange(max(recipe.batch_size, EXAM_BATCH), device=device)
+        self.offsets = torch.arange(max(recipe.batch_size, EVAL_BATCH), device=device)
         self.all = [Lane(self, number) for number in range(count)]
 
     def __len__(self) -> int:
@@ -58,27 +58,27 @@ class Lane:
     def __init__(self, lanes: Lanes, number: int) -> None:
         self.number, self._lanes, self.recipe, self.precision = number, lanes, lanes.recipe, lanes.precision
         self.network = Network(lanes.arch, 0, lanes.device, lanes.rows.row(number))
-        self.leaves = Leaves(self.network, lanes.precision)
+        self.leaves = ForwardModel(self.network, lanes.precision)
         self.busy = False
-        self.epoch_size = self.exam_size = 0  # images
+        self.epoch_size = self.eval_size = 0  # images
         self.labels, self.rate = lanes.labels[number], lanes.rate[number, 0]
         self.position, self.loss_sum, self.correct = (
             tensor[number] for tensor in (lanes.position, lanes.loss_sum, lanes.correct)
         )
-        self.exam, self.exam_position, self.exam_correct = (
-            tensor[number] for tensor in (lanes.exam, lanes.exam_position, lanes.exam_correct)
+        self.eval_indices, self.eval_position, self.eval_correct = (
+            tensor[number] for tensor in (lanes.eval_indices, lanes.eval_position, lanes.eval_correct)
         )
         self._order = lanes.order[:, number]
 
-    def enter(self, share: Share) -> None:
-        """A Run on ``share`` takes the lane."""
+    def enter(self, subset: Subset) -> None:
+        """A Run on ``subset`` takes the lane."""
         self.busy = True
-        self.labels.copy_(share.labels)
-        self.epoch_size, self.exam_size = len(share.train), len(share.test)
-        self.exam[: len(share.test)].copy_(share.test)
+        self.labels.copy_(subset.labels)
+        self.epoch_size, self.eval_size = len(subset.train), len(subset.test)
+        self.eval_indices[: len(subset.test)].copy_(subset.test)
 
     def start_epoch(self, places: Tensor, rate: float) -> None:
-        """Fill the static tensors for a new epoch over `Share.places` at learning ``rate``."""
+        """Fill the static tensors for a new epoch over `Subset.places` at learning ``rate``."""
         for static, fresh in zip(self._order, places, strict=True):
             static[: len(fresh)].copy_(fresh)
         self.rate.fill_(rate)
@@ -101,14 +101,14 @@ class Lane:
             self.correct += (logits.detach().argmax(1) == labels).sum()
             self.position += size
 
-    def start_exam(self) -> None:
+    def start_evaluation(self) -> None:
         """Evaluate anew."""
-        self.exam_position.zero_()
-        self.exam_correct.zero_()
+        self.eval_position.zero_()
+        self.eval_correct.zero_()
 
-    def examine(self, size: int) -> None:
+    def evaluate_batch(self, size: int) -> None:
         """Count right answers among the next ``size`` images that the Run is tested on. Device work only."""
-        index = self.exam[self.exam_position + self._lanes.offsets[:size]]
+        index = self.eval_indices[self.eval_position + self._lanes.offsets[:size]]
         middle = torch.full_like(index, PAD)
         with torch.no_grad():
             self.leaves.refresh()
@@ -116,17 +116,17 @@ class Lane:
             self.leaves.model.eval()
             logits = forward(self.leaves.model, images, self.precision)
             self.leaves.model.train()
-            self.exam_correct += (logits.argmax(1) == self.labels[index]).sum()
-            self.exam_position += size
+            self.eval_correct += (logits.argmax(1) == self.labels[index]).sum()
+            self.eval_position += size
 
     def touched(self) -> list[Tensor]:
-        """All that `update` and `examine` write."""
+        """All that `update` and `evaluate_batch` write."""
         row = self.network.row
-        counters = [self.position, self.loss_sum, self.correct, self.exam_position, self.exam_correct]
+        counters = [self.position, self.loss_sum, self.correct, self.eval_position, self.eval_correct]
         return [row.weights, row.momentum, row.gradients, row.statistics, *counters]
 
 
-class Leaves:
+class ForwardModel:
     """What forward and backward run on: ``model`` with weights in ``precision`` as autograd's leaves.
 
     In float32 the network itself; in bfloat16 a model of its own whose weights are cast from the network's all at

@@ -2,7 +2,7 @@
 
 One update of all weights is then a handful of operations instead of one per layer, and a mask holds at
 every step by one multiplication. The layout inside is channels_last. Networks that train side by side are rows
-of common tensors (`Rows`), so that one operation can update them all.
+of common tensors (`FlatParameters`), so that one operation can update them all.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ALIGNED = 64  # a row of so many numbers begins at an address that vector instru
 
 
 @dataclass(frozen=True)
-class Rows:
+class FlatParameters:
     """What K equal networks are made of, a row each: weights, gradients, momentum and mask float32 [K, weights],
     BatchNorm statistics float32 [K, statistics]. A single row has one dimension less."""
 
@@ -36,7 +36,7 @@ class Rows:
     statistics: Tensor
 
     @classmethod
-    def make(cls, arch: str, count: int, device: torch.device) -> Rows:
+    def make(cls, arch: str, count: int, device: torch.device) -> FlatParameters:
         """Room for ``count`` networks."""
         model = nets.outline(arch)
         size, buffers = (sum(t.numel() for t in ts) for ts in (model.parameters(), model.buffers()))
@@ -47,10 +47,10 @@ class Rows:
 
         return cls(room(size, 0), room(size, 0), room(size, 0), room(size, 1), room(buffers, 0))
 
-    def row(self, number: int) -> Rows:
+    def row(self, number: int) -> FlatParameters:
         """The ``number``-th network's, as views."""
         tensors = (self.weights, self.gradients, self.momentum, self.mask, self.statistics)
-        return Rows(*(tensor[number] for tensor in tensors))
+        return FlatParameters(*(tensor[number] for tensor in tensors))
 
     def update(self, recipe: Recipe, rate: Tensor) -> None:
         """Eq. 1: v <- m v + (lambda w + g), w <- w - eta v; then the mask. ``rate`` is on the device: a scalar, or
@@ -99,12 +99,12 @@ class Snapshot:
 class Network:
     """``model`` in training form on ``device``, with Eq. 1 of the paper as its optimizer."""
 
-    def __init__(self, arch: str, seed: int, device: torch.device, row: Rows | None = None) -> None:
+    def __init__(self, arch: str, seed: int, device: torch.device, row: FlatParameters | None = None) -> None:
         """Freshly initialised from ``seed``, in ``row`` or in tensors of its own."""
         self.arch = arch
         self.model = nets.build(arch, seed).to(device)
         self.prunable = prunable_names(self.model)
-        self.row = row or Rows.make(arch, 1, device).row(0)
+        self.row = row or FlatParameters.make(arch, 1, device).row(0)
         self.weights, self.gradients = self.row.weights, self.row.gradients
         self.momentum, self.mask, self.statistics = self.row.momentum, self.row.mask, self.row.statistics
         self.masked = False
@@ -122,7 +122,7 @@ class Network:
         self.load(nets.build(self.arch, seed).state_dict())
 
     def update(self, recipe: Recipe, rate: Tensor) -> None:
-        """Eq. 1 and the mask, see `Rows.update`. ``rate`` is a scalar on the device."""
+        """Eq. 1 and the mask, see `FlatParameters.update`. ``rate`` is a scalar on the device."""
         self.row.update(recipe, rate)
 
     def gradient_views(self) -> list[Tensor]:

@@ -29,7 +29,7 @@ class Ranks:
     device: torch.device
 
     @property
-    def chief(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this is the one that writes."""
         return self.rank == 0
 
@@ -41,19 +41,19 @@ class Ranks:
         dist.all_reduce(asked, dist.ReduceOp.MAX)
         return bool(asked.item())
 
-    def add(self, *tensors: Tensor) -> None:
+    def all_reduce(self, *tensors: Tensor) -> None:
         """Replace each tensor by its sum over ranks."""
         if self.count > 1:
             for tensor in tensors:
                 dist.all_reduce(tensor)
 
-    def copy(self, *tensors: Tensor) -> None:
+    def broadcast(self, *tensors: Tensor) -> None:
         """Replace each tensor by rank 0's."""
         if self.count > 1:
             for tensor in tensors:
                 dist.broadcast(tensor, 0)
 
-    def share(self, value: Any) -> Any:
+    def broadcast_object(self, value: Any) -> Any:
         """Rank 0's ``value``, plain data, on every rank."""
         if self.count == 1:
             return value
@@ -61,7 +61,7 @@ class Ranks:
         dist.broadcast_object_list(box, 0)
         return box[0]
 
-    def gather(self, value: Any) -> list[Any]:
+    def all_gather(self, value: Any) -> list[Any]:
         """Every rank's ``value``, plain data, on every rank."""
         if self.count == 1:
             return [value]
@@ -70,20 +70,20 @@ class Ranks:
         return found
 
 
-def alone(device: torch.device) -> Ranks:
+def single_process(device: torch.device) -> Ranks:
     """One process."""
     return Ranks(0, 1, device)
 
 
 @contextlib.contextmanager
-def joined(device: Device) -> Iterator[Ranks]:
+def process_group(device: Device) -> Iterator[Ranks]:
     """The group that torchrun started this process in; alone without torchrun.
 
     Raises `RankLost` where another rank died or did not answer within `TIMEOUT`.
     """
     rank, count, *_ = placed()
     if count == 1:
-        yield alone(device.torch)
+        yield single_process(device.torch)
         return
     try:
         dist.init_process_group("nccl" if device.cuda else "gloo", timeout=TIMEOUT)

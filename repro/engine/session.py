@@ -12,10 +12,10 @@ from typing import Protocol
 
 from repro import words
 from repro.engine import interrupt, ranks, tuning
-from repro.engine.bench import Bench, PhotoBench, open_bench
+from repro.engine.data_source import InMemoryData, StreamedData, open_data
 from repro.engine.device import Device, resolve_precision
+from repro.engine.events import EpochReport, Listener, OutOfTime, StepReport
 from repro.engine.ranks import Ranks
-from repro.engine.reports import EpochReport, Listener, OutOfTime, StepReport
 from repro.engine.speed_cache import Choice
 from repro.engine.tuning import CACHE
 from repro.engine.wave import Finished, Waves
@@ -56,7 +56,7 @@ class Observer(Protocol):
 
 
 @dataclass(frozen=True)
-class How:
+class SessionOptions:
     """``deadline`` is on `time.monotonic`'s clock, ``loader`` says how photographs are decoded; ``strategy`` and
     ``wave``, the number of Runs at a time (0: automatic), how small images are trained on. After ``time_until``,
     on the same clock, no strategy is timed that was not timed yet (default: after a fifth of what is left)."""
@@ -74,7 +74,7 @@ def execute(
     folders: Sequence[Path],
     device: Device,
     observer: Observer,
-    how: How,
+    options: SessionOptions,
     group: Ranks | None = None,
 ) -> None:
     """Train what is missing, all ranks of ``group`` together.
@@ -82,20 +82,20 @@ def execute(
     Raises `BudgetSpent` at the deadline, `RunFailed` after the last wave if a Run diverged, `MissingInput`
     for data that is not there or not the data that the plan was made for.
     """
-    group = group or ranks.alone(device.torch)
+    group = group or ranks.single_process(device.torch)
     for precision in {run.precision for run in plan.missing}:
         resolve_precision(precision, device)  # refuses now what the device does not have
-    with store.lock() if group.chief else contextlib.nullcontext():
+    with store.lock() if group.is_main else contextlib.nullcontext():
         observer.started(plan, device.name)
         try:
-            _Session(plan, store, device, group, observer, how).go_through(folders)
+            _Session(plan, store, device, group, observer, options).go_through(folders)
         except OutOfTime:
             missing = [run for run in plan.missing if store.record(run) is None]
             rest = cost(missing, store)
             raise BudgetSpent(words.budget_spent(rest.runs, rest.epochs)) from None
         finally:
             observer.ended()
-    if not group.chief:
+    if not group.is_main:
         return
     failed = [run.label for run in plan.runs if diverged(store, run)]
     if failed:
@@ -105,17 +105,17 @@ def execute(
 
 
 class _Session:
-    """One bench at a time, of whatever data the next wave asks for."""
+    """Holds one data source at a time, the one that the next wave needs."""
 
     def __init__(
-        self, plan: Plan, store: Store, device: Device, group: Ranks, observer: Observer, how: How
+        self, plan: Plan, store: Store, device: Device, group: Ranks, observer: Observer, options: SessionOptions
     ) -> None:
         self._plan, self._store, self._device, self._group = plan, store, device, group
-        self._observer, self._how = observer, how
+        self._observer, self._options = observer, options
         self._left = len(plan.missing)
         self._listener = Listener(observer.epoch_done, observer.step_done)
-        self._bench: Bench | PhotoBench | None = None
-        self._bench_of: object = None
+        self._source: InMemoryData | StreamedData | None = None
+        self._source_of: object = None
         self._waves: Waves | None = None
 
     def go_through(self, folders: Sequence[Path]) -> None:
@@ -123,64 +123,64 @@ class _Session:
         try:
             for planned in self._plan.waves:
                 ready = [run for run in planned if all(store.has_checkpoint(p.run, p.epoch) for p in run.parents)]
-                wave: list[Run] = self._group.share(ready)
+                wave: list[Run] = self._group.broadcast_object(ready)
                 self._left -= len(planned) - len(wave)
                 if not wave:
                     continue
-                bench = self._bench_for(wave[0].data, folders)
-                ended = self._photographs(wave, bench) if isinstance(bench, PhotoBench) else self._wave(wave)
+                source = self._source_for(wave[0].data, folders)
+                ended = self._photographs(wave, source) if isinstance(source, StreamedData) else self._wave(wave)
                 for finished in ended:
                     self._finish(finished)
         finally:
-            if self._bench:
-                self._bench.close()
+            if self._source:
+                self._source.close()
 
-    def _bench_for(self, wanted: Data, folders: Sequence[Path]) -> Bench | PhotoBench:
+    def _source_for(self, wanted: Data, folders: Sequence[Path]) -> InMemoryData | StreamedData:
         of = wanted if isinstance(wanted, Photos) else (wanted.name, wanted.fingerprint)
-        if self._bench is None or of != self._bench_of:
-            if self._bench:
-                self._bench.close()
-            device, how = self._device, self._how
-            self._bench = open_bench(wanted, folders, self._store.runs_dir, device, self._group, how.loader)
-            self._bench_of = of
+        if self._source is None or of != self._source_of:
+            if self._source:
+                self._source.close()
+            device, options = self._device, self._options
+            self._source = open_data(wanted, folders, self._store.runs_dir, device, self._group, options.loader)
+            self._source_of = of
             self._waves = None
-            if isinstance(self._bench, Bench):
+            if isinstance(self._source, InMemoryData):
                 told = (self._store, self._plan.keep, self._observer.run_started, self._listener)
-                self._waves = Waves(self._bench, *told, self._has_time, how.deadline)
-        return self._bench
+                self._waves = Waves(self._source, *told, self._has_time, options.deadline)
+        return self._source
 
     def _wave(self, runs: list[Run]) -> Iterator[Finished]:
         """As many at a time as this device is fastest with, or as end within the time budget."""
         assert self._waves is not None
-        how, store = self._how, self._store
+        options, store = self._options, self._store
         choice = self._choice(runs)
-        lanes = how.wave or choice.lanes
+        lanes = options.wave or choice.lanes
         if lanes > 1:  # what is begun first, then the longest, so that the last to end end together
             left = {run.key: cost([run], store).images for run in runs}
             runs = sorted(runs, key=lambda run: (not store.progress(run), -left[run.key]))
-            if not how.wave:
+            if not options.wave:
                 speed = choice.speed if choice.speeds else None
                 lanes = lanes_for([left[run.key] for run in runs], lanes, speed, self._seconds_left())
         lanes = min(lanes, len(runs))
-        names = choice.names_at(lanes) if how.strategy == "auto" else [how.strategy]
+        names = choice.names_at(lanes) if options.strategy == "auto" else [options.strategy]
         return self._waves.train(runs, names, lanes)
 
     def _choice(self, runs: list[Run]) -> Choice:
-        if self._how.strategy != "auto" and self._how.wave:
+        if self._options.strategy != "auto" and self._options.wave:
             return Choice()
         first = max(runs, key=lambda run: run.epochs * run.data.train)
         images = cost([run for run in self._plan.missing if run.arch == first.arch], self._store).images
         cache = self._store.runs_dir / CACHE
-        until, seconds = self._how.time_until, self._seconds_left()
+        until, seconds = self._options.time_until, self._seconds_left()
         if until is None:
             until = math.inf if seconds is None else time.monotonic() + TIMING * seconds
         return tuning.choose(first, self._device, cache, images, self._observer.measuring, until)
 
     def _seconds_left(self) -> float | None:
         """Of the time budget; None without one."""
-        return None if self._how.deadline is None else self._how.deadline - time.monotonic()
+        return None if self._options.deadline is None else self._options.deadline - time.monotonic()
 
-    def _photographs(self, runs: list[Run], bench: PhotoBench) -> Iterator[Finished]:
+    def _photographs(self, runs: list[Run], source: StreamedData) -> Iterator[Finished]:
         """One after another, each lock held by rank 0: a worker that outlived its driver may still be at it."""
         from repro.engine.train import train  # seconds of imports, only for those who need them
 
@@ -188,31 +188,31 @@ class _Session:
         for run in runs:
             self._observer.run_started(run)
             known = store.record(run)  # trained again for its checkpoints
-            lock = store.run_lock(run, self._how.deadline) if self._group.chief else contextlib.nullcontext()
+            lock = store.run_lock(run, self._options.deadline) if self._group.is_main else contextlib.nullcontext()
             with lock:
                 found = store.record(run) if self._group.count == 1 and not known else None
                 keep = self._plan.keep.get(run.key, set())
-                yield [(run, found or train(run, bench, store, keep, self._listener, self._has_time))]
+                yield [(run, found or train(run, source, store, keep, self._listener, self._has_time))]
 
     def _finish(self, finished: Finished) -> None:
-        if self._group.chief:
+        if self._group.is_main:
             self._store.finish_all(finished)
         for run, record in finished:
             self._left -= 1
             self._observer.run_done(run, record, self._left)
-        interrupt.raise_noted()
+        interrupt.raise_pending()
 
     def _has_time(self, seconds: float) -> bool:
-        deadline = self._how.deadline
+        deadline = self._options.deadline
         return deadline is None or time.monotonic() + MARGIN * seconds < deadline
 
 
-def agreed(plan: Plan | None, group: Ranks) -> Plan | None:
+def broadcast_plan(plan: Plan | None, group: Ranks) -> Plan | None:
     """Rank 0's plan on all ranks: another one may have seen a store that was written to meanwhile.
 
     Raises `UsageError` for Runs that only one process can train.
     """
-    shared: Plan | None = group.share(plan)
+    shared: Plan | None = group.broadcast_object(plan)
     if shared is not None and group.count > 1:
         small = [run.label for run in shared.missing if not isinstance(run.data, Photos)]
         if small:

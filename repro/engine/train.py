@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from repro.engine import device as devices
-from repro.engine.begin import stand
-from repro.engine.bench import PhotoBench
-from repro.engine.course import Course
-from repro.engine.interrupt import Request, heeded
+from repro.engine.data_source import StreamedData
+from repro.engine.events import EpochReport, EpochTotals, Listener, OutOfTime, StepReport, StoppedMidEpoch
+from repro.engine.interrupt import Request, deferred
 from repro.engine.network import Network
-from repro.engine.reports import EpochReport, Halted, Listener, OutOfTime, StepReport, Sums
-from repro.engine.streamed import Streamed
+from repro.engine.photo_trainer import PhotoTrainer
+from repro.engine.resume import resume_or_start
+from repro.engine.run_progress import RunProgress
 from repro.errors import Interrupted
 from repro.record import Record
 from repro.run import Run
@@ -25,7 +25,7 @@ LEAST_SAVING = 1.0  # seconds that keeping a state in the middle of an epoch is 
 
 def train(
     run: Run,
-    bench: PhotoBench,
+    data: StreamedData,
     store: Store,
     keep: set[int],
     listener: Listener,
@@ -38,74 +38,80 @@ def train(
     signal ends it (`Interrupted`). A loss that is not finite ends the Run as ``diverged``. All ranks return the
     same Record.
     """
-    network = Network(run.arch, run.seed, bench.device.torch)
-    place = stand(run, network, store, bench) if bench.ranks.chief else None
-    place = bench.ranks.share(place)
-    assert place is not None
-    network.copy_over(bench.ranks.copy, masked=place.masked)
-    course = Course(run, network, store, keep, place, bench.ranks.chief)
-    if course.over:
-        return course.record()
-    return _Training(course, bench, listener, has_time).to_the_end(place.begun)
+    network = Network(run.arch, run.seed, data.device.torch)
+    point = resume_or_start(run, network, store, data) if data.ranks.is_main else None
+    point = data.ranks.broadcast_object(point)
+    assert point is not None
+    network.copy_over(data.ranks.broadcast, masked=point.masked)
+    progress = RunProgress(run, network, store, keep, point, data.ranks.is_main)
+    if progress.over:
+        return progress.record()
+    return _Training(progress, data, listener, has_time).to_the_end(point.begun)
 
 
 @dataclass
 class _Training:
-    course: Course
-    bench: PhotoBench
+    progress: RunProgress
+    data: StreamedData
     listener: Listener
     has_time: Callable[[float], bool]
     saving: float = LEAST_SAVING
 
-    def to_the_end(self, begun: Sums) -> Record:
-        course, run, bench = self.course, self.course.run, self.bench
+    def to_the_end(self, begun: EpochTotals) -> Record:
+        progress, run, data = self.progress, self.progress.run, self.data
         # A Run resumed elsewhere goes on in the precision that it began with.
-        precision = devices.resolve_precision(course.history["provenance"]["precision"], bench.device)
+        precision = devices.resolve_precision(progress.history["provenance"]["precision"], data.device)
         devices.use_tf32(precision)
-        trainer = Streamed(
-            run, course.network, bench.train, bench.test, devices.dtype_of(precision), bench.ranks, self._progress
+        trainer = PhotoTrainer(
+            run,
+            progress.network,
+            data.train,
+            data.test,
+            devices.dtype_of(precision),
+            data.ranks,
+            self._progress,
         )
-        course.history["provenance"]["strategy"] = trainer.strategy
-        with heeded() as signals:
-            while not course.over:
+        progress.history["provenance"]["strategy"] = trainer.strategy
+        with deferred() as signals:
+            while not progress.over:
                 start = time.perf_counter()
                 sums = self._epoch(trainer, begun, signals)
-                trainer.settle()
-                course.take(sums, trainer.top1)
-                if "diverged_at" in course.history:
+                trainer.average_batchnorm_stats()
+                progress.take(sums, trainer.top1)
+                if "diverged_at" in progress.history:
                     break
-                course.history["provenance"] |= trainer.facts()
-                begun, seconds = Sums(), time.perf_counter() - start
-                course.history["wall_s"] += seconds
-                if not course.over:
+                progress.history["provenance"] |= trainer.facts()
+                begun, seconds = EpochTotals(), time.perf_counter() - start
+                progress.history["wall_s"] += seconds
+                if not progress.over:
                     self._save()
-                self.listener.epoch_done(EpochReport(run, course.epoch, sums.seen, seconds, *course.latest))
-                if not course.over and bench.ranks.any(signals.came):
+                self.listener.epoch_done(EpochReport(run, progress.epoch, sums.seen, seconds, *progress.latest))
+                if not progress.over and data.ranks.any(signals.came):
                     raise Interrupted
-        return course.record()
+        return progress.record()
 
-    def _epoch(self, trainer: Streamed, begun: Sums, signals: Request) -> Sums:
+    def _epoch(self, trainer: PhotoTrainer, begun: EpochTotals, signals: Request) -> EpochTotals:
         """One epoch, or the rest of it. Asked to stop within, keeps the state before it raises."""
-        course, start = self.course, time.perf_counter()
+        progress, start = self.progress, time.perf_counter()
         try:
             return trainer.epoch(
-                course.epoch, learning_rate(course.run.recipe, course.epoch), begun,
+                progress.epoch, learning_rate(progress.run.recipe, progress.epoch), begun,
                 lambda: signals.came or not self.has_time(self.saving),
             )  # fmt: skip
-        except Halted as halt:
-            trainer.settle()
-            course.history["wall_s"] += time.perf_counter() - start
+        except StoppedMidEpoch as halt:
+            trainer.average_batchnorm_stats()
+            progress.history["wall_s"] += time.perf_counter() - start
             self._save(halt.sums)
-            raise (Interrupted if self.bench.ranks.any(signals.came) else OutOfTime) from None
+            raise (Interrupted if self.data.ranks.any(signals.came) else OutOfTime) from None
 
     def _progress(self, images: int, speed: float, waiting: float) -> None:
-        course = self.course
-        self.listener.step_done(StepReport(course.run, course.epoch + 1, images, speed, waiting))
+        progress = self.progress
+        self.listener.step_done(StepReport(progress.run, progress.epoch + 1, images, speed, waiting))
 
-    def _save(self, begun: Sums | None = None) -> None:
+    def _save(self, begun: EpochTotals | None = None) -> None:
         start = time.perf_counter()
         if begun is None:
-            self.course.save()
+            self.progress.save()
         else:
-            self.course.save(self.course.history | {"begun": asdict(begun)}, begun.batches)
+            self.progress.save(self.progress.history | {"begun": asdict(begun)}, begun.batches)
         self.saving = max(LEAST_SAVING, time.perf_counter() - start)

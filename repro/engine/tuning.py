@@ -23,11 +23,11 @@ from repro.engine import device as devices
 from repro.engine import speed_cache
 from repro.engine.calibrate import times, typical
 from repro.engine.device import Device
-from repro.engine.lanes import EXAM_BATCH, Lanes
-from repro.engine.pool import Pool
+from repro.engine.device_dataset import DeviceDataset
+from repro.engine.lanes import EVAL_BATCH, Lanes
 from repro.engine.speed_cache import GAIN, Choice, Speeds
-from repro.engine.strategies import ONE_BY_ONE, available, first_sound
-from repro.engine.strategies.plain import Eager
+from repro.engine.strategies import ONE_BY_ONE, available, first_valid
+from repro.engine.strategies.eager import Eager
 from repro.params import Recipe
 from repro.run import Data, Run
 
@@ -152,7 +152,7 @@ def time_lanes(name: str, run: Run, device: Device, count: int, seconds: float) 
     lanes = random_lanes(run.arch, count, run.recipe, devices.dtype_of(precision), device)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        strategy = first_sound([name], lanes, lanes.all)
+        strategy = first_valid([name], lanes, lanes.all)
     if strategy.name != name:
         raise RuntimeError(str(said[-1].message) if said else f"strategy '{name}' was refused")
     # On CUDA lanes run ahead of one another as far as the host does: as in training, it waits only now and then.
@@ -168,14 +168,14 @@ def time_lanes(name: str, run: Run, device: Device, count: int, seconds: float) 
 def random_lanes(arch: str, count: int, recipe: Recipe, precision: torch.dtype, device: Device) -> Lanes:
     """Lanes whose networks stand at the start of an epoch of random images."""
     size = STEPS * recipe.batch_size
-    pool = Pool(random_images(size, EXAM_BATCH), device.torch)
-    share = pool.share(Data("random", size, EXAM_BATCH, "random"))
+    pool = DeviceDataset(random_images(size, EVAL_BATCH), device.torch)
+    subset = pool.subset(Data("random", size, EVAL_BATCH, "random"))
     lanes = Lanes(arch, count, pool, recipe, precision)
     for lane in lanes.all:
         lane.network.reset(lane.number)
-        lane.enter(share)
-        order = EpochOrder.draw(f"calibration {lane.number}", 0, len(share.train), recipe.augment)
-        lane.start_epoch(share.places(order), recipe.lr)
+        lane.enter(subset)
+        order = EpochOrder.draw(f"calibration {lane.number}", 0, len(subset.train), recipe.augment)
+        lane.start_epoch(subset.indices(order), recipe.lr)
     return lanes
 
 

@@ -23,13 +23,13 @@ from torch import Tensor
 
 from repro.data.batches import EpochOrder
 from repro.engine import device as devices
-from repro.engine.begin import stand
-from repro.engine.bench import Bench
-from repro.engine.course import Course
-from repro.engine.lanes import EXAM_BATCH, Lane, Lanes
-from repro.engine.pool import Share
-from repro.engine.reports import EpochReport, Listener, OutOfTime, Sums
-from repro.engine.strategies import Strategy, first_sound
+from repro.engine.data_source import InMemoryData
+from repro.engine.device_dataset import Subset
+from repro.engine.events import EpochReport, EpochTotals, Listener, OutOfTime
+from repro.engine.lanes import EVAL_BATCH, Lane, Lanes
+from repro.engine.resume import resume_or_start
+from repro.engine.run_progress import RunProgress
+from repro.engine.strategies import Strategy, first_valid
 from repro.machine import cores
 from repro.record import Record
 from repro.run import Run
@@ -42,13 +42,13 @@ Finished = list[tuple[Run, Record]]
 
 
 @dataclass
-class Seat:
+class ActiveRun:
     """A Run in its lane."""
 
     run: Run
     lane: Lane
-    course: Course
-    share: Share
+    progress: RunProgress
+    subset: Subset
     lock: contextlib.ExitStack
     next_places: Future[Tensor] | None = None
     saving: Future[None] | None = None
@@ -78,13 +78,13 @@ class Seat:
 
 @dataclass
 class Waves:
-    """Trains one wave after another on ``bench``; lanes and what was recorded for them are used again.
+    """Trains one wave after another on ``data``; lanes and what was recorded for them are used again.
 
     ``keep`` tells by key which checkpoints others need; ``on_start`` hears of every Run before its first epoch;
     ``has_time(seconds)`` is asked whether that much is left, ``deadline`` is when waiting for a lock ends.
     """
 
-    bench: Bench
+    data: InMemoryData
     store: Store
     keep: dict[str, set[int]]
     on_start: Callable[[Run], None]
@@ -102,7 +102,7 @@ class Waves:
         Yields Runs with their Records as soon as any end; their locks are held until the next are asked for.
         Raises `OutOfTime` where not one more epoch would end in time: every Run has a state by then.
         """
-        precision = devices.resolve_precision(runs[0].precision, self.bench.device)
+        precision = devices.resolve_precision(runs[0].precision, self.data.device)
         yield from self._train(runs, names, count, precision)
         while self._apart:  # began elsewhere, where `auto` meant another precision
             precision, others = self._apart.popitem()
@@ -111,32 +111,32 @@ class Waves:
     def _train(self, runs: Sequence[Run], names: Sequence[str], count: int, precision: str) -> Iterator[Finished]:
         devices.use_tf32(precision)
         lanes = self._lanes_for(runs[0], count, precision, names)
-        queue, seats = deque(runs), list[Seat]()
+        queue, active_runs = deque(runs), list[ActiveRun]()
         with ThreadPoolExecutor(max(2, cores())) as helpers:
             try:
-                while queue or seats:
+                while queue or active_runs:
                     free = [lane for lane in lanes.all if not lane.busy]
                     if queue and free:
                         with contextlib.ExitStack() as locks:
                             finished, begun = self._fill(queue, free, precision, helpers, locks)
-                            seats += begun
+                            active_runs += begun
                             if finished:
                                 yield finished
-                    if not seats:
+                    if not active_runs:
                         continue
                     if self._strategy is None:
-                        self._strategy = first_sound(names, lanes, [seat.lane for seat in seats])
-                    ending = self._advance(lanes, self._strategy, seats)
-                    self._end_epochs(lanes, self._strategy, ending, len(seats), helpers)
-                    if over := [seat for seat in ending if seat.course.over]:
-                        yield [(seat.run, seat.course.record()) for seat in over]
+                        self._strategy = first_valid(names, lanes, [active.lane for active in active_runs])
+                    ending = self._advance(lanes, self._strategy, active_runs)
+                    self._end_epochs(lanes, self._strategy, ending, len(active_runs), helpers)
+                    if over := [active for active in ending if active.progress.over]:
+                        yield [(active.run, active.progress.record()) for active in over]
                         self._leave(over)
-                        seats = [seat for seat in seats if not seat.course.over]
-                    for seat in ending:
-                        if not seat.course.over:
-                            self._begin_epoch(seat, helpers)
+                        active_runs = [active for active in active_runs if not active.progress.over]
+                    for active in ending:
+                        if not active.progress.over:
+                            self._begin_epoch(active, helpers)
             finally:
-                self._leave(seats)
+                self._leave(active_runs)
 
     def _lanes_for(self, run: Run, count: int, precision: str, names: Sequence[str]) -> Lanes:
         recipe = run.recipe
@@ -144,7 +144,7 @@ class Waves:
         if self._lanes is None or shape != self._shape:
             self._lanes = self._strategy = None  # gives back their memory first
             dtype = devices.dtype_of(precision)
-            self._lanes = Lanes(run.arch, count, self.bench.pool, recipe, dtype)
+            self._lanes = Lanes(run.arch, count, self.data.pool, recipe, dtype)
             self._shape = shape
         return self._lanes
 
@@ -155,12 +155,12 @@ class Waves:
         precision: str,
         helpers: ThreadPoolExecutor,
         locks: contextlib.ExitStack,
-    ) -> tuple[Finished, list[Seat]]:
+    ) -> tuple[Finished, list[ActiveRun]]:
         """The next Runs of ``queue`` take ``free`` lanes. Returns those that turn out to be finished, or to have
-        nothing to train, and the others' seats; a seat holds its Run's lock, ``locks`` those of the rest."""
+        nothing to train, and the others as active Runs, which hold their own locks; ``locks`` holds the rest."""
         finished: Finished = []
         entering: list[tuple[Run, Lane, contextlib.ExitStack]] = []
-        seats: list[Seat] = []
+        active_runs: list[ActiveRun] = []
         while queue and len(entering) < len(free):
             run, lane, lock = queue.popleft(), free[len(entering)], contextlib.ExitStack()
             self.on_start(run)
@@ -173,44 +173,44 @@ class Waves:
             if run.weights is None:  # draws from PyTorch's global generator: not for threads
                 lane.network.reset(run.seed)
             entering.append((run, lane, lock))
-        courses = helpers.map(lambda entry: self._stand(*entry[:2]), entering)
-        for (run, lane, lock), course in zip(entering, courses, strict=True):
-            own = course.history["provenance"]["precision"]
-            if course.over:
-                finished.append((run, course.record()))
+        resumed = helpers.map(lambda entry: self._resume(*entry[:2]), entering)
+        for (run, lane, lock), progress in zip(entering, resumed, strict=True):
+            own = progress.history["provenance"]["precision"]
+            if progress.over:
+                finished.append((run, progress.record()))
             elif own != precision:
-                self._apart.setdefault(devices.resolve_precision(own, self.bench.device), []).append(run)
+                self._apart.setdefault(devices.resolve_precision(own, self.data.device), []).append(run)
             else:
-                seat = Seat(run, lane, course, self.bench.pool.share(run.data), lock)
-                lane.enter(seat.share)
-                self._begin_epoch(seat, helpers)
-                seats.append(seat)
-        for seat in seats:  # from here on the seat's own
-            seat.lock = seat.lock.pop_all()
-        return finished, seats
+                active = ActiveRun(run, lane, progress, self.data.pool.subset(run.data), lock)
+                lane.enter(active.subset)
+                self._begin_epoch(active, helpers)
+                active_runs.append(active)
+        for active in active_runs:  # from here on the Run's own
+            active.lock = active.lock.pop_all()
+        return finished, active_runs
 
-    def _stand(self, run: Run, lane: Lane) -> Course:
-        place = stand(run, lane.network, self.store, self.bench)
-        return Course(run, lane.network, self.store, self.keep.get(run.key, set()), place)
+    def _resume(self, run: Run, lane: Lane) -> RunProgress:
+        point = resume_or_start(run, lane.network, self.store, self.data)
+        return RunProgress(run, lane.network, self.store, self.keep.get(run.key, set()), point)
 
-    def _begin_epoch(self, seat: Seat, helpers: ThreadPoolExecutor) -> None:
+    def _begin_epoch(self, active: ActiveRun, helpers: ThreadPoolExecutor) -> None:
         """The Run's next epoch, if there is time for it. The order after that is drawn meanwhile."""
-        if not self.has_time(seat.last):
+        if not self.has_time(active.last):
             raise OutOfTime
-        run, epoch = seat.run, seat.course.epoch
-        places = seat.next_places.result() if seat.next_places else _places(run, epoch, seat.share)
-        seat.lane.start_epoch(places, learning_rate(run.recipe, epoch))
-        seat.steps, seat.spent, seat.began = 0, 0.0, time.perf_counter()
-        seat.next_places = None
+        run, epoch = active.run, active.progress.epoch
+        places = active.next_places.result() if active.next_places else _places(run, epoch, active.subset)
+        active.lane.start_epoch(places, learning_rate(run.recipe, epoch))
+        active.steps, active.spent, active.began = 0, 0.0, time.perf_counter()
+        active.next_places = None
         if epoch + 1 < run.last_epoch:
-            seat.next_places = helpers.submit(_places, run, epoch + 1, seat.share)
+            active.next_places = helpers.submit(_places, run, epoch + 1, active.subset)
 
-    def _advance(self, lanes: Lanes, strategy: Strategy, seats: list[Seat]) -> list[Seat]:
+    def _advance(self, lanes: Lanes, strategy: Strategy, active_runs: list[ActiveRun]) -> list[ActiveRun]:
         """All lanes step until the first epochs end; returns whose do."""
         start = time.perf_counter()
-        left, group = min(seat.full_left for seat in seats), [seat.lane for seat in seats]
-        for seat in seats:
-            seat.steps += left
+        left, group = min(active.full_left for active in active_runs), [active.lane for active in active_runs]
+        for active in active_runs:
+            active.steps += left
         while left:
             if not self.has_time(0.0):
                 raise OutOfTime
@@ -219,81 +219,88 @@ class Waves:
             left -= steps
             if lanes.device.type == "cuda":
                 torch.cuda.synchronize(lanes.device)
-        ending = [seat for seat in seats if not seat.full_left]
+        ending = [active for active in active_runs if not active.full_left]
         for size, some in itertools.groupby(sorted(ending, key=_rest), key=_rest):
             if size:
-                strategy.train([seat.lane for seat in some], 1, size)
-        for seat in seats:
-            seat.spent += (time.perf_counter() - start) / len(seats)
+                strategy.train([active.lane for active in some], 1, size)
+        for active in active_runs:
+            active.spent += (time.perf_counter() - start) / len(active_runs)
         return ending
 
     def _end_epochs(
-        self, lanes: Lanes, strategy: Strategy, ending: list[Seat], wave: int, helpers: ThreadPoolExecutor
+        self, lanes: Lanes, strategy: Strategy, ending: list[ActiveRun], wave: int, helpers: ThreadPoolExecutor
     ) -> None:
         """Evaluate where the recipe asks for it; history, checkpoints and states, at a time for all who end.
 
         A state is on the disk before the next epoch ends or the Run leaves its lane."""
         start = time.perf_counter()
         sums = lanes.sums()
-        tested = [seat for seat in ending if seat.run.evaluates_after(seat.course.epoch + 1)]
-        top1 = examined(lanes, strategy, [seat.lane for seat in tested])
+        tested = [active for active in ending if active.run.evaluates_after(active.progress.epoch + 1)]
+        top1 = evaluate(lanes, strategy, [active.lane for active in tested])
         spent = (time.perf_counter() - start) / max(1, len(ending))
 
-        def take(seat: Seat) -> None:
-            course, number, count = seat.course, seat.lane.number, seat.lane.epoch_size
-            course.history["provenance"] |= {"strategy": strategy.name, "wave": wave}
+        def take(active: ActiveRun) -> None:
+            progress, number, count = active.progress, active.lane.number, active.lane.epoch_size
+            progress.history["provenance"] |= {"strategy": strategy.name, "wave": wave}
             loss, correct = sums[number]
-            course.take(Sums(-(-count // seat.lane.recipe.batch_size), count, loss, correct), lambda: top1[number])
-            course.history["wall_s"] += seat.spent + spent
-            if not course.over:
-                seat.saving = helpers.submit(course.saving())
+            progress.take(
+                EpochTotals(-(-count // active.lane.recipe.batch_size), count, loss, correct), lambda: top1[number]
+            )
+            progress.history["wall_s"] += active.spent + spent
+            if not progress.over:
+                active.saving = helpers.submit(progress.saving())
 
-        for seat in ending:
-            seat.saved()
+        for active in ending:
+            active.saved()
         list(helpers.map(take, ending))
-        for seat in ending:
-            seat.last = time.perf_counter() - seat.began
-            if "diverged_at" not in seat.course.history:
+        for active in ending:
+            active.last = time.perf_counter() - active.began
+            if "diverged_at" not in active.progress.history:
                 report = EpochReport(
-                    seat.run, seat.course.epoch, seat.lane.epoch_size, seat.last, *seat.course.latest, wave
+                    active.run,
+                    active.progress.epoch,
+                    active.lane.epoch_size,
+                    active.last,
+                    *active.progress.latest,
+                    wave,
                 )
                 self.listener.epoch_done(report)
 
-    def _leave(self, seats: Sequence[Seat]) -> None:
-        for seat in seats:
-            seat.lane.busy = False
+    def _leave(self, active_runs: Sequence[ActiveRun]) -> None:
+        for active in active_runs:
+            active.lane.busy = False
         try:
-            for seat in seats:
-                seat.saved()
+            for active in active_runs:
+                active.saved()
         finally:
-            for seat in seats:
-                seat.lock.close()
+            for active in active_runs:
+                active.lock.close()
 
 
-def examined(lanes: Lanes, strategy: Strategy, group: Sequence[Lane]) -> dict[int, float]:
+def evaluate(lanes: Lanes, strategy: Strategy, group: Sequence[Lane]) -> dict[int, float]:
     """Top-1 accuracy in per cent over all images that each lane of ``group`` is tested on, by lane, whatever the
     size of the last batch."""
     for lane in group:
-        lane.start_exam()
-    left = {lane.number: lane.exam_size for lane in group}
+        lane.start_evaluation()
+    left = {lane.number: lane.eval_size for lane in group}
 
     def size_of(lane: Lane) -> int:
-        return min(left[lane.number], EXAM_BATCH)
+        return min(left[lane.number], EVAL_BATCH)
 
     while any(left.values()):
         waiting = sorted((lane for lane in group if left[lane.number]), key=size_of)
         for size, some in itertools.groupby(waiting, key=size_of):
             these = list(some)
-            strategy.examine(these, size)
+            strategy.evaluate_batch(these, size)
             for lane in these:
                 left[lane.number] -= size
-    correct = lanes.exam_correct.tolist()
-    return {lane.number: 100 * correct[lane.number] / lane.exam_size for lane in group}
+    correct = lanes.eval_correct.tolist()
+    return {lane.number: 100 * correct[lane.number] / lane.eval_size for lane in group}
 
 
-def _rest(seat: Seat) -> int:
-    return seat.rest
+def _rest(active: ActiveRun) -> int:
+    return active.rest
 
 
-def _places(run: Run, epoch: int, share: Share) -> Tensor:
-    return share.places(EpochOrder.draw(run.stream, epoch, len(share.train), run.recipe.augment))
+def _places(run: Run, epoch: int, subset: Subset) -> Tensor:
+    return subset.indices(EpochOrder.draw(run.stream, epoch, len(subset.train), run.recipe.augment))

@@ -56,7 +56,7 @@ def train_run(options: Options, names: Sequence[str], key: str) -> None:
         os.environ[STARTED_BY] = str(os.getpid())  # the ranks end with this process
         torchrun.run(sys.argv[1:], options.gpus)
         return
-    with work.store.run_lock(run, options.deadline) if options.chief else contextlib.nullcontext():
+    with work.store.run_lock(run, options.deadline) if options.is_main else contextlib.nullcontext():
         _train(work, run, runs)
 
 
@@ -66,10 +66,10 @@ def _train(work: Workspace, run: Run, runs: Sequence[Run]) -> None:
 
     options, log = work.options, terminal.console(stderr=True)
     chosen = device.choose(options.device)
-    with ranks.joined(chosen) as group:
-        if plan := session.agreed(_alone(work, run, runs, log) if group.chief else None, group):
+    with ranks.process_group(chosen) as group:
+        if plan := session.broadcast_plan(_alone(work, run, runs, log) if group.is_main else None, group):
             progress = TrainingProgress(log, work.store, line_every=0.0)
-            how = session.How(options.deadline, options.loader, options.strategy, options.wave)
+            how = session.SessionOptions(options.deadline, options.loader, options.strategy, options.wave)
             session.execute(plan, work.store, work.folders, chosen, progress, how, group)
 
 

@@ -19,7 +19,7 @@ from repro.store import Store
 from repro.words import counted
 
 if TYPE_CHECKING:
-    from repro.engine.reports import EpochReport, StepReport
+    from repro.engine.events import EpochReport, StepReport
 
 SHOWN = 3  # running Runs on one line
 

@@ -15,11 +15,11 @@ from typing import Protocol
 
 import torch
 
-from repro.engine.lanes import EXAM_BATCH, Lane, Lanes
+from repro.engine.lanes import EVAL_BATCH, Lane, Lanes
 from repro.engine.strategies.batched import Batched
+from repro.engine.strategies.eager import Compiled, Eager
 from repro.engine.strategies.fused import Fused
 from repro.engine.strategies.graphs import Streams, restore
-from repro.engine.strategies.plain import Compiled, Eager
 from repro.errors import ReproError, one_line
 
 # What rounding explains over two steps (measured: docs/performance.md), with room.
@@ -36,8 +36,8 @@ class Strategy(Protocol):
     def train(self, group: Sequence[Lane], steps: int, size: int) -> None:
         """``steps`` updates of each lane of ``group``, on ``size`` images each."""
 
-    def examine(self, group: Sequence[Lane], size: int) -> None:
-        """`Lane.examine` for each lane of ``group``."""
+    def evaluate_batch(self, group: Sequence[Lane], size: int) -> None:
+        """`Lane.evaluate_batch` for each lane of ``group``."""
 
 
 STRATEGIES: dict[str, Callable[[Lanes], Strategy]] = {
@@ -63,7 +63,7 @@ def available(device: torch.device, compiled: bool) -> list[str]:
     return names
 
 
-def first_sound(names: Sequence[str], lanes: Lanes, group: Sequence[Lane]) -> Strategy:
+def first_valid(names: Sequence[str], lanes: Lanes, group: Sequence[Lane]) -> Strategy:
     """The first of ``names`` that agrees with the plain loop, or that loop. ``group``'s epochs have begun."""
     for name in names:
         if name == Eager.name:
@@ -71,7 +71,7 @@ def first_sound(names: Sequence[str], lanes: Lanes, group: Sequence[Lane]) -> St
         known = (name, lanes.arch, len(lanes), lanes.precision, lanes.recipe.batch_size, lanes.device)
         try:
             strategy = STRATEGIES[name](lanes)
-            why = "" if known in _trusted else _objection(strategy, lanes, group)
+            why = "" if known in _trusted else compare_with_eager(strategy, lanes, group)
         except ReproError:
             raise
         except Exception as error:  # from torch.compile anything: a cache that cannot be written is an assertion
@@ -83,10 +83,10 @@ def first_sound(names: Sequence[str], lanes: Lanes, group: Sequence[Lane]) -> St
     return Eager(lanes)
 
 
-def _objection(strategy: Strategy, lanes: Lanes, group: Sequence[Lane]) -> str:
+def compare_with_eager(strategy: Strategy, lanes: Lanes, group: Sequence[Lane]) -> str:
     """What speaks against ``strategy``, or nothing: how far the weights end apart after a few steps, relative to
     the way they went, and whether it counts right answers as the plain loop does. Leaves no trace."""
-    size, exam = lanes.recipe.batch_size, min(EXAM_BATCH, *(lane.exam_size for lane in group))
+    size, evaluated = lanes.recipe.batch_size, min(EVAL_BATCH, *(lane.eval_size for lane in group))
     size = min(size, *(lane.epoch_size for lane in group))
     touched = [tensor for lane in group for tensor in (*lane.touched(), lane.rate)]
     before = [tensor.clone() for tensor in touched]
@@ -102,10 +102,10 @@ def _objection(strategy: Strategy, lanes: Lanes, group: Sequence[Lane]) -> str:
                     lane.position.zero_()
                 each.train(group, 1, size)
             for lane in group:
-                lane.start_exam()
+                lane.start_evaluation()
             ends.append(lanes.rows.weights.clone())
-            each.examine(group, exam)
-            counts.append([int(lane.exam_correct) for lane in group])
+            each.evaluate_batch(group, evaluated)
+            counts.append([int(lane.eval_correct) for lane in group])
     finally:  # also where a strategy fails on the way: the next goes on from where it stood
         restore(touched, before)
     ways = zip((ends[0] - ends[1]).unbind(), (ends[1] - start).unbind(), strict=True)
@@ -113,5 +113,5 @@ def _objection(strategy: Strategy, lanes: Lanes, group: Sequence[Lane]) -> str:
     apart, tolerance = max(far[lane.number] for lane in group), TOLERANCE[lanes.precision]
     if not apart < tolerance:
         return f"differs from eager steps by {apart:.1e}"
-    wrong = max(abs(a - b) for a, b in zip(*counts, strict=True)) / exam
+    wrong = max(abs(a - b) for a, b in zip(*counts, strict=True)) / evaluated
     return f"evaluates {wrong:.0%} of the images otherwise than eager" if wrong > tolerance else ""

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from repro import nets
 from repro.data.batches import PAD
 from repro.engine.lanes import Lane, Lanes, forward
-from repro.engine.strategies.graphs import Recorded
-from repro.engine.strategies.plain import Eager, compiled
+from repro.engine.strategies.eager import Eager, compiled
+from repro.engine.strategies.graphs import CapturedStep
 
 
 class Batched:
@@ -40,9 +40,11 @@ class Batched:
         self._gradients = _stacked(rows.gradients, one.parameters())
         self._statistics = _stacked(rows.statistics, one.buffers())
         self._update: Callable[[int], None] = self._step
-        self._exam: Callable[[int], None] = self._look
+        self._evaluations: Callable[[int], None] = self._look
         if recorded or (recorded is None and lanes.device.type == "cuda"):
-            self._update, self._exam = (_replayed(work, lanes, self._model) for work in (self._step, self._look))
+            self._update, self._evaluations = (
+                _replayed(work, lanes, self._model) for work in (self._step, self._look)
+            )
 
     def train(self, group: Sequence[Lane], steps: int, size: int) -> None:
         if not self._everybody(group):
@@ -54,13 +56,13 @@ class Batched:
         with torch.no_grad():
             torch._foreach_copy_(self._statistics, self._split(self._model.buffers()))
 
-    def examine(self, group: Sequence[Lane], size: int) -> None:
+    def evaluate_batch(self, group: Sequence[Lane], size: int) -> None:
         if not self._everybody(group):
-            self._one_by_one.examine(group, size)
+            self._one_by_one.evaluate_batch(group, size)
             return
         self._statistics_in()
         self._model.eval()
-        self._exam(size)
+        self._evaluations(size)
         self._model.train()
 
     def _everybody(self, group: Sequence[Lane]) -> bool:
@@ -88,18 +90,18 @@ class Batched:
 
     def _look(self, size: int) -> None:
         lanes = self._lanes
-        index = lanes.exam.gather(1, self._here(lanes.exam_position, size))
+        index = lanes.eval_indices.gather(1, self._here(lanes.eval_position, size))
         middle = torch.full_like(index, PAD)
         with torch.no_grad():
             self._refresh()
             images = self._gather(index, middle, middle, torch.zeros_like(index))
             logits = _by_lane(forward(self._model, images, lanes.precision), len(lanes))
-            lanes.exam_correct += (logits.argmax(2) == lanes.labels.gather(1, index)).sum(1)
-            lanes.exam_position += size
+            lanes.eval_correct += (logits.argmax(2) == lanes.labels.gather(1, index)).sum(1)
+            lanes.eval_position += size
 
     def _here(self, position: Tensor, size: int) -> Tensor:
         """Places in each lane's order, int64 [K, size]; an idle lane, which nobody sets back, stays inside it."""
-        return (position[:, None] + self._lanes.offsets[:size]).clamp_(max=self._lanes.exam.shape[1] - 1)
+        return (position[:, None] + self._lanes.offsets[:size]).clamp_(max=self._lanes.eval_indices.shape[1] - 1)
 
     def _gather(self, index: Tensor, top: Tensor, left: Tensor, flip: Tensor) -> Tensor:
         """Images [K, size] as channels of one batch: float32 [size, K * 3, 32, 32], channels_last."""
@@ -149,7 +151,7 @@ def _stacked(rows: Tensor, like: Iterable[Tensor]) -> list[Tensor]:
 def _replayed(work: Callable[[int], None], lanes: Lanes, model: nn.Module) -> Callable[[int], None]:
     """``work`` as CUDA graphs on the current stream."""
     touched = [*chain.from_iterable(lane.touched() for lane in lanes.all), *model.buffers()]
-    recorded = Recorded(work, touched, torch.cuda.Stream(lanes.device))
+    recorded = CapturedStep(work, touched, torch.cuda.Stream(lanes.device))
 
     def replay(size: int) -> None:
         recorded.graph(size).replay()

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from repro.engine.lanes import Lane, Lanes, loss_and_logits
-from repro.engine.strategies.plain import compiled
+from repro.engine.strategies.eager import compiled
 
 WARM_UPS = 3  # cuDNN and cuBLAS set themselves up before a capture
 
 
-class Recorded:
+class CapturedStep:
     """``work(size)`` as one CUDA graph per size. It writes ``touched`` and nothing else that lasts; replays follow
     one another on ``stream``, so that its graphs may share their memory."""
 
@@ -24,7 +24,7 @@ class Recorded:
         self._pool = torch.cuda.graph_pool_handle()
 
     def graph(self, size: int) -> torch.cuda.CUDAGraph:
-        """Recorded the first time that it is asked for, which leaves no trace in ``touched``."""
+        """CapturedStep the first time that it is asked for, which leaves no trace in ``touched``."""
         if size not in self._graphs:
             self._graphs[size] = self._capture(size)
         return self._graphs[size]
@@ -49,18 +49,18 @@ class Streams:
     def __init__(self, lanes: Lanes, fused: bool = False) -> None:
         self.name = "streams, compiled" if fused else "streams"
         self._full, self._fused = lanes.recipe.batch_size, fused
-        self._train: dict[int, Recorded] = {}
-        self._exam: dict[int, Recorded] = {}
+        self._train: dict[int, CapturedStep] = {}
+        self._evaluations: dict[int, CapturedStep] = {}
         for lane in lanes.all:
             stream = torch.cuda.Stream(lanes.device)
-            self._train[lane.number] = Recorded(self._update_of(lane), lane.touched(), stream)
-            self._exam[lane.number] = Recorded(lane.examine, lane.touched(), stream)
+            self._train[lane.number] = CapturedStep(self._update_of(lane), lane.touched(), stream)
+            self._evaluations[lane.number] = CapturedStep(lane.evaluate_batch, lane.touched(), stream)
 
     def train(self, group: Sequence[Lane], steps: int, size: int) -> None:
         self._replay([self._train[lane.number] for lane in group], steps, size)
 
-    def examine(self, group: Sequence[Lane], size: int) -> None:
-        self._replay([self._exam[lane.number] for lane in group], 1, size)
+    def evaluate_batch(self, group: Sequence[Lane], size: int) -> None:
+        self._replay([self._evaluations[lane.number] for lane in group], 1, size)
 
     def _update_of(self, lane: Lane) -> Callable[[int], None]:
         def update(size: int) -> None:
@@ -69,7 +69,7 @@ class Streams:
 
         return update
 
-    def _replay(self, works: list[Recorded], times: int, size: int) -> None:
+    def _replay(self, works: list[CapturedStep], times: int, size: int) -> None:
         graphs = [work.graph(size) for work in works]
         with joined([work.stream for work in works]):
             for _ in range(times):

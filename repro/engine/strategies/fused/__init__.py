@@ -29,7 +29,7 @@ import torch
 
 from repro import nets
 from repro.engine.lanes import Lane, Lanes
-from repro.engine.strategies.graphs import Recorded
+from repro.engine.strategies.graphs import CapturedStep
 
 
 class Fused:
@@ -66,7 +66,7 @@ class Fused:
         for _ in range(steps):
             self._step()
 
-    def examine(self, group: Sequence[Lane], size: int) -> None:
+    def evaluate_batch(self, group: Sequence[Lane], size: int) -> None:
         while size:
             count = min(size, self._full)
             self._take(group, count)
@@ -86,5 +86,5 @@ class Fused:
 def _replayed(work: Callable[[], None], touched: Sequence[torch.Tensor], lanes: Lanes) -> Callable[[], None]:
     """``work`` as a CUDA graph on the current stream."""
     # Before what a step starts beside its way back: that fills what is free.
-    recorded = Recorded(lambda size: work(), touched, torch.cuda.Stream(lanes.device, priority=-1))
+    recorded = CapturedStep(lambda size: work(), touched, torch.cuda.Stream(lanes.device, priority=-1))
     return lambda: recorded.graph(0).replay()

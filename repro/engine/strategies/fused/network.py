@@ -73,20 +73,20 @@ class FusedNetwork:
         """Forward, backward and Eq. 1 for every lane with a count, on the next images of its epoch."""
         lanes = self.lanes
         self.pack()
-        self.forward(lanes.order, lanes.position, exam=False)
-        self.head(lanes.order, lanes.position, exam=False)
+        self.forward(lanes.order, lanes.position, evaluating=False)
+        self.head(lanes.order, lanes.position, evaluating=False)
         self.backward()
         self.update()
-        self._tally(lanes.position, lanes.correct, exam=False)
+        self._tally(lanes.position, lanes.correct, evaluating=False)
 
     def evaluate(self) -> None:
         """Right answers among the next images that each lane with a count is tested on."""
         lanes = self.lanes
         self.pack()
         self._running()
-        self.forward(lanes.exam, lanes.exam_position, exam=True)
-        self.head(lanes.exam, lanes.exam_position, exam=True)
-        self._tally(lanes.exam_position, lanes.exam_correct, exam=True)
+        self.forward(lanes.eval_indices, lanes.eval_position, evaluating=True)
+        self.head(lanes.eval_indices, lanes.eval_position, evaluating=True)
+        self._tally(lanes.eval_position, lanes.eval_correct, evaluating=True)
 
     def _beside(self) -> contextlib.AbstractContextManager[object]:
         """What is started inside may run beside what follows, until `_joined`; it begins after what went
@@ -120,41 +120,41 @@ class FusedNetwork:
                 C=stage.channels,
             )  # fmt: skip
 
-    def forward(self, order: Tensor, position: Tensor, *, exam: bool) -> None:
-        """All convolutions; ``exam`` with BatchNorm as it is, without its statistics of this batch."""
+    def forward(self, order: Tensor, position: Tensor, *, evaluating: bool) -> None:
+        """All convolutions; ``evaluating`` with BatchNorm as it is, without its statistics of this batch."""
         for stage in self.stages:
             if stage.before:
                 self._joined()  # operands are packed
-                self._strided(stage, stage.before, exam)
+                self._strided(stage, stage.before, evaluating)
             else:
-                self._stem(stage, order, position, exam)
+                self._stem(stage, order, position, evaluating)
             for layer in range(1, stage.layers + 1):
-                self._layer(stage, layer, exam)
+                self._layer(stage, layer, evaluating)
             if stage is not self.stages[-1]:  # whose output is the head's to make
                 self._activate(stage, stage.layers, stage.inputs[stage.layers - 1], stage.output, 1)
 
-    def _stem(self, stage: Stage, order: Tensor, position: Tensor, exam: bool) -> None:
+    def _stem(self, stage: Stage, order: Tensor, position: Tensor, evaluating: bool) -> None:
         rows = self.lanes.rows.weights
         self.start(
             ends.stem_forward_kernel, (self.n, self.k), self.count, *self._images(order, position), rows,
-            stage.entry, rows.stride(0), stage.y[0], self.sums, N=self.n, M=STEM_PIXELS, EXAM=exam,
+            stage.entry, rows.stride(0), stage.y[0], self.sums, N=self.n, M=STEM_PIXELS, EVAL=evaluating,
         )  # fmt: skip
-        self._norm_forward(stage, 0, 1, 1, 1, exam)
+        self._norm_forward(stage, 0, 1, 1, 1, evaluating)
 
     def _images(self, order: Tensor, position: Tensor) -> tuple[Any, ...]:
         """What `ends.place` and `ends.taps_of` read."""
         pool = self.lanes.pool
         return pool.images, pool.mean, pool.scale, order, position, self.k, order.shape[-1]
 
-    def _strided(self, stage: Stage, before: Stage, exam: bool) -> None:
+    def _strided(self, stage: Stage, before: Stage, evaluating: bool) -> None:
         self.start(
             strided.strided_forward_kernel, (-(-self.n // STRIDED_IMAGES), self.k), self.count, before.output,
             stage.entry_operands[0], stage.y[0], self.sums,
             N=self.n, SIDE=stage.side, C=stage.channels, IMG=STRIDED_IMAGES, M=STRIDED_PIXELS,
         )  # fmt: skip
-        self._norm_forward(stage, 0, STRIDED_IMAGES, 1, 1, exam)
+        self._norm_forward(stage, 0, STRIDED_IMAGES, 1, 1, evaluating)
 
-    def _layer(self, stage: Stage, layer: int, exam: bool) -> None:
+    def _layer(self, stage: Stage, layer: int, evaluating: bool) -> None:
         tile, y, bn = stage.tiles.forward, stage.y[layer - 1], stage.norms[layer - 1].scalars
         x, shortcut, act, mode = y, y, y, 1
         if layer == stage.begins:  # its shortcut has another shape, or there is none
@@ -168,7 +168,7 @@ class FusedNetwork:
             convolution.forward_kernel, (tile.programs(self.n, stage.side), self.k), self.count, x, shortcut, act,
             bn, stage.operands[0][layer - 1], stage.y[layer], self.sums, 1.0, MODE=mode, **self._of(stage, tile),
         )  # fmt: skip
-        self._norm_forward(stage, layer, tile.images(stage.side), tile.strips(stage.side), tile.p, exam)
+        self._norm_forward(stage, layer, tile.images(stage.side), tile.strips(stage.side), tile.p, evaluating)
 
     def _of(self, stage: Stage, tile: Tile) -> dict[str, int]:
         """Sizes of `convolution`'s kernels."""
@@ -187,8 +187,8 @@ class FusedNetwork:
             N=self.n, SIDE=stage.side, C=stage.channels, MODE=mode, BM=block,
         )  # fmt: skip
 
-    def _norm_forward(self, stage: Stage, layer: int, images: int, strips: int, px: int, exam: bool) -> None:
-        if exam:
+    def _norm_forward(self, stage: Stage, layer: int, images: int, strips: int, px: int, evaluating: bool) -> None:
+        if evaluating:
             return
         own, rows, moved = stage.norms[layer], self.lanes.rows.weights, self.lanes.rows.statistics
         self.start(
@@ -212,7 +212,7 @@ class FusedNetwork:
                     moved.stride(0), own.scalars, C=stage.channels,
                 )  # fmt: skip
 
-    def head(self, order: Tensor, position: Tensor, *, exam: bool) -> None:
+    def head(self, order: Tensor, position: Tensor, *, evaluating: bool) -> None:
         """From the last activation to the loss and, in training, back to the last BatchNorm."""
         stage, rows, lanes = self.stages[-1], self.lanes.rows.weights, self.lanes
         last = stage.layers
@@ -221,16 +221,16 @@ class FusedNetwork:
             stage.norms[last].scalars, stage.inputs[last - 1], rows, self.layout.linear, rows.stride(0), order,
             position, order.shape[-1], lanes.labels, stage.gz[last], self.sums, self.head_dw, self.tally,
             N=self.n, HW=stage.side**2, D=stage.channels, CLASSES=CLASSES, J=CLASS_ROWS, IMG=HEAD_IMAGES,
-            EXAM=exam,
+            EVAL=evaluating,
         )  # fmt: skip
-        if not exam:
+        if not evaluating:
             self._norm_backward(stage, last, HEAD_IMAGES, 1, 1)
 
-    def _tally(self, position: Tensor, correct: Tensor, *, exam: bool) -> None:
+    def _tally(self, position: Tensor, correct: Tensor, *, evaluating: bool) -> None:
         programs = self.tally.shape[1]
         self.start(
             ends.tally_kernel, (self.k,), self.count, self.tally, position, self.lanes.loss_sum, correct,
-            PROGS=programs, IMG=HEAD_IMAGES, BP=triton.next_power_of_2(programs), EXAM=exam,
+            PROGS=programs, IMG=HEAD_IMAGES, BP=triton.next_power_of_2(programs), EVAL=evaluating,
         )  # fmt: skip
 
     # ----------------------------------------------------------------------------------------------- backward

@@ -22,11 +22,11 @@ TAPS = tl.constexpr(27)  # (ky * 3 + kx) * 3 + colour, of 32
 
 
 @triton.jit
-def place(order_ptr, position, lane, n, lanes, places, EXAM: tl.constexpr):
+def place(order_ptr, position, lane, n, lanes, places, EVAL: tl.constexpr):
     """Of image ``n`` of this step: place in the pool, top, left, flip."""
     at = lane.to(tl.int64) * places + position + n
     index = tl.load(order_ptr + at)
-    if EXAM:
+    if EVAL:
         top = tl.zeros_like(index) + PAD
         left = tl.zeros_like(index) + PAD
         flip = tl.zeros_like(index)
@@ -57,7 +57,7 @@ def taps_of(images_ptr, mean_ptr, scale_ptr, index, top, left, flip, pixel, DTYP
 @triton.jit(do_not_specialize=["lanes", "places", "at", "stride"], do_not_specialize_on_alignment=["position_ptr"])
 def stem_forward_kernel(
     count_ptr, images_ptr, mean_ptr, scale_ptr, order_ptr, position_ptr, lanes, places,
-    weights_ptr, at, stride, y_ptr, part_ptr, N: tl.constexpr, M: tl.constexpr, EXAM: tl.constexpr,
+    weights_ptr, at, stride, y_ptr, part_ptr, N: tl.constexpr, M: tl.constexpr, EVAL: tl.constexpr,
 ):  # fmt: skip
     """y bf16 [K, N, 32, 32, 16] and its sums; ``weights`` float32 [K, stride], [16, 27] at ``at``. An image a
     program."""
@@ -65,7 +65,7 @@ def stem_forward_kernel(
     n = tl.program_id(0)
     if n >= tl.load(count_ptr + lane):
         return
-    index, top, left, flip = place(order_ptr, tl.load(position_ptr + lane), lane, n, lanes, places, EXAM)
+    index, top, left, flip = place(order_ptr, tl.load(position_ptr + lane), lane, n, lanes, places, EVAL)
     k = tl.arange(0, 32)
     c = tl.arange(0, C)
     weights_ptr += lane.to(tl.int64) * stride + at
@@ -124,7 +124,7 @@ def head_kernel(
     count_ptr, y_ptr, bn_ptr, res_ptr, weights_ptr, at, stride, order_ptr, position_ptr, places, labels_ptr,
     gz_ptr, part_ptr, dw_ptr, tally_ptr,
     N: tl.constexpr, HW: tl.constexpr, D: tl.constexpr, CLASSES: tl.constexpr, J: tl.constexpr, IMG: tl.constexpr,
-    EXAM: tl.constexpr,
+    EVAL: tl.constexpr,
 ):  # fmt: skip
     """Mean over pixels, linear layer and cross entropy in float32, and, in training, all of their way back.
 
@@ -166,7 +166,7 @@ def head_kernel(
         label = tl.load(labels_ptr + tl.load(order_ptr + position + n))
         top = tl.max(logits, axis=0)
         right += tl.where(tl.argmax(logits, axis=0) == label, 1.0, 0.0)
-        if not EXAM:
+        if not EVAL:
             e = tl.exp(logits - top)
             total = tl.sum(e, axis=0)
             losses += tl.log(total) + top - tl.sum(tl.where(j == label, logits, 0.0), axis=0)
@@ -182,7 +182,7 @@ def head_kernel(
     at_program = lane * tl.num_programs(0) + tl.program_id(0)
     tl.store(tally_ptr + at_program * 2, losses)
     tl.store(tally_ptr + at_program * 2 + 1, right)
-    if not EXAM:
+    if not EVAL:
         part_ptr += at_program * (2 * D)
         tl.store(part_ptr + d, s1)
         tl.store(part_ptr + D + d, s2)
@@ -194,7 +194,7 @@ def head_kernel(
 @triton.jit(do_not_specialize_on_alignment=["position_ptr", "loss_ptr", "correct_ptr"])
 def tally_kernel(
     count_ptr, tally_ptr, position_ptr, loss_ptr, correct_ptr,
-    PROGS: tl.constexpr, IMG: tl.constexpr, BP: tl.constexpr, EXAM: tl.constexpr,
+    PROGS: tl.constexpr, IMG: tl.constexpr, BP: tl.constexpr, EVAL: tl.constexpr,
 ):  # fmt: skip
     """Adds a step's losses (float64) and right answers to each lane's, and moves its position on."""
     lane = tl.program_id(0)
@@ -207,6 +207,6 @@ def tally_kernel(
     right = tl.sum(tl.load(tally_ptr + 2 * p + 1, mask=ok, other=0.0), axis=0)
     tl.store(correct_ptr + lane, tl.load(correct_ptr + lane) + right.to(tl.int64))
     tl.store(position_ptr + lane, tl.load(position_ptr + lane) + count)
-    if not EXAM:
+    if not EVAL:
         losses = tl.sum(tl.load(tally_ptr + 2 * p, mask=ok, other=0.0).to(tl.float64), axis=0)
         tl.store(loss_ptr + lane, tl.load(loss_ptr + lane) + losses)

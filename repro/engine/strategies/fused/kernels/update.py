@@ -1,8 +1,9 @@
 """Triton kernels around a step: weights from float32 to the operands of matrix products, the weights' gradient
 from the programs' parts, and Eq. 1 of the paper with the mask.
 
-``weights`` and ``gradients`` are `network.Rows`' rows, float32 [K, stride]; a convolution lies there as [C out, 3,
-3, C in]. The layers of a stage but its strided one are equally spaced, ``step`` numbers apart from ``at`` on.
+``weights`` and ``gradients`` [K, stride] float32 are those of `network.FlatParameters`; a convolution lies there
+as [C out, 3, 3, C in]. The layers of a stage but its strided one are equally spaced, ``step`` numbers apart from
+``at`` on.
 """
 
 from __future__ import annotations
@@ -122,7 +123,7 @@ def update_kernel(
     count_ptr, weights_ptr, momentum_ptr, gradients_ptr, mask_ptr, rate_ptr, stride, size, decay, momentum,
     BE: tl.constexpr,
 ):  # fmt: skip
-    """Eq. 1: v <- m v + (lambda w + g), w <- w - eta v; then the mask. Clears the gradients, as `Rows.update`."""
+    """Eq. 1: v <- m v + (lambda w + g), w <- w - eta v; then the mask. Clears the gradients."""
     lane = tl.program_id(1)
     if tl.load(count_ptr + lane) == 0:
         return

@@ -9,27 +9,27 @@ from typing import Any
 
 import torch
 
-from repro.engine.begin import Place
+from repro.engine.events import EpochTotals
 from repro.engine.network import Network
-from repro.engine.probe import probe
-from repro.engine.reports import Sums
+from repro.engine.resume import ResumePoint
+from repro.engine.weight_stats import probe
 from repro.record import DIVERGED, DONE, Record, measured
 from repro.run import Run
 from repro.store import State, Store
 
 
-class Course:
-    """``run`` in ``network``, from ``place`` on. ``keep`` are the epochs whose checkpoints others need; only a
-    ``chief`` touches the ``store``."""
+class RunProgress:
+    """``run`` in ``network``, from ``point`` on. ``keep`` are the epochs whose checkpoints others need; only a
+    ``is_main`` touches the ``store``."""
 
     def __init__(
-        self, run: Run, network: Network, store: Store, keep: set[int], place: Place, chief: bool = True
+        self, run: Run, network: Network, store: Store, keep: set[int], point: ResumePoint, is_main: bool = True
     ) -> None:
-        self.run, self.network, self.history = run, network, place.history
-        self._store, self._keep, self._chief = store, keep, chief
-        self.epoch = place.epoch
+        self.run, self.network, self.history = run, network, point.history
+        self._store, self._keep, self._is_main = store, keep, is_main
+        self.epoch = point.epoch
         """Whole epochs behind it."""
-        if place.epoch == run.first_epoch and not place.begun.batches:
+        if point.epoch == run.first_epoch and not point.begun.batches:
             self._keep_checkpoint()
 
     @property
@@ -37,7 +37,7 @@ class Course:
         """Whether nothing is left to train: the schedule has ended, or the loss was not finite."""
         return self.epoch == self.run.last_epoch or "diverged_at" in self.history
 
-    def take(self, sums: Sums, top1: Callable[[], float]) -> None:
+    def take(self, sums: EpochTotals, top1: Callable[[], float]) -> None:
         """Put an epoch's outcome into the history and keep what is to be kept. ``top1`` is asked where the Run is
         evaluated then. Where the loss or a weight is not finite the Run has diverged, and nothing more counts."""
         done = self.epoch + 1
@@ -69,7 +69,7 @@ class Course:
 
     def save(self, history: dict[str, Any] | None = None, batches: int = 0) -> None:
         """Keep where the Run stands, ``batches`` into an epoch, so that it can go on from here."""
-        if self._chief:
+        if self._is_main:
             self.saving(history, batches)()
 
     def saving(self, history: dict[str, Any] | None = None, batches: int = 0) -> Callable[[], None]:
@@ -89,7 +89,7 @@ class Course:
         return Record.ended(run, status, history["curve"], **kept, provenance=provenance)
 
     def _keep_checkpoint(self) -> None:
-        if self.epoch in self._keep and self._chief:
+        if self.epoch in self._keep and self._is_main:
             digest = self._store.save_checkpoint(self.run, self.epoch, self.network.checkpoint())
             self.history["checkpoints"][str(self.epoch)] = digest
 

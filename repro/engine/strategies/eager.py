@@ -23,9 +23,9 @@ class Eager:
             for _ in range(steps):
                 lane.update(size)
 
-    def examine(self, group: Sequence[Lane], size: int) -> None:
+    def evaluate_batch(self, group: Sequence[Lane], size: int) -> None:
         for lane in group:
-            lane.examine(size)
+            lane.evaluate_batch(size)
 
 
 class Compiled(Eager):

@@ -19,11 +19,11 @@ from repro.data.photos import loader
 from repro.data.photos.augment import draw_crops, to_input
 from repro.data.photos.loader import Loader, Request
 from repro.data.photos.split import IGNORED
-from repro.engine import parts
+from repro.engine import microbatches
+from repro.engine.events import EpochTotals, Progress, Stop, StoppedMidEpoch
 from repro.engine.network import Network
-from repro.engine.photo_step import PhotoNet
+from repro.engine.photo_model import PhotoModel
 from repro.engine.ranks import Ranks
-from repro.engine.reports import Halted, Progress, Stop, Sums
 from repro.params import MicroBatchRecipe
 from repro.run import Run
 
@@ -82,7 +82,7 @@ class Copies:
         return total
 
 
-class Streamed:
+class PhotoTrainer:
     """Trains ``run`` on this rank's parts of every batch."""
 
     resumes_within = True
@@ -98,18 +98,18 @@ class Streamed:
         progress: Progress,
     ) -> None:
         assert isinstance(run.recipe, MicroBatchRecipe)
-        parts.check_ranks(ranks.count, run.recipe)
+        microbatches.check_ranks(ranks.count, run.recipe)
         self._run, self._recipe, self._network, self._ranks = run, run.recipe, network, ranks
         self._train, self._test, self._progress = train, test, progress
-        self._net = PhotoNet(network, precision, ranks, run.epochs * len(train.split))
+        self._net = PhotoModel(network, precision, ranks, run.epochs * len(train.split))
         self.strategy = self._net.strategy
         self._clock, self._copies = Clock(), Copies(ranks.device)
         self._flips: deque[Tensor | None] = deque()  # of the parts that are being loaded
 
-    def epoch(self, epoch: int, rate: float, begun: Sums, stop: Stop) -> Sums:
-        """From batch ``begun.batches`` to the end, or `Halted` where a rank is to stop. Sums over all ranks."""
+    def epoch(self, epoch: int, rate: float, begun: EpochTotals, stop: Stop) -> EpochTotals:
+        """From batch ``begun.batches`` on, or `StoppedMidEpoch` where a rank is to stop, of all ranks."""
         order = epoch_order(self._run.stream, epoch, len(self._train.split))
-        left = parts.batches(len(order), self._recipe)[begun.batches :]
+        left = microbatches.batches(len(order), self._recipe)[begun.batches :]
         device, clock = self._ranks.device, self._clock
         sums = torch.zeros(3, dtype=torch.float64, device=device)  # loss, right answers, images
         step_rate = torch.tensor(rate, dtype=torch.float32, device=device)
@@ -119,17 +119,17 @@ class Streamed:
         self._flips.clear()
         done = begun.batches
 
-        def so_far() -> Sums:
-            self._ranks.add(sums)
+        def so_far() -> EpochTotals:
+            self._ranks.all_reduce(sums)
             loss, correct, seen = sums.tolist()
             clock.spent += time.perf_counter() - started  # after the device is done
             clock.copied += self._copies.seconds()
-            return Sums(done, begun.seen + int(seen), begun.loss + loss, begun.correct + int(correct))
+            return EpochTotals(done, begun.seen + int(seen), begun.loss + loss, begun.correct + int(correct))
 
         with contextlib.closing(self._train.batches(self._requests(order, left, epoch))) as feed:
             for batch in left:
                 if (done - begun.batches) % agree_every == 0 and self._ranks.any(stop()):
-                    raise Halted(so_far())
+                    raise StoppedMidEpoch(so_far())
                 self._step(feed, batch, step_rate, sums)
                 done, now = done + 1, time.perf_counter()
                 clock.images += batch.size
@@ -152,22 +152,22 @@ class Streamed:
                 found[0] += (self._net.evaluate(images).argmax(1) == labels).sum()
                 found[1] += (labels != IGNORED).sum()
         self._copies.seconds()  # not training's
-        self._ranks.add(found)
+        self._ranks.all_reduce(found)
         correct, seen = (int(count) for count in found)
         return 100 * correct / max(seen, 1)
 
-    def settle(self) -> None:
+    def average_batchnorm_stats(self) -> None:
         """BatchNorm's running statistics become the mean over ranks: each follows its own parts until here.
 
         An update of them is linear, so this is what one rank that took all parts would have.
         """
-        self._ranks.add(self._network.statistics)
+        self._ranks.all_reduce(self._network.statistics)
         self._network.statistics.div_(self._ranks.count)
 
     def facts(self) -> dict[str, Any]:
         """Speed, where the time went (rank 0's view), the loader, and the images that could not be read."""
         bad: dict[str, str] = {}
-        for found in self._ranks.gather(self._train.bad | self._test.bad):
+        for found in self._ranks.all_gather(self._train.bad | self._test.bad):
             bad |= found
         return {
             "strategy": self._net.strategy,
@@ -177,20 +177,22 @@ class Streamed:
             **({"unreadable": dict(sorted(bad.items()))} if bad else {}),
         }
 
-    def _requests(self, order: npt.NDArray[np.int64], left: list[parts.Batch], epoch: int) -> Iterator[Request]:
+    def _requests(
+        self, order: npt.NDArray[np.int64], left: list[microbatches.Batch], epoch: int
+    ) -> Iterator[Request]:
         for batch in left:
             draws = draw_crops(self._run.stream, epoch, batch.number, batch.size) if self._recipe.augment else None
-            for part in parts.parts(batch, self._recipe, self._ranks.rank, self._ranks.count):
+            for part in microbatches.parts(batch, self._recipe, self._ranks.rank, self._ranks.count):
                 start, stop = part.start - batch.start, part.stop - batch.start
                 own = draws.part(start, stop) if draws else None
                 self._flips.append(torch.from_numpy(own.flip) if own else None)
                 yield Request(order[part.start : part.stop], own)
 
-    def _step(self, feed: Iterator[loader.Batch], batch: parts.Batch, rate: Tensor, sums: Tensor) -> None:
+    def _step(self, feed: Iterator[loader.Batch], batch: microbatches.Batch, rate: Tensor, sums: Tensor) -> None:
         """One update of all weights: every part of ``batch`` that is this rank's, then Eq. 1."""
         statistics = self._network.statistics
         before, mean = statistics.clone(), torch.zeros_like(statistics)
-        mine = list(parts.parts(batch, self._recipe, self._ranks.rank, self._ranks.count))
+        mine = list(microbatches.parts(batch, self._recipe, self._ranks.rank, self._ranks.count))
         for part in mine:
             loaded = next(feed)
             self._clock.waited += loaded.waited

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from repro.engine import device as devices
-from repro.engine.bench import Bench, PhotoBench
+from repro.engine.data_source import InMemoryData, StreamedData
+from repro.engine.events import EpochTotals
 from repro.engine.network import Network, masks_of, prunable_of
-from repro.engine.probe import probe
-from repro.engine.reports import Sums
+from repro.engine.weight_stats import probe
 from repro.errors import CheckpointGone, MissingInput
 from repro.pruning import Masks, hamming_distance, layer_rates, magnitude_masks, sparsity_of
 from repro.record import empty_curve, measured
@@ -21,30 +21,32 @@ from repro.store import Store
 
 
 @dataclass(frozen=True)
-class Place:
+class ResumePoint:
     """After ``epoch`` whole epochs and what ``begun`` tells of the next one. ``history`` becomes the Record."""
 
     epoch: int
-    begun: Sums
+    begun: EpochTotals
     history: dict[str, Any]
     masked: bool
 
 
-def stand(run: Run, network: Network, store: Store, bench: Bench | PhotoBench) -> Place:
+def resume_or_start(run: Run, network: Network, store: Store, data: InMemoryData | StreamedData) -> ResumePoint:
     """Bring ``network`` to where ``run`` stands."""
     store.begin(run)
     state = store.load_state(run)
     if state is None:
-        precision = devices.resolve_precision(run.precision, bench.device)
-        history = _begin(run, network, store, bench, precision)
-        return Place(run.first_epoch, Sums(), history, network.masked)
+        precision = devices.resolve_precision(run.precision, data.device)
+        history = _begin(run, network, store, data, precision)
+        return ResumePoint(run.first_epoch, EpochTotals(), history, network.masked)
     network.load(state.tensors)
     history = dict(state.history)
-    history["provenance"] = _went_on(history["provenance"], bench)
-    return Place(state.epoch, Sums(**history.pop("begun", {})), history, network.masked)
+    history["provenance"] = _went_on(history["provenance"], data)
+    return ResumePoint(state.epoch, EpochTotals(**history.pop("begun", {})), history, network.masked)
 
 
-def _begin(run: Run, network: Network, store: Store, bench: Bench | PhotoBench, precision: str) -> dict[str, Any]:
+def _begin(
+    run: Run, network: Network, store: Store, data: InMemoryData | StreamedData, precision: str
+) -> dict[str, Any]:
     """Weights and mask as the Run asks for them, and an empty history that says what they are."""
     parents: dict[str, str] = {}
     start: dict[str, Any] = {}
@@ -68,8 +70,8 @@ def _begin(run: Run, network: Network, store: Store, bench: Bench | PhotoBench, 
         "checkpoints": {},
         "wall_s": 0.0,
         "provenance": {
-            **devices.provenance(bench.device, precision),
-            "data": bench.source if run.data.labels == "true" else f"{bench.source}, labels {run.data.labels}",
+            **devices.provenance(data.device, precision),
+            "data": data.source if run.data.labels == "true" else f"{data.source}, labels {run.data.labels}",
             "parents": parents,
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
         },
@@ -79,12 +81,12 @@ def _begin(run: Run, network: Network, store: Store, bench: Bench | PhotoBench, 
     return history
 
 
-def _went_on(provenance: dict[str, Any], bench: Bench | PhotoBench) -> dict[str, Any]:
+def _went_on(provenance: dict[str, Any], data: InMemoryData | StreamedData) -> dict[str, Any]:
     """``provenance`` of a Run that goes on here: with this device, where it is another than the last."""
     told = provenance["device"]
-    if told.rpartition(", then ")[2] == bench.device.name:
+    if told.rpartition(", then ")[2] == data.device.name:
         return provenance
-    return provenance | {"device": f"{told}, then {bench.device.name}"}
+    return provenance | {"device": f"{told}, then {data.device.name}"}
 
 
 def _masks(run: Run, network: Network, tensors: dict[str, torch.Tensor]) -> Masks:

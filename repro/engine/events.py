@@ -9,7 +9,7 @@ from repro.run import Run
 
 
 @dataclass(frozen=True)
-class Sums:
+class EpochTotals:
     """Over the first ``batches`` batches of an epoch: loss in nats and right answers, of ``seen`` images."""
 
     batches: int = 0
@@ -55,10 +55,10 @@ class OutOfTime(Exception):
     """The work would not end within the time budget; the last state is kept."""
 
 
-class Halted(Exception):
+class StoppedMidEpoch(Exception):
     """An epoch ended early, politely: ``sums`` say where, so that it can be gone on with."""
 
-    def __init__(self, sums: Sums) -> None:
+    def __init__(self, sums: EpochTotals) -> None:
         self.sums = sums
 
 

@@ -12,8 +12,8 @@ from repro import data
 from repro.data import photos
 from repro.data.images import Images
 from repro.engine.device import Device
-from repro.engine.pool import Pool
-from repro.engine.ranks import Ranks, alone
+from repro.engine.device_dataset import DeviceDataset
+from repro.engine.ranks import Ranks, single_process
 from repro.errors import MissingInput
 from repro.run import Data, Photos
 
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Bench:
+class InMemoryData:
     """All small images of a data set on the device, for one process: Runs on any part of them share it."""
 
     device: Device
-    pool: Pool
+    pool: DeviceDataset
     source: str
 
     @property
     def ranks(self) -> Ranks:
         """This process alone."""
-        return alone(self.device.torch)
+        return single_process(self.device.torch)
 
     def close(self) -> None:
         """Nothing to end."""
 
 
 @dataclass(frozen=True)
-class PhotoBench:
+class StreamedData:
     """Photographs on disk, read on all ``ranks`` as training goes on."""
 
     device: Device
@@ -54,14 +54,14 @@ class PhotoBench:
             loader.close()
 
 
-def make_bench(images: Images, device: Device) -> Bench:
+def in_memory_data(images: Images, device: Device) -> InMemoryData:
     """``images`` on the device."""
-    return Bench(device, Pool(images, device.torch), images.source)
+    return InMemoryData(device, DeviceDataset(images, device.torch), images.source)
 
 
-def open_bench(
+def open_data(
     wanted: Data, folders: Sequence[Path], scratch: Path, device: Device, ranks: Ranks, loader: str
-) -> Bench | PhotoBench:
+) -> InMemoryData | StreamedData:
     """What ``wanted`` names (of small images all, of which it may want a part), found in ``folders`` or, where it
     is made from a seed, under ``scratch``.
 
@@ -77,11 +77,11 @@ def open_bench(
         )
         content = photos.content_hash(folders) if wanted.name == "imagenet" else None
         source = f"{wanted.name}, content {content}" if content else wanted.name
-        return PhotoBench(device, ranks, train, test, source)
+        return StreamedData(device, ranks, train, test, source)
     images = data.load(wanted.name, folders)
     if images.fingerprint != wanted.fingerprint:
         raise MissingInput(f"{images.source} changed while planning: its fingerprint is {images.fingerprint}")
-    return make_bench(images, device)
+    return in_memory_data(images, device)
 
 
 def _say_bad(ranks: Ranks) -> Callable[[str, str], None]:

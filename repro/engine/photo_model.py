@@ -34,7 +34,7 @@ class _Forward(nn.Module):
         return forward(model, images, self.precision)
 
 
-class PhotoNet:
+class PhotoModel:
     """Gradients of ``network``, part by part; on many ranks they are summed as the last part's come."""
 
     def __init__(self, network: Network, precision: torch.dtype, ranks: Ranks, images: int) -> None:
@@ -43,7 +43,7 @@ class PhotoNet:
         self._wants_compiling = ranks.device.type == "cuda" and images >= COMPILE_FROM
         self._ddp: DistributedDataParallel | None = None
         if ranks.count > 1:
-            # Statistics are averaged when they are needed (Streamed.settle), not broadcast at every step.
+            # Averaged when they are needed (PhotoTrainer.average_batchnorm_stats), not broadcast at every step.
             self._ddp = DistributedDataParallel(self._forward, broadcast_buffers=False)
 
     @property
