@@ -24,10 +24,10 @@ from typing import Any
 
 import torch
 from common import headline, measured_on, settings_of
+from roofline import copy_bandwidth
 
 from repro.engine import device as devices
 from repro.engine import tuning
-from repro.engine.calibrate import copy_bandwidth
 from repro.engine.device import Device
 from repro.engine.lanes import Lanes
 from repro.engine.strategies import first_valid

@@ -31,6 +31,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from roofline import flops_per_image, matmul_flops
 from torchvision import models
 
 from repro import artifacts, params
@@ -39,9 +40,8 @@ from repro.data.photos.augment import draw_crops, to_input
 from repro.data.photos.loader import Loader, Request, make_loader
 from repro.engine import calibrate
 from repro.engine import device as devices
-from repro.engine.calibrate import matmul_flops, synchronize
+from repro.engine.calibrate import synchronize
 from repro.engine.device import Device
-from repro.engine.floor import flops_per_image
 from repro.engine.network import Network
 from repro.engine.photo_model import COMPILE_FROM, PhotoModel
 from repro.engine.ranks import single_process

@@ -10,7 +10,7 @@ paper profile's recipe, under the engine's deterministic settings (the textbook 
 so that a machine that drifts hurts all alike; ratios are medians over turns of the ratio within a turn.
 
 The floor is the larger of operations over the best matrix product of this device in that precision and the fewest
-bytes over its copy bandwidth, both measured here (repro/engine/floor.py counts).
+bytes over its copy bandwidth, both measured here (roofline.py counts).
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from typing import Any
 import textbook
 import torch
 from common import headline, measured_on, settings_of, strategy_of
+from roofline import copy_bandwidth, floor_of, matmul_flops
 from torch.profiler import ProfilerActivity, profile
 
 from repro import data
@@ -35,9 +36,8 @@ from repro.data import cifar10
 from repro.data.images import Images
 from repro.engine import device as devices
 from repro.engine import tuning
-from repro.engine.calibrate import copy_bandwidth, matmul_flops, synchronize
+from repro.engine.calibrate import synchronize
 from repro.engine.device import Device
-from repro.engine.floor import floor_of
 from repro.engine.strategies import ONE_BY_ONE, available, first_valid
 from repro.errors import ReproError
 from repro.experiments import Study

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from repro.engine import calibrate, floor, speed_cache
+from repro.engine import calibrate, speed_cache
 from repro.engine.device import Device
 from repro.errors import MissingInput
 from repro.params import MicroBatchRecipe
@@ -130,46 +130,6 @@ def test_cache_that_cannot_be_written_does_not_matter(
 
 def test_real_steps_are_timed() -> None:
     assert 0 < speed(None) < 1e9
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_matrix_products_are_timed(dtype: torch.dtype) -> None:
-    assert calibrate.matmul_flops(DEVICE, dtype, seconds=0.0) > 1e6
-
-
-@pytest.mark.parametrize(("arch", "n"), [("resnet20", 3), ("resnet56", 9)])
-def test_flops_follow_from_the_shapes_of_the_layers(arch: str, n: int) -> None:
-    """He et al., section 4.2: 2n convolutions at each of 16x32x32, 32x16x16 and 64x8x8."""
-    forward = 3 * 16 * 9 * 32**2 + 64 * 10  # multiply-adds of the first convolution and the linear layer
-    for channels, side in ((16, 32), (32, 16), (64, 8)):
-        inputs = [channels] * (2 * n)
-        inputs[0] = 16 if channels == 16 else channels // 2
-        forward += sum(inputs) * channels * 9 * side**2
-    assert floor.flops_per_image(arch) == 3 * 2 * forward
-    if arch == "resnet20":
-        assert round(forward / 1e6) == 41
-
-
-@pytest.mark.parametrize(("arch", "n"), [("resnet20", 3), ("resnet56", 9)])
-@pytest.mark.parametrize("item_size", [2, 4])
-def test_bytes_follow_from_the_shapes_of_the_layers(arch: str, n: int, item_size: int) -> None:
-    """The first convolution and 2n at each of 16x32x32, 32x16x16 and 64x8x8, five passes; the update on top."""
-    outputs = 16 * 32**2 + 2 * n * (16 * 32**2 + 32 * 16**2 + 64 * 8**2)
-    weights = {"resnet20": 269_722, "resnet56": 853_018}[arch]
-    found = floor.floor_of(arch, RECIPE, item_size)
-    update = weights * (28 + (4 if item_size == 2 else 0)) / RECIPE.batch_size
-    assert found.bytes == pytest.approx(5 * outputs * item_size + update)
-    assert found.operations == floor.flops_per_image(arch)
-
-
-def test_the_floor_is_the_slower_of_arithmetic_and_memory() -> None:
-    least = floor.Floor(operations=10.0, bytes=4.0)
-    assert least.images_per_second(flops=100.0, bandwidth=400.0) == pytest.approx(10)
-    assert least.images_per_second(flops=1000.0, bandwidth=40.0) == pytest.approx(10)
-
-
-def test_copies_are_timed() -> None:
-    assert calibrate.copy_bandwidth(DEVICE, seconds=0.0) > 1e6
 
 
 def test_what_is_very_slow_is_timed_once_after_one_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:

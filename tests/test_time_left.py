@@ -59,7 +59,7 @@ def test_without_times_of_networks_the_rest_takes_what_their_multiply_adds_say(d
 
 
 def test_the_multiply_adds_are_those_of_the_networks(dense: dict[str, Run]) -> None:
-    from repro.engine.floor import flops_per_image
+    from roofline import flops_per_image
 
     def counted(run: Run) -> float:
         return flops_per_image(run.arch, 224 if run.arch in ("resnet18", "resnet50") else 32)

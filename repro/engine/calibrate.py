@@ -1,14 +1,11 @@
 """How fast this machine trains on photographs: measured once, then kept, so that a plan can say how long it takes.
-
-And its ceilings: matrix products, memory. (On small images: `tuning.py`.)
-"""
+(On small images: `tuning.py`.)"""
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -66,31 +63,6 @@ def known(
     """What ``cache`` holds of that; no speeds where it holds nothing."""
     kept = read(cache, _key(arch, recipe, resolve_precision(precision, device), device, crop))
     return kept if kept.speeds.get(EAGER, {}).get(1) else Choice()
-
-
-def matmul_flops(device: Device, dtype: torch.dtype, seconds: float = 1.0) -> float:
-    """The device's own ceiling: FLOP/s of its best square matrix product in ``dtype``.
-
-    Float32 on CUDA may use TF32 here exactly where convolutions may (PyTorch's default).
-    """
-    sizes = (2048, 4096, 8192) if device.cuda else (512, 1024, 2048)
-    best, patience = 0.0, time.perf_counter() + PATIENCE
-    with _tf32_as_in_convolutions(device):
-        for size in sizes:
-            if time.perf_counter() > patience:  # emulated: larger products take minutes and are no faster
-                break
-            a, b = torch.randn(2, size, size, device=device.torch).to(dtype)
-            out = torch.empty_like(a)
-            product = functools.partial(torch.mm, a, b, out=out)
-            best = max(best, 2 * size**3 / min(times(product, device, seconds / len(sizes))))
-    return best
-
-
-def copy_bandwidth(device: Device, seconds: float = 1.0) -> float:
-    """Bytes a second, read plus written, of the device's own copy of a tensor that no cache holds."""
-    source = torch.randint(0, 255, (1 << (31 if device.cuda else 28),), dtype=torch.uint8, device=device.torch)
-    target = torch.empty_like(source)
-    return 2 * len(source) / min(times(functools.partial(target.copy_, source), device, seconds))
 
 
 def _measure(
@@ -155,17 +127,6 @@ def synchronize(device: Device) -> None:
     """Wait until the device has done what it was asked to."""
     if device.cuda:
         torch.cuda.synchronize(device.torch)
-
-
-@contextlib.contextmanager
-def _tf32_as_in_convolutions(device: Device) -> Iterator[None]:
-    before = torch.get_float32_matmul_precision()
-    if device.cuda and torch.backends.cudnn.allow_tf32:
-        torch.set_float32_matmul_precision("high")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
 
 
 def _key(arch: str, recipe: MicroBatchRecipe, resolved: str, device: Device, crop: int) -> str:

@@ -1,7 +1,12 @@
-"""What a training step must do at least: operations, bytes through memory, and the images a second that follow."""
+"""The roofline: the fewest operations and bytes of a training step, and how fast a device does either: its best
+matrix product, its own copy."""
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +14,8 @@ from torch import Tensor, nn
 
 from repro import nets
 from repro.data.batches import SIDE
+from repro.engine.calibrate import PATIENCE, times
+from repro.engine.device import Device
 from repro.params import Recipe
 
 # Passes over every convolution's output: forward writes it and reads it once (statistics in the convolution's own
@@ -20,7 +27,7 @@ UPDATE_BYTES = {2: 7 * 4 + 2 * 2, 4: 7 * 4}
 
 
 @dataclass(frozen=True)
-class Floor:
+class Roofline:
     """Of one image: floating-point operations and bytes."""
 
     operations: float
@@ -35,11 +42,11 @@ class Floor:
         return "arithmetic" if self.operations / flops > self.bytes / bandwidth else "memory"
 
 
-def floor_of(arch: str, recipe: Recipe, item_size: int, side: int = SIDE) -> Floor:
+def floor_of(arch: str, recipe: Recipe, item_size: int, side: int = SIDE) -> Roofline:
     """Of training ``arch`` with activations of ``item_size`` bytes each, as any number of networks at a time."""
     outputs, weights = conv_outputs(arch, side)
     update = UPDATE_BYTES[item_size] * weights / recipe.batch_size
-    return Floor(flops_per_image(arch, side), PASSES * outputs * item_size + update)
+    return Roofline(flops_per_image(arch, side), PASSES * outputs * item_size + update)
 
 
 def conv_outputs(arch: str, side: int = SIDE) -> tuple[int, int]:
@@ -78,3 +85,39 @@ def _shown(arch: str, side: int, hook: object, *kinds: type[nn.Module]) -> nn.Mo
     with torch.no_grad():
         model(torch.zeros(1, 3, side, side))
     return model
+
+
+def matmul_flops(device: Device, dtype: torch.dtype, seconds: float = 1.0) -> float:
+    """The device's own ceiling: FLOP/s of its best square matrix product in ``dtype``.
+
+    Float32 on CUDA may use TF32 here exactly where convolutions may (PyTorch's default).
+    """
+    sizes = (2048, 4096, 8192) if device.cuda else (512, 1024, 2048)
+    best, patience = 0.0, time.perf_counter() + PATIENCE
+    with _tf32_as_in_convolutions(device):
+        for size in sizes:
+            if time.perf_counter() > patience:  # emulated: larger products take minutes and are no faster
+                break
+            a, b = torch.randn(2, size, size, device=device.torch).to(dtype)
+            out = torch.empty_like(a)
+            product = functools.partial(torch.mm, a, b, out=out)
+            best = max(best, 2 * size**3 / min(times(product, device, seconds / len(sizes))))
+    return best
+
+
+def copy_bandwidth(device: Device, seconds: float = 1.0) -> float:
+    """Bytes a second, read plus written, of the device's own copy of a tensor that no cache holds."""
+    source = torch.randint(0, 255, (1 << (31 if device.cuda else 28),), dtype=torch.uint8, device=device.torch)
+    target = torch.empty_like(source)
+    return 2 * len(source) / min(times(functools.partial(target.copy_, source), device, seconds))
+
+
+@contextlib.contextmanager
+def _tf32_as_in_convolutions(device: Device) -> Iterator[None]:
+    before = torch.get_float32_matmul_precision()
+    if device.cuda and torch.backends.cudnn.allow_tf32:
+        torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
