@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from repro.files import write_bytes
 from repro.report import plots_bars, plots_curves, plots_dots, plots_grid, plots_lines, plots_tables
-from repro.report.plots_page import DPI, STYLE, Document
+from repro.report.plots_page import DPI, MARGIN, NOTE, STYLE, VERMILION, Document
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,7 +45,15 @@ def draw(document: dict[str, Any], path: Path) -> None:
 
 def figure(document: Document) -> Figure:
     """The picture before it is a file; to be made and saved inside `styled`."""
-    return DRAWINGS.get(str(document.get("artifact")), plots_dots.dots)(document)
+    from matplotlib.lines import Line2D
+
+    found = DRAWINGS.get(str(document.get("artifact")), plots_dots.dots)(document)
+    # The title, the warning and the footer, which the page says beside the picture.
+    edge = MARGIN / found.get_figwidth()
+    outside = [text for text in found.texts if text.get_position()[0] == edge]
+    outside = [text for text in outside if text.get_fontsize() != NOTE or text.get_color() == VERMILION]
+    vars(found)["aside"] = [*outside, *(artist for artist in found.artists if isinstance(artist, Line2D))]
+    return found
 
 
 @contextlib.contextmanager
