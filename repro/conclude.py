@@ -15,9 +15,9 @@ from repro.experiments import paper_epochs
 from repro.options import Options
 from repro.params import CIFAR_ARCHS, IMAGENET_ARCHS
 from repro.plan import cost
-from repro.report import claims_table, document, hypotheses_table, index, metrics, terminal
+from repro.report import claims_table, document, hypotheses_table, metrics, terminal
 from repro.report.document import Document
-from repro.report.page import page
+from repro.report.page import page, readme
 from repro.workspace import Workspace, reading
 
 Verdicts = dict[str, Any]
@@ -87,7 +87,7 @@ def write_report(work: Workspace, as_json: bool = False) -> list[Document]:
     metrics.put(work.out / metrics.FOLDER / "claims.json", metrics.of_claims(found))
     files.write_text(work.out / "claims.md", claims_table.as_markdown(found))
     files.write_text(work.out / "index.html", page(documents, found, published_claims(work), others))
-    files.write_text(work.out / "README.md", index.as_markdown(documents, found, "index.html", others))
+    files.write_text(work.out / "README.md", readme(documents, found, "index.html", others))
     others_written = ["README.md", "claims.md", *written]
     if as_json:
         paths = [str(work.out / name) for name in ("index.html", *others_written)]

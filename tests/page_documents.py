@@ -27,6 +27,7 @@ class Tree(HTMLParser):
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.words: list[str] = []
         self.untold: list[str] = []  # marks that have a place and no <title>
+        self.cells: list[dict[str, str]] = []  # the texts of each table cell by class, "" where there is none
         self.feed(text)
         self.close()
         assert not self.open, f"never closed: {self.open}"
@@ -41,6 +42,8 @@ class Tree(HTMLParser):
             if tag != "title" and self.open[-1][1].get("told") is None:
                 self.untold.append(str(self.open[-1]))
             self.open[-1][1]["told"] = tag
+        if tag == "td":
+            self.cells.append({})
         if tag not in VOID:
             self.open.append((tag, dict(attrs)))
 
@@ -56,6 +59,11 @@ class Tree(HTMLParser):
     def handle_data(self, data: str) -> None:
         if not any(name in ("style", "script") for name, _ in self.open):
             self.words.append(data)
+        names = [name for name, _ in self.open]
+        if "td" in names:
+            inner = [str(a["class"]) for _, a in self.open[names.index("td") + 1 :] if "class" in a]
+            name = inner[0] if inner else ""
+            self.cells[-1][name] = self.cells[-1].get(name, "") + data
 
     @property
     def text(self) -> str:
@@ -66,7 +74,7 @@ class Tree(HTMLParser):
 
 
 def _is_mark(element: tuple[str, dict[str, str | None]]) -> bool:
-    return "mark" in (element[1].get("class") or "").split() or "data-v" in element[1]
+    return "mark" in (element[1].get("class") or "").split()
 
 
 def document(artifact: str, cells: list[compare.Cell], *, paper: bool = True, **changes: Any) -> Document:

@@ -17,7 +17,7 @@ from repro.compare import Cell
 from repro.experiments import Study
 from repro.pruning import Masks
 from repro.record import DIVERGED, Record
-from repro.report import document, plots, svg_artifact
+from repro.report import document, plots
 from repro.run import Checkpoint, Mask, Run, ancestors
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -162,8 +162,6 @@ def test_the_picture_has_a_curve_a_batch_size_and_the_printed_point(
     lines = figure.axes[0].get_lines()
     assert [0.052] in [list(line.get_ydata()) for line in lines]  # type: ignore[arg-type]
     assert [tuple(line.get_xdata()) for line in lines].count(tuple(map(float, EPOCHS))) == 2  # type: ignore[arg-type]
-    (panel,) = svg_artifact.panels(doc)
-    assert panel.drawing.count("printed, paper: 0.0520") == 1 and 'class="band"' in panel.drawing
 
 
 def test_of_another_profile_the_printed_number_stands_apart(
@@ -175,7 +173,6 @@ def test_of_another_profile_the_printed_number_stands_apart(
     figure = plots.figure(doc)
     assert "Fig. 3 prints 0.159 at epoch 200 (smoke: 4)" in " ".join(texts(figure))
     assert figure.axes[0].get_ylim()[1] < 0.1
-    assert [panel.title for panel in svg_artifact.panels(doc)][1:] == ["How far the mask has moved: the paper’s"]
 
 
 # ---- the whole of it ---------------------------------------------------------------------------------------

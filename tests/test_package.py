@@ -76,7 +76,7 @@ def test_a_wheel_holds_the_settings_and_the_papers_tables_and_no_results(root: P
         names = set(archive.namelist())
         assert archive.read("repro/defaults/params.yaml") == (root / "params.yaml").read_bytes()
     tables = {f"repro/defaults/paper_tables/{path.name}" for path in (root / "paper_tables").glob("*.yaml")}
-    assert tables < names and "repro/report/page.css" in names
+    assert tables < names and {f"repro/report/page.{kind}" for kind in ("css", "js", "html.j2")} < names
     assert not [
         name for name in names if "runs.jsonl" in name or name.startswith(("tests", "benchmarks", "build"))
     ]

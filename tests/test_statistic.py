@@ -10,8 +10,8 @@ from page_documents import Tree, claim, claims
 
 from repro import published
 from repro.claims import FAILS, HOLDS, NOT_COMPARABLE, NOT_RUN, UNDECIDED, Judgement, document
-from repro.report import claims_table, index, statistic
-from repro.report.page import page
+from repro.report import claims_table, statistic
+from repro.report.page import page, readme
 
 CLAIMS = {found.id: found for found in published.claims()}
 SCHEDULES = [("CIFAR-10", 200, 20), ("ImageNet", 90, 90)]
@@ -46,7 +46,7 @@ def test_a_statistic_says_its_interval_and_unit_alike_on_terminal_page_and_readm
     assert statistic.told(one) == words
     found = claims(one | {"next": None})
     typeset = statistic.typeset(words or "–")
-    assert f"| {typeset} |" in index.as_markdown([], found)
+    assert f"| {typeset} |" in readme([], found)
     assert not words or typeset in Tree(page([], found)).text
     (row,) = claims_table.rows(found)
     assert not words or all(part in words for part in row[3:6])
@@ -73,7 +73,7 @@ def test_epochs_of_the_paper_are_given_in_the_profiles_own_too() -> None:
     assert [entry["own_epochs"] for entry in told["claims"]] == [{"value": 15.0, "of": 20}, None, None]
     said = "epoch 100 of its 200 on CIFAR-10 is 10 of this profile's 20."
     assert statistic.epochs(told).endswith(said)
-    for text in (index.as_markdown([], told), claims_table.as_markdown(told), "".join(claims_table.notes(told))):
+    for text in (readme([], told), claims_table.as_markdown(told), "".join(claims_table.notes(told))):
         assert said in text
     assert "epoch 100 of its 200" in Tree(page([], told)).text
     assert statistic.epochs({**told, "schedules": [{"images": "CIFAR-10", "paper": 200, "own": 200}]}) == ""

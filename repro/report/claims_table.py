@@ -10,6 +10,7 @@ from repro.report import statistic
 from repro.report.document import markdown_table
 from repro.report.grid import Grid
 from repro.report.page_summary import waits_for, words
+from repro.report.templates import render
 from repro.words import counted
 
 Verdicts = dict[str, Any]
@@ -98,21 +99,17 @@ def sentences(found: Verdicts) -> list[str]:
 
 
 def as_markdown(found: Verdicts) -> str:
-    """A page that reads by itself."""
-    lines = ["# Claims", "", f"{heading(found)}.", ""]
-    lines += [epochs, ""] if (epochs := statistic.epochs(found)) else []
-    lines += [markdown_table(HEADER, rows(found)), "", "## Sentences", ""]
-    for claim in found["claims"]:
-        lines += [f"**{claim['id']}** ({claim['section']}): {claim['claim']}", "", f"> {claim['quote']}", ""]
-        lines += [_basis(claim), ""]
-    lines += ["## Where the paper's numbers disagree among themselves", ""]
-    lines += [
-        f"- **{e['id']}** ({statistic.amount(e['value'])}): {e['says']} {e['computed']}"
-        for e in contradicted(found)
-    ]
-    lines += ["", "## Sentences that no Run decides", ""]
-    lines += [f"- {entry['section']}: “{entry['quote']}” {entry['why']}" for entry in found["untested"]]
-    return "\n".join(lines) + "\n"
+    """Return a page that reads by itself."""
+    contradictions = [entry | {"value": statistic.amount(entry["value"])} for entry in found["contradictions"]]
+    return render(
+        "claims.md.j2",
+        heading=heading(found),
+        epochs=statistic.epochs(found),
+        table=markdown_table(HEADER, rows(found)),
+        claims=[claim | {"basis": _basis(claim)} for claim in found["claims"]],
+        contradictions=contradictions,
+        untested=found["untested"],
+    )
 
 
 def ahead(found: Verdicts, overrides: Sequence[str] = ()) -> list[str]:

@@ -206,25 +206,48 @@ def standing(document: Document) -> str:
     )
 
 
-def grids(document: Document) -> list[tuple[str, list[str], list[list[str]]]]:
-    """(heading, header, rows) for each series; a curve of many epochs is thinned to some ten columns."""
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """The cells of one series by row and column; only each ``step``-th column where there are many."""
+
+    series: str
+    rows: list[str]
+    cols: list[str]
+    step: int
+    cells: dict[tuple[str, str], Mapping[str, Any]]
+
+
+MOST_COLUMNS, THINNED = 16, 11
+
+
+def tables(cells: Iterable[Mapping[str, Any]]) -> list[Table]:
+    """Arrange cells in a table for each series, rows and columns in the order in which they appear."""
+    by_series: dict[str, dict[tuple[str, str], Mapping[str, Any]]] = {}
+    for cell in cells:
+        place = str(cell.get("row", "")), str(cell.get("col", ""))
+        by_series.setdefault(str(cell.get("series", "")), {})[place] = cell
     found = []
-    corner = " \\ ".join(filter(None, document.get("axes", ("row", "column"))))
-    series_names = list(dict.fromkeys(cell["series"] for cell in document["cells"]))
-    for series in series_names:
-        cells = [cell for cell in document["cells"] if cell["series"] == series]
-        columns = list(dict.fromkeys(cell["col"] for cell in cells))
-        heading = series
-        if len(columns) > 16:
-            columns = columns[:: -(-len(columns) // 11)]
-            heading = f"{series} (some epochs; all are in the CSV)"
-        rows = list(dict.fromkeys(cell["row"] for cell in cells))
-        by_place = {(cell["row"], cell["col"]): cell for cell in cells}
-        table = [
-            [both(row, document), *(_shown(by_place.get((row, col)), document) for col in columns)] for row in rows
-        ]
-        found.append((heading, [corner, *(both(col, document) for col in columns)], table))
+    for series, own in by_series.items():
+        rows, cols = (list(dict.fromkeys(place[axis] for place in own)) for axis in (0, 1))
+        step = -(-len(cols) // THINNED) if len(cols) > MOST_COLUMNS else 1
+        found.append(Table(series, rows, cols[::step], step, own))
     return found
+
+
+def grids(document: Document) -> list[tuple[str, list[str], list[list[str]]]]:
+    """Return (heading, header, rows) for each series."""
+    corner = " \\ ".join(filter(None, document.get("axes", ("row", "column"))))
+    return [
+        (
+            table.series + (" (some epochs; all are in the CSV)" if table.step > 1 else ""),
+            [corner, *(both(col, document) for col in table.cols)],
+            [
+                [both(row, document), *(_shown(table.cells.get((row, col)), document) for col in table.cols)]
+                for row in table.rows
+            ],
+        )
+        for table in tables(document["cells"])
+    ]
 
 
 def both(label: str, document: Mapping[str, Any]) -> str:
@@ -236,7 +259,7 @@ def both(label: str, document: Mapping[str, Any]) -> str:
 MARKS = {"within": "", "outside": " !", "not comparable": "", "unpublished": ""}
 
 
-def _shown(cell: Document | None, document: Document) -> str:
+def _shown(cell: Mapping[str, Any] | None, document: Document) -> str:
     """``91.32 (91.54)``: reproduced, the published one in brackets, ``!`` outside the band."""
     if cell is None:
         return ""

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from repro.report import terminal
+from repro.report.numbers import fixed
 from repro.report.plots_page import label
-from repro.report.svg import fixed
 from repro.words import counted
 
 Found = Mapping[str, Any]

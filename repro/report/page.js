@@ -25,7 +25,7 @@
 
   // Titles become our tooltips: a browser's own come late, and never to a finger.
   const words = new Map();
-  for (const mark of document.querySelectorAll(".mark, .curve")) {
+  for (const mark of document.querySelectorAll(".mark")) {
     const title = mark.querySelector("title");
     if (!title) continue;
     words.set(mark, title.textContent);
@@ -34,7 +34,7 @@
     title.remove();
   }
 
-  // ---- marks: heat maps, dots, intervals ----
+  // ---- marks: figures, intervals ----
   const show = (mark) => { hush(); mark.classList.add("on"); tell(words.get(mark), mark); };
   for (const plot of document.querySelectorAll("svg.marks, svg.interval")) {
     const marks = [...plot.querySelectorAll(".mark")].filter((mark) => words.has(mark));
@@ -67,61 +67,6 @@
         if (along > 1 && along + 3 * aside < least) { least = along + 3 * aside; best = mark; }
       }
       if (best) { go(best); best.scrollIntoView({ block: "nearest" }); }
-    });
-  }
-
-  // ---- curves: the nearest point of the nearest curve ----
-  for (const plot of document.querySelectorAll("svg.curves")) {
-    const curves = [...plot.querySelectorAll(".curve")].filter((curve) => curve.dataset.v).map((node) => {
-      const numbers = (node.dataset.d || node.querySelector("path").getAttribute("d")).match(/-?[\d.]+/g).map(Number);
-      const values = node.dataset.v.split("|"), columns = node.dataset.x.split("|");
-      return { node, points: values.map((value, i) => ({ x: numbers[2 * i], y: numbers[2 * i + 1], value, column: columns[i] })) };
-    });
-    if (!curves.length) continue;
-    const dot = document.createElementNS(plot.namespaceURI, "circle");
-    dot.setAttribute("r", 4.5);
-    dot.setAttribute("class", "here");
-    dot.style.display = "none";
-    plot.append(dot);
-    let at = [0, 0];
-    const point = (c, i) => {
-      hush();
-      at = [c, i];
-      const { node, points } = curves[c], { x, y, value, column } = points[i], [name, whose] = node.dataset.name.split("\n");
-      plot.classList.add("busy");
-      node.classList.add("on");
-      dot.setAttribute("cx", x);
-      dot.setAttribute("cy", y);
-      dot.style.display = "";
-      tell(`${name}\n${whose} ${value}\n${node.dataset.axis} ${column}`, dot);
-    };
-    const leave = () => { plot.classList.remove("busy"); dot.style.display = "none"; hush(); };
-    const nearest = (event) => {
-      const place = new DOMPoint(event.clientX, event.clientY).matrixTransform(plot.getScreenCTM().inverse());
-      let best = [0, 0], least = Infinity;
-      curves.forEach(({ points }, c) => points.forEach(({ x, y }, i) => {
-        const away = (x - place.x) ** 2 + (y - place.y) ** 2;
-        if (away < least) { least = away; best = [c, i]; }
-      }));
-      point(...best);
-    };
-    plot.addEventListener("pointermove", (event) => { if (event.pointerType === "mouse") nearest(event); });
-    plot.addEventListener("pointerleave", (event) => { if (event.pointerType === "mouse") leave(); });
-    plot.addEventListener("click", (event) => { plot.focus({ preventScroll: true }); nearest(event); });
-    plot.tabIndex = 0;
-    plot.addEventListener("focus", () => { if (plot.matches(":focus-visible")) point(...at); });
-    plot.addEventListener("blur", leave);
-    plot.addEventListener("keydown", (event) => {
-      const [c, i] = at, column = curves[c].points[i].column;
-      if (event.key === "Escape") return leave();
-      if (event.key === "ArrowLeft" || event.key === "ArrowRight") {
-        const next = i + (event.key === "ArrowRight" ? 1 : -1);
-        point(c, Math.min(Math.max(next, 0), curves[c].points.length - 1));
-      } else if (event.key === "ArrowUp" || event.key === "ArrowDown") {
-        const next = (c + (event.key === "ArrowUp" ? 1 : curves.length - 1)) % curves.length;
-        point(next, Math.max(curves[next].points.findIndex((p) => p.column === column), 0));
-      } else return;
-      event.preventDefault();
     });
   }
 

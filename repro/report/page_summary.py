@@ -1,7 +1,4 @@
-"""What the documents and the claims say together: the one-sentence answer, counts, their order. Pure.
-
-Shared by the page (`page.py`) and the folder's README (`index.py`), so that both say the same.
-"""
+"""Sum up the documents and the claims: the one-sentence answer, counts, their order. Pure."""
 
 from __future__ import annotations
 

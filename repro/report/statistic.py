@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from repro.report.numbers import MINUS
 from repro.report.plots_page import number
 
 Claim = Mapping[str, Any]
-MINUS = "\N{MINUS SIGN}"
 COUNTED = ("points", "%", "epochs")
 """Units that stand behind a number without a comma."""
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from markupsafe import Markup
+
 from repro.report import statistic
-from repro.report.page_html import Markup, tag
+from repro.report.numbers import brief
 from repro.report.plots_page import number
-from repro.report.svg import Scale, brief, canvas, circle, diamond, line, mark, rect, text
+from repro.report.svg import Scale, canvas, circle, diamond, line, mark, rect, text
 
 WIDTH, HEIGHT, MIDDLE, EDGE = 260.0, 48.0, 17.0, 12.0
 
@@ -63,39 +65,22 @@ def told(claim: Mapping[str, Any]) -> str:
     return statistic.typeset("\n".join(filter(None, [ours, paper, f"bounds {statistic.bounds(claim)}"])))
 
 
-def glyph(state: str) -> Markup:
-    """The sign of a verdict: its shape differs, not its colour alone. The shapes stand once in the page."""
-    return tag(
-        "svg", tag("use", href=f"#g-{state}"), class_=f"glyph is-{state}", viewBox="0 0 16 16", aria_hidden="true"
-    )
-
-
-RIM = '<circle class="rim" cx="8" cy="8" r="6.2"/>'
-SHAPES: Mapping[str, str] = {
-    "holds": '<circle cx="8" cy="8" r="7"/><path class="cut" d="M4.6 8.3L7 10.7L11.6 5.7"/>',
-    "fails": '<path d="M8 .4L15.6 8L8 15.6L.4 8z"/><path class="cut" d="M5.6 5.6L10.4 10.4M10.4 5.6L5.6 10.4"/>',
-    "undecided": RIM + '<path d="M8 1.8A6.2 6.2 0 0 1 8 14.2z"/>',
-    "not-run": '<circle class="rim dashed" cx="8" cy="8" r="6"/>',
-    "unpublished": RIM + '<path class="stroke" d="M5 8L11 8"/>',
-    "not-comparable": RIM + '<path class="stroke" d="M5 6.3L11 6.3M5 9.7L11 9.7"/>',
-    "diverged": RIM + '<path class="stroke" d="M5.6 5.6L10.4 10.4M10.4 5.6L5.6 10.4"/>',
+RIM = Markup('<circle class="rim" cx="8" cy="8" r="6.2"/>')
+SHAPES: Mapping[str, Markup] = {
+    "holds": Markup('<circle cx="8" cy="8" r="7"/><path class="cut" d="M4.6 8.3L7 10.7L11.6 5.7"/>'),
+    "fails": Markup(
+        '<path d="M8 .4L15.6 8L8 15.6L.4 8z"/><path class="cut" d="M5.6 5.6L10.4 10.4M10.4 5.6L5.6 10.4"/>'
+    ),
+    "undecided": RIM + Markup('<path d="M8 1.8A6.2 6.2 0 0 1 8 14.2z"/>'),
+    "not-run": Markup('<circle class="rim dashed" cx="8" cy="8" r="6"/>'),
+    "unpublished": RIM + Markup('<path class="stroke" d="M5 8L11 8"/>'),
+    "not-comparable": RIM + Markup('<path class="stroke" d="M5 6.3L11 6.3M5 9.7L11 9.7"/>'),
+    "diverged": RIM + Markup('<path class="stroke" d="M5.6 5.6L10.4 10.4M10.4 5.6L5.6 10.4"/>'),
 }
 SAME = {"within": "holds", "outside": "fails"}  # cells and claims share their signs
 
 
 def state(verdict: str) -> str:
-    """A verdict as a class: ``not run`` -> ``not-run``, ``within`` -> ``holds``."""
+    """Return a verdict's class: ``not run`` -> ``not-run``, ``within`` -> ``holds``."""
     name = SAME.get(verdict, verdict.replace(" ", "-"))
     return name if name in SHAPES else "unpublished"
-
-
-def shapes() -> Markup:
-    """The signs and the hatching, once for the page."""
-    symbols = [
-        tag("symbol", Markup(drawing), id=f"g-{name}", viewBox="0 0 16 16") for name, drawing in SHAPES.items()
-    ]
-    hatch = Markup(
-        '<pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
-        '<path class="hatching" d="M0 3L6 3"/></pattern>'
-    )
-    return tag("svg", *symbols, tag("defs", hatch), width=0, height=0, class_="shapes", aria_hidden="true")

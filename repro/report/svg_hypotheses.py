@@ -5,23 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from repro.report.page_html import Markup, tag
+from markupsafe import Markup
+
+from repro import artifacts
+from repro.report.numbers import fixed
 from repro.report.plots_page import label
-from repro.report.svg import (
-    Panel,
-    Scale,
-    canvas,
-    circle,
-    fixed,
-    key,
-    line,
-    mark,
-    padded,
-    rect,
-    text,
-    x_axis,
-)  # fmt: skip
-from repro.report.svg_artifact import AXES
+from repro.report.svg import Panel, Scale, canvas, circle, key, line, mark, padded, rect, tag, text, x_axis
 
 Found = Mapping[str, Any]
 WIDTH, PITCH, TOP, COLUMN = 440.0, 24.0, 30.0, 50.0
@@ -40,7 +29,7 @@ def drawing(found: Found) -> Panel | None:
     cells = _telling(one["cells"])
     shown = _furthest(cells) if len(cells) > MOST_LINES else cells
     subtitle = f"{len(cells)} cells that all have: " if len(cells) > 1 else "the one cell that all have: "
-    subtitle += " / ".join(part for part in AXES.get(one["artifact"], ("row", "column")) if part)
+    subtitle += " / ".join(filter(None, _axes(one["artifact"])))
     if len(shown) < len(cells):
         subtitle += f"; the {len(shown)} on which the profiles are furthest apart"
     return Panel(label(one["artifact"]), subtitle, _plot(found, one, shown), keys(found["profiles"]))
@@ -91,7 +80,7 @@ def _plot(found: Found, one: Found, cells: Sequence[Found]) -> Markup:
     scale = Scale(*padded(ends), max(LEAST_LEFT, 6.4 * max(map(len, names)) + 14), right)
     bottom = TOP + PITCH * len(cells)
     unit = str(one.get("unit") or "")
-    parts: list[Markup | None] = [x_axis(scale, bottom + 2, TOP - 4, "", 4)]
+    parts: list[Markup | None] = [x_axis(scale, bottom + 2, TOP - 4, 4)]
     parts.append(text(2, bottom + 36, unit, "start", "axis") if unit else None)
     if columns:
         parts.append(circle(_column(0, len(profiles)) - 16, TOP - 14, 4.2, "paper-dot"))
@@ -123,6 +112,11 @@ def _column(index: int, profiles: int) -> float:
 def _band(cell: Found) -> float:
     """The widest, where numbers of seeds differ; each profile's own z is told with the mark."""
     return float(max(cell["band"].values()))
+
+
+def _axes(artifact: str) -> tuple[str, str]:
+    known = artifacts.IMPLEMENTED.get(artifact)
+    return known.axes if known else ("row", "column")
 
 
 def _name(cell: Found, among: Sequence[Found]) -> str:

@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from repro.report.index import as_markdown, plain
+from repro.report.page import readme
+from repro.report.templates import markdown
 from repro.words import machines
 
 PILOT = Path(__file__).parents[1] / "results" / "pilot"
@@ -46,7 +47,7 @@ def claims() -> dict[str, Any]:
 
 
 def test_the_answer_the_caveat_and_every_claim() -> None:
-    text = as_markdown(documents(), claims(), "index.html")
+    text = readme(documents(), claims(), "index.html")
     assert text.startswith("# Does") and "**This pilot run cannot say.**" in text.splitlines()[2]
     assert "> **Not comparable with the paper.**" in text and "(index.html)" in text
     rows = [line for line in text.splitlines() if "| Claim " in line]
@@ -55,18 +56,18 @@ def test_the_answer_the_caveat_and_every_claim() -> None:
     assert "about 9 seeds would decide" in rows[1] and rows[2].startswith("| **◆ fails**")
     assert "fig4 was not run; waits for: gradual pruning (71 Runs)" in rows[3]
     assert "92.5 and 92.05" in text and "## Not tested" in text
-    assert "index.html" not in as_markdown(documents(), claims())
+    assert "index.html" not in readme(documents(), claims())
 
 
 def test_every_artifact_tells_the_device_that_it_was_trained_on() -> None:
-    text, found = as_markdown(documents(), claims()), documents()
+    text, found = readme(documents(), claims()), documents()
     assert all(document["provenance"]["devices"] for document in found)
     for document in found:
-        assert f"on {plain(machines(document['provenance']['devices']))} " in text.replace(".", " ")
+        assert f"on {markdown(machines(document['provenance']['devices']))} " in text.replace(".", " ")
 
 
 def test_tables_are_whole_and_links_lead_to_files_beside_it() -> None:
-    text = as_markdown(documents(), claims())
+    text = readme(documents(), claims())
     widths: list[int] = []
     for line in text.splitlines():
         cells = len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else 0
@@ -81,13 +82,13 @@ def test_tables_are_whole_and_links_lead_to_files_beside_it() -> None:
 
 
 def test_what_was_not_run_is_listed() -> None:
-    text = as_markdown([], None)
+    text = readme([], None)
     assert "Nothing has been run" in text and text.count("Not run.") == 10
     assert "### Table 3" in text
 
 
 def test_markup_in_a_document_is_text() -> None:
-    assert plain("a|b\n<b>_c_") == "a\\|b &lt;b&gt;\\_c\\_"
+    assert markdown("a|b\n<b>_c_") == "a\\|b &lt;b&gt;\\_c\\_"
     bad = documents()[0] | {"title": "<script>x</script> | y"}
-    assert "<script>" not in as_markdown([bad], None)
-    assert as_markdown([bad], claims()) == as_markdown([bad], claims())
+    assert "<script>" not in readme([bad], None)
+    assert readme([bad], claims()) == readme([bad], claims())
