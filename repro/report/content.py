@@ -272,7 +272,7 @@ def _table(table: Table, document: Document) -> Values:
     every = f" (every {table.step}th column; all are in the CSV)" if table.step > 1 else ""
     return {
         "caption": table.series + every,
-        "corner": " \\ ".join(filter(None, document.get("axes") or ())),
+        "corner": " \\ ".join(filter(None, summary.axes(str(document.get("artifact"))))),
         "columns": [both(col, document) for col in table.cols],
         "rows": [
             (

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 THEME = {
     "#000000": "currentColor", "#202124": "currentColor", "#5f6368": "var(--soft)", "#9aa0a6": "var(--faint)",
     "#dadce0": "var(--line)", "#e8eaed": "var(--band)", "#f4f5f6": "var(--blank)", "#fafafa": "var(--blank)",
-    "#ffffff": "var(--bg)", "#0072b2": "var(--c1)", "#b84a00": "var(--c0)",
+    "#ffffff": "var(--bg)", "#b84a00": "var(--c0)", "#0072b2": "var(--c1)", "#00795c": "var(--c2)",
+    "#8a3f7b": "var(--c3)", "#6b5500": "var(--c4)",
 }  # fmt: skip
-"""The pictures' greys and their two main colours, and what they are on the page (page.css)."""
+"""The pictures' greys and the colours of their curves, and what they are on the page (page.css)."""
 KEPT = 0.999  # opacity of texts whose colour was chosen for the ground on which they stand
 DROPPED = re.compile(r"<metadata>.*?</metadata>|<style .*?</style>|<defs>\s*</defs>", re.DOTALL)
 
@@ -28,7 +29,7 @@ DROPPED = re.compile(r"<metadata>.*?</metadata>|<style .*?</style>|<defs>\s*</de
 def inline_svg(figure: Figure, name: str = "figure") -> Markup:
     """Return the figure as one ``<svg>`` element. The same figure gives the same bytes.
 
-    Text stays text, the background is transparent, greys and main colours become the page's, but for texts on a
+    Text stays text, the background is transparent, greys and curves have the page's colours, but for texts on a
     coloured ground. Artists in ``figure.aside``, which repeat what the page says beside the figure, are left
     out. Each group whose id is in ``figure.titles`` gets that text as its ``<title>``.
 

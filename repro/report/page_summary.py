@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from repro import compare
-from repro.artifacts import PAPER
+from repro.artifacts import IMPLEMENTED, PAPER
 from repro.report.plots_page import Document, cells_of, comparable, label, verdict
 from repro.words import counted
 
@@ -85,6 +85,11 @@ def order(documents: Sequence[Document], claims: Mapping[str, Any] | None) -> li
 def title(artifact: str) -> str:
     """``fig1`` -> ``Fig. 1``, ``text`` -> ``Text``."""
     return "Text" if artifact == TEXT else label(artifact)
+
+
+def axes(artifact: str) -> tuple[str, str]:
+    """Return what rows and columns of an artifact are; nothing where it is unknown."""
+    return IMPLEMENTED[artifact].axes if artifact in IMPLEMENTED else ("", "")
 
 
 def profile(documents: Sequence[Document], claims: Mapping[str, Any] | None) -> str:
