@@ -1,4 +1,4 @@
-"""The claims' document (repro/claims) as a table, for a terminal and in Markdown."""
+"""Show the claims' document (repro/claims) as a table, on a terminal and in Markdown."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ AHEAD = 3  # parts of a sprint that are named
 
 
 def table(found: Verdicts) -> Grid:
-    """Every claim in a row, in the paper's order, with its sentence; for a terminal."""
+    """Return a table for a terminal: a claim a row, in the paper's order, with its sentence."""
     told = [
         [
             claim["verdict"],
@@ -41,7 +41,7 @@ def table(found: Verdicts) -> Grid:
 
 
 def rows(found: Verdicts) -> list[list[str]]:
-    """One row a claim, as in `HEADER`."""
+    """Return a row for each claim, as in `HEADER`."""
     return [
         [
             claim["verdict"],
@@ -59,7 +59,7 @@ def rows(found: Verdicts) -> list[list[str]]:
 
 
 def heading(found: Verdicts) -> str:
-    """One sentence: how many claims have each verdict, and of what."""
+    """Count the claims by verdict, in one sentence."""
     counts = words(found["counts"], ORDER)
     if found["source"] == "published":
         return f"The paper's claims on its own printed numbers: {counts}"
@@ -73,7 +73,7 @@ def heading(found: Verdicts) -> str:
 
 
 def notes(found: Verdicts) -> list[str]:
-    """What the table leaves out: what epochs are, why claims were not run, where the paper contradicts itself."""
+    """Explain epochs, why claims were not run, and where the paper contradicts itself."""
     missing: dict[str, list[str]] = {}
     for claim in found["claims"]:
         if claim["missing"]:
@@ -85,13 +85,13 @@ def notes(found: Verdicts) -> list[str]:
         *lines,
         *(
             f"- {entry['id']} ({statistic.amount(entry['value'])}): {entry['says']}"
-            for entry in contradicted(found)
+            for entry in found["contradictions"]
         ),
     ]
 
 
 def sentences(found: Verdicts) -> list[str]:
-    """For each claim the paper's sentence, and what the statistic and its interval rest on."""
+    """Return for each claim the paper's sentence, its statistic's definition and its noise."""
     lines = [epochs] if (epochs := statistic.epochs(found)) else []
     for claim in found["claims"]:
         lines += ["", f"{claim['id']} ({claim['section']}): “{claim['quote']}”", _basis(claim)]
@@ -113,7 +113,7 @@ def as_markdown(found: Verdicts) -> str:
 
 
 def ahead(found: Verdicts, overrides: Sequence[str] = ()) -> list[str]:
-    """What a sprint would train first of what claims wait for; nothing where none does."""
+    """Name what a sprint would train first for the claims that wait; nothing where none waits."""
     parts: dict[str, list[dict[str, Any]]] = {}
     for claim in found["claims"]:
         if claim["next"]:
@@ -132,11 +132,6 @@ def ahead(found: Verdicts, overrides: Sequence[str] = ()) -> list[str]:
         f"`{' '.join(command)} --time-budget 10m` trains these first, where what they start from is here: "
         f"{'; '.join(told)}",
     ]
-
-
-def contradicted(found: Verdicts) -> Sequence[dict[str, Any]]:
-    """The paper's contradictions."""
-    return list(found["contradictions"])
 
 
 def _decided_by(claim: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Hypotheses side by side (repro/hypotheses.py) on a terminal, and the words that page and README share."""
+"""Show hypotheses side by side (repro/hypotheses.py) on a terminal, and prepare what page and README share."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MEANING = (
 
 
 def show(found: Found, to: Console) -> None:
-    """What the profiles suppose, how they fare, on what that rests, the cells themselves, and the conclusion."""
+    """Print assumptions, scores, what they rest on, the cells and the conclusion."""
     to.print(f"[bold]Hypotheses[/bold]  {', '.join(found['profiles'])}")
     for name, texts in found["assumptions"].items():
         to.print(_paragraphs(name, [(profile, str(text)) for profile, text in texts.items()]))
@@ -45,7 +45,7 @@ def show(found: Found, to: Console) -> None:
 
 
 def rows(found: Found) -> list[list[str]]:
-    """A row for each artifact and profile as in `HEADER`, the total last."""
+    """Return a row for each artifact and profile as in `HEADER`, the total last."""
     told = [(one["artifact"], one) for one in found["artifacts"]]
     return [
         [name, profile, *(str(own[field]) for field in ("within", "outside", "not_run")), amount(own["rms"]),
@@ -56,7 +56,7 @@ def rows(found: Found) -> list[list[str]]:
 
 
 def notes(found: Found) -> list[str]:
-    """What the numbers mean, and what is not to be read into them."""
+    """Explain the numbers and their limits."""
     lines = [MEANING]
     if alike := found["total"]["alike"]:
         of = found["total"]["common"]
@@ -69,7 +69,7 @@ def notes(found: Found) -> list[str]:
 
 
 def rests(found: Found) -> list[tuple[str, str]]:
-    """(profile, its Runs, seeds, devices, precisions and artifacts), those that rest on the same together."""
+    """Return (profile, artifacts with their Runs, seeds, devices and precisions); like artifacts share a line."""
     lines = []
     for profile in found["profiles"]:
         alike: dict[str, list[str]] = {}
@@ -86,7 +86,7 @@ def rests(found: Found) -> list[tuple[str, str]]:
 
 
 def values(found: Found) -> list[tuple[str, str]]:
-    """(dotted name, ``64 in paper, 128 in paper-128``) of what params.yaml sets differently."""
+    """Return (dotted name, ``64 in paper, 128 in paper-128``) of what params.yaml sets differently."""
     return [
         (
             name,
@@ -97,7 +97,7 @@ def values(found: Found) -> list[tuple[str, str]]:
 
 
 def cell_rows(found: Found, one: Found) -> tuple[list[str], list[list[str]]]:
-    """The common cells of an artifact: where, what is printed, each profile's number and its z."""
+    """Return header and rows of an artifact's common cells: place, printed number, each profile's number and z."""
     digits = int(one["digits"])
     several = len({cell["series"] for cell in one["cells"]}) > 1
     header = [*(["series"] if several else []), "row", "column", "printed"]
@@ -115,12 +115,12 @@ def cell_rows(found: Found, one: Found) -> tuple[list[str], list[list[str]]]:
 
 
 def amount(value: float | None) -> str:
-    """An RMS; a dash where there is none."""
+    """Format an RMS; a dash where there is none."""
     return "–" if value is None else f"{value:.2f}"
 
 
 def _paragraphs(name: str, lines: Sequence[tuple[str, str]]) -> Table:
-    """A name, then a line for each (head, text), the text wrapped beside its head."""
+    """Return a paragraph for each (head, text) under a name."""
     found = Table(
         title=name, title_justify="left", title_style="italic", box=None, pad_edge=False, show_header=False
     )

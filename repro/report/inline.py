@@ -73,11 +73,8 @@ def _on_colour(axes: Axes) -> list[Text]:
     grounds: list[Any] = [*axes.images, *(found for found in axes.collections if isinstance(found, QuadMesh))]
     grounds += [patch for patch in axes.patches if patch.get_fill() and to_hex(patch.get_facecolor()) not in THEME]
     boxes = [ground.get_window_extent() for ground in grounds if ground.get_visible()]
-    return [
-        text
-        for text in axes.texts
-        if any(box.contains(*text.get_transform().transform(text.get_position())) for box in boxes)
-    ]
+    places = [(text, text.get_transform().transform(text.get_position())) for text in axes.texts]
+    return [text for text, place in places if any(box.contains(*place) for box in boxes)]
 
 
 def _adapted(svg: str, name: str, titles: Mapping[str, str]) -> str:

@@ -24,7 +24,7 @@ TEXT = "text"  # the artifact of sentences about numbers that stand in no figure
 
 @dataclass(frozen=True)
 class Answer:
-    """``short`` answers "does the paper hold?", ``long`` explains; no ``caveat`` where the runs may decide."""
+    """The answer to "does the paper hold?", short and long; no ``caveat`` where the runs may decide."""
 
     short: str
     long: str
@@ -32,22 +32,22 @@ class Answer:
 
 
 def shown_of(documents: Sequence[Document]) -> dict[str, Document]:
-    """The documents by artifact; what has no cells is none (a folder holds other JSON files, too)."""
+    """Return the documents by artifact, without other JSON files of a folder, which have no cells."""
     return {str(document.get("artifact")): document for document in documents if document.get("cells") is not None}
 
 
 def claims_of(claims: Mapping[str, Any] | None) -> list[Claim]:
-    """The claims themselves; none where there is no such document."""
+    """Return the claims of a document; none where there is no document."""
     return [claim for claim in (claims or {}).get("claims") or [] if isinstance(claim, Mapping)]
 
 
 def claim_verdict(claim: Claim | None) -> str:
-    """A claim's verdict; one that nobody looked at was not run."""
+    """Return a claim's verdict, "not run" where there is none."""
     return str((claim or {}).get("verdict") or NOT_RUN)
 
 
 def waits_for(claim: Claim) -> str:
-    """``waits for: gradual pruning (71 Runs)``, where a claim that was not run waits for a part of a sprint."""
+    """Return ``waits for: gradual pruning (71 Runs)``, the part of a sprint for which a claim waits, if any."""
     part = claim.get("next")
     if not part:
         return ""
@@ -55,35 +55,35 @@ def waits_for(claim: Claim) -> str:
 
 
 def counts(claims: Mapping[str, Any] | None) -> Counter[str]:
-    """How many claims have each verdict."""
+    """Count claims by verdict."""
     return Counter(claim_verdict(claim) for claim in claims_of(claims))
 
 
 def cell_counts(document: Document) -> Counter[str]:
-    """How many cells have each verdict."""
+    """Count cells by verdict."""
     return Counter(verdict(cell) for cell in cells_of(document))
 
 
 def decisive(documents: Sequence[Document], claims: Mapping[str, Any] | None) -> bool:
-    """Whether these results may say anything of the paper: all of them are the paper's own setting."""
+    """Return whether all results have the paper's own setting, so that they may decide its claims."""
     return all(comparable(document) for document in documents) and (not claims or bool(claims.get("comparable")))
 
 
 def home(claim: Claim) -> str:
-    """The artifact under which a claim is listed: the first that it names."""
+    """Return the artifact under which a claim is listed: the first that it names."""
     named = [str(name) for name in claim.get("artifact") or []]
     return named[0] if named else TEXT
 
 
 def order(documents: Sequence[Document], claims: Mapping[str, Any] | None) -> list[str]:
-    """Every artifact to be listed: the paper's, a user's own, and last "text", where a claim is about it."""
+    """Return every artifact to list: the paper's, a user's own, and last "text", if a claim is about it."""
     names = [*PAPER, *(str(document.get("artifact", "")) for document in documents), *map(home, claims_of(claims))]
     found = [name for name in dict.fromkeys(names) if name != TEXT]
     return [*found, TEXT] if TEXT in names else found
 
 
 def title(artifact: str) -> str:
-    """``fig1`` -> ``Fig. 1``, ``text`` -> ``Text``."""
+    """Return an artifact's title: ``fig1`` -> ``Fig. 1``, ``text`` -> ``Text``."""
     return "Text" if artifact == TEXT else label(artifact)
 
 
@@ -93,13 +93,13 @@ def axes(artifact: str) -> tuple[str, str]:
 
 
 def profile(documents: Sequence[Document], claims: Mapping[str, Any] | None) -> str:
-    """The profile, with what was changed."""
+    """Return the profile's name; several names where the documents differ."""
     names = dict.fromkeys(str(document.get("profile") or "unknown") for document in documents)
     return ", ".join(names) or str((claims or {}).get("profile") or "unknown")
 
 
 def answer(documents: Sequence[Document], claims: Mapping[str, Any] | None) -> Answer:
-    """Does the paper hold?"""
+    """Answer whether the paper holds."""
     found, name = counts(claims), profile(documents, claims)
     total, decided = sum(found.values()), found[HOLDS] + found[FAILS]
     tally = words(found, CLAIM_VERDICTS)
@@ -122,7 +122,7 @@ def answer(documents: Sequence[Document], claims: Mapping[str, Any] | None) -> A
 
 
 def _short(found: Counter[str], total: int, decided: int) -> str:
-    """The paper's setting was run: as much as its decided claims bear, and no more."""
+    """Answer for the paper's own setting, no more than its decided claims support."""
     if not decided:
         return "Nothing is decided yet"
     if found[HOLDS] == total:
@@ -138,7 +138,7 @@ def _short(found: Counter[str], total: int, decided: int) -> str:
 
 
 def _caveat(name: str, documents: Sequence[Document]) -> str:
-    """Why these numbers decide nothing, with what the setting is."""
+    """Say why these numbers decide nothing, and what the setting is."""
     provenance = next((p for d in documents if isinstance(p := d.get("provenance"), Mapping)), {})
     setting = ", ".join(str(provenance[key]) for key in ("schedule", "data") if provenance.get(key))
     changed: Mapping[str, Any] = next((over for d in documents if (over := d.get("overrides"))), {})
@@ -150,7 +150,7 @@ def _caveat(name: str, documents: Sequence[Document]) -> str:
 
 
 def _as_published(documents: Sequence[Document]) -> bool:
-    """Whether the profile follows the paper, whatever images it was run on."""
+    """Return whether the profile follows the paper, on any images."""
     return any(document.get("profile_comparable") for document in documents)
 
 
@@ -161,7 +161,7 @@ NONE = {
 
 
 def words(found: Mapping[str, int], names: Sequence[str]) -> str:
-    """``31 hold, 4 fail and 8 are undecided``."""
+    """Return counts in words: ``31 hold, 4 fail and 8 are undecided``."""
     several = {
         HOLDS: ("holds", "hold"), FAILS: ("fails", "fail"), UNDECIDED: ("is undecided", "are undecided"),
         NOT_RUN: ("was not run", "were not run"),

@@ -1,4 +1,4 @@
-"""A claim's statistic in words, with unit and interval: the same on a terminal, in Markdown and on the page."""
+"""Format a claim's statistic with unit and interval, alike on a terminal, in Markdown and on the page."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from repro.report.plots_page import number
 
 Claim = Mapping[str, Any]
 COUNTED = ("points", "%", "epochs")
-"""Units that stand behind a number without a comma."""
+"""Units that follow a number without a comma."""
 
 
 def amount(value: float) -> str:
-    """A number in about three digits that matter: statistics are in points, epochs, shares and ratios alike."""
+    """Format a number with about three significant digits: statistics are points, epochs, shares or ratios."""
     if abs(value) < 0.1:
         return f"{value:.3g}"
     decimals = 0 if abs(value) >= 1000 else 1 if abs(value) >= 100 else 2 if abs(value) >= 1 else 3
@@ -22,17 +22,17 @@ def amount(value: float) -> str:
 
 
 def has_value(claim: Claim) -> bool:
-    """Whether the statistic was computed; it may be infinite: a curve that never settles."""
+    """Return whether the statistic was computed; it is infinite for a curve that never settles."""
     return number(claim, "value") is not None or "value" in (claim.get("unbounded") or ())
 
 
 def value(claim: Claim) -> str:
-    """The statistic; empty where there is none."""
+    """Format the statistic; empty where there is none."""
     return _end(claim, "value") if number(claim, "value") is not None else "unbounded" if has_value(claim) else ""
 
 
 def interval(claim: Claim) -> str:
-    """``0.15 to 0.40``, ``up to 0.40``, ``from 0.15 up``; empty where there is no statistic."""
+    """Format the interval: ``0.15 to 0.40``, ``up to 0.40``; empty where there is no statistic."""
     if not has_value(claim):
         return ""
     low, high = _end(claim, "low"), _end(claim, "high")
@@ -42,32 +42,32 @@ def interval(claim: Claim) -> str:
 
 
 def unit(claim: Claim) -> str:
-    """``epochs of 200 (here -20 of 20)``: the unit, and what the value is in the profile's own epochs."""
+    """Return the unit, with the value in the profile's own epochs: ``epochs of 200 (here -20 of 20)``."""
     own = claim.get("own_epochs")
     here = f" (here {own['value']:g} of {own['of']})" if own else ""
     return f"{claim.get('unit') or ''}{here}"
 
 
 def with_unit(words: str, claim: Claim) -> str:
-    """``-1.50 (-6.78 to 3.75) points``; ``0.566, ratio``."""
+    """Append the unit: ``-1.50 (-6.78 to 3.75) points``; ``0.566, ratio``."""
     named = unit(claim)
     return f"{words}{' ' if named.startswith(COUNTED) else ', ' if named else ''}{named}"
 
 
 def told(claim: Claim) -> str:
-    """Statistic, interval and unit; empty where there is no statistic."""
+    """Format statistic, interval and unit; empty where there is no statistic."""
     return with_unit(f"{value(claim)} ({interval(claim)})", claim) if has_value(claim) else ""
 
 
 def printed(claim: Claim) -> str:
-    """The same statistic of the paper's own numbers, with its unit; empty where it prints none."""
+    """Format the same statistic of the paper's own numbers, with its unit; empty where it prints none."""
     found = number(claim, "published")
     plain = {**claim, "own_epochs": None}
     return "" if found is None else with_unit(_as_unit(found, claim), plain)
 
 
 def bounds(claim: Claim) -> str:
-    """``> -0.5 and < 0.5``: between them the claim is true."""
+    """Format the bounds between which the claim is true: ``> -0.5 and < 0.5``."""
     found = [
         f"{sign} {v:g}" for key, sign in (("above", ">"), ("below", "<")) if (v := number(claim, key)) is not None
     ]
@@ -75,7 +75,7 @@ def bounds(claim: Claim) -> str:
 
 
 def epochs(claims: Mapping[str, Any] | None) -> str:
-    """What an epoch in a claim's words is in this profile; empty where the schedules are the paper's."""
+    """Explain the claims' epochs in this profile's own; empty where the schedules are the paper's."""
     found = [
         f"{own['paper'] // 2} of its {own['paper']} on {own['images']} is {own['own'] / 2:g} of this profile's "
         f"{own['own']}"
@@ -86,7 +86,7 @@ def epochs(claims: Mapping[str, Any] | None) -> str:
 
 
 def typeset(words: str) -> str:
-    """With the minus sign of a printed page."""
+    """Replace hyphens by minus signs."""
     return words.replace("-", MINUS)
 
 
@@ -96,5 +96,5 @@ def _end(claim: Claim, field: str) -> str:
 
 
 def _as_unit(found: float, claim: Claim) -> str:
-    """Epochs are whole numbers, or nearly."""
+    """Format a number in the claim's unit; epochs are whole numbers, or nearly."""
     return f"{found:g}" if "epoch" in str(claim.get("unit")) else amount(found)

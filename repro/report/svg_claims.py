@@ -1,4 +1,4 @@
-"""The small plot of a claim: its value and 95 % interval against the bounds between which the claim holds."""
+"""Draw a claim: its value and 95 % interval against the bounds between which it holds."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ WIDTH, HEIGHT, MIDDLE, EDGE = 260.0, 48.0, 17.0, 12.0
 
 
 def interval(claim: Mapping[str, Any], state: str) -> Markup:
-    """Drawn at one scale of its own: the zone where the claim holds is tinted, its bounds are labelled, our value
-    is solid with its interval, the published statistic hollow. ``state`` is the claim's verdict as a class."""
+    """Draw a claim on a scale of its own. ``state`` is its verdict as a class.
+
+    The zone in which it holds is tinted, our value is solid, the published statistic hollow.
+    """
     above, below, value, low, high, printed = (
         number(claim, name) for name in ("above", "below", "value", "low", "high", "published")
     )
@@ -52,14 +54,14 @@ def interval(claim: Mapping[str, Any], state: str) -> Markup:
 
 
 def scale(known: list[float]) -> Scale:
-    """Limits that hold everything known, with room; one value alone stands in the middle."""
+    """Return a scale with room around all known values; a single value is in the middle."""
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
     room = 0.22 * (high - low) or abs(low) * 0.5 or 1.0
     return Scale(low - room, high + room, EDGE, WIDTH - EDGE)
 
 
 def told(claim: Mapping[str, Any]) -> str:
-    """The plot in words."""
+    """Describe the plot in words."""
     ours = f"ours {statistic.told(claim)}" if statistic.has_value(claim) else "no value of ours"
     paper = f"paper {found}" if (found := statistic.printed(claim)) else ""
     return statistic.typeset("\n".join(filter(None, [ours, paper, f"bounds {statistic.bounds(claim)}"])))

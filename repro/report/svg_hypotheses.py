@@ -1,4 +1,4 @@
-"""Hypotheses beside the printed numbers: a line for each cell that all profiles have, each profile a shape."""
+"""Draw hypotheses against the printed numbers: a line for each cell that all profiles have, a shape a profile."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def drawing(found: Found) -> Panel | None:
 
 
 def keys(profiles: Sequence[str]) -> tuple[Markup, ...]:
-    """The legend."""
+    """Return the legend."""
     band = tag("g", rect(2, 1, 18, 12, rx=2, class_="band"), circle(11, 7, 4.2, "paper-dot"))
     own = [key(shape(index, 11, 7), f"profile {name}") for index, name in enumerate(profiles)]
     return key(band, "printed, with the 95 % band of a repetition"), *own
 
 
 def shape(index: int, x: float, y: float) -> Markup:
-    """The mark of the n-th profile: a form and a colour of its own, as far as there are any."""
+    """Return the mark of the n-th profile; forms and colours repeat after five."""
     forms = (
         circle(x, y, 4.2, "side"),
         rect(x - 3.9, y - 3.9, 7.8, 7.8, class_="side"),
@@ -59,7 +59,7 @@ def _telling(cells: Sequence[Found]) -> list[Found]:
 
 
 def _furthest(cells: Sequence[Found]) -> list[Found]:
-    """The most telling ones, chosen without a look at the printed number, in their old order."""
+    """Return the cells on which profiles differ most, in their old order; the printed number has no influence."""
 
     def apart(index: int) -> float:
         values: list[float] = list(cells[index]["z"].values())
@@ -105,12 +105,12 @@ def _plot(found: Found, one: Found, cells: Sequence[Found]) -> Markup:
 
 
 def _column(index: int, profiles: int) -> float:
-    """The right edge of a column of numbers, the printed one first."""
+    """Return the right edge of a column of numbers; the printed numbers are the first column."""
     return WIDTH - COLUMN * (profiles - index)
 
 
 def _band(cell: Found) -> float:
-    """The widest, where numbers of seeds differ; each profile's own z is told with the mark."""
+    """Return the widest band, where numbers of seeds differ; the mark's title has each profile's own z."""
     return float(max(cell["band"].values()))
 
 
