@@ -7,6 +7,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+import page_documents
+
+from repro.report import claims_table
 from repro.report.page import readme
 from repro.report.templates import markdown
 from repro.words import machines
@@ -92,3 +95,12 @@ def test_markup_in_a_document_is_text() -> None:
     bad = documents()[0] | {"title": "<script>x</script> | y"}
     assert "<script>" not in readme([bad], None)
     assert readme([bad], claims()) == readme([bad], claims())
+
+
+def test_markup_in_a_claim_is_text_in_the_claims_too() -> None:
+    evil = "<script>x</script> | *y*"
+    one = page_documents.claim("a", claim=evil, quote=evil, definition=evil, missing=evil, next=None)
+    found = page_documents.claims(one, untested=[{"section": "1", "quote": evil, "why": evil}])
+    text = claims_table.as_markdown(found)
+    assert "<script>" not in text and text.count(markdown(evil)) == 5
+    assert "**a** (3.1): " in text and "**three-baselines** (0.450): It is 92.5 and 92.05." in text
