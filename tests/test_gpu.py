@@ -92,24 +92,25 @@ def test_every_strategy_is_sound_here(name: str) -> None:
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True)), "the check left a trace"
 
 
-def test_interrupted_is_bit_for_bit_the_same_in_waves_of_any_size(study: Study, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["streams", "fused"])
+def test_interrupted_is_bit_for_bit_the_same_in_waves_of_any_size(study: Study, tmp_path: Path, name: str) -> None:
     runs = [study.dense("resnet20", seed) for seed in range(3)]
     keep = {run.key: {1, 2, 4} for run in runs}
-    whole = trials.train_all(runs, Store(tmp_path / "a", tmp_path / "a.jsonl"), 3, ["streams"], "cuda", keep)
+    whole = trials.train_all(runs, Store(tmp_path / "a", tmp_path / "a.jsonl"), 3, [name], "cuda", keep)
     store = Store(tmp_path / "b", tmp_path / "b.jsonl")
     for wave in (2, 1, 3):
         ended: list[int] = []
         with pytest.raises(OutOfTime):
             trials.train_all(
-                [run for run in runs if not store.record(run)], store, wave, ["streams"], "cuda", keep,
+                [run for run in runs if not store.record(run)], store, wave, [name], "cuda", keep,
                 trials.Listener(lambda report, e=ended: e.append(report.epoch)),
                 lambda seconds, e=ended: not e,
             )  # fmt: skip
     left = [run for run in runs if not store.record(run)]
-    trials.train_all(left, store, 3, ["streams"], "cuda", keep)
+    trials.train_all(left, store, 3, [name], "cuda", keep)
     for run in runs:
         record = store.record(run)
-        assert record
+        assert record and record.provenance["strategy"] == name
         assert trials.outcome(record) == trials.outcome(whole[run.label])
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from pathlib import Path
 
 import lanes as trials
 import pytest
@@ -13,12 +12,10 @@ import torch
 import torch.nn.functional as F
 
 from repro.data.batches import EpochOrder
-from repro.engine.events import OutOfTime
 from repro.engine.lanes import Lane, Lanes, loss_and_logits
 from repro.engine.strategies import first_valid
 from repro.engine.strategies.fused import Fused
 from repro.engine.strategies.fused.network import FusedNetwork
-from repro.store import Store
 
 pytestmark = [
     pytest.mark.gpu,
@@ -115,25 +112,3 @@ def test_it_is_sound_here_and_leaves_no_trace() -> None:
         assert first_valid(["fused"], lanes, lanes.all).name == "fused"
     after = [tensor for lane in lanes.all for tensor in lane.touched()]
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
-
-
-def test_interrupted_is_bit_for_bit_the_same_in_waves_of_any_size(tmp_path: Path) -> None:
-    study = trials.study({"precision": "bfloat16", "recipe.batch_size": 64})
-    runs = [study.dense("resnet20", seed) for seed in range(3)]
-    keep = {run.key: {1, 2, 4} for run in runs}
-    whole = trials.train_all(runs, Store(tmp_path / "a", tmp_path / "a.jsonl"), 3, ["fused"], "cuda", keep)
-    store = Store(tmp_path / "b", tmp_path / "b.jsonl")
-    for wave in (2, 1, 3):
-        ended: list[int] = []
-        with pytest.raises(OutOfTime):
-            trials.train_all(
-                [run for run in runs if not store.record(run)], store, wave, ["fused"], "cuda", keep,
-                trials.Listener(lambda report, e=ended: e.append(report.epoch)),
-                lambda seconds, e=ended: not e,
-            )  # fmt: skip
-    left = [run for run in runs if not store.record(run)]
-    trials.train_all(left, store, 3, ["fused"], "cuda", keep)
-    for run in runs:
-        record = store.record(run)
-        assert record and record.provenance["strategy"] == "fused"
-        assert trials.outcome(record) == trials.outcome(whole[run.label])
