@@ -92,6 +92,7 @@ def document(comparable: bool = True, **reproduced: float) -> dict[str, Any]:
     verdicts = [one.verdict for one in made]
     return {
         "artifact": "fig1",
+        "axes": ["v", "s"],
         "comparable": comparable,
         "verdicts": {verdict: verdicts.count(verdict) for verdict in verdicts},
         "cells": [vars(one) for one in made],

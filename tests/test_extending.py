@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,27 @@ def test_fig7_trains_renders_and_shares_runs_with_fig1(tmp_path: Path) -> None:
     planned = repro("plan", "fig7", "fig1", "--profile", "smoke", *TINY, *places, "--json", "--no-calibrate")
     shared = json.loads(planned.stdout)["artifacts"]["fig7"]["shared_with"]["fig1"]
     assert shared == [2, 1]  # the dense network, and the ticket (2, 2) at 80 %
+
+
+def test_the_same_file_in_the_package_is_an_artifact_without_another_line(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "repro", tmp_path / "repro", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(EXAMPLE, tmp_path / "repro" / "artifacts" / "fig7.py")
+    for name in ("params.yaml", "paper_tables"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    code = (
+        "from repro import artifacts; from repro.options import Options; from repro.workspace import Workspace; "
+        "work = Workspace(Options(profile='smoke'), ['fig7']); "
+        "print(artifacts.__file__, artifacts.PAPER[-1], *artifacts.IMPLEMENTED, work.render(artifacts.get('fig7'))"
+        "['title'], sep='|')"
+    )
+    environment = dict(os.environ, PYTHONPATH=str(tmp_path), REPRO_HOME=str(tmp_path), REPRO_ARTIFACTS="")
+    made = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    file, last, *rest = made.stdout.strip().split("|")
+    assert file.startswith(str(tmp_path)) and last == "table4", made.stderr
+    assert rest[-3:] == ["batch-probe", "fig7", "How sparse may an early ticket be?, on synthetic images"]
+    assert (tmp_path / "results" / "smoke" / "fig7.png").exists()
 
 
 @pytest.mark.parametrize(

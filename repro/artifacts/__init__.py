@@ -1,30 +1,41 @@
 """The paper's artifacts, and one of our own: each says which Runs it needs and what it makes of their results.
 
-A new artifact is one module with an ``ARTIFACT``: here and in `_OTHERS`, or anywhere and named in
-``$REPRO_ARTIFACTS`` (docs/extending.md).
+A new artifact is one module with an ``ARTIFACT``: in this folder, or anywhere and named in ``$REPRO_ARTIFACTS``
+(docs/extending.md).
 """
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
+import pkgutil
 import re
 from pathlib import Path
 
 from repro import published
-from repro.artifacts import batch_probe, fig1, fig2, fig3, fig4, fig5, fig6, table1, table2, table3, table4
 from repro.artifacts.base import Artifact, Results
 from repro.aside import prints_aside
 from repro.errors import UsageError
 
-_MODULES = (fig1, fig2, fig3, fig4, fig5, fig6, table1, table2, table3, table4)
-# What the paper leaves open, asked with its own means.
-_OTHERS = (batch_probe,)
-IMPLEMENTED: dict[str, Artifact] = {module.ARTIFACT.name: module.ARTIFACT for module in (*_MODULES, *_OTHERS)}
+
+def _shipped() -> dict[str, Artifact]:
+    """Return the ``ARTIFACT`` of every module of this folder: the paper's in its order, then the others."""
+    modules = [importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)]
+    listed = [module.ARTIFACT for module in modules if hasattr(module, "ARTIFACT")]
+    listed.sort(key=lambda artifact: (not _in_paper(artifact.name), artifact.name))
+    return {artifact.name: artifact for artifact in listed}
+
+
+def _in_paper(name: str) -> bool:
+    return name in (*published.PRINTED, *published.CURVES)
+
+
+IMPLEMENTED: dict[str, Artifact] = _shipped()
+_SHIPPED = tuple(IMPLEMENTED)
 
 # Every artifact of the paper, all of them regenerated.
-PAPER = tuple(module.ARTIFACT.name for module in _MODULES)
-_SHIPPED = tuple(IMPLEMENTED)
+PAPER = tuple(filter(_in_paper, IMPLEMENTED))
 
 __all__ = ["IMPLEMENTED", "PAPER", "Artifact", "Results", "get", "load_others", "place"]
 

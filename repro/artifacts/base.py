@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from repro.artifacts.drawing import Drawing
 from repro.compare import Cell, cell
 from repro.experiments import Study
 from repro.record import DIVERGED, DONE, Record
@@ -47,8 +48,11 @@ class Artifact:
     ``follow(study, results, seeds)`` are further Runs, which only the results of ``runs`` can name (Table 1's
     number of examples): the best guess until these are finished. ``optional(study, seeds)`` are Runs that count
     where they are finished, and that only ``--with-iterative`` asks for (Table 4's iterative pruning on ImageNet).
-    ``digits`` are those shown after the point, but of the columns ``counted``, which are whole numbers. ``axes``
-    say what rows and columns are.
+    ``digits`` are those shown after the point, but of the columns ``counted``, which are whole numbers.
+
+    The rest is presentation. ``axes`` name rows and columns in tables; ``rows`` and ``columns`` name them in
+    pictures, where that takes more words. ``epochs`` says which of ``row`` and ``column`` count epochs (or windows
+    of epochs) of the profile's schedule. ``note`` explains abbreviations, ``drawing`` chooses the picture.
     """
 
     name: str
@@ -62,6 +66,16 @@ class Artifact:
     digits: int = 2
     counted: tuple[str, ...] = ()
     axes: tuple[str, str] = ("row", "column")
+    rows: str = ""
+    columns: str = ""
+    epochs: tuple[str, ...] = ()
+    note: str = ""
+    drawing: Drawing | None = None
+
+    @property
+    def long_axes(self) -> tuple[str, str]:
+        """Return the names of rows and columns with as many words as they need."""
+        return self.rows or self.axes[0], self.columns or self.axes[1]
 
     def digits_of(self, column: str) -> int:
         """Digits after the point of the numbers in ``column``."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from repro.artifacts.base import Artifact, Results
+from repro.artifacts.drawing import Curves
 from repro.artifacts.fig3 import distance_cell
 from repro.compare import Cell
 from repro.experiments import Study
@@ -73,4 +74,7 @@ ARTIFACT = Artifact(
     unit="share of weights on which two masks differ",
     digits=4,
     axes=("trained at", "epoch"),
+    columns="epoch of the dense schedule",
+    epochs=("column",),
+    drawing=Curves(panel="series", source="Fig. 3"),
 )  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from repro import published
 from repro.artifacts.base import CIFAR10, Artifact, Results, accuracy_cell
+from repro.artifacts.drawing import Heat
 from repro.compare import Cell, cell
 from repro.experiments import Study
 from repro.run import Run
@@ -51,4 +52,8 @@ ARTIFACT = Artifact(
     cells=cells,
     assumptions=("ticket", *CIFAR10, "result"),
     axes=("v", "s"),
+    rows="weights from epoch v",
+    columns="structure from epoch s",
+    epochs=("row", "column"),
+    drawing=Heat(apart="baseline", relative=True),
 )

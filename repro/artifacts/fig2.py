@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Sequence
 
 from repro.artifacts.base import CIFAR10, Artifact, Results
+from repro.artifacts.drawing import CurvePanel, Layers
 from repro.compare import Cell, cell
 from repro.experiments import Study
 from repro.record import PROBED, Record
@@ -72,4 +73,17 @@ ARTIFACT = Artifact(
     unit="standard deviation of weights; share of weights removed",
     digits=4,
     axes=("layer", "epoch"),
-)
+    epochs=("column",),
+    drawing=Layers(
+        panels=(
+            CurvePanel("w_std", "Standard deviation of each layer's weights", "standard deviation (log scale)",
+                       expected="w_std predicted", log=True),
+            CurvePanel("layer pruning rate", "Pseudo per-layer pruning rate: nothing is pruned",
+                       "share of the layer's weights removed", percent=True),
+        ),
+        bar="layer, counted from the input",
+        start="first drop of the learning rate",
+        expected="predicted by Eq. 5 from that epoch on",
+        missing="layers that are never pruned (first, last)",
+    ),
+)  # fmt: skip

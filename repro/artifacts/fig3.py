@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from repro import published
 from repro.artifacts.base import Artifact, Results
+from repro.artifacts.drawing import Heat
 from repro.compare import Cell, cell
 from repro.experiments import Study
 from repro.run import Run
@@ -79,4 +80,8 @@ ARTIFACT = Artifact(
     unit="share of prunable weights on which two masks differ",
     digits=4,
     axes=("x", "y"),
+    rows="structure of epoch x",
+    columns="structure of epoch y",
+    epochs=("row", "column"),
+    drawing=Heat(),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from repro.artifacts.base import Artifact, Results, accuracy_cell
+from repro.artifacts.drawing import Curves
 from repro.compare import Cell
 from repro.experiments import Study
 from repro.run import Checkpoint, Mask, Run
@@ -43,4 +44,8 @@ ARTIFACT = Artifact(
     assumptions=ASSUMPTIONS,
     unit="accuracy on random labels, %",
     axes=("pruned at", "examples"),
+    rows="pruned at epoch",
+    columns="number of examples with random labels",
+    epochs=("row",),
+    drawing=Curves(panel="series", name="pruned at epoch {}".format),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from repro.artifacts.base import Artifact, Results, accuracy_cell
+from repro.artifacts.drawing import Curves
 from repro.compare import Cell, cell
 from repro.experiments import Study
 from repro.params import PprParams
@@ -26,6 +27,9 @@ def artifact(name: str, title: str, assumptions: tuple[str, ...]) -> Artifact:
         cells=lambda study, results, seeds: cells(study, results, seeds, rows(study)),
         assumptions=("ppr", *assumptions),
         axes=("network", "epoch"),
+        columns="epoch of the dense training",
+        epochs=("column",),
+        drawing=Curves(name=_name, order=("ppr 0.1", "ppr 0.01"), levels=True),
     )
 
 
@@ -56,3 +60,7 @@ def cells(study: Study, results: Results, seeds: Sequence[int], rows: Mapping[st
 def epochs(study: Study, arch: str, asked: PprParams) -> range:
     """The epochs that are checked."""
     return range(asked.every, study.schedule_of(arch) + 1, asked.every)
+
+
+def _name(series: str) -> str:
+    return "dense baseline" if series == "baseline" else series.replace("ppr ", "PPR, rate ")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from repro import published
 from repro.artifacts.base import Artifact, Results, accuracy_cell
+from repro.artifacts.drawing import Dots
 from repro.compare import Cell
 from repro.experiments import Study
 from repro.params import PruningRow
@@ -29,6 +30,9 @@ def artifact(name: str, title: str, assumptions: tuple[str, ...]) -> Artifact:
         cells=lambda study, results, seeds: _cells(study, results, seeds, name, rows(study)),
         assumptions=("ticket", "gradual_steps", "gradual_momentum", *assumptions),
         axes=("network", "pruned at"),
+        columns="pruned at epoch",
+        epochs=("column",),
+        drawing=Dots(series={"gradual": "pruned over epochs"}),
     )
 
 

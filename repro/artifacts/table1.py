@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from repro import published
 from repro.artifacts import fig5
 from repro.artifacts.base import Artifact, Results, accuracy_cell
+from repro.artifacts.drawing import Dots
 from repro.compare import Cell, cell
 from repro.experiments import Study
 from repro.record import DONE
@@ -93,4 +94,7 @@ ARTIFACT = Artifact(
     assumptions=("calibration", "beyond_the_schedule", "gradual_momentum", *fig5.ASSUMPTIONS),
     unit="accuracy on random labels, %",
     axes=("network", "pruned at"),
+    columns="pruned at epoch",
+    epochs=("column",),
+    drawing=Dots(pairs=True, ladder="calibration", ladder_columns="number of examples with random labels"),
 )

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from repro import published
 from repro.artifacts.base import CIFAR10, IMAGENET, Artifact, Results, joined
+from repro.artifacts.drawing import Bars
 from repro.compare import Cell, cell
 from repro.experiments import Study
 from repro.params import IMAGENET_ARCHS
@@ -153,4 +154,12 @@ ARTIFACT = Artifact(
     unit="pruning rate in %, accuracy delta in points, epochs",
     counted=("pruning epochs", "retraining epochs", "epochs"),
     axes=("network", ""),
+    note="GP: gradual pruning, EWT: early winning ticket, IP: iterative pruning, WT: winning ticket; "
+    "accuracy delta: pruned minus dense",
+    drawing=Bars(
+        parts={"pruning epochs": "pruning", "retraining epochs": "retraining",
+               "epochs": "all trainings of iterative pruning"},
+        unit="epochs",
+        texts={"pruning rate": "% pruned", "accuracy delta": "points"},
+    ),
 )  # fmt: skip

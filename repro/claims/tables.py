@@ -26,9 +26,6 @@ PAPER_EPOCHS = paper_epochs(CIFAR_ARCHS[0])
 IMAGENET_EPOCHS = paper_epochs(IMAGENET_ARCHS[0])
 PAPER_FALL = 120.0  # the first fall of the learning rate, appendix A.1
 
-ROW_EPOCHS = ("fig1", "fig3", "fig5")
-COLUMN_EPOCHS = ("fig1", "fig2", "fig3", "fig4", "fig6", "table1", "table2", "table3")
-"""Artifacts whose rows or columns are epochs or windows of epochs."""
 TEXT = "text"  # the artifact of the numbers that only the text has
 COUNTS = "calibration"  # a series whose columns are numbers of examples
 
@@ -182,8 +179,9 @@ def _tables(study: Study, results: Results, seed: int, names: Collection[str]) -
 def _scaled(scale: Callable[[str, str], str | None], artifact: str, key: Key) -> Key | None:
     """The key with the paper's epochs; None where one of them is no whole epoch of its schedule."""
     series, row, col = key
-    by_row = artifact in ROW_EPOCHS
-    by_column = artifact in COLUMN_EPOCHS and series != COUNTS
+    counts_epochs = IMPLEMENTED[artifact].epochs
+    by_row = "row" in counts_epochs
+    by_column = "column" in counts_epochs and series != COUNTS
     arch = row if row in IMAGENET_ARCHS else CIFAR_ARCHS[0]  # rows that name no network are CIFAR-10's
     new_row = scale(row, arch) if by_row else row
     new_col = scale(col, arch) if by_column else col

@@ -13,7 +13,6 @@ from typing import Any
 
 from repro import files
 from repro.artifacts import Artifact
-from repro.claims.tables import COLUMN_EPOCHS, ROW_EPOCHS
 from repro.compare import Cell, count
 from repro.experiments import Study
 from repro.params import CIFAR_ARCHS, IMAGENET_ARCHS
@@ -32,7 +31,7 @@ def make(artifact: Artifact, study: Study, cells: Sequence[Cell], records: Seque
     archs = list(dict.fromkeys(run.arch for run in artifact.runs(study, [0])))
     photos = any(arch in IMAGENET_ARCHS for arch in archs)
     synthetic = [name for name, own in _sets(study, archs).items() if own.startswith("synthetic")]
-    renamed = _paper_epochs(artifact.name, study, cells)
+    renamed = _paper_epochs(artifact, study, cells)
     return {
         "artifact": artifact.name,
         "title": _titled(artifact.title, synthetic, len(synthetic) < len(_sets(study, archs))),
@@ -80,15 +79,15 @@ def _titled(title: str, synthetic: Sequence[str], in_part: bool) -> str:
     return f"{title}, {'in part ' if in_part else ''}on synthetic images"
 
 
-def _paper_epochs(artifact: str, study: Study, cells: Sequence[Cell]) -> dict[str, str]:
+def _paper_epochs(artifact: Artifact, study: Study, cells: Sequence[Cell]) -> dict[str, str]:
     """What the paper calls the epochs of rows and columns beside which it prints numbers; none where it calls them
     the same. The networks of one artifact with such numbers share a schedule."""
     printed = {cell.series for cell in cells if cell.published is not None}
     labels: dict[str, str] = {}
     for cell in (cell for cell in cells if cell.series in printed):
         arch = cell.row if cell.row in IMAGENET_ARCHS else CIFAR_ARCHS[0]
-        axes = [cell.row] if artifact in ROW_EPOCHS else []
-        axes += [cell.col] if artifact in (*COLUMN_EPOCHS, "batch-probe") else []
+        axes = [cell.row] if "row" in artifact.epochs else []
+        axes += [cell.col] if "column" in artifact.epochs else []
         labels |= {label: study.published_epochs(label, arch) or label for label in axes}
     return {label: paper for label, paper in labels.items() if paper != label}
 

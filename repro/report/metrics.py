@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ from repro.record import measured
 
 Numbers = dict[str, float]
 FOLDER = "metrics"
-AXES = {"fig1": ("v", "s"), "fig3": ("x", "y")}  # what the paper calls row and column where these are numbers
 
 
 def write(document: Mapping[str, Any], folder: Path) -> None:
@@ -39,7 +38,7 @@ def write(document: Mapping[str, Any], folder: Path) -> None:
 def of_document(document: Mapping[str, Any]) -> dict[str, Numbers]:
     """The numbers by file name: ``all``, and the cells that are published and reproduced."""
     cells = [cell for cell in document["cells"] if cell.get("published") is not None]
-    found = {_name(document["artifact"], cell): _of_cell(cell, document["comparable"]) for cell in cells}
+    found = {_name(document.get("axes", ()), cell): _of_cell(cell, document["comparable"]) for cell in cells}
     return {"all": _of_all(document)} | {name: numbers for name, numbers in found.items() if numbers}
 
 
@@ -76,11 +75,12 @@ def _of_cell(cell: Mapping[str, Any], comparable: bool) -> Numbers:
     return {"reproduced": measured(ours), "published": published, "difference": measured(ours - published)}
 
 
-def _name(artifact: str, cell: Mapping[str, Any]) -> str:
-    """``tickets.v20.s100``: series, row and column, fit for a file."""
+def _name(axes: Sequence[str], cell: Mapping[str, Any]) -> str:
+    """``tickets.v20.s100``: series, row and column, fit for a file; numbers behind an axis of one letter."""
+    letters = [axis if len(axis) == 1 else "" for axis in axes] or ["", ""]
     row, col = (
         prefix + text if text.isdigit() else text
-        for prefix, text in zip(AXES.get(artifact, ("", "")), (cell["row"], cell["col"]), strict=True)
+        for prefix, text in zip(letters, (cell["row"], cell["col"]), strict=True)
     )
     parts = dict.fromkeys((cell["series"], row, col))  # each once: Fig. 1's baseline is series and row
     return ".".join(re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-") for part in parts)
