@@ -18,7 +18,7 @@ from repro.artifacts import PAPER, Artifact
 from repro.compare import NOT_RUN, OUTSIDE, WITHIN, Cell
 from repro.errors import UsageError
 from repro.report.document import provenance
-from repro.report.plots_page import label
+from repro.report.reading import label
 from repro.workspace import Workspace
 
 Document = dict[str, Any]

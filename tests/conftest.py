@@ -181,16 +181,7 @@ def some_run(study: Callable[..., Study]) -> Run:
 @pytest.fixture
 def quickly_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are files: how they look is the business of tests of their own, and takes a second each."""
-    monkeypatch.setattr("repro.report.plots.draw", lambda document, path: path.write_bytes(b"\x89PNG"))
-
-
-@pytest.fixture
-def style() -> Iterator[None]:
-    """Figures as `repro.report.plots` draws them."""
-    from repro.report import plots  # matplotlib: only for those who ask
-
-    with plots.styled():
-        yield
+    monkeypatch.setattr("repro.report.figures.write", lambda document, path: path.write_bytes(b"\x89PNG"))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from plot_documents import texts
+from figure_documents import texts
 from tiny import TINY
 
 from repro import artifacts, params
@@ -17,7 +17,7 @@ from repro.compare import Cell
 from repro.experiments import Study
 from repro.pruning import Masks
 from repro.record import DIVERGED, Record
-from repro.report import document, plots
+from repro.report import document, figures
 from repro.run import Checkpoint, Mask, Run, ancestors
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -149,29 +149,25 @@ def test_a_network_that_diverged_is_said(study: Study_of, record_of: Record_of) 
 # ---- pictures ----------------------------------------------------------------------------------------------
 
 
-def test_the_picture_has_a_curve_a_batch_size_and_the_printed_point(
-    style: None, study: Study_of, record_of: Record_of
-) -> None:
+def test_the_picture_has_a_curve_a_batch_size_and_the_printed_point(study: Study_of, record_of: Record_of) -> None:
     paper = study("paper-128")
     results, cells = made(paper, record_of, [0])
     doc = document.make(PROBE, paper, cells, list(results.records.values()))
-    figure = plots.figure(doc)
+    figure = figures.draw(doc)
     said = texts(figure)
-    assert {"batch 64", "batch 128", "dense", "published, Fig. 3", "outside the band"} <= set(said)
-    assert "Fig. 3 prints 0.052 at epoch 140" in " ".join(said)
+    assert {"batch 64", "batch 128", "dense baseline", "Published, Fig. 3", "outside the band"} <= set(said)
     lines = figure.axes[0].get_lines()
     assert [0.052] in [list(line.get_ydata()) for line in lines]  # type: ignore[arg-type]
     assert [tuple(line.get_xdata()) for line in lines].count(tuple(map(float, EPOCHS))) == 2  # type: ignore[arg-type]
+    assert [title for title in figure.titles.values() if title.startswith("batch 64, epoch 140: reproduced")]
 
 
-def test_of_another_profile_the_printed_number_stands_apart(
-    style: None, study: Study_of, record_of: Record_of
-) -> None:
+def test_of_another_profile_the_printed_number_stands_apart(study: Study_of, record_of: Record_of) -> None:
     smoke = study("smoke")
     results, cells = made(smoke, record_of, [0])
     doc = document.make(PROBE, smoke, cells, list(results.records.values()))
-    figure = plots.figure(doc)
-    assert "Fig. 3 prints 0.159 at epoch 200 (smoke: 4)" in " ".join(texts(figure))
+    figure = figures.draw(doc)
+    assert "published (Fig. 3): 0.159 at 200" in " ".join(texts(figure))
     assert figure.axes[0].get_ylim()[1] < 0.1
 
 

@@ -46,7 +46,7 @@ def _trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patched.chdir(ROOT)
         patched.delenv("REPRO_DATA", raising=False)
         patched.setenv("REPRO_HOME", str(folder / "home"))
-        patched.setattr("repro.report.plots.draw", lambda document, path: path.write_bytes(b"\x89PNG"))
+        patched.setattr("repro.report.figures.write", lambda document, path: path.write_bytes(b"\x89PNG"))
         places = ["--runs-dir", str(folder / "runs"), "--out", str(folder / "out")]
         main(["fig1", "--profile", "smoke", *TINY, *places])
     assert not ended.value.code

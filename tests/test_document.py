@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from repro import artifacts
 from repro.experiments import Study
 from repro.record import Record
-from repro.report import plots_lines
+from repro.report import reading
 from repro.report.document import as_json, grids, make, standing
 
 PILOT = Path(__file__).parents[1] / "results" / "pilot"
@@ -78,8 +78,15 @@ def test_what_was_made_of_synthetic_images_says_so_in_its_title(name: str, study
     assert "CIFAR" not in smoke["title"] and "ImageNet" not in smoke["title"]
     assert paper["title"] == artifacts.get(name).title and "synthetic" not in paper
     arch = "resnet18" if name == "table3" else "resnet20"
-    assert plots_lines.network(arch, smoke).endswith("on synthetic images")
-    assert plots_lines.network("resnet20", paper) == "ResNet20 on CIFAR-10"
+    assert reading.network(arch, smoke).endswith("on synthetic images")
+    assert reading.network("resnet20", paper) == "ResNet20 on CIFAR-10"
+
+
+def test_a_title_names_no_network_that_the_profile_does_not_have(study: Callable[..., Study]) -> None:
+    assert empty("table2", study("pilot"))["title"] == "One-shot and gradual pruning for ResNet20 on CIFAR-10"
+    assert empty("fig6", study("pilot"))["title"] == "PPR accuracy check: ResNet56 on CIFAR-10"
+    for name in artifacts.IMPLEMENTED:
+        assert empty(name, study("paper"))["title"] == artifacts.get(name).title
 
 
 def test_epochs_are_called_as_the_paper_calls_them_where_it_has_others(

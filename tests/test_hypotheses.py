@@ -19,7 +19,7 @@ from repro import compare, hypotheses, published, quantiles
 from repro.experiments import Study
 from repro.options import Options
 from repro.record import DIVERGED, Record
-from repro.report import hypotheses_table, plots, svg_hypotheses
+from repro.report import figures, hypotheses_table, svg_hypotheses
 from repro.report.page import page, readme
 from repro.run import Run
 from repro.workspace import Workspace
@@ -305,7 +305,7 @@ def test_only_hypotheses_of_which_something_ran_stand_beside_one(tmp_path: Path,
 def test_the_report_of_both_profiles_has_the_section(
     command: Command, tmp_path: Path, record_of: Record_of, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plots, "draw", lambda document, path: None)  # seconds, and nothing to see here
+    monkeypatch.setattr(figures, "write", lambda document, path: None)  # seconds, and nothing to see here
     monkeypatch.setattr("repro.report.page.picture", lambda document, name: "")
     for name in PROFILES:
         fill(workspace(tmp_path, name), record_of, random.Random(name), 0.5)

@@ -11,12 +11,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from repro.report import plots
+from repro.report import figures
 from repro.report.inline import inline_svg
 
 
 def figure(**attributes: Any) -> Figure:
-    with plots.styled():
+    with figures.styled():
         found = Figure(figsize=(4, 3))
         FigureCanvasAgg(found)
         axes = found.add_subplot(clip_on=True)
@@ -31,7 +31,7 @@ def figure(**attributes: Any) -> Figure:
 
 
 def svg(found: Figure, name: str = "fig1") -> str:
-    with plots.styled():
+    with figures.styled():
         return str(inline_svg(found, name))
 
 

@@ -21,7 +21,7 @@ from repro.errors import UsageError
 from repro.experiments import Study
 from repro.options import Options
 from repro.record import PROBED, Record
-from repro.report import document, plots
+from repro.report import document, figures
 from repro.run import Run, ancestors
 from repro.store import Store
 from repro.workspace import Workspace
@@ -195,7 +195,7 @@ def test_a_whole_record_is_whole(whole: Record) -> None:
 def test_a_record_without_provenance_is_shown(
     command: Command, tmp_path: Path, record_of: RecordOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plots, "draw", lambda document, path: None)  # seconds, and nothing to see here
+    monkeypatch.setattr(figures, "write", lambda document, path: None)  # seconds, and nothing to see here
     work = Workspace(Options(profile="smoke", runs_dir=tmp_path / "runs", out=tmp_path / "out"), ["fig3"])
     runs = ancestors(work.asked())
     work.store.add([record_of(run, provenance={}, start={"mask_distance": 0.5}) for run in runs])

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
-import plot_documents
+import figure_documents
 import pytest
 from page_documents import (
     Tree,
@@ -186,8 +186,8 @@ def test_every_cell_stands_in_a_table_with_ours_the_spread_the_papers_and_its_ve
 @pytest.mark.usefixtures("no_pictures")
 def test_the_papers_columns_are_called_by_the_papers_epochs() -> None:
     found = {"1": "10", "2": "20", "20": "200", "3": "30"}
-    assert plot_documents.pilot("fig1")["paper_epochs"] == found
-    tree = Tree(page([plot_documents.pilot("fig1")]))
+    assert figure_documents.pilot("fig1")["paper_epochs"] == found
+    tree = Tree(page([figure_documents.pilot("fig1")]))
     assert "2 (20)" in tree.text and "20 (200)" in tree.text and "(its epochs in brackets)" in tree.text
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from repro import artifacts, words
 from repro.experiments import Study
-from repro.report import document, plots_page
+from repro.report import document, reading
 from repro.run import Run
 from repro.words import counted, machines
 
@@ -36,8 +36,8 @@ def test_a_verb_agrees_with_its_number() -> None:
 )
 def test_a_machine_is_named_once(devices: list[str], told: str) -> None:
     assert machines(devices) == told
-    footer = plots_page.footer({"profile": "pilot", "provenance": {"devices": devices, "runs": 1}})
-    assert footer == plots_page.DOT.join(filter(None, ["profile pilot", told, "1 Run"]))
+    footer = reading.footer({"profile": "pilot", "provenance": {"devices": devices, "runs": 1}})
+    assert footer == list(filter(None, ["profile pilot", told, "1 Run"]))
 
 
 def test_tickets_of_another_sparsity_have_names_of_their_own(study: Callable[..., Study]) -> None:

@@ -62,6 +62,10 @@ def _places(study: Study, seeds: Sequence[int]) -> Iterator[_Place]:
                 yield _Place(arch, f"{of}dense", (asked.start, epoch), dense, apart, own=True)
 
 
+def _name(row: str) -> str:
+    return f"{row} baseline" if row.endswith("dense") else row
+
+
 ARTIFACT = Artifact(
     name="batch-probe",
     title="How far the mask moves at one batch size and at another",
@@ -76,5 +80,5 @@ ARTIFACT = Artifact(
     axes=("trained at", "epoch"),
     columns="epoch of the dense schedule",
     epochs=("column",),
-    drawing=Curves(panel="series", source="Fig. 3"),
+    drawing=Curves(panel="series", name=_name, source="Fig. 3"),
 )  # fmt: skip

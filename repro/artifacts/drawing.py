@@ -15,6 +15,8 @@ class Heat:
 
     apart: str = ""
     """A row that is set apart above the others and does not span the colours."""
+    apart_name: str = ""
+    """What this row is called."""
     relative: bool = False
     """Whether a profile that is not comparable shows the difference to its own last cell instead."""
 
@@ -68,10 +70,11 @@ class Layers:
 class Dots:
     """A dot at every column, reproduced beside published."""
 
-    pairs: bool = False
-    """Whether the series of a row share a panel, joined by lines (else each has a panel of its own)."""
     ladder: str = ""
-    """A series whose columns are numbers, drawn as a curve beside the pairs: the first column calibrates it."""
+    """A series whose columns are numbers, drawn as a curve, and calibrated on the first column of the others.
+
+    With one, the others share a panel, in pairs; without one, each series has a panel of its own.
+    """
     ladder_columns: str = ""
     """What its columns are."""
     series: Mapping[str, str] | None = None

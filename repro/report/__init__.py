@@ -1,1 +1,1 @@
-"""What a person sees: `document.py` (JSON, CSV, Markdown), `plots.py`, `terminal.py`, `progress.py`."""
+"""What a person sees: `document.py` (JSON, CSV, Markdown), `figures/`, `terminal.py`, `progress.py`."""

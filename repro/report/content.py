@@ -11,7 +11,7 @@ from repro.report import page_summary as summary
 from repro.report.document import Table, both, tables
 from repro.report.numbers import brief, fixed, shown
 from repro.report.page_summary import CELL_VERDICTS, CLAIM_VERDICTS, TEXT, claim_verdict, home, title
-from repro.report.plots_page import (
+from repro.report.reading import (
     Cell,
     Document,
     cells_of,

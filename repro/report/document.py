@@ -34,7 +34,7 @@ def make(artifact: Artifact, study: Study, cells: Sequence[Cell], records: Seque
     renamed = _paper_epochs(artifact, study, cells)
     return {
         "artifact": artifact.name,
-        "title": _titled(artifact.title, synthetic, len(synthetic) < len(_sets(study, archs))),
+        "title": _titled(_present(artifact.title, archs), synthetic, len(synthetic) < len(_sets(study, archs))),
         "unit": artifact.unit,
         "digits": artifact.digits,
         "counted": list(artifact.counted),
@@ -67,6 +67,19 @@ def _sets(study: Study, archs: Sequence[str]) -> dict[str, str]:
     """What the networks are trained on, by what the paper trains them on."""
     names = {arch: "ImageNet" if arch in IMAGENET_ARCHS else "CIFAR-10" for arch in archs}
     return {name: study.settings.profile.data_of(arch).name for arch, name in names.items()}
+
+
+def _present(title: str, archs: Sequence[str]) -> str:
+    """Drop a network from the title that this profile does not have, where it has another one that is named."""
+
+    def kept(found: re.Match[str]) -> str:
+        first, where, second, other = found.groups()
+        has = [name.lower() in archs for name in (first, second)]
+        if has == [True, False]:
+            return f"{first}{where or other}"
+        return f"{second}{other}" if has == [False, True] else found[0]
+
+    return re.sub(r"(ResNet\d+)( on \S+)? and (ResNet\d+)( on \S+)", kept, title)
 
 
 def _titled(title: str, synthetic: Sequence[str], in_part: bool) -> str:
@@ -127,14 +140,14 @@ def _each(texts: Iterable[str]) -> str:
 
 def write(document: Document, folder: Path) -> list[Path]:
     """Write the four files into ``folder``; returns them. Raises `MissingInput` where it cannot."""
-    from repro.report import metrics, plots
+    from repro.report import figures, metrics
 
     stem = folder / document["artifact"]
     paths = [stem.with_suffix(suffix) for suffix in (".json", ".csv", ".md", ".png")]
     files.write_text(paths[0], as_json(document))
     files.write_text(paths[1], as_csv(document))
     files.write_text(paths[2], as_markdown(document))
-    plots.draw(document, paths[3])
+    figures.write(document, paths[3])
     metrics.write(document, folder)
     return paths
 

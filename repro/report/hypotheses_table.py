@@ -10,7 +10,7 @@ from rich.table import Table
 
 from repro.report import terminal
 from repro.report.numbers import fixed
-from repro.report.plots_page import label
+from repro.report.reading import label
 from repro.words import counted
 
 Found = Mapping[str, Any]

@@ -12,11 +12,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from repro.report import plots
+from repro.report import figures
 from repro.report.content import content, hypotheses
 from repro.report.inline import inline_svg
 from repro.report.page_summary import shown_of
-from repro.report.plots_page import Document, cells_of, number
+from repro.report.reading import Document, cells_of, number
 from repro.report.svg_claims import SHAPES
 from repro.report.templates import render, slug
 
@@ -56,8 +56,8 @@ def picture(document: Document, name: str) -> Markup:
     cells = cells_of(document)
     if all(number(cell, field) is None for cell in cells for field in ("reproduced", "published")):
         return Markup("")
-    with plots.styled():
-        return inline_svg(plots.figure(document), name)
+    with figures.styled():
+        return inline_svg(figures.draw(document), name)
 
 
 def readme(

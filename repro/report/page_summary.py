@@ -9,7 +9,7 @@ from typing import Any
 
 from repro import compare
 from repro.artifacts import IMPLEMENTED, PAPER
-from repro.report.plots_page import Document, cells_of, comparable, label, verdict
+from repro.report.reading import Document, cells_of, comparable, label, verdict
 from repro.words import counted
 
 Claim = Mapping[str, Any]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from repro.report.numbers import MINUS
-from repro.report.plots_page import number
+from repro.report.reading import number
 
 Claim = Mapping[str, Any]
 COUNTED = ("points", "%", "epochs")

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from repro.report import statistic
 from repro.report.numbers import brief
-from repro.report.plots_page import number
+from repro.report.reading import number
 from repro.report.svg import Scale, canvas, circle, diamond, line, mark, rect, text
 
 WIDTH, HEIGHT, MIDDLE, EDGE = 260.0, 48.0, 17.0, 12.0

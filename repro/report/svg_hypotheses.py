@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from repro.report.numbers import fixed
 from repro.report.page_summary import axes
-from repro.report.plots_page import label
+from repro.report.reading import label
 from repro.report.svg import Panel, Scale, canvas, circle, key, line, mark, padded, rect, tag, text, x_axis
 
 Found = Mapping[str, Any]

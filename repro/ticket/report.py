@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repro import files
-from repro.report.plots import styled
-from repro.report.plots_page import (
-    BLUE,
-    DPI,
-    INK,
-    LINE,
-    MUTED,
-    VERMILION,
-    Page,
-    legend_room,
-)
+from repro.report import figures
+from repro.report.figures.look import BLUE, INK, MUTED, VERMILION
 from repro.ticket.result import Outcome, Result
 from repro.words import counted
 
@@ -43,10 +33,7 @@ def write(result: Result, name: str, profile: str = "own", more: Mapping[str, An
     document = {**result.document(), "name": name, "profile": profile, **(more or {})}
     files.write_text(paths[0], json.dumps(document, indent=1) + "\n")
     files.write_text(paths[1], markdown(result, name))
-    buffer = io.BytesIO()
-    with styled():
-        figure(result, name, profile).savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
-    files.write_bytes(paths[2], buffer.getvalue())
+    files.write_bytes(paths[2], figures.as_png(figure(result, name, profile)))
     return paths
 
 
@@ -66,8 +53,9 @@ def markdown(result: Result, name: str) -> str:
 
 
 def figure(result: Result, name: str, profile: str) -> Figure:
-    """PPR and dense accuracy by epoch, with safe epoch and window; the strategies' final accuracies beside it. To
-    be made and saved inside `styled`."""
+    """Draw PPR and dense accuracy by epoch, with safe epoch and window; beside them the final accuracies."""
+    from repro.report.figures.sheet import Sheet
+
     spec, made = result.spec, result.provenance
     about = {
         "title": "An early winning ticket",
@@ -84,37 +72,38 @@ def figure(result: Result, name: str, profile: str) -> Figure:
     if result.dense_top1 is not None:
         whole = Outcome("dense", result.dense_top1, max(result.dense.values()), 0.0, spec.schedule, 0, 0, 0)
         strategies.insert(0, whole)
-    keys = _keys(result)
-    right = 0.9 * len(strategies) + 0.5
-    below = legend_room(keys, 10.6) + 0.6
-    page = Page(about, 10.6, below + 3.55, " ".join(result.sentences()))
-    left = page.width - right - 0.7 - 0.75 - 0.3
-    _curves(page.axes(0.75, below, left, 3.1), result)
-    _finals(page.axes(0.75 + left + 0.7, below, right, 3.1), strategies)
-    page.legend(keys)
-    return page.figure
+    with figures.styled():
+        sheet = Sheet(10.6, 4.0)
+        sheet.note(" ".join(result.sentences()))
+        for key in _keys(result):
+            sheet.key(str(key.get_label()), key)
+        right = 0.9 * len(strategies) + 0.5
+        curves, finals = sheet.subplots(1, 2, width_ratios=[10.6 - right - 1.75, right])
+        _curves(curves, result)
+        _finals(finals, strategies)
+        sheet.finish(about)
+    return sheet
 
 
 def _curves(axes: Axes, result: Result) -> None:
     from matplotlib.ticker import MaxNLocator
 
     schedule = result.spec.schedule
-    axes.set_title("Test accuracy along the dense training", loc="left", size=10, weight="bold", pad=9)
+    axes.set_title("Test accuracy along the dense training")
     axes.set_xlim(0, schedule * 1.02)
     axes.plot([*result.dense], [*result.dense.values()], **DENSE)
     axes.plot([c.epoch for c in result.checks], [c.top1 for c in result.checks], **_ppr(result))
     if result.window and result.safe_epoch is not None:
         axes.axvspan(*result.window, **WINDOW)
         axes.axvline(result.safe_epoch, **SAFE)
-    axes.set_xlabel("epoch of the dense training", size=9)
-    axes.set_ylabel("top-1 accuracy, %", size=9)
+    axes.set_xlabel("epoch of the dense training")
+    axes.set_ylabel("top-1 accuracy, %")
     axes.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True))
-    axes.grid(axis="y", color=LINE, linewidth=0.6)
-    axes.set_axisbelow(True)
+    axes.grid(axis="y")
 
 
 def _finals(axes: Axes, strategies: list[Outcome]) -> None:
-    axes.set_title("At the end", loc="left", size=10, weight="bold", pad=9)
+    axes.set_title("At the end")
     values = [outcome.top1 for outcome in strategies]
     room = 0.2 * (max(values) - min(values)) or 1.0
     axes.set_ylim(min(values) - room, max(values) + room)
@@ -127,8 +116,7 @@ def _finals(axes: Axes, strategies: list[Outcome]) -> None:
         )
     labels = [f"{outcome.name}\n{outcome.epochs:,} epochs" for outcome in strategies]
     axes.set_xticks(range(len(strategies)), labels)
-    axes.grid(axis="y", color=LINE, linewidth=0.6)
-    axes.set_axisbelow(True)
+    axes.grid(axis="y")
 
 
 DENSE: dict[str, Any] = {"color": MUTED, "linewidth": 1.4}

@@ -1,0 +1,89 @@
+"""Draw an artifact from its document alone, in one of four shapes (`repro.artifacts.drawing`).
+
+`draw` returns a matplotlib figure, `write` a PNG. Importing this imports no matplotlib.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from repro.artifacts.drawing import Bars, Curves, Dots, Drawing, Heat, Layers
+from repro.files import write_bytes
+from repro.report.figures.look import STYLE
+from repro.report.reading import Document, artifact_of, cells_of, place, shown, text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from repro.report.figures.sheet import Sheet
+
+DPI = 150
+MANY_COLUMNS = 8  # numeric columns from which on an artifact without a drawing of its own gets curves
+
+
+def draw(document: Document) -> Sheet:
+    """Draw the document. ``titles`` of the figure says in words what each mark shows, by the mark's ``gid``.
+
+    Save the figure inside `styled`: hatches and fonts depend on matplotlib's settings.
+    """
+    from repro.report.figures import bars, curves, dots, heat, layers, sheet
+
+    with styled():
+        drawing = drawing_of(document)
+        if not cells_of(document):
+            figure = sheet.of_nothing(document)
+        elif isinstance(drawing, Heat):
+            figure = heat.draw(document, drawing)
+        elif isinstance(drawing, Curves):
+            figure = curves.draw(document, drawing)
+        elif isinstance(drawing, Layers):
+            figure = layers.draw(document, drawing)
+        elif isinstance(drawing, Bars):
+            figure = bars.draw(document, drawing)
+        else:
+            figure = dots.draw(document, drawing)
+        figure.finish(document)
+    return figure
+
+
+def drawing_of(document: Document) -> Drawing:
+    """Return the drawing that the artifact names, else curves over many numeric columns, else dots."""
+    artifact = artifact_of(document)
+    if artifact and artifact.drawing:
+        return artifact.drawing
+    cells = cells_of(document)
+    numeric = all(place(cell) is not None for cell in cells if shown(cell) is not None)
+    if numeric and len({text(cell, "col") for cell in cells}) >= MANY_COLUMNS:
+        return Curves(panel="row" if len({text(cell, "row") for cell in cells}) <= 2 else "series")
+    return Dots()
+
+
+def write(document: Document, path: Path) -> None:
+    """Write the picture as a PNG, whole or not at all. The same document gives the same bytes.
+
+    Raises `MissingInput` when the disk is full or read-only.
+    """
+    write_bytes(path, as_png(draw(document)))
+
+
+def as_png(figure: Figure) -> bytes:
+    """Return the figure as a PNG without dates and versions."""
+    buffer = io.BytesIO()
+    with styled():
+        figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+@contextlib.contextmanager
+def styled() -> Iterator[None]:
+    """Give matplotlib the settings that these figures need, whatever matplotlibrc the user has."""
+    import matplotlib
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        cast(Any, matplotlib.rcParams).update(STYLE)
+        yield

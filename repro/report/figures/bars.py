@@ -1,0 +1,151 @@
+"""Draw columns that add up as stacked bars, with the other columns written above: Table 4."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from repro import compare
+from repro.artifacts.drawing import Bars
+from repro.report import reading as read
+from repro.report.figures.look import BLUE, FAINT, INK, MUTED, VERMILION
+from repro.report.figures.sheet import AWAY, MARGIN, Sheet, hatched
+from repro.report.numbers import fixed
+from repro.report.reading import Cell, Document
+
+Row = Mapping[str, Cell]
+"""The cells of one row and series, by column."""
+COLOURS = (BLUE, "#9CCBE8", FAINT)
+HEADING, PITCH, SIZE = 0.34, 0.52, 8.0  # inches; points
+OUTSIDE = "◆"
+
+
+def draw(document: Document, drawing: Bars) -> Sheet:
+    """Draw reproduced and published side by side, on one scale where they are comparable."""
+    cells, against_paper = read.cells_of(document), read.comparable(document)
+    names, series = (read.ordered(read.text(cell, field) for cell in cells) for field in ("row", "series"))
+    rows: dict[tuple[str, str], dict[str, Cell]] = {(name, one): {} for name in names for one in series}
+    for cell in cells:
+        rows[read.text(cell, "row"), read.text(cell, "series")][read.text(cell, "col")] = cell
+    high = len(names) * (HEADING + PITCH * len(series)) + 0.1
+    sheet, known = Sheet(2 * MARGIN + 10.2, high + 0.9), read.artifact_of(document)
+    sheet.note(read.tally(cells, against_paper), known.note if known else "")
+    titles = {
+        "reproduced": "Reproduced",
+        "published": "Published" + ("" if against_paper else " (orientation only)"),
+    }
+    totals = {
+        f: max((sum(_stack(row, f, drawing).values()) for row in rows.values()), default=0.0) for f in titles
+    }
+    for axes, (field, title) in zip(sheet.subplots(1, 2), titles.items(), strict=True):
+        longest = max(totals.values()) if against_paper else totals[field]
+        axes.set(title=title, xlabel=drawing.unit, ylim=(high, 0), xlim=(0, longest * 1.02 or 1.0))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, steps=[1, 2, 4, 5, 10]))
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        ticks: dict[float, str] = {}
+        y = 0.0
+        for name in names:
+            y += HEADING
+            ticks[y - 0.1] = read.pretty(name)
+            _write(
+                axes,
+                y - 0.06,
+                [(_saving([rows[name, one] for one in series], series, field, drawing), False)],
+                MUTED,
+            )
+            for one in series:
+                ticks[y + 0.3] = one
+                _row(sheet, axes, rows[name, one], field, y, document, drawing)
+                y += PITCH
+        axes.set_yticks(list(ticks), list(ticks.values()) if field == "reproduced" else [""] * len(ticks))
+        axes.tick_params(axis="y", length=0)
+        for label in axes.get_yticklabels():
+            label.set_fontweight("normal" if label.get_text() in series else "bold")
+    return sheet
+
+
+def pieces(row: Row, field: str, document: Document, drawing: Bars) -> list[tuple[str, bool]]:
+    """Return what a row comes to, in words, and which of them lie outside their band."""
+    parts = [cell for col, cell in row.items() if col in drawing.parts]
+    values = [read.shown(cell, field) for cell in parts]
+    words = " + ".join("?" if value is None else f"{value:,.0f}" for value in values)
+    found = [(f"{words} {drawing.unit}", any(_out(cell, field) for cell in parts))] if parts else []
+    for col, cell in row.items():
+        value, unit = read.shown(cell, field), drawing.texts.get(col, "")
+        if col in drawing.parts:
+            continue
+        if value is None:
+            found.append((f"{col}: {'not printed' if field == 'published' else read.without_value(cell)}", False))
+            continue
+        digits = 1 if unit.startswith("%") else read.digits_of(document, "published")
+        spread = read.number(cell, "sd") if field == "reproduced" else None
+        words = fixed(value, digits, sign=unit == "points")
+        words += f" ± {fixed(spread, digits)}" if spread else ""
+        found.append((f"{words} {unit}", _out(cell, field)))
+    return found
+
+
+def _out(cell: Cell, field: str) -> bool:
+    return field == "reproduced" and read.verdict(cell) == compare.OUTSIDE
+
+
+def _stack(row: Row, field: str, drawing: Bars) -> dict[str, float]:
+    """Return the parts of a row that are known."""
+    found = {col: read.shown(row[col], field) for col in drawing.parts if col in row}
+    return {col: value for col, value in found.items() if value is not None and value >= 0}
+
+
+def _saving(rows: Sequence[Row], series: Sequence[str], field: str, drawing: Bars) -> str:
+    """Say what share of the second series the first one takes; empty where a part is missing."""
+    stacks = [_stack(row, field, drawing) for row in rows]
+    whole = all(
+        s and len(s) == sum(col in drawing.parts for col in row) for s, row in zip(stacks, rows, strict=True)
+    )
+    if len(rows) != 2 or not whole or not (second := sum(stacks[1].values())):
+        return ""
+    share = 100 * sum(stacks[0].values()) / second
+    return f"{series[0]} takes {share:.0f} % of the {drawing.unit} of {series[1]}"
+
+
+def _row(sheet: Sheet, axes: Axes, row: Row, field: str, y: float, document: Document, drawing: Bars) -> None:
+    """Draw a row's bar with its text above, or hatch it where there is neither."""
+    cell = next(iter(row.values()), {})
+    name = f"{read.pretty(read.text(cell, 'row'))}, {read.text(cell, 'series')}"
+    if all(read.shown(cell, field) is None for cell in row.values()):
+        if field == "published":
+            _write(axes, y + 0.32, [("–  not printed in the paper", False)], MUTED)
+            return
+        words = {read.without_value(cell) for cell in row.values()}
+        word = "diverged" if "diverged" in words else "not run"
+        box = hatched(sheet, (0, y + 0.12), 1, PITCH - 0.2, word)
+        box.set_transform(axes.get_yaxis_transform())
+        axes.add_patch(box)
+        sheet.mark(box, f"{name}: {word}")
+        white = {"facecolor": "white", "edgecolor": "none", "pad": 2.0}
+        axes.text(0.5, y + 0.28, word, size=SIZE, bbox=white, transform=axes.get_yaxis_transform(), **AWAY)
+        return
+    parts = pieces(row, field, document, drawing)
+    _write(axes, y + 0.21, parts, INK)
+    if any(out for _, out in parts):
+        sheet.key("outside the band", Line2D([], [], linestyle="", marker="D", color=VERMILION, markersize=5))
+    end = 0.0
+    for col, value in _stack(row, field, drawing).items():
+        colour = COLOURS[list(drawing.parts).index(col) % len(COLOURS)]
+        bars = axes.barh(y + 0.28, value, 0.17, end, align="edge", color=colour, edgecolor="white", linewidth=0.6)
+        sheet.mark(bars[0], read.told(row[col], document, [name, drawing.parts[col]], unit=drawing.unit))
+        sheet.key(drawing.parts[col], bars)
+        end += value
+
+
+def _write(axes: Axes, y: float, parts: Sequence[tuple[str, bool]], colour: str) -> None:
+    """Write pieces of text one after the other, those outside their band with a mark."""
+    rows: Any = axes.get_yaxis_transform()
+    at, x, gap = rows, 0, 5
+    for words, out in parts:
+        style: dict[str, Any] = {"xycoords": (at, rows), "textcoords": "offset points", "size": SIZE}
+        style |= {"color": VERMILION, "weight": "bold"} if out else {"color": colour}
+        at, x, gap = axes.annotate(f"{words} {OUTSIDE}" if out else words, (x, y), (gap, 0), **style), 1, 14
