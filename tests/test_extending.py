@@ -66,7 +66,7 @@ def test_the_same_file_in_the_package_is_an_artifact_without_another_line(tmp_pa
     )
     file, last, *rest = made.stdout.strip().split("|")
     assert file.startswith(str(tmp_path)) and last == "table4", made.stderr
-    assert rest[-3:] == ["batch-probe", "fig7", "How sparse may an early ticket be?, on synthetic images"]
+    assert rest[-3:] == ["batch-probe", "fig7", "How sparse may an early ticket be? on synthetic images"]
     assert (tmp_path / "results" / "smoke" / "fig7.png").exists()
 
 

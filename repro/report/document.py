@@ -89,7 +89,8 @@ def _titled(title: str, synthetic: Sequence[str], in_part: bool) -> str:
         found = found.replace(f"on {name}", "on synthetic images")
     if not synthetic or found != title:
         return found
-    return f"{title}, {'in part ' if in_part else ''}on synthetic images"
+    comma = "," if title[-1:].isalnum() else ""
+    return f"{title}{comma} {'in part ' if in_part else ''}on synthetic images"
 
 
 def _paper_epochs(artifact: Artifact, study: Study, cells: Sequence[Cell]) -> dict[str, str]:
