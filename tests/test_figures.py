@@ -171,6 +171,13 @@ def test_the_footer_names_data_device_once_and_seeds() -> None:
     assert reading.footer({"profile": "smoke"}) == ["profile smoke"]
 
 
+def test_what_a_page_says_beside_the_figure_is_aside() -> None:
+    figure = figures.draw(pilot("fig1"))
+    aside = " ".join(artist.get_text() for artist in figure.aside if hasattr(artist, "get_text"))
+    assert "Fig. 1" in aside and "not comparable" in aside and "144 Runs" in aside
+    assert "11 of 12 cells run" not in aside and "Reproduced" not in aside
+
+
 def test_the_tally_counts_every_cell_once() -> None:
     doc = printed("fig1", shift=0.7)
     found = compare.count(compare.Cell(**cell) for cell in doc["cells"])

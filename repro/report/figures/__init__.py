@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from repro.artifacts.drawing import Bars, Curves, Dots, Drawing, Heat, Layers
 from repro.files import write_bytes
-from repro.report.figures.look import STYLE
+from repro.report.figures.look import DPI, STYLE
 from repro.report.reading import Document, artifact_of, cells_of, place, shown, text
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from repro.report.figures.sheet import Sheet
 
-DPI = 150
 MANY_COLUMNS = 8  # numeric columns from which on an artifact without a drawing of its own gets curves
 
 

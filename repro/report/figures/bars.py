@@ -19,7 +19,7 @@ from repro.report.reading import Cell, Document
 
 Row = Mapping[str, Cell]
 """The cells of one row and series, by column."""
-COLOURS = (BLUE, "#9CCBE8", FAINT)
+COLOURS = ((BLUE, 1.0), (BLUE, 0.4), (FAINT, 1.0))  # each with its opacity: paler in dark mode as well
 HEADING, PITCH, SIZE = 0.34, 0.52, 8.0  # inches; points
 OUTSIDE = "◆"
 
@@ -134,8 +134,9 @@ def _row(sheet: Sheet, axes: Axes, row: Row, field: str, y: float, document: Doc
         sheet.key("outside the band", Line2D([], [], linestyle="", marker="D", color=VERMILION, markersize=5))
     end = 0.0
     for col, value in _stack(row, field, drawing).items():
-        colour = COLOURS[list(drawing.parts).index(col) % len(COLOURS)]
-        bars = axes.barh(y + 0.28, value, 0.17, end, align="edge", color=colour, edgecolor="white", linewidth=0.6)
+        colour, alpha = COLOURS[list(drawing.parts).index(col) % len(COLOURS)]
+        style: dict[str, Any] = {"align": "edge", "color": colour, "alpha": alpha, "edgecolor": "white"}
+        bars = axes.barh(y + 0.28, value, 0.17, end, linewidth=0.6, **style)
         sheet.mark(bars[0], read.told(row[col], document, [name, drawing.parts[col]], unit=drawing.unit))
         sheet.key(drawing.parts[col], bars)
         end += value

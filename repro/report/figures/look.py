@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+DPI = 150  # of a PNG
 # Okabe and Ito's colours, which the colour-blind tell apart; what matters differs in shape or text too.
 INK, MUTED, FAINT, LINE, PALE = "#202124", "#5f6368", "#9aa0a6", "#dadce0", "#e8eaed"
 BLUE, VERMILION = "#0072B2", "#B84A00"

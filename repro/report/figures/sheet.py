@@ -17,7 +17,7 @@ from matplotlib.textpath import text_to_path
 from matplotlib.ticker import MaxNLocator
 
 from repro.report import reading as read
-from repro.report.figures.look import INK, LINE, MUTED, STYLE, VERMILION
+from repro.report.figures.look import DPI, INK, LINE, MUTED, STYLE, VERMILION
 from repro.report.reading import Document
 
 MARGIN, NARROWEST = 0.28, 7.3  # inches
@@ -37,7 +37,7 @@ class Sheet(Figure):
         self.aside: list[Artist] = []
         """What a page says beside the figure: title, warning, provenance."""
         self.body = body
-        super().__init__(figsize=(max(width, NARROWEST), body), facecolor="white", layout="constrained")
+        super().__init__((max(width, NARROWEST), body), DPI, facecolor="white", layout="constrained")
         FigureCanvasAgg(self)
 
     def mark(self, artist: Artist, title: str) -> None:
