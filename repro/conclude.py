@@ -150,10 +150,10 @@ def published_claims(work: Workspace) -> Verdicts:
 
 
 def _up_to_date(work: Workspace, artifact: Artifact) -> Document:
-    """The artifact's document; its files are written anew where they say something else."""
+    """The artifact's document; its files are written anew where one is missing or they say something else."""
     made = work.render(artifact, write=False)
-    path = work.out / f"{artifact.name}.json"
-    if not path.exists() or path.read_text() != document.as_json(made):
+    path, picture = (work.out / f"{artifact.name}.{kind}" for kind in ("json", "png"))
+    if not path.exists() or not picture.exists() or path.read_text() != document.as_json(made):
         document.write(made, work.out)
     metrics.write(made, work.out)
     return made
