@@ -89,7 +89,7 @@ def title(artifact: str) -> str:
 
 def axes(artifact: str) -> tuple[str, str]:
     """Return what rows and columns of an artifact are; nothing where it is unknown."""
-    return IMPLEMENTED[artifact].axes if artifact in IMPLEMENTED else ("", "")
+    return IMPLEMENTED[artifact].long_axes if artifact in IMPLEMENTED else ("", "")
 
 
 def profile(documents: Sequence[Document], claims: Mapping[str, Any] | None) -> str:
