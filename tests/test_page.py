@@ -188,7 +188,7 @@ def test_the_papers_columns_are_called_by_the_papers_epochs() -> None:
     found = {"1": "10", "2": "20", "20": "200", "3": "30"}
     assert figure_documents.pilot("fig1")["paper_epochs"] == found
     tree = Tree(page([figure_documents.pilot("fig1")]))
-    assert "2 (20)" in tree.text and "20 (200)" in tree.text and "(its epochs in brackets)" in tree.text
+    assert "2 (20)" in tree.text and "20 (200)" in tree.text and "(the paper’s epochs in brackets)" in tree.text
 
 
 @pytest.mark.usefixtures("no_pictures")
