@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -13,6 +14,7 @@ from typing import Any
 
 import torch
 
+import repro
 from repro.engine.lanes import Lanes
 from repro.engine.strategies.fused.tiles import TILES, StageTiles
 from repro.machine import cores
@@ -31,7 +33,10 @@ def compile_ahead(lanes: Lanes) -> None:
         return
     count = min(12, cores())
     command = [sys.executable, "-m", __name__, *wanted]
-    workers = [subprocess.Popen([*command, str(part), str(count)]) for part in range(count)]
+    # They find this package wherever the process was started, with a relative PYTHONPATH too.
+    path = os.pathsep.join([str(Path(repro.__file__).parent.parent), os.environ.get("PYTHONPATH", "")])
+    env = {**os.environ, "PYTHONPATH": path.rstrip(os.pathsep)}
+    workers = [subprocess.Popen([*command, str(part), str(count)], env=env) for part in range(count)]
     if not any([worker.wait() for worker in workers]):
         with contextlib.suppress(OSError):  # it only spares looking again
             done.touch()
