@@ -11,12 +11,12 @@ from typing import Any
 
 import torch
 
-from repro import params
+from repro.config import params
+from repro.config.params import Settings
 from repro.engine import device as devices
 from repro.engine.device import Device
 from repro.engine.strategies import STRATEGIES
 from repro.machine import cores
-from repro.params import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -26,6 +26,7 @@ import torch
 from common import headline, measured_on, settings_of
 from roofline import copy_bandwidth
 
+from repro.config.params import Recipe
 from repro.engine import device as devices
 from repro.engine import tuning
 from repro.engine.device import Device
@@ -37,7 +38,6 @@ from repro.engine.strategies.fused.tiles import TILES, StageTiles, Tile
 from repro.engine.tuning import random_lanes
 from repro.experiments import Study
 from repro.machine import cores
-from repro.params import Recipe
 
 Shown = tuple[str, str]
 

@@ -22,7 +22,9 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from repro import data, params
+from repro import data
+from repro.config import params
+from repro.config.params import CIFAR_ARCHS
 from repro.data import cifar10
 from repro.data.images import random_images
 from repro.engine import device as devices
@@ -32,7 +34,6 @@ from repro.engine.lanes import Lane
 from repro.engine.wave import Waves
 from repro.experiments import Study
 from repro.machine import cores
-from repro.params import CIFAR_ARCHS
 from repro.report.document import markdown_table
 from repro.run import Run
 from repro.store import Store

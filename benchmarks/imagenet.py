@@ -34,7 +34,9 @@ import torch.nn.functional as F
 from roofline import flops_per_image, matmul_flops
 from torchvision import models
 
-from repro import artifacts, params
+from repro import artifacts
+from repro.config import params
+from repro.config.params import IMAGENET_ARCHS, MicroBatchRecipe
 from repro.data.photos import OFFICIAL
 from repro.data.photos.augment import draw_crops, to_input
 from repro.data.photos.loader import Loader, Request, make_loader
@@ -48,7 +50,6 @@ from repro.engine.ranks import single_process
 from repro.errors import ReproError
 from repro.experiments import Study
 from repro.machine import cores
-from repro.params import IMAGENET_ARCHS, MicroBatchRecipe
 from repro.plan import cost
 from repro.report import terminal
 from repro.report.document import markdown_table

@@ -25,7 +25,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from repro import data, params
+from repro import data
+from repro.config import params
+from repro.config.params import CIFAR_ARCHS
 from repro.data import cifar10
 from repro.engine import device as devices
 from repro.engine.data_source import InMemoryData, in_memory_data
@@ -33,7 +35,6 @@ from repro.engine.events import EpochReport, Listener
 from repro.engine.wave import Waves
 from repro.errors import ReproError, UsageError
 from repro.experiments import Study
-from repro.params import CIFAR_ARCHS
 from repro.quantiles import student
 from repro.record import DONE, Record
 from repro.report.document import markdown_table

@@ -26,6 +26,7 @@ import openlth
 from common import headline, measured_on, settings_of, strategy_of
 from strong import SideBySide, StrongLoop
 
+from repro.config.params import CIFAR_ARCHS
 from repro.data.images import Images, random_images
 from repro.engine import device as devices
 from repro.engine import tuning
@@ -34,7 +35,6 @@ from repro.engine.strategies import ONE_BY_ONE
 from repro.errors import ReproError
 from repro.experiments import Study
 from repro.machine import cores, threads
-from repro.params import CIFAR_ARCHS
 from repro.report.document import markdown_table
 from repro.run import Run
 

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from repro import nets
+from repro.config.params import Recipe
 from repro.data.batches import SIDE
 from repro.engine.calibrate import PATIENCE, times
 from repro.engine.device import Device
-from repro.params import Recipe
 
 # Passes over every convolution's output: forward writes it and reads it once (statistics in the convolution's own
 # pass, normalisation and ReLU in the next one's); backward reads it again, and writes and reads its gradient.

@@ -17,11 +17,11 @@ from common import pytorch_defaults, settings_of
 from torch import Tensor
 
 from repro import nets
+from repro.config.params import Recipe
 from repro.data.images import Images, random_images
 from repro.engine import device as devices
 from repro.engine.calibrate import times
 from repro.engine.device import Device
-from repro.params import Recipe
 from repro.pruning import magnitude_masks, prunable_names
 
 PAD = 4

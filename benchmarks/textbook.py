@@ -19,10 +19,10 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler
 from torchvision import transforms
 
 from repro import nets
+from repro.config.params import Recipe
 from repro.data.images import Images, Split
 from repro.engine.calibrate import synchronize
 from repro.engine.device import Device
-from repro.params import Recipe
 
 WORKERS, PREFETCH = 2, 2
 WARM_UP = WORKERS * PREFETCH + 2  # steps off the clock, more than the loader keeps ready

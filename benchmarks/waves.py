@@ -32,6 +32,7 @@ from roofline import copy_bandwidth, floor_of, matmul_flops
 from torch.profiler import ProfilerActivity, profile
 
 from repro import data
+from repro.config.params import CIFAR_ARCHS
 from repro.data import cifar10
 from repro.data.images import Images
 from repro.engine import device as devices
@@ -41,7 +42,6 @@ from repro.engine.device import Device
 from repro.engine.strategies import ONE_BY_ONE, available, first_valid
 from repro.errors import ReproError
 from repro.experiments import Study
-from repro.params import CIFAR_ARCHS
 from repro.report.document import markdown_table
 from repro.run import Run
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from repro.config.params import IMAGENET_ARCHS, Profile
 from repro.experiments import PAPER_EPOCHS
-from repro.params import IMAGENET_ARCHS, Profile
 from repro.plan import Cost, cost, disk_bytes
 from repro.workspace import Workspace
 

@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from repro import artifacts, ending, params
+from repro import artifacts, ending
 from repro.cli_command import App
 from repro.cli_groups import data_app, runs_app
 from repro.cli_options import (
@@ -30,6 +30,7 @@ from repro.cli_options import (
     takes,
 )
 from repro.completion import claim_ids, offer, profile_names
+from repro.config import params
 from repro.errors import Interrupted
 from repro.options import FAMILIES, Options
 from repro.published import CURVES, PRINTED

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from repro import named, params
+from repro import named
 from repro.completion import artifact_names, offer, profile_names
+from repro.config import params
 from repro.options import DEVICES, LAUNCHERS, LOADERS, STRATEGIES, Options
 
 Profile = Annotated[

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from repro import artifacts, params, places, published
+from repro import artifacts, places, published
+from repro.config import params
 from repro.errors import ReproError
 
 

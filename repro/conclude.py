@@ -10,10 +10,10 @@ from typing import Any
 
 from repro import claims, differences, files, hypotheses, prospects, published
 from repro.artifacts import Artifact
+from repro.config.params import CIFAR_ARCHS, IMAGENET_ARCHS
 from repro.errors import UsageError
 from repro.experiments import paper_epochs
 from repro.options import Options
-from repro.params import CIFAR_ARCHS, IMAGENET_ARCHS
 from repro.plan import cost
 from repro.report import claims_table, document, hypotheses_table, metrics, terminal
 from repro.report.document import Document

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar, cast
 
-from repro.params import IMAGENET_ARCHS, PhotoParams, Recipe, Settings
+from repro.config.params import IMAGENET_ARCHS, PhotoParams, Recipe, Settings
 from repro.run import Checkpoint, Data, Mask, Photos, Run
 from repro.schedule import gradual_steps, iterative_sparsity
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from repro import files, params, shipped, transfer, workspace
+from repro import files, shipped, transfer, workspace
+from repro.config import params
 from repro.options import Options
 from repro.places import find_root, params_file
 from repro.plan import final_epochs

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from repro.config.recipe import PRECISIONS
 from repro.errors import UsageError
-from repro.recipes import PRECISIONS
 
 STRATEGIES = (
     "auto", "eager", "compiled", "batched", "batched, compiled", "streams", "streams, compiled",

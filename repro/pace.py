@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from repro.config.params import MicroBatchRecipe
 from repro.engine.speed_cache import EAGER, Choice
 from repro.machine import cores
 from repro.packing import seconds_for
-from repro.params import MicroBatchRecipe
 from repro.plan import cost, waves
 from repro.record import DONE, Record
 from repro.report import terminal

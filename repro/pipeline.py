@@ -9,14 +9,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from repro import actions, conclude, outlook, params, workspace
+from repro import actions, conclude, outlook, workspace
 from repro.artifacts import Artifact
+from repro.config import params
+from repro.config.profile import ROWS, Profile
 from repro.data import cifar10
 from repro.data.photos import index
 from repro.errors import MissingInput, RunFailed
 from repro.options import Options
 from repro.places import find_root, params_file
-from repro.profile import ROWS, Profile
 from repro.report import terminal
 from repro.report.document import Document
 from repro.words import tally

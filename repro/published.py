@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
+from repro.config.yaml_loader import Exact, build, read
 from repro.errors import UsageError
 from repro.places import tables_dir
-from repro.yaml_values import Exact, build, read
 
 PRINTED = ("fig1", "fig3", "table1", "table2", "table3", "table4", "text")
 """The artifacts with numbers, in the paper's order; ``text`` is its running text and appendix."""

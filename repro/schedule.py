@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from repro.params import Recipe
+from repro.config.params import Recipe
 
 
 def learning_rate(recipe: Recipe, epoch: int) -> float:

@@ -18,10 +18,10 @@ from pathlib import Path
 from rich.console import Console
 
 from repro import actions, files, moving, packing, pipeline, prospects, transfer
+from repro.config.params import MicroBatchRecipe
 from repro.engine.speed_cache import Choice
 from repro.errors import BudgetSpent, CheckpointGone, ReproError, RunFailed, UsageError
 from repro.options import Options
-from repro.params import MicroBatchRecipe
 from repro.plan import cost, final_epochs, waves
 from repro.prospects import Part
 from repro.report import terminal

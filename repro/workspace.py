@@ -15,9 +15,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from repro import artifacts, data, locks, params, places
+from repro import artifacts, data, locks, places
 from repro.artifacts import Artifact, Results
 from repro.compare import Cell
+from repro.config import params
 from repro.errors import UsageError
 from repro.experiments import Study
 from repro.options import Options

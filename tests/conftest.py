@@ -15,8 +15,8 @@ from typing import Any
 import hypothesis
 import pytest
 
-from repro import params
 from repro.cli import main
+from repro.config import params
 from repro.experiments import Study
 from repro.record import DONE, Record
 from repro.run import Run

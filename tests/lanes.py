@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from repro import params
+from repro.config import params
+from repro.config.params import Recipe
 from repro.data import synthetic
 from repro.data.batches import EpochOrder
 from repro.data.images import Images
@@ -22,7 +23,6 @@ from repro.engine.lanes import Lanes
 from repro.engine.strategies import Strategy
 from repro.engine.wave import Waves
 from repro.experiments import Study
-from repro.params import Recipe
 from repro.record import Record
 from repro.run import Data, Run
 from repro.store import Store

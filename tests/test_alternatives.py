@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from repro import pace, params
+from repro import pace
 from repro.alternatives import Alternative, alternatives, halved
 from repro.cli import main
+from repro.config import params
 from repro.options import Options
 from repro.pace import Pace
 from repro.plan import cost

@@ -11,9 +11,10 @@ import pytest
 from figure_documents import texts
 from tiny import TINY
 
-from repro import artifacts, params
+from repro import artifacts
 from repro.artifacts import Results
 from repro.compare import Cell
+from repro.config import params
 from repro.experiments import Study
 from repro.pruning import Masks
 from repro.record import DIVERGED, Record

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from repro.config.params import MicroBatchRecipe
 from repro.engine import calibrate, speed_cache
 from repro.engine.device import Device
 from repro.errors import MissingInput
-from repro.params import MicroBatchRecipe
 
 Calls = list[tuple[object, ...]]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from test_claims_decisions import FALSE, QUIET, SETTING, World, of, seeds, tables, world
 
-from repro import params, published
+from repro import published
 from repro.artifacts.base import Results
 from repro.claims import (
     FAILS,
@@ -30,8 +30,9 @@ from repro.claims import (
     tables_of,
 )
 from repro.claims.judging import decide
+from repro.config import params
+from repro.config.params import Recipe, StepsParams
 from repro.experiments import Study
-from repro.params import Recipe, StepsParams
 from repro.published import Claim
 from repro.record import DIVERGED, Record
 

@@ -15,7 +15,7 @@ import pytest
 from repro import published
 from repro.claims import FAILS, HOLDS, UNDECIDED, Judgement, Setting, Tables, judge
 from repro.claims.tables import Cell
-from repro.params import Recipe
+from repro.config.params import Recipe
 from repro.published import Claim
 
 World = dict[Cell, float]

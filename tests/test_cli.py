@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 from tiny import TINY
 
-from repro import params
 from repro.cli import main
+from repro.config import params
 from repro.engine import session
 from repro.options import FAMILIES, Options
 from repro.store import Store

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from repro import params
 from repro.artifacts import IMPLEMENTED
 from repro.cli import main
+from repro.config import params
 from repro.options import FAMILIES, LAUNCHERS, STRATEGIES
 
 

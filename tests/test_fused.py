@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from repro import nets
+from repro.config.params import Recipe
 from repro.data.batches import PAD
 from repro.engine.device import Device
 from repro.engine.lanes import Lane, Lanes
@@ -24,7 +25,6 @@ from repro.engine.strategies.fused import Fused
 from repro.engine.strategies.fused.tiles import StageTiles, Tile
 from repro.engine.tuning import random_lanes
 from repro.nets.resnet_cifar import ResNet
-from repro.params import Recipe
 
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="kernels are compiled here: test_gpu.py")
 BATCH = 4

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 from tiny import PHOTOS
 
-from repro import artifacts, params, published
+from repro import artifacts, published
 from repro.alternatives import halved
 from repro.artifacts import Results, table4
 from repro.claims import FAILS, HOLDS, NOT_RUN, Judgement, judge, tables_of
 from repro.compare import Cell
+from repro.config import params
+from repro.config.params import MicroBatchRecipe
 from repro.experiments import Study
-from repro.params import MicroBatchRecipe
 from repro.record import Record
 from repro.report import document
 from repro.run import Checkpoint, Mask, Photos, Run, ancestors

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from repro import named
+from repro.config.recipe import PRECISIONS
 from repro.errors import UsageError
 from repro.options import DEVICES, LAUNCHERS, LOADERS, STRATEGIES, Options
-from repro.recipes import PRECISIONS
 
 Command = Callable[..., tuple[int, str, str]]
 ROOT = Path(__file__).resolve().parent.parent

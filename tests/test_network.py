@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from repro import nets
+from repro.config.params import Recipe
 from repro.engine.network import MOMENTUM, Network, masks_of, prunable_of
 from repro.errors import UsageError
-from repro.params import Recipe
 from repro.pruning import magnitude_masks, sparsity_of
 
 CPU = torch.device("cpu")

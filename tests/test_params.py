@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from repro import params
 from repro.artifacts import IMPLEMENTED
+from repro.config import params
 from repro.errors import MissingInput, UsageError
 
 

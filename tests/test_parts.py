@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from repro.config.params import MicroBatchRecipe
 from repro.engine import microbatches
 from repro.errors import UsageError
-from repro.params import MicroBatchRecipe
 
 
 def recipe(batch_size: int, micro_batches: int) -> MicroBatchRecipe:

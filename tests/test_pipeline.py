@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from tiny import FEW, TINY
 
-from repro import artifacts, params, pipeline
+from repro import artifacts, pipeline
+from repro.config import params
 from repro.data.photos import index
 from repro.experiments import Study
 from repro.options import Options

@@ -6,8 +6,8 @@ import pytest
 import roofline
 import torch
 
+from repro.config.params import Recipe
 from repro.engine.device import Device
-from repro.params import Recipe
 
 DEVICE = Device(torch.device("cpu"), "some processor")
 RECIPE = Recipe(1, 4, 0.1, (), 0.1, 0.9, 1e-4, augment=True, evaluate_every=1)

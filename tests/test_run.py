@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from repro import run as run_module
+from repro.config.params import Recipe
 from repro.experiments import Study
-from repro.params import Recipe
 from repro.run import Checkpoint, Data, Mask, Run, ancestors, generations, kept_epochs
 
 RECIPE = Recipe(
@@ -130,7 +130,8 @@ def test_equal_runs_have_equal_keys_however_they_were_made() -> None:
 
 def test_keys_are_the_same_in_another_process_and_need_no_torch(root: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from repro import params, plan, artifacts\n"
+        "import sys; from pathlib import Path; from repro import artifacts, plan\n"
+        "from repro.config import params\n"
         "from repro.experiments import Study\n"
         "study = Study(params.settings(Path('params.yaml'), 'smoke'), 'f')\n"
         "print(study.ticket('resnet20', 0, 2, 1).key, study.gradual('resnet20', 0, 1, 2).key)\n"

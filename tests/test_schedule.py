@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from repro.config.params import Recipe
 from repro.experiments import Study
-from repro.params import Recipe
 from repro.schedule import (
     gradual_sparsity,
     gradual_steps,

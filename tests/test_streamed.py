@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from repro import nets
+from repro.config.params import MicroBatchRecipe
 from repro.data.photos.augment import crop_box, draw_crops, to_input
 from repro.data.photos.decode import decode
 from repro.data.photos.loader import make_loader
@@ -26,7 +27,6 @@ from repro.engine.events import Listener, OutOfTime, StepReport
 from repro.engine.photo_trainer import epoch_order
 from repro.engine.ranks import single_process
 from repro.engine.train import train
-from repro.params import MicroBatchRecipe
 from repro.record import DIVERGED, Record
 from repro.run import Checkpoint, Mask, Photos, Run
 from repro.schedule import learning_rate

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from repro.artifacts.base import Artifact, Results, accuracy_cell
 from repro.artifacts.drawing import Curves
 from repro.compare import Cell, cell
+from repro.config.params import PprParams
 from repro.experiments import Study
-from repro.params import PprParams
 from repro.run import Run
 
 

@@ -8,8 +8,8 @@ from repro import published
 from repro.artifacts.base import Artifact, Results, accuracy_cell
 from repro.artifacts.drawing import Dots
 from repro.compare import Cell
+from repro.config.params import PruningRow
 from repro.experiments import Study
-from repro.params import PruningRow
 from repro.run import Run
 
 Place = tuple[str, str, str]

@@ -11,8 +11,8 @@ from repro import published
 from repro.artifacts.base import CIFAR10, IMAGENET, Artifact, Results, joined
 from repro.artifacts.drawing import Bars
 from repro.compare import Cell, cell
+from repro.config.params import IMAGENET_ARCHS
 from repro.experiments import Study
-from repro.params import IMAGENET_ARCHS
 from repro.run import Run
 from repro.schedule import iterative_sparsity
 

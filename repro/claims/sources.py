@@ -7,7 +7,7 @@ import math
 from repro.claims.forms import Linear, Quantity
 from repro.claims.noise import Unit
 from repro.claims.tables import PAPER_EPOCHS, Absent, Cell, Grid
-from repro.params import IMAGENET_ARCHS
+from repro.config.params import IMAGENET_ARCHS
 
 DENSE = "dense_early"  # dense accuracy while the rate is still at its first value
 LARGE_RATE = 0.1  # section 3.3: "the large retraining learning rate (= 0.1)"

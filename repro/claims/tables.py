@@ -15,8 +15,8 @@ from repro import published
 from repro.artifacts import IMPLEMENTED, PAPER
 from repro.artifacts.base import Results
 from repro.compare import DIVERGED
+from repro.config.params import CIFAR_ARCHS, IMAGENET_ARCHS, Recipe
 from repro.experiments import Study, paper_epochs
-from repro.params import CIFAR_ARCHS, IMAGENET_ARCHS, Recipe
 
 Key = published.Key
 Cell = tuple[str, str, str, str]

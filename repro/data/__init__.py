@@ -10,10 +10,10 @@ import functools
 from collections.abc import Sequence
 from pathlib import Path
 
+from repro.config.params import DATASETS, PHOTO_SETS
 from repro.data import cifar10, photos, synthetic
 from repro.data.images import Images
 from repro.errors import UsageError
-from repro.params import DATASETS, PHOTO_SETS
 
 
 def fingerprint(name: str, folders: Sequence[Path]) -> str:

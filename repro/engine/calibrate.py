@@ -11,13 +11,13 @@ from statistics import median
 
 import torch
 
+from repro.config.params import MicroBatchRecipe
 from repro.data.photos.augment import to_input
 from repro.engine.device import Device, dtype_of, resolve_precision, use_tf32
 from repro.engine.network import Network
 from repro.engine.photo_model import COMPILE_FROM, PhotoModel
 from repro.engine.ranks import single_process
 from repro.engine.speed_cache import EAGER, Choice, now, read, write
-from repro.params import MicroBatchRecipe
 
 CACHE = ".calibration.json"  # in the store of Runs
 WARM_UP = 2  # steps: kernels are chosen and memory is allocated in the first

@@ -14,10 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from repro.config.params import Recipe
 from repro.data.batches import PAD
 from repro.engine.device_dataset import DeviceDataset, Subset
 from repro.engine.network import FlatParameters, Network, shaped
-from repro.params import Recipe
 
 LossOf = Callable[[nn.Module, Tensor, Tensor, torch.dtype], tuple[Tensor, Tensor]]
 EVAL_BATCH = 1000  # images at a time on which a network is evaluated

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from repro.config.params import MicroBatchRecipe
 from repro.errors import UsageError
-from repro.params import MicroBatchRecipe
 
 LEAST = 2  # images in a part: BatchNorm has no variance over one value
 

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from repro import nets
+from repro.config.params import Recipe
 from repro.errors import UsageError
-from repro.params import Recipe
 from repro.pruning import MASK as MASK
 from repro.pruning import Masks, magnitude_masks, prunable_names
 

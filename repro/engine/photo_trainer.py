@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from repro.config.params import MicroBatchRecipe
 from repro.data.batches import seed_of
 from repro.data.photos import loader
 from repro.data.photos.augment import draw_crops, to_input
@@ -24,7 +25,6 @@ from repro.engine.events import EpochTotals, Progress, Stop, StoppedMidEpoch
 from repro.engine.network import Network
 from repro.engine.photo_model import PhotoModel
 from repro.engine.ranks import Ranks
-from repro.params import MicroBatchRecipe
 from repro.run import Run
 
 EVALUATION_BATCH = 250

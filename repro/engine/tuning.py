@@ -17,6 +17,7 @@ from pathlib import Path
 
 import torch
 
+from repro.config.params import Recipe
 from repro.data.batches import EpochOrder
 from repro.data.images import random_images
 from repro.engine import device as devices
@@ -28,7 +29,6 @@ from repro.engine.lanes import EVAL_BATCH, Lanes
 from repro.engine.speed_cache import GAIN, Choice, Speeds
 from repro.engine.strategies import ONE_BY_ONE, available, first_valid
 from repro.engine.strategies.eager import Eager
-from repro.params import Recipe
 from repro.run import Data, Run
 
 CACHE = ".waves.json"  # in the store of Runs

@@ -12,7 +12,7 @@ from typing import Any
 
 from repro import compare
 from repro.artifacts import IMPLEMENTED, PAPER, Artifact
-from repro.recipes import CIFAR_ARCHS, IMAGENET_ARCHS
+from repro.config.recipe import CIFAR_ARCHS, IMAGENET_ARCHS
 from repro.report.numbers import fixed
 from repro.words import counted, machines
 

@@ -9,7 +9,7 @@ It trains the network dense and checks PPR as it goes (paper section 3.3), says 
 safe, prunes gradually from there (section 3.4, Eq. 6) and retrains. docs/ticket.md tells what is counted.
 """
 
-from repro.params import Recipe
+from repro.config.params import Recipe
 from repro.ticket.events import Event
 from repro.ticket.result import Check, Outcome, Result
 from repro.ticket.search import find_ticket

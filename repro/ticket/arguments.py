@@ -11,10 +11,10 @@ from typing import Any
 
 from torch import nn
 
+from repro.config.params import Recipe
+from repro.config.yaml_loader import build
 from repro.errors import UsageError
-from repro.params import Recipe
 from repro.ticket.spec import STRATEGIES
-from repro.yaml_values import build
 
 
 def network(model: Any) -> nn.Module:

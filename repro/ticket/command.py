@@ -15,13 +15,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from repro import data, files, nets, params
+from repro import data, files, nets
 from repro.aside import prints_aside
+from repro.config import params
+from repro.config.params import DataParams, Recipe
+from repro.config.yaml_loader import build, replace_value
 from repro.data.batches import DeviceImages, seed_of
 from repro.engine import device as devices
 from repro.errors import UsageError, one_line
 from repro.options import DEVICES, Options, choice
-from repro.params import DataParams, Recipe
 from repro.places import find_root, params_file
 from repro.report import terminal
 from repro.ticket.progress import SearchProgress
@@ -29,7 +31,6 @@ from repro.ticket.report import COUNTED, write
 from repro.ticket.search import find_ticket
 from repro.ticket.spec import ONE_SHOT
 from repro.workspace import data_folders
-from repro.yaml_values import build, replace_value
 
 # The smoke profile's four epochs are too few for a curve to settle.
 SMOKE_EPOCHS, SMOKE_BATCH = 8, 32

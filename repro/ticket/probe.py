@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
 from repro import files
+from repro.config.params import Recipe
 from repro.engine.lanes import forward
 from repro.errors import UsageError
-from repro.params import Recipe
 from repro.ticket.dataset import one_line
 from repro.ticket.samples import Samples
 from repro.ticket.trainee import copied, laid_out, place

@@ -10,11 +10,11 @@ from typing import Any
 from torch import nn
 
 from repro import files, machine
+from repro.config.params import PRECISIONS, Recipe
 from repro.engine import device as devices
 from repro.errors import UsageError
 from repro.locks import Lock
 from repro.options import DEVICES, choice
-from repro.params import PRECISIONS, Recipe
 from repro.record import Record
 from repro.run import Data, Run
 from repro.store import Store

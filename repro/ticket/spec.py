@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from repro import files
+from repro.config.params import Recipe
 from repro.errors import UsageError
-from repro.params import Recipe
 from repro.run import Checkpoint, Data, Mask, Run
 from repro.schedule import gradual_steps, iterative_sparsity
 

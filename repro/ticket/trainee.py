@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from repro.config.params import Recipe
 from repro.data.batches import EpochOrder
 from repro.engine.lanes import forward, loss_and_logits
 from repro.engine.network import MASK, MOMENTUM, masks_of
-from repro.params import Recipe
 from repro.pruning import Masks, magnitude_masks
 from repro.ticket.batching import Batch
 from repro.ticket.prunable import weights_of

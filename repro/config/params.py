@@ -1,6 +1,6 @@
 """params.yaml -> frozen, validated values.
 
-The values are plain frozen dataclasses (`profile`, `recipes`); `yaml_values` checks the file against their
+The values are plain frozen dataclasses (`profile`, `recipe`); `yaml_loader` checks the file against their
 annotations.
 """
 
@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from repro.errors import MissingInput, UsageError
-from repro.profile import BatchProbeParams, IterativeParams, PprParams, Profile, PruningRow, StepsParams
-from repro.recipes import (
+from repro.config.profile import BatchProbeParams, IterativeParams, PprParams, Profile, PruningRow, StepsParams
+from repro.config.recipe import (
     ARCHS,
     CIFAR_ARCHS,
     DATASETS,
@@ -30,7 +29,8 @@ from repro.recipes import (
     Recipe,
     one_of,
 )
-from repro.yaml_values import build, extended, parse, read, replace_value
+from repro.config.yaml_loader import build, extended, parse, read, replace_value
+from repro.errors import MissingInput, UsageError
 
 __all__ = [
     "ARCHS",

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from repro.recipes import (
+from repro.config.recipe import (
     ARCHS,
     CIFAR_ARCHS,
     IMAGENET_ARCHS,
