@@ -26,7 +26,6 @@ import torch
 from common import headline, measured_on, settings_of
 from roofline import copy_bandwidth
 
-from repro.config.params import Recipe
 from repro.engine import device as devices
 from repro.engine import tuning
 from repro.engine.device import Device
@@ -35,11 +34,12 @@ from repro.engine.strategies import first_valid
 from repro.engine.strategies.fused import Fused, ahead
 from repro.engine.strategies.fused.network import FusedNetwork, launch
 from repro.engine.strategies.fused.tiles import TILES, StageTiles, Tile
-from repro.engine.tuning import random_lanes
 from repro.experiments import Study
 from repro.machine import cores
+from repro.run import Run
 
 Shown = tuple[str, str]
+SECONDS = 0.5  # for which a wave is timed
 
 
 def main() -> None:
@@ -51,10 +51,10 @@ def main() -> None:
         return
     device = devices.choose("cuda")
     print("\n".join(headline(measured_on(device, "bfloat16"), "random images")), flush=True)
-    recipe = Recipe(182, asked.batch, 0.1, (91, 136), 0.1, 0.9, 1e-4, augment=True, evaluate_every=1)
+    run = Study(settings_of(asked.batch), "").dense(asked.arch, 0)
 
     def lanes_of(count: int) -> Lanes:
-        return random_lanes(asked.arch, count, recipe, torch.bfloat16, device)
+        return tuning.random_lanes(asked.arch, count, run.recipe, torch.bfloat16, device)
 
     start = time.perf_counter()
     lanes = lanes_of(4)
@@ -68,12 +68,11 @@ def main() -> None:
     print(f"checked against eager steps: {taken.name} {[str(one.message) for one in said]}", flush=True)
     print(f"bits of a lane alone: {bits(lanes_of, asked.batch)}", flush=True)
     for count in asked.lanes:
-        speeds = {name: speed(name, lanes_of, count, recipe, device) for name in ("fused", *asked.against)}
+        speeds = {name: speed(name, run, count, device) for name in ("fused", *asked.against)}
         ours = speeds.pop("fused")
         others = [f"; {name} {value:,.0f}, {ours / value:.2f} times" for name, value in speeds.items() if value]
         print(f"{count:3} lanes: {ours:,.0f} images/s{''.join(others)}", flush=True)
         if asked.runs_dir:
-            run = Study(settings_of(asked.batch), "").dense(asked.arch, 0)
             tuning.keep(run, device, asked.runs_dir / tuning.CACHE, {"fused": {count: ours}})
     if asked.tiles:
         compare_tiles(lanes_of, asked.tiles, asked.batch)
@@ -180,23 +179,13 @@ def bits(lanes_of: Callable[[int], Lanes], batch: int) -> bool:
     ) and bool(torch.isfinite(alone.rows.weights).all())
 
 
-def speed(name: str, lanes_of: Callable[[int], Lanes], count: int, recipe: Recipe, device: Device) -> float:
-    """Images a second, the median of rounds of 8 steps."""
-    lanes = lanes_of(count)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        strategy = first_valid([name], lanes, lanes.all)
-    if strategy.name != name:
+def speed(name: str, run: Run, count: int, device: Device) -> float:
+    """Images a second of ``count`` lanes; 0 where the strategy is refused."""
+    try:
+        return tuning.time_lanes(name, run, device, count, SECONDS)
+    except RuntimeError as refused:
+        print(refused, file=sys.stderr)
         return 0.0
-    times = []
-    for _ in range(12):
-        lanes.position.zero_()
-        torch.cuda.synchronize()
-        start = time.perf_counter()
-        strategy.train(lanes.all, 8, recipe.batch_size)
-        torch.cuda.synchronize()
-        times.append(time.perf_counter() - start)
-    return 8 * count * recipe.batch_size / sorted(times)[len(times) // 2]
 
 
 def noted(

@@ -10,7 +10,8 @@ from repro.compare import DIVERGED, NOT_COMPARABLE, NOT_RUN, OUTSIDE, WITHIN
 from repro.errors import NOTHING_COMPARED, OUTSIDE_BAND
 from repro.options import Options
 from repro.report import terminal
-from repro.report.document import MOST_PRINTED, Document
+from repro.report.document import Document
+from repro.report.numbers import MOST_PRINTED
 from repro.words import counted, tally
 from repro.workspace import Workspace, reading
 

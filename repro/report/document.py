@@ -17,12 +17,12 @@ from repro.compare import Cell, count
 from repro.config.params import CIFAR_ARCHS, IMAGENET_ARCHS
 from repro.experiments import Study
 from repro.record import Record, measured
+from repro.report.numbers import MOST_PRINTED
 
 Document = dict[str, Any]
 FIELDS = ("series", "row", "col", "published", "reproduced", "difference", "n", "sd", "best_epoch", "band", "z",
           "verdict")  # fmt: skip
 DERIVED = ("difference", "z")
-MOST_PRINTED = 3  # digits after the point in the paper
 
 
 def make(artifact: Artifact, study: Study, cells: Sequence[Cell], records: Sequence[Record]) -> Document:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 MINUS = "\N{MINUS SIGN}"
+MOST_PRINTED = 3  # digits after the point in the paper
 
 
 def shown(value: float, document: Mapping[str, Any]) -> str:

@@ -13,13 +13,11 @@ from typing import Any
 from repro import compare
 from repro.artifacts import IMPLEMENTED, PAPER, Artifact
 from repro.config.recipe import CIFAR_ARCHS, IMAGENET_ARCHS
-from repro.report.numbers import fixed
+from repro.report.numbers import MOST_PRINTED, fixed
 from repro.words import counted, machines
 
 Document = Mapping[str, Any]
 Cell = Mapping[str, Any]
-
-MOST_PRINTED = 3  # digits after the point in the paper
 
 
 # ---- cells -------------------------------------------------------------------------------------------------

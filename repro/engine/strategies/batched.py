@@ -151,9 +151,4 @@ def _stacked(rows: Tensor, like: Iterable[Tensor]) -> list[Tensor]:
 def _replayed(work: Callable[[int], None], lanes: Lanes, model: nn.Module) -> Callable[[int], None]:
     """``work`` as CUDA graphs on the current stream."""
     touched = [*chain.from_iterable(lane.touched() for lane in lanes.all), *model.buffers()]
-    recorded = CapturedStep(work, touched, torch.cuda.Stream(lanes.device))
-
-    def replay(size: int) -> None:
-        recorded.graph(size).replay()
-
-    return replay
+    return CapturedStep(work, touched, torch.cuda.Stream(lanes.device)).replay

@@ -24,10 +24,14 @@ class CapturedStep:
         self._pool = torch.cuda.graph_pool_handle()
 
     def graph(self, size: int) -> torch.cuda.CUDAGraph:
-        """CapturedStep the first time that it is asked for, which leaves no trace in ``touched``."""
+        """Recorded the first time that it is asked for, which leaves no trace in ``touched``."""
         if size not in self._graphs:
             self._graphs[size] = self._capture(size)
         return self._graphs[size]
+
+    def replay(self, size: int) -> None:
+        """``work(size)`` on the current stream."""
+        self.graph(size).replay()
 
     def _capture(self, size: int) -> torch.cuda.CUDAGraph:
         before = [tensor.clone() for tensor in self._touched]

@@ -87,4 +87,4 @@ def _replayed(work: Callable[[], None], touched: Sequence[torch.Tensor], lanes: 
     """``work`` as a CUDA graph on the current stream."""
     # Before what a step starts beside its way back: that fills what is free.
     recorded = CapturedStep(lambda size: work(), touched, torch.cuda.Stream(lanes.device, priority=-1))
-    return lambda: recorded.graph(0).replay()
+    return lambda: recorded.replay(0)

@@ -11,7 +11,7 @@ import triton
 from torch import Tensor
 
 from repro.engine.lanes import Lanes
-from repro.engine.strategies.fused.kernels import convolution, ends, norm, strided, update
+from repro.engine.strategies.fused.kernels import convolution, convolution_weights, ends, norm, strided, update
 from repro.engine.strategies.fused.layout import STRIDED_WEIGHTS, Stage, layout_of
 from repro.engine.strategies.fused.tiles import TILES, StageTiles, Tile
 
@@ -268,7 +268,7 @@ class FusedNetwork:
         if weights:
             with self._beside():
                 self.start(
-                    convolution.weights_kernel, (weights.programs(self.n, stage.side) * weights.s, self.k),
+                    convolution_weights.weights_kernel, (weights.programs(self.n, stage.side) * weights.s, self.k),
                     self.count, gz, y, bn, a, before_bn, dw, MODE=mode, **self._of(stage, weights),
                 )  # fmt: skip
         self.start(

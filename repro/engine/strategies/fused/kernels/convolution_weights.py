@@ -1,0 +1,87 @@
+"""Triton kernel for the gradient of the weights of `convolution`, where it is not taken on the way back: the same
+operands, tiles and forms."""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+from repro.engine.strategies.fused.kernels.convolution import activate, behind_norm
+
+
+@triton.jit
+def weights_kernel(
+    count_ptr, gz_ptr, y_ptr, bn_ptr, a_ptr, prev_ptr, dw_ptr,
+    N: tl.constexpr, H: tl.constexpr, W: tl.constexpr, C: tl.constexpr, P: tl.constexpr, S: tl.constexpr,
+    KW: tl.constexpr, NW: tl.constexpr, M: tl.constexpr, HS: tl.constexpr, G: tl.constexpr, MODE: tl.constexpr,
+):  # fmt: skip
+    """The weights' gradient alone, one horizontal shift a program; those of the same pixels follow one another, so
+    that they read from L2 what the first has read from memory."""
+    s = tl.program_id(0) % S
+    pid = tl.program_id(0) // S
+    lane = tl.program_id(1)
+    progs = tl.num_programs(0) // S
+    STRIPS: tl.constexpr = H // HS
+    WP: tl.constexpr = W // P
+    IMG: tl.constexpr = M // WP
+    ROW: tl.constexpr = W * C
+    h0 = (pid % STRIPS) * HS
+    grp = pid // STRIPS
+    count = tl.load(count_ptr + lane)
+    if grp * G * IMG >= count:
+        return
+    base = lane.to(tl.int64) * (N * H * W * C)
+    gz_ptr += base
+    y_ptr += base
+    a_ptr += base
+    m = tl.arange(0, M)
+    image = m // WP
+    w0 = (m % WP) * P
+    kk = tl.arange(0, KW)
+    px = kk // C
+    nn = tl.arange(0, NW)
+    c1 = tl.load(bn_ptr + lane * (7 * C) + 4 * C + kk % C)[None, :]
+    c2 = tl.load(bn_ptr + lane * (7 * C) + 5 * C + kk % C)[None, :]
+    c3 = tl.load(bn_ptr + lane * (7 * C) + 6 * C + kk % C)[None, :]
+    sc = tl.load(prev_ptr + lane * (7 * C) + nn % C)[None, :]
+    sh = tl.load(prev_ptr + lane * (7 * C) + C + nn % C)[None, :]
+    wo = kk[:, None] * NW + nn[None, :]
+    col0 = w0[:, None] + px[None, :] + (s - 1)
+    in0 = (col0 >= 0) & (col0 < W)
+    d0 = tl.zeros([KW, NW], tl.float32)
+    d1 = tl.zeros([KW, NW], tl.float32)
+    d2 = tl.zeros([KW, NW], tl.float32)
+    for g in range(G):
+        n = (grp * G + g) * IMG + image
+        here = (n < count)[:, None]
+        n = tl.minimum(n, count - 1)
+        pixel = (n * (H * W) + w0) * C
+        xo = pixel[:, None] + kk[None, :] + (s - 1) * C
+        yo = pixel[:, None] + nn[None, :]
+        a_p = tl.zeros([M, NW], gz_ptr.dtype.element_ty)
+        a_c = tl.zeros([M, NW], gz_ptr.dtype.element_ty)
+        first = (h0 - 1) * ROW
+        ok = h0 > 0
+        gz0 = tl.load(gz_ptr + (xo + first), mask=in0 & ok, other=0.0)
+        y0 = tl.load(y_ptr + (xo + first), mask=in0 & ok, other=0.0)
+        raw = tl.load(a_ptr + (yo + h0 * ROW), mask=h0 >= 0, other=0.0)
+        for t in range(HS + 2):
+            r = h0 - 1 + t
+            ok = (r >= 0) & (r < H)
+            nxt = (r + 1) * ROW
+            nok = (r + 1 < H) & (t < HS + 1)
+            x0 = behind_norm(gz0, y0, c1, c2, c3, in0 & ok)
+            gz0 = tl.load(gz_ptr + (xo + nxt), mask=in0 & nok, other=0.0)
+            y0 = tl.load(y_ptr + (xo + nxt), mask=in0 & nok, other=0.0)
+            a_n = tl.where(here, activate(raw, raw, sc, sh, t < HS, MODE), 0.0)
+            raw = tl.load(a_ptr + (yo + (nxt + ROW)), mask=t + 1 < HS, other=0.0)
+            xt = tl.trans(x0)
+            d0 = tl.dot(xt, a_p, d0)
+            d1 = tl.dot(xt, a_c, d1)
+            d2 = tl.dot(xt, a_n, d2)
+            a_p = a_c
+            a_c = a_n
+    dw_ptr += (lane * progs + pid) * (3 * S * KW * NW) + s * (KW * NW)
+    tl.store(dw_ptr + 0 * S * KW * NW + wo, d0)
+    tl.store(dw_ptr + 1 * S * KW * NW + wo, d1)
+    tl.store(dw_ptr + 2 * S * KW * NW + wo, d2)
