@@ -43,12 +43,12 @@ def waves(runs: Iterable[Run]) -> list[list[Run]]:
     for generation in generations(list(runs)):
         groups: dict[tuple[object, ...], list[Run]] = {}
         for run in generation:
-            groups.setdefault(_shared(run), []).append(run)
+            groups.setdefault(wave_shape(run), []).append(run)
         found.extend(groups.values())
     return found
 
 
-def _shared(run: Run) -> tuple[object, ...]:
+def wave_shape(run: Run) -> tuple[object, ...]:
     """What Runs that train side by side have in common."""
     if isinstance(run.data, Photos):
         return (run.arch, run.data, run.recipe, run.precision, run.first_epoch, run.last_epoch)

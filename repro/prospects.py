@@ -24,6 +24,7 @@ DIAGONAL = ("200", "100", "20", "120", "60", "160", "80", "140", "180", "40", "1
 """Order within the diagonal, by the paper's epochs: Table 2's cells first, the contrasts first among them."""
 
 
+UNDER_WAY = "under way"
 DENSE, DISTANCES = "dense networks", "distances between structures"
 EVERY_SEED = (DENSE, DISTANCES)
 IMAGENET = "ImageNet, given its images"
@@ -42,11 +43,12 @@ class Part:
 def parts(work: Workspace, *, anywhere: bool = False) -> list[Part]:
     """The Runs still to be trained for the artifacts of ``work``, ancestors included, each in one part.
 
-    First the network of Fig. 1, of all seeds: dense, since everything grows from it, and what costs next to
-    nothing. Then, for the profile's own seeds before further ones: PPR curves, as long as the 200 checkpoints that
-    they start from are at hand; tickets on the diagonal of Fig. 1, which Table 2 shares, and in the columns that
-    claims rest on; gradual pruning; the rest; other networks; ImageNet. What grows from a checkpoint that is not
-    at hand any more, so that its dense network has to be trained again, comes last; ``anywhere``: as if all were.
+    First what is under way. Then the network of Fig. 1, of all seeds: dense, since everything grows from it,
+    and what costs next to nothing. Then, for the profile's own seeds before further ones: PPR curves, as long
+    as the 200 checkpoints that they start from are at hand; tickets on the diagonal of Fig. 1, which Table 2
+    shares; gradual pruning; the columns that claims rest on; the rest; other networks; ImageNet. What grows
+    from a checkpoint that is not at hand any more, so that its dense network has to be trained again, comes
+    last; ``anywhere``: as if all were.
     """
     store, study = work.store, work.study
     left = [run for run in ancestors(work.asked()) if store.record(run) is None]
@@ -54,7 +56,9 @@ def parts(work: Workspace, *, anywhere: bool = False) -> list[Part]:
     found: dict[str, list[Run]] = {}
     kinds = _kinds(study, study.settings.profile.fig1.arch)
     for run in left:
-        if not anywhere and not _at_hand(run, store):
+        if store.progress(run):
+            name = UNDER_WAY
+        elif not anywhere and not _at_hand(run, store):
             name = LAST
         else:
             name = next(kind for kind, belongs in kinds.items() if belongs(run))
@@ -62,8 +66,8 @@ def parts(work: Workspace, *, anywhere: bool = False) -> list[Part]:
                 name += FURTHER
         found.setdefault(name, []).append(run)
     for runs in found.values():
-        runs.sort(key=lambda run: (not store.progress(run), run.seed, *_urgency(study, run)))
-    order = [*kinds, *(name + FURTHER for name in kinds), LAST]
+        runs.sort(key=lambda run: (run.seed, *_urgency(study, run)))
+    order = [UNDER_WAY, *kinds, *(name + FURTHER for name in kinds), LAST]
     return [Part(name, tuple(found[name])) for name in order if name in found]
 
 
@@ -144,8 +148,8 @@ def _kinds(study: Study, arch: str) -> dict[str, Callable[[Run], bool]]:
         DISTANCES: of("structures"),
         "PPR curves": of("ppr"),
         "tickets, diagonal of Fig. 1": diagonal,
-        f"tickets, columns {', '.join(sorted(COLUMNS, key=int))}": column,
         "gradual pruning": lambda run: of("gradual")(run) and run.recipe.epochs == study.schedule_of(arch),
+        f"tickets, columns {', '.join(sorted(COLUMNS, key=int))}": column,
         "probe of batch sizes": of("batch-probe"),
         "other tickets": of("tickets"),
         f"the rest of {arch}": lambda run: run.arch == arch,

@@ -1,17 +1,17 @@
 """`repro sprint`: a device for a short time, used to its end, and a file to take home.
 
-What is missing is trained part by part, in the order of what it decides (`prospects`). Of each part as many Runs
-are begun as end in time, in as many lanes as let most of them end. When no whole Run fits any more the next are
-begun and left half-way. In the end everything is exported: results, checkpoints that others need, and where
-unfinished Runs stand, so that the next device goes on from there (`repro runs import`).
+What is missing is trained part by part, in the order of what it decides (`prospects`); parts that follow one
+another and can train side by side do so, in the same lanes. Of each as many Runs are begun as end in time, in as
+many lanes as let most of them end. When no whole Run fits any more the next are begun and left half-way. In the
+end everything is exported: results, checkpoints that others need, and where unfinished Runs stand, so that the
+next device goes on from there (`repro runs import`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from repro.config.params import MicroBatchRecipe
 from repro.engine.speed_cache import Choice
 from repro.errors import BudgetSpent, CheckpointGone, ReproError, RunFailed, UsageError
 from repro.options import Options
-from repro.plan import cost, final_epochs, waves
+from repro.plan import cost, final_epochs, wave_shape, waves
 from repro.prospects import Part
 from repro.report import terminal
 from repro.run import Photos, Run, ancestors, start_epochs
@@ -66,12 +66,11 @@ def show(options: Options, names: Sequence[str]) -> None:
     """What a sprint would do here, and what each part would decide; nothing is trained or timed."""
     work, out = _workspace(options, names), terminal.console()
     runner, parts = Sprint(work, terminal.console(stderr=True)), prospects.parts(work)
-    left, rows, decides = runner.left, [], []
+    rows, decides = [], []
+    foreseen = runner.foreseen(parts)
     for part, ids in zip(parts, prospects.decided(work, parts), strict=True):
-        price = cost(part.runs, work.store)
-        ends, spent = runner.foreseen(part, left)
-        left -= spent or 0.0
-        fits = "?" if spent is None else f"{ends:,}"
+        price, ends = cost(part.runs, work.store), foreseen[part.name]
+        fits = "?" if ends is None else f"{ends:,}"
         rows.append([part.name, f"{price.runs:,}", fits, f"{price.images / 1e6:,.1f}", str(len(ids))])
         decides += [f"{part.name}: {', '.join(ids)}"] if ids else []
     header = ["part", "Runs left", "end in time", "million images", "claims"]
@@ -139,49 +138,95 @@ class Sprint:
 
     def _train_parts(self) -> RunFailed | None:
         """Every part once, with what is missing of it by then."""
-        failed, done = None, set[str]()
+        failed, tried = None, set[str]()
         while self.left > LEAST:
-            part = next((p for p in prospects.parts(self._work) if p.name not in done), None)
-            if part is None:
+            parts = [part for part in prospects.parts(self._work) if part.name not in tried]
+            if not parts:
                 break
-            done.add(part.name)
+            taken = self._together(parts, self.left)
+            tried |= {part.name for part in taken}
             try:
-                for wave in waves(part.runs):
-                    self._train_wave(part.name, self._ready(wave))
+                for wave in self._waves(parts, len(taken)):
+                    self._train_wave(parts, self._ready(wave))
             except RunFailed as error:
                 failed = error
         return failed
 
-    def foreseen(self, part: Part, seconds: float) -> tuple[int, float | None]:
-        """How many Runs of ``part`` would end within ``seconds``, and how long they would take, by what is known
-        of this device's speed; None where that is nothing."""
-        ends, spent = 0, 0.0
-        for runs in waves(part.runs):
-            choice = self._choice(runs)
-            if not choice.speeds and any(run.epochs for run in runs):
-                return 0, None
-            count, lanes = self._packed(runs, choice, seconds - spent)
-            ends += count
-            if choice.speeds:
-                left = [cost([run], self._work.store).images for run in runs[:count]]
-                spent += packing.SLACK * packing.seconds_for(left, lanes, functools.partial(_speed, choice))
-        return ends, spent
+    def foreseen(self, parts: Sequence[Part]) -> dict[str, int | None]:
+        """How many Runs of each part would end in the time that is left, by what is known of this device's speed;
+        None where that is nothing."""
+        tried, untimed = set[str](), set[str]()
+        ended, left = set[str](), self.left
+        while left > LEAST and (rest := [part for part in parts if part.name not in tried]):
+            taken = self._together(rest, left)
+            tried |= {part.name for part in taken}
+            for wave in self._waves(rest, len(taken), ended):
+                runs = [run for run in self._ready(wave, ended) if run.key not in ended]
+                choice = self._choice(runs) if runs else Choice()
+                if any(run.epochs for run in runs) and not choice.speeds:
+                    untimed |= {part.name for part in taken}
+                    continue
+                count, spent = self._spent(runs, choice, left)
+                left -= spent
+                ended |= {run.key for run in runs[:count]}
+        return {
+            part.name: None if part.name in untimed else sum(run.key in ended for run in part.runs)
+            for part in parts
+        }
 
-    def _ready(self, runs: Sequence[Run]) -> list[Run]:
-        """Those whose parents are finished."""
-        return [run for run in runs if all(self._work.store.record(parent.run) for parent in run.parents)]
+    def _together(self, parts: Sequence[Part], seconds: float) -> Sequence[Part]:
+        """The first of ``parts``, and those after it as long as their Runs can train in waves with its, and all of
+        them end within ``seconds``."""
+        count = 1
+        while count < len(parts) and parts[count].name != prospects.LAST:
+            runs, spent = _runs(parts[: count + 1]), 0.0
+            if len({wave_shape(run) for run in runs}) > 1:
+                break
+            for wave in waves(runs):
+                if not (choice := self._choice(wave)).speeds:
+                    return parts[:count]
+                ends, took = self._spent(wave, choice, seconds - spent)
+                spent += took if ends == len(wave) else seconds
+            if spent >= seconds:
+                break
+            count += 1
+        return parts[:count]
 
-    def _train_wave(self, name: str, runs: Sequence[Run]) -> None:
+    def _waves(self, parts: Sequence[Part], count: int, ended: Collection[str] = ()) -> list[list[Run]]:
+        """The waves of the first ``count`` parts, the last with the Runs of the parts that follow, as long as all
+        of these are ready and can train beside it."""
+        found = waves(_runs(parts[:count]))
+        for part in parts[count:]:
+            more = [*found[-1], *part.runs]
+            ready = len(self._ready(part.runs, ended)) == len(part.runs)
+            if part.name == prospects.LAST or not ready or len({wave_shape(run) for run in more}) > 1:
+                break
+            found[-1] = more
+        return found
+
+    def _ready(self, runs: Sequence[Run], ended: Collection[str] = ()) -> list[Run]:
+        """Those whose parents are finished, or among the keys ``ended``."""
+
+        def finished(run: Run) -> bool:
+            return run.key in ended or self._work.store.record(run) is not None
+
+        return [run for run in runs if all(finished(parent.run) for parent in run.parents)]
+
+    def _train_wave(self, parts: Sequence[Part], runs: Sequence[Run]) -> None:
+        """Train those of ``runs``, from ``parts``, that end in time."""
+        runs = [run for run in runs if self._work.store.record(run) is None]
         if not runs or self.left < LEAST:
             return
         choice = self._choice(runs, time_it=True)
         again = [run for run in self._work.plan_for(runs).missing if run not in runs]  # for their checkpoints
         seconds = self.left
         if again and choice.speeds:
-            seconds -= packing.SLACK * cost(again).images / _speed(choice, len(again))
+            seconds -= packing.SLACK * cost(again).images / choice.speed_of(len(again), len(again))
         count, lanes = self._packed(runs, choice, seconds)
         if count:
-            self._execute(name, runs[:count], lanes, len(runs))
+            taken = {run.key for run in runs[:count]}
+            names = [part.name for part in parts if any(run.key in taken for run in part.runs)]
+            self._execute("; ".join(names), runs[:count], lanes, len(runs))
 
     def _packed(self, runs: Sequence[Run], choice: Choice, seconds: float) -> tuple[int, int]:
         """How many of ``runs`` to begin, and in how many lanes: all of them where this device's speed is not
@@ -189,10 +234,18 @@ class Sprint:
         most = min(self._work.options.wave or choice.lanes, len(runs))
         if not choice.speeds:
             return len(runs), most
-        images = [cost([run], self._work.store).images for run in runs]
-        ends = {n: packing.finished(images, n, _speed(choice, n), seconds) for n in range(1, most + 1)}
-        lanes = max(ends, key=lambda n: (ends[n], _speed(choice, n), -n))
-        return ends[lanes], lanes
+        return packing.begun(self._images(runs), most, choice.speed_of, seconds)
+
+    def _spent(self, runs: Sequence[Run], choice: Choice, seconds: float) -> tuple[int, float]:
+        """How many of ``runs`` end within ``seconds``, and how long they take where a speed is known."""
+        count, lanes = self._packed(runs, choice, seconds)
+        if not (count and choice.speeds):
+            return count, 0.0
+        return count, max(packing.ends(self._images(runs[:count]), lanes, choice.speed_of))
+
+    def _images(self, runs: Sequence[Run]) -> list[int]:
+        """What is left of each."""
+        return [cost([run], self._work.store).images for run in runs]
 
     def _choice(self, runs: Sequence[Run], time_it: bool = False) -> Choice:
         """Strategies for ``runs`` and their speeds here, of ``--strategy`` alone where it is given; no speeds for
@@ -247,17 +300,16 @@ class Sprint:
             self._log.print(str(error), markup=False)
 
 
-def _speed(choice: Choice, lanes: int) -> float:
-    """Images a second of so many lanes by the strategy that is fastest with them."""
-    return choice.speed(lanes, choice.names_at(lanes)[0])
+def _runs(parts: Sequence[Part]) -> list[Run]:
+    return [run for part in parts for run in part.runs]
 
 
 def _lanes_to_leave(choice: Choice) -> int:
     """The fewest lanes that are nearly as fast as the best: what is left half-way should be as far as can be."""
     if not choice.speeds:
         return choice.lanes
-    best = NEARLY * _speed(choice, choice.lanes)
-    return next(lanes for lanes in range(1, choice.lanes + 1) if _speed(choice, lanes) >= best)
+    best = NEARLY * choice.speed_of(choice.lanes, choice.lanes)
+    return next(lanes for lanes in range(1, choice.lanes + 1) if choice.speed_of(lanes, lanes) >= best)
 
 
 def _dearest_first(work: Workspace) -> list[Member]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repro.packing import SLACK, finished, lanes_for, seconds_for
+from repro.packing import SLACK, begun, ends, finished, lanes_for, seconds_for
 
 
 def saturating(lanes: int) -> float:
@@ -14,46 +14,68 @@ def saturating(lanes: int) -> float:
     return min(400.0, 100.0 * lanes)
 
 
+def busy_alone(busy: int, lanes: int) -> float:
+    """Lanes that wait cost nothing."""
+    return saturating(busy)
+
+
+@given(images=st.lists(st.integers(1, 30), max_size=12), lanes=st.integers(1, 6))
+def test_ends_is_a_simulation_step_by_step(images: list[int], lanes: int) -> None:
+    """Whoever is free takes the next in line; those at work share the speed of as many."""
+    step, now, waiting = 0.0025, 0.0, list(enumerate(images))
+    left: dict[int, float] = {}
+    ended = dict.fromkeys(range(len(images)), 0.0)
+    while waiting or left:
+        while waiting and len(left) < lanes:
+            number, work = waiting.pop(0)
+            left[number] = float(work)
+        now += step
+        each = step * saturating(len(left)) / len(left) / SLACK
+        for number in list(left):
+            left[number] -= each
+            if left[number] <= 0:
+                ended[number] = now
+                del left[number]
+    exact = ends(images, lanes, busy_alone)
+    assert exact == pytest.approx(list(ended.values()), abs=(len(images) + 1) * step)
+    assert finished(images, lanes, busy_alone, 0.2) == sum(end <= 0.2 for end in exact)
+
+
 @given(
-    images=st.lists(st.integers(1, 50), max_size=12),
-    lanes=st.integers(1, 6),
-    seconds=st.floats(0, 20),
+    images=st.lists(st.integers(1, 2000), max_size=14),
+    most=st.integers(1, 6),
+    seconds=st.floats(0.1, 60),
 )
-def test_finished_is_a_simulation_second_by_second(images: list[int], lanes: int, seconds: float) -> None:
-    """Each lane trains its share of the speed; whoever is free first takes the next in line."""
-    speed = 10.0 * SLACK * lanes
-    ends, lane_free = [], [0.0] * lanes
-    for left in images:
-        lane = min(range(lanes), key=lambda number: lane_free[number])
-        lane_free[lane] += left / 10
-        ends.append(lane_free[lane])
-    sure = sum(end <= seconds - 1e-9 for end in ends)
-    at_most = sum(end <= seconds + 1e-9 for end in ends)
-    assert sure <= finished(images, lanes, speed, seconds) <= at_most
+def test_what_is_begun_ends_in_time_and_one_more_would_not(images: list[int], most: int, seconds: float) -> None:
+    """The first in line, in whatever number of lanes."""
+    count, lanes = begun(images, most, busy_alone, seconds)
+    assert max(ends(images[:count], lanes, busy_alone), default=0.0) <= seconds
+    for other in range(1, most + 1):
+        assert count == len(images) or max(ends(images[: count + 1], other, busy_alone)) > seconds
 
 
 def test_a_budget_ends_with_finished_runs_not_with_half_finished_ones() -> None:
     images = [1000] * 100
     one = 1000 * SLACK / 100
     # Eight lanes would need 20 s for eight Runs; in 12 s four lanes finish four, two finish two.
-    assert lanes_for(images, 8, saturating, 12.0) == 4
+    assert lanes_for(images, 8, busy_alone, 12.0) == 4
     # In 21 s eight lanes finish eight at once, and so do four in two rounds, which are no slower.
     budget = 8 * 1000 * SLACK / 400 + 0.1
-    lanes = lanes_for(images, 8, saturating, budget)
-    assert finished(images, lanes, saturating(lanes), budget) == 8
+    lanes = lanes_for(images, 8, busy_alone, budget)
+    assert finished(images, lanes, busy_alone, budget) == 8
     assert one < budget
 
 
 def test_without_a_budget_or_a_measured_speed_all_lanes_are_taken() -> None:
-    assert lanes_for([1000] * 100, 8, saturating, None) == 8
+    assert lanes_for([1000] * 100, 8, busy_alone, None) == 8
     assert lanes_for([1000] * 100, 8, None, 5.0) == 8
-    assert lanes_for([1000] * 3, 8, saturating, None) == 3
-    assert lanes_for([], 8, saturating, None) == 1
+    assert lanes_for([1000] * 3, 8, busy_alone, None) == 3
+    assert lanes_for([], 8, busy_alone, None) == 1
 
 
 def test_where_no_run_would_end_in_time_all_lanes_are_taken() -> None:
     """The Runs are left half-way and go on another time: then the fastest is best."""
-    assert lanes_for([10_000] * 20, 8, saturating, 30.0) == 8
+    assert lanes_for([10_000] * 20, 8, busy_alone, 30.0) == 8
 
 
 @given(
@@ -62,12 +84,10 @@ def test_where_no_run_would_end_in_time_all_lanes_are_taken() -> None:
     seconds=st.floats(1, 100),
 )
 def test_no_other_number_of_lanes_finishes_more(images: list[int], most: int, seconds: float) -> None:
-    lanes = lanes_for(images, most, saturating, seconds)
+    lanes = lanes_for(images, most, busy_alone, seconds)
     assert 1 <= lanes <= max(1, min(most, len(images)))
-    best = max(
-        finished(images, other, saturating(other), seconds) for other in range(1, min(most, len(images)) + 1)
-    )
-    assert finished(images, lanes, saturating(lanes), seconds) == best
+    best = max(finished(images, other, busy_alone, seconds) for other in range(1, min(most, len(images)) + 1))
+    assert finished(images, lanes, busy_alone, seconds) == best
 
 
 def test_time_for_a_wave_and_for_what_is_left_over() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -85,14 +86,15 @@ def test_half_a_ppr_curve_is_a_coarse_curve(tmp_path: Path) -> None:
     assert {run.recipe.lr for run in parts["PPR curves"][:200]} == {0.01}
 
 
-def test_what_was_begun_comes_first_in_its_part(tmp_path: Path) -> None:
+def test_what_is_under_way_comes_first(tmp_path: Path) -> None:
     work = workspace(tmp_path)
     begun = work.study.ticket("resnet20", 0, 140, 140)
     state = work.store.folder(begun) / "state-e0003-0000000000000000.safetensors"
     state.parent.mkdir(parents=True)
     state.touch()
-    parts = {part.name: part.runs for part in prospects.parts(work)}
-    assert parts["tickets, diagonal of Fig. 1"][0] == begun
+    parts = prospects.parts(work)
+    assert (parts[0].name, parts[0].runs) == ("under way", (begun,))
+    assert not any(begun in part.runs for part in parts[1:])
 
 
 def test_what_needs_a_checkpoint_that_is_gone_comes_last(tmp_path: Path, record_of: Callable[..., Record]) -> None:
@@ -161,14 +163,52 @@ def test_as_many_runs_are_begun_as_end_in_time(tmp_path: Path, seconds: float) -
     choice = runner._choice(tickets)
     count, lanes = runner._packed(tickets, choice, seconds)
     images = [cost([run]).images for run in tickets]
-    best = max(
-        packing.finished(images, n, choice.speed(n, choice.names_at(n)[0]), seconds)
-        for n in range(1, choice.lanes + 1)
-    )
-    assert count == best
-    assert (
-        packing.finished(images[:count], lanes, choice.speed(lanes, choice.names_at(lanes)[0]), seconds) == count
-    )
+    assert packing.finished(images[:count], lanes, choice.speed_of, seconds) == count
+    for n in range(1, choice.lanes + 1):
+        assert packing.finished(images[: count + 1], n, choice.speed_of, seconds) <= count or count == len(images)
+
+
+@pytest.mark.usefixtures("timed")
+def test_parts_that_can_train_side_by_side_share_the_lanes(
+    tmp_path: Path, record_of: Callable[..., Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is under way, gradual pruning's first half, and in the wave of its second half tickets as well; nothing
+    of a later part where that would leave something earlier unfinished."""
+    work = workspace(tmp_path)
+    study = work.study
+    kinds = ("dense-resnet20", "structures-resnet20", "ppr-resnet20")
+    early = [run for run in ancestors(work.asked()) if run.experiment in kinds]
+
+    def end(runs: list[Run]) -> None:
+        finish(work, runs, record_of)
+        for run in runs:
+            work.store.folder(run).mkdir(parents=True, exist_ok=True)
+            for epoch in range(run.last_epoch + 1):
+                (work.store.folder(run) / f"epoch-{epoch:04d}-0000000000000000.safetensors").touch()
+
+    end(early)
+    for run in (study.ticket("resnet20", 0, epoch, epoch) for epoch in (20, 40, 60, 80)):
+        state = work.store.folder(run) / "state-e0145-0000000000000000.safetensors"
+        state.parent.mkdir(parents=True)
+        state.touch()
+    left, begun = [1500.0], list[list[Run]]()
+    monkeypatch.setattr(sprint.Sprint, "left", property(lambda self: left[0]))
+
+    def execute(self: sprint.Sprint, name: str, runs: list[Run], lanes: int, of: int) -> None:
+        begun.append(list(runs))
+        if (choice := self._choice(runs)).speeds:
+            left[0] -= max(packing.ends(self._images(runs), lanes, choice.speed_of))
+        end(runs)
+
+    monkeypatch.setattr(sprint.Sprint, "_execute", execute)
+    foreseen = sprint.Sprint(work, Console(quiet=True)).foreseen(prospects.parts(work))
+    sprint.Sprint(work, Console(quiet=True))._train_parts()
+    assert left[0] >= 0
+    first, second = (Counter(run.experiment for run in wave) for wave in begun[:2])
+    assert first == {"tickets-resnet20": 11, "gradual-resnet20": 6}
+    assert second == {"gradual-resnet20": 6, "tickets-resnet20": len(begun[1]) - 6}
+    assert second["tickets-resnet20"] == foreseen["tickets, columns 20, 100, 200"] == 1
+    assert (foreseen["under way"], foreseen["gradual pruning"], foreseen["other tickets"]) == (4, 12, 0)
 
 
 @pytest.mark.usefixtures("timed")

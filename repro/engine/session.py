@@ -159,7 +159,7 @@ class _Session:
             left = {run.key: cost([run], store).images for run in runs}
             runs = sorted(runs, key=lambda run: (not store.progress(run), -left[run.key]))
             if not options.wave:
-                speed = choice.speed if choice.speeds else None
+                speed = choice.speed_of if choice.speeds else None
                 lanes = lanes_for([left[run.key] for run in runs], lanes, speed, self._seconds_left())
         lanes = min(lanes, len(runs))
         names = choice.names_at(lanes) if options.strategy == "auto" else [options.strategy]

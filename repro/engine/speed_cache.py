@@ -70,6 +70,14 @@ class Choice:
         counts = sorted(own)
         return float(np.interp(lanes, counts, [own[count] for count in counts])) * min(1.0, lanes / counts[0])
 
+    def speed_of(self, busy: int, lanes: int) -> float:
+        """Images a second where ``busy`` of ``lanes`` lanes are at work, by the strategy that is fastest with so
+        many: one that computes all lanes as one network is no faster for those that wait."""
+        name = self.names_at(lanes)[0]
+        if name.startswith("batched"):
+            return self.speed(lanes, name) * busy / lanes
+        return self.speed(busy, name)
+
     def names_at(self, lanes: int) -> list[str]:
         """`names`, but the one first that is fastest with so many lanes."""
         names = self.names
