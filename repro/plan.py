@@ -77,9 +77,10 @@ def make_plan(asked: Iterable[Run], store: Store, everything: Iterable[Run] = ()
     for run in reversed(runs):  # children first, so that what they need is known when their parent's turn comes
         if run.key not in wanted:
             continue
+        begun = store.newest_state(run) is not None  # which holds all that it took from its parents
         for parent in run.parents:
             finished = store.record(parent.run) is not None
-            if not finished or not store.has_checkpoint(parent.run, parent.epoch):
+            if not finished or not (begun or store.has_checkpoint(parent.run, parent.epoch)):
                 wanted.add(parent.run.key)
                 if finished:
                     replays.add(parent.run.key)

@@ -163,6 +163,10 @@ class Store:
         """Whether `load_checkpoint` will find a file."""
         return self.checkpoint(run, epoch) is not None
 
+    def can_continue(self, run: Run) -> bool:
+        """Whether what ``run`` starts from is at hand: a state of its own, or its parents' checkpoints."""
+        return bool(self.newest_state(run)) or all(self.has_checkpoint(p.run, p.epoch) for p in run.parents)
+
     def save_checkpoint(self, run: Run, epoch: int, tensors: dict[str, Tensor]) -> str:
         """Keep the network after ``epoch`` epochs; returns its hash."""
         return self._save(run, f"epoch-{epoch:04d}", tensors, None)

@@ -102,6 +102,22 @@ def test_a_parent_without_the_checkpoint_that_is_needed_is_trained_again(
     assert (plan.missing, plan.replays) == ((ticket,), frozenset())
 
 
+def test_a_run_under_way_needs_its_parents_checkpoints_no_more(
+    study: Study_of, store: Store, record_of: Record_of
+) -> None:
+    """Its state holds weights and mask; where that turns out to be damaged, its parent is trained again."""
+    dense, ticket = study().dense("resnet20", 0), study().ticket("resnet20", 0, 2, 1)
+    store.finish(dense, record_of(dense))
+    state = store.folder(ticket) / "state-e0003-0000000000000000.safetensors"
+    state.parent.mkdir(parents=True)
+    state.touch()
+    assert make_plan([ticket], store).missing == (ticket,)
+    assert store.can_continue(ticket)
+    state.unlink()
+    assert make_plan([ticket], store).replays == {dense.key}
+    assert not store.can_continue(ticket)
+
+
 def test_no_replay_for_what_nobody_needs(study: Study_of, store: Store, record_of: Record_of) -> None:
     dense, ticket = study().dense("resnet20", 0), study().ticket("resnet20", 0, 2, 1)
     for run in (dense, ticket):

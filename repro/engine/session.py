@@ -122,7 +122,7 @@ class _Session:
         store = self._store
         try:
             for planned in self._plan.waves:
-                ready = [run for run in planned if all(store.has_checkpoint(p.run, p.epoch) for p in run.parents)]
+                ready = [run for run in planned if store.can_continue(run)]
                 wave: list[Run] = self._group.broadcast_object(ready)
                 self._left -= len(planned) - len(wave)
                 if not wave:

@@ -51,10 +51,7 @@ class Queue:
     def _ready(self, run: Run) -> bool:
         if any(parent.run.key in self._waiting for parent in run.parents):
             return False
-        ready = all(
-            self._store.has_checkpoint(parent.run, parent.epoch) and not diverged(self._store, parent.run)
-            for parent in run.parents
-        )
+        ready = self._store.can_continue(run) and not any(diverged(self._store, p.run) for p in run.parents)
         if not ready:
             self._stuck.add(run.key)
         return ready

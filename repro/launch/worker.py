@@ -101,5 +101,5 @@ def _check_parents(store: Store, run: Run) -> None:
             raise CheckpointGone(f"{what}, which is not finished: {train}")
         if diverged(store, parent.run):
             raise RunFailed(f"{what}, which diverged")
-        if not store.has_checkpoint(parent.run, parent.epoch):
+        if not store.can_continue(run) and not store.has_checkpoint(parent.run, parent.epoch):
             raise CheckpointGone(f"{what}, whose checkpoint is not at hand: {train}")
