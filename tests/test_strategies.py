@@ -16,9 +16,9 @@ from repro import nets
 from repro.engine import strategies
 from repro.engine.lanes import ForwardModel, Lane, Lanes, loss_and_logits
 from repro.engine.network import Network
-from repro.engine.strategies import STRATEGIES, Strategy, available, first_valid
+from repro.engine.strategies import STRATEGIES, Strategy, available, compare_with_eager, first_valid
 from repro.engine.strategies.batched import Batched, losses_and_logits
-from repro.engine.strategies.eager import Compiled, Eager, compiled
+from repro.engine.strategies.eager import Compiled, Eager, EagerFloat32, compiled
 from repro.engine.wave import evaluate
 from repro.options import STRATEGIES as NAMED
 
@@ -243,6 +243,35 @@ def test_a_bad_strategy_is_refused_aloud_and_the_next_taken(monkeypatch: pytest.
     assert len(said) == 1 and "\n" not in str(said[0].message)
     after = [tensor for lane in lanes.all for tensor in (*lane.touched(), lane.rate)]
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True)), "the check left a trace"
+
+
+@pytest.mark.parametrize("as_far", [1.0, 2.0])
+def test_where_bfloat16_rounds_much_float32_steps_decide(monkeypatch: pytest.MonkeyPatch, as_far: float) -> None:
+    """As in a deep network: eager steps themselves end far from float32 ones; others may as well, no farther."""
+    lanes = trials.started(1, torch.bfloat16)
+    start = lanes.rows.weights.clone()
+
+    class Rounds(Eager):
+        """As far from float32 steps as eager ones are, times ``as_far``, in a direction of its own."""
+
+        def train(self, group: Sequence[Lane], steps: int, size: int) -> None:
+            rows, position = lanes.rows, lanes.position.clone()
+            before = [rows.weights.clone(), rows.momentum.clone(), rows.statistics.clone()]
+            super().train(group, steps, size)
+            eager = rows.weights.clone()
+            for tensor, kept in zip((rows.weights, rows.momentum, rows.statistics), before, strict=True):
+                tensor.copy_(kept)
+            lanes.position.copy_(position)
+            EagerFloat32(lanes).train(group, steps, size)
+            noise = torch.randn(eager.shape, generator=torch.Generator().manual_seed(0))
+            rows.weights.add_(as_far * noise * (eager - rows.weights).norm() / noise.norm())
+
+    monkeypatch.setattr(strategies, "TOLERANCE", {torch.bfloat16: 1e-3})
+    monkeypatch.setattr(strategies, "CHECKED", 1)
+    monkeypatch.setattr(strategies, "EVAL_BATCH", 1)
+    said = compare_with_eager(Rounds(lanes), lanes, lanes.all)
+    assert torch.equal(start, lanes.rows.weights)
+    assert ("from float32 steps" in said) == (as_far > strategies.AS_GOOD), said
 
 
 def test_a_sound_strategy_is_checked_once_and_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:

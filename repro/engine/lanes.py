@@ -7,8 +7,9 @@ for another. What lanes have in common is stacked, a row each.
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -100,6 +101,16 @@ class Lane:
             self.loss_sum += loss.detach() * size
             self.correct += (logits.detach().argmax(1) == labels).sum()
             self.position += size
+
+    @contextlib.contextmanager
+    def in_float32(self) -> Iterator[None]:
+        """Steps in here are float32, whatever the lane's precision."""
+        kept = self.precision, self.leaves
+        self.precision, self.leaves = torch.float32, ForwardModel(self.network, torch.float32)
+        try:
+            yield
+        finally:
+            self.precision, self.leaves = kept
 
     def start_evaluation(self) -> None:
         """Evaluate anew."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Sequence
 
@@ -26,6 +27,16 @@ class Eager:
     def evaluate_batch(self, group: Sequence[Lane], size: int) -> None:
         for lane in group:
             lane.evaluate_batch(size)
+
+
+class EagerFloat32(Eager):
+    """The same in float32, whatever the lanes' precision: what the others' rounding is measured by."""
+
+    def train(self, group: Sequence[Lane], steps: int, size: int) -> None:
+        with contextlib.ExitStack() as stack:
+            for lane in group:
+                stack.enter_context(lane.in_float32())
+            super().train(group, steps, size)
 
 
 class Compiled(Eager):
