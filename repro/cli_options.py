@@ -64,9 +64,7 @@ Iterative = Annotated[
 ]
 Final = Annotated[
     bool,
-    typer.Option(
-        "--keep-final", help="keep the trained weights of tickets and networks as well (docs/library.md)"
-    ),
+    typer.Option("--keep-final", help="keep the trained weights of tickets and networks as well (docs/api.md)"),
 ]
 Loader = Annotated[
     str,

@@ -105,7 +105,7 @@ def test_a_damaged_or_foreign_checkpoint_is_refused_by_name(kept: Network, tmp_p
     with pytest.raises(UsageError, match="not a checkpoint of resnet20"):
         repro.load_checkpoint(tmp_path / "theirs.safetensors")
     (tmp_path / "text.safetensors").write_text("none")
-    with pytest.raises(UsageError, match="no safetensors file"):
+    with pytest.raises(UsageError, match="not a safetensors file"):
         repro.load_checkpoint(tmp_path / "text.safetensors")
 
 

@@ -1,0 +1,206 @@
+"""Read results from Python: finished Runs as rows of a table, kept checkpoints as networks (docs/api.md).
+
+Imports no torch until a checkpoint is loaded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from repro import artifacts, files, places
+from repro.errors import MissingInput, UsageError
+from repro.options import Options
+from repro.record import Record
+from repro.run import Run, ancestors
+from repro.store import CHECKPOINT, HASH, Kept, checkpoints_of
+from repro.workspace import Workspace
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from repro.pruning import Masks
+
+Spec = Mapping[str, Any]
+SHOWN = 5  # Runs that a message names
+DETAILS = ("curve", "start", "probe", "checkpoints", "provenance")
+
+
+def runs(artifact: str | None = None, profile: str = "paper", details: bool = False) -> list[dict[str, Any]]:
+    """List the finished Runs of a profile, one flat dictionary each: `pandas.DataFrame(repro.runs())` is a table.
+
+    Each has the Run's ``key``, ``label`` and ``status`` (``done`` or ``diverged``), its `coordinates`, its results
+    and its ``spec``. ``top1``, ``best_top1`` and ``train_top1`` are accuracies in per cent, None if the Run
+    diverged; ``mask_distance`` is a share of positions.
+
+    Args:
+        artifact: the name of a figure or table, whose Runs alone are listed ("fig1"); None lists all.
+        profile: a profile of params.yaml, which is also the name of the folder in results/.
+        details: add ``curve`` (values by epoch), ``start``, ``probe``, ``checkpoints`` and ``provenance``.
+
+    Raises:
+        UsageError: there is no such artifact or profile, or a ledger is damaged.
+    """
+    work = Workspace(Options(profile=profile), [artifact] if artifact else [])
+    records = work.store.records()
+    specs = {record.key: record.spec for record in records}
+    if artifact:
+        (own,) = work.artifacts
+        keys = {run.key for run in work.runs(own, work.seeds_of(own))}
+        records = [record for record in records if record.key in keys]
+    return [_row(record, specs, details) for record in records]
+
+
+def checkpoint(
+    artifact: str, *, profile: str = "paper", seed: int = 0, epoch: int | None = None, **where: Any
+) -> tuple[nn.Module, Masks | None]:
+    """Load a kept checkpoint of one Run of a figure or table: `repro.checkpoint("fig1", s=100, v=20)`.
+
+    Args:
+        artifact: the figure or table, "fig1" for instance.
+        profile: a profile of params.yaml.
+        seed: the Run's seed.
+        epoch: the number of epochs trained; None takes the last checkpoint that is kept.
+        where: `coordinates` that single out one Run: ``s=100, v=20``, ``arch="resnet56"``, ``window="100-150"``.
+            A Run from which the artifact's own Runs start is found as well (``experiment="dense"``).
+
+    Returns:
+        The network, float32 on the CPU, and its masks as `load_checkpoint` returns them.
+
+    Raises:
+        UsageError: no Run, or more than one, has these coordinates.
+        MissingInput: the Run has no kept checkpoint at ``epoch``, or its file is damaged.
+    """
+    work = Workspace(Options(profile=profile), [artifact])
+    own = work.runs(artifacts.get(artifact), [seed])
+    every = ancestors(own)
+    specs = {run.key: run.spec() for run in every}
+    known = {run.key: coordinates(specs[run.key], specs) for run in every}
+    if unknown := [name for name in where if name not in known[every[0].key]]:
+        raise UsageError(f"'{unknown[0]}' is no coordinate of a Run; there are {', '.join(known[every[0].key])}")
+
+    def matching(among: Sequence[Run]) -> list[Run]:
+        fits = {run.key: run for run in among if all(known[run.key][name] == where[name] for name in where)}
+        return list(fits.values())
+
+    found = matching(own) or matching(every)
+    if len(found) == 1:
+        return load_checkpoint(found[0].key, epoch)
+    asked = ", ".join(f"{name}={value!r}" for name, value in where.items()) or "no coordinates"
+    what = f"{artifact} of profile {profile}, seed {seed}, {asked}"
+    if not found:
+        values = (f"{name} is one of {_listed(known[run.key][name] for run in every)}" for name in where)
+        raise UsageError(f"{what}: no such Run; {'; '.join(values)}")
+    some = ", ".join(run.label for run in found[:SHOWN]) + (", ..." if found[SHOWN:] else "")
+    raise UsageError(f"{what}: {len(found)} Runs match: {some}")
+
+
+def load_checkpoint(place: str | Path, epoch: int | None = None) -> tuple[nn.Module, Masks | None]:
+    """Load a trained network from a checkpoint's file, or by the key of its Run.
+
+    Args:
+        place: a file, or a Run's key or how it begins; its checkpoint is searched in runs/ and in results/.
+        epoch: the number of epochs trained; None takes the last checkpoint that is kept.
+
+    Returns:
+        The network, float32 on the CPU, and its masks by the names of its weights, bool, True where a weight
+        stays. The masks of a dense network are None.
+
+    Raises:
+        MissingInput: there is no such checkpoint, or its file is damaged.
+        UsageError: the key begins the keys of several Runs, or the file holds another network.
+    """
+    from repro import nets
+    from repro.engine.network import masks_of
+
+    kept = Kept(Path(place).name, Path(place)) if Path(place).is_file() else _find(str(place), epoch)
+    tensors = _read(kept)
+    arch = nets.arch_of(tensors)
+    if arch is None:
+        raise UsageError(f"{kept.path}: not a checkpoint of {', '.join(nets.BUILDERS)}")
+    model = nets.build(arch, seed=0)
+    model.load_state_dict(tensors)
+    return model, masks_of(tensors)
+
+
+def coordinates(spec: Spec, specs: Mapping[str, Spec]) -> dict[str, Any]:
+    """Return what tells a Run from its neighbours in figures and tables; None where it does not apply.
+
+    ``s`` and ``v`` are the epochs that mask and weights come from, ``window`` is gradual pruning's ("100-150"),
+    ``rounds`` counts the prunings of iterative pruning, ``sparsity`` is the share pruned at the end, ``rate`` the
+    learning rate at the start, ``examples`` the number of random labels. ``specs`` has the parents' by key.
+    """
+    mask, weights, recipe, data = (spec[name] for name in ("mask", "weights", "recipe", "data"))
+    inherits = mask is not None and mask["sparsity"] is None
+    pruned = specs.get(mask["run"]) if inherits else spec  # the Run that pruned step by step
+    steps = pruned["prune_at"] if pruned else ()
+    rounds, chain = 0, spec
+    while chain and chain["mask"]:
+        rounds, chain = rounds + 1, specs.get(chain["mask"]["run"], {})
+    ranked = mask is not None and not inherits and not steps
+    return {
+        "experiment": spec["experiment"].removesuffix(f"-{spec['arch']}"),
+        "arch": spec["arch"],
+        "seed": spec["seed"],
+        "s": mask["epoch"] if ranked else None,
+        "v": weights["epoch"] if ranked and weights else None,
+        "window": f"{pruned['first_epoch']}-{pruned['last_epoch']}" if pruned and steps else None,
+        "rounds": rounds if rounds > 1 and not inherits else None,
+        "sparsity": steps[-1][1] if steps else mask["sparsity"] if mask else 0.0,
+        "rate": recipe["lr"],
+        "batch_size": recipe["batch_size"],
+        "examples": None if data["labels"] == "true" else data["train"],
+        "first_epoch": spec["first_epoch"],
+        "last_epoch": spec["last_epoch"],
+    }
+
+
+def _row(record: Record, specs: Mapping[str, Spec], details: bool) -> dict[str, Any]:
+    return {
+        **{name: getattr(record, name) for name in ("key", "label", "status")},
+        **coordinates(record.spec, specs),
+        **{name: getattr(record, name) for name in ("top1", "best_top1", "best_epoch", "train_top1")},
+        "mask_distance": record.start.get("mask_distance"),
+        "spec": record.spec,
+        **{name: getattr(record, name) for name in DETAILS if details},
+    }
+
+
+def _listed(values: Iterable[Any]) -> str:
+    """Return the distinct ``values``, in their order of appearance; None is left out."""
+    return ", ".join(str(value) for value in dict.fromkeys(values) if value is not None) or "none"
+
+
+def _find(key: str, epoch: int | None) -> Kept:
+    """Return the file of a Run's kept checkpoint, by default the last one's."""
+    root = places.find_root()
+    if not re.fullmatch(r"[0-9a-f]+", key):
+        raise MissingInput(f"no file {key}, and no Run has such a key")
+    by_key = checkpoints_of(key, root / "runs", sorted(root.glob("results/*/")))
+    if len(by_key) > 1:
+        raise UsageError(f"'{key}' begins the keys of {len(by_key)} Runs: {', '.join(sorted(by_key)[:SHOWN])}")
+    kept: dict[int, Kept] = next(iter(by_key.values()), {})
+    wanted = max(kept, default=None) if epoch is None else epoch
+    if wanted not in kept:
+        at = "" if epoch is None else f" at epoch {epoch}"
+        has = f"it has epochs {', '.join(map(str, sorted(kept)))}" if kept else "no checkpoint of it is kept"
+        raise MissingInput(f"no checkpoint of Run {key}{at} in {root / 'runs'} and {root / 'results'}: {has}")
+    return kept[wanted]
+
+
+def _read(kept: Kept) -> dict[str, Tensor]:
+    """Read the tensors of a file. If its name has a hash, check the content against it."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    content = kept.path.read_bytes()
+    named = CHECKPOINT.fullmatch(kept.name)
+    if named and files.sha256(content)[:HASH] != named[2]:
+        raise MissingInput(f"{kept.path} is damaged: its content does not match the hash in its name")
+    try:
+        tensors: dict[str, Tensor] = load(content)
+    except SafetensorError as error:
+        raise UsageError(f"{kept.path}: not a safetensors file ({error})") from None
+    return tensors
