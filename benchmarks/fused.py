@@ -26,10 +26,11 @@ import torch
 from common import headline, measured_on, settings_of
 from roofline import copy_bandwidth
 
+from repro.engine import calibration
 from repro.engine import device as devices
-from repro.engine import tuning
 from repro.engine.device import Device
 from repro.engine.lanes import Lanes
+from repro.engine.speeds import keep
 from repro.engine.strategies import first_valid
 from repro.engine.strategies.fused import Fused, ahead
 from repro.engine.strategies.fused.network import FusedNetwork, launch
@@ -54,7 +55,7 @@ def main() -> None:
     run = Study(settings_of(asked.batch), "").dense(asked.arch, 0)
 
     def lanes_of(count: int) -> Lanes:
-        return tuning.random_lanes(asked.arch, count, run.recipe, torch.bfloat16, device)
+        return calibration.random_lanes(asked.arch, count, run.recipe, torch.bfloat16, device)
 
     start = time.perf_counter()
     lanes = lanes_of(4)
@@ -73,7 +74,7 @@ def main() -> None:
         others = [f"; {name} {value:,.0f}, {ours / value:.2f} times" for name, value in speeds.items() if value]
         print(f"{count:3} lanes: {ours:,.0f} images/s{''.join(others)}", flush=True)
         if asked.runs_dir:
-            tuning.keep(run, device, asked.runs_dir / tuning.CACHE, {"fused": {count: ours}})
+            keep(asked.runs_dir / calibration.CACHE, calibration.key_of(run, device), {"fused": {count: ours}})
     if asked.tiles:
         compare_tiles(lanes_of, asked.tiles, asked.batch)
     if asked.where:
@@ -182,7 +183,7 @@ def bits(lanes_of: Callable[[int], Lanes], batch: int) -> bool:
 def speed(name: str, run: Run, count: int, device: Device) -> float:
     """Images a second of ``count`` lanes; 0 where the strategy is refused."""
     try:
-        return tuning.time_lanes(name, run, device, count, SECONDS)
+        return calibration.time_lanes(name, run, device, count, SECONDS)
     except RuntimeError as refused:
         print(refused, file=sys.stderr)
         return 0.0

@@ -40,9 +40,9 @@ from repro.config.params import IMAGENET_ARCHS, MicroBatchRecipe
 from repro.data.photos import OFFICIAL
 from repro.data.photos.augment import draw_crops, to_input
 from repro.data.photos.loader import Loader, Request, make_loader
-from repro.engine import calibrate
+from repro.engine import calibration
 from repro.engine import device as devices
-from repro.engine.calibrate import synchronize
+from repro.engine.calibration import synchronize
 from repro.engine.device import Device
 from repro.engine.network import Network
 from repro.engine.photo_model import COMPILE_FROM, PhotoModel
@@ -95,7 +95,7 @@ def textbook(arch: str, recipe: MicroBatchRecipe, device: Device, crop: int, sec
         F.cross_entropy(model(images), labels).backward()
         optimizer.step()
 
-    return size / min(calibrate.times(step, device, seconds))
+    return size / min(calibration.times(step, device, seconds))
 
 
 @dataclass
@@ -114,7 +114,7 @@ class Ours:
 
     def random(self, crop: int, seconds: float) -> float:
         """Images/s on images that are there."""
-        return calibrate.trained(self.network, self.net, self.recipe, self.device, seconds, crop)
+        return calibration.time_photographs(self.network, self.net, self.recipe, self.device, seconds / 2, crop)
 
     def fed(self, loader: Loader, seconds: float) -> tuple[float, float]:
         """Images/s on a loader's images, and the share of the time in which it waited."""

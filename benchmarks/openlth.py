@@ -22,7 +22,7 @@ import torch
 from common import pytorch_defaults
 
 from repro.data.images import Images
-from repro.engine.calibrate import synchronize
+from repro.engine.calibration import synchronize
 from repro.engine.device import Device
 
 MODULES = ("platforms.platform", "platforms.local", "datasets.registry", "datasets.cifar10", "models.registry",

@@ -28,8 +28,8 @@ from strong import SideBySide, StrongLoop
 
 from repro.config.params import CIFAR_ARCHS
 from repro.data.images import Images, random_images
+from repro.engine import calibration
 from repro.engine import device as devices
-from repro.engine import tuning
 from repro.engine.device import Device
 from repro.engine.strategies import ONE_BY_ONE
 from repro.errors import ReproError
@@ -104,7 +104,7 @@ class InMemoryData:
         return loop.images_per_second(self.args.seconds, graph)
 
     def _ours(self, name: str, lanes: int) -> Callable[[], float]:
-        return lambda: tuning.time_lanes(name, self.run, self.device, lanes, self.args.seconds)
+        return lambda: calibration.time_lanes(name, self.run, self.device, lanes, self.args.seconds)
 
     def _openlth(self, workers: int, pruned: bool) -> Callable[[], float]:
         args, batch = self.args, self.run.recipe.batch_size

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from repro import nets
 from repro.config.params import Recipe
 from repro.data.batches import SIDE
-from repro.engine.calibrate import PATIENCE, times
+from repro.engine.calibration import PATIENCE, times
 from repro.engine.device import Device
 
 # Passes over every convolution's output: forward writes it and reads it once (statistics in the convolution's own

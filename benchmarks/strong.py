@@ -20,12 +20,12 @@ from repro import nets
 from repro.config.params import Recipe
 from repro.data.images import Images, random_images
 from repro.engine import device as devices
-from repro.engine.calibrate import times
+from repro.engine.calibration import times
 from repro.engine.device import Device
 from repro.pruning import magnitude_masks, prunable_names
 
 PAD = 4
-CHUNK = 8  # steps between two looks at the clock, as `tuning.time_lanes` takes them
+CHUNK = 8  # steps between two looks at the clock, as `calibration.time_lanes` takes them
 WARM_UPS = 3
 
 

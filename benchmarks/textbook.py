@@ -21,7 +21,7 @@ from torchvision import transforms
 from repro import nets
 from repro.config.params import Recipe
 from repro.data.images import Images, Split
-from repro.engine.calibrate import synchronize
+from repro.engine.calibration import synchronize
 from repro.engine.device import Device
 
 WORKERS, PREFETCH = 2, 2

@@ -35,10 +35,11 @@ from repro import data
 from repro.config.params import CIFAR_ARCHS
 from repro.data import cifar10
 from repro.data.images import Images
+from repro.engine import calibration
 from repro.engine import device as devices
-from repro.engine import tuning
-from repro.engine.calibrate import synchronize
+from repro.engine.calibration import synchronize
 from repro.engine.device import Device
+from repro.engine.speeds import Speeds, keep
 from repro.engine.strategies import ONE_BY_ONE, available, first_valid
 from repro.errors import ReproError
 from repro.experiments import Study
@@ -78,7 +79,7 @@ def turn(row: Row, run: Run, device: Device, images: Images, seconds: float) -> 
             speed = textbook.images_per_second(run.arch, run.recipe, images, device, steps)
         else:
             name = "eager" if row.strategy == PLAIN else row.strategy
-            speed = tuning.time_lanes(name, replace(run, precision=row.precision), device, row.lanes, seconds)
+            speed = calibration.time_lanes(name, replace(run, precision=row.precision), device, row.lanes, seconds)
         row.speeds.append(speed)
         print(f"{row.strategy}, {row.precision}, {row.lanes}: {speed:,.0f} images/s", file=sys.stderr, flush=True)
     except RuntimeError as error:
@@ -117,7 +118,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
             for row in rows:
                 turn(row, run, device, images, args.seconds)
                 if args.runs_dir:  # at once: a machine that is lent may end before the last row
-                    tuning.keep(run, device, args.runs_dir / tuning.CACHE, kept_of(rows))
+                    keep(args.runs_dir / calibration.CACHE, calibration.key_of(run, device), kept_of(rows))
         reports.append(
             {
                 "arch": arch,
@@ -139,9 +140,9 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def kept_of(rows: list[Row]) -> tuning.Speeds:
+def kept_of(rows: list[Row]) -> Speeds:
     """What training asks for: images a second by strategy and lanes, 0 where a strategy does not work."""
-    speeds: tuning.Speeds = {}
+    speeds: Speeds = {}
     for row in rows:
         if row.strategy != TEXTBOOK and (row.speeds or row.refused):
             own = speeds.setdefault("eager" if row.strategy == PLAIN else row.strategy, {})
@@ -203,7 +204,7 @@ def where_time_goes(args: argparse.Namespace) -> str:
     recipe = settings_of(args.batch).profile.recipe
     parts = []
     for arch in args.arch or CIFAR_ARCHS:
-        lanes = tuning.random_lanes(arch, int(lanes_text), recipe, devices.dtype_of(precision), device)
+        lanes = calibration.random_lanes(arch, int(lanes_text), recipe, devices.dtype_of(precision), device)
         strategy = first_valid([name], lanes, lanes.all)
         strategy.train(lanes.all, 2, recipe.batch_size)
         synchronize(device)

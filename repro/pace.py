@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from repro.config.params import MicroBatchRecipe
-from repro.engine.speed_cache import EAGER, Choice
+from repro.engine.speeds import EAGER, Choice
 from repro.machine import cores
 from repro.packing import seconds_for
 from repro.plan import cost, waves
@@ -146,31 +145,22 @@ class _Timer:
 
     def measure(self, anew: bool, runs_from: str | None = None) -> Choice:
         """What is not known, or everything ``anew``."""
-        from repro.engine import calibrate, tuning
+        from repro.engine import calibration
 
-        run = self.run
-        if isinstance(run.data, Photos) and isinstance(run.recipe, MicroBatchRecipe):
-            return calibrate.measure(
-                run.arch, run.recipe, run.precision, self.device, self.store.runs_dir / calibrate.CACHE,
-                crop=run.data.crop, observe=self.tell, anew=anew, runs_from=runs_from,
-            )  # fmt: skip
-        cache = self.store.runs_dir / tuning.CACHE
-        names = [EAGER] if self._little else tuning.quick(self.device)
+        cache = self.store.runs_dir / calibration.CACHE
+        names = [EAGER] if self._little else calibration.quick(self.device)
         if anew:
-            found = tuning.measure_anew(run, self.device, cache, names, self.tell, runs_from)
+            choice = calibration.measure_again(self.run, self.device, cache, names, self.tell, runs_from)
         else:
-            found = tuning.measure(run, self.device, cache, names, self.tell)
-        return self._as_trained(found)
+            choice = calibration.measure(self.run, self.device, cache, names, self.tell)
+        return self._as_trained(choice)
 
     def known(self) -> Choice:
         """What was measured before."""
-        from repro.engine import calibrate, tuning
+        from repro.engine import calibration
 
-        run, folder = self.run, self.store.runs_dir
-        if isinstance(run.data, Photos) and isinstance(run.recipe, MicroBatchRecipe):
-            cache = folder / calibrate.CACHE
-            return calibrate.known(run.arch, run.recipe, run.precision, self.device, cache, run.data.crop)
-        return self._as_trained(tuning.known(run, self.device, folder / tuning.CACHE))
+        cache = self.store.runs_dir / calibration.CACHE
+        return self._as_trained(calibration.known(self.run, self.device, cache))
 
     def finished(self, after: str) -> list[_Took]:
         """What Runs like this one took that ended here ``after`` then; none where they took too little to tell."""
@@ -193,7 +183,7 @@ class _Timer:
         factor = _factor(took, choice) if took else 1.0
         small = not isinstance(self.run.data, Photos)
         emulated = small and self._precision == "bfloat16" and not device.fast_bfloat16(self.device)
-        way = choice.said() + (", bfloat16 emulated" if emulated else "") if small else ""
+        way = choice.describe() + (", bfloat16 emulated" if emulated else "") if small else ""
         source = (
             f"as in {counted(len(took), 'Run')} that ended here" if took else f"calibrated {ago(choice.measured)}"
         )
@@ -208,10 +198,10 @@ class _Timer:
     @property
     def _little(self) -> bool:
         """Whether a session trains this without timing strategies: on a CPU, one Run after another."""
-        from repro.engine import tuning
+        from repro.engine import calibration
 
         small = not isinstance(self.run.data, Photos)
-        return small and (self.briefly or (not self.device.cuda and self.images < tuning.CALIBRATE_FROM))
+        return small and (self.briefly or (not self.device.cuda and self.images < calibration.CALIBRATE_FROM))
 
     def _as_trained(self, choice: Choice) -> Choice:
         """``choice`` among what a session would take."""

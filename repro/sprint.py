@@ -18,8 +18,7 @@ from pathlib import Path
 from rich.console import Console
 
 from repro import actions, files, moving, packing, pipeline, prospects, transfer
-from repro.config.params import MicroBatchRecipe
-from repro.engine.speed_cache import Choice
+from repro.engine.speeds import Choice
 from repro.errors import BudgetSpent, CheckpointGone, ReproError, RunFailed, UsageError
 from repro.options import Options
 from repro.plan import cost, final_epochs, wave_shape, waves
@@ -250,26 +249,21 @@ class Sprint:
     def _choice(self, runs: Sequence[Run], time_it: bool = False) -> Choice:
         """Strategies for ``runs`` and their speeds here, of ``--strategy`` alone where it is given; no speeds for
         Runs so short that timing them is not worth it."""
-        from repro.engine import calibrate, tuning
+        from repro.engine import calibration
 
         first, asked = max(runs, key=lambda run: run.epochs * run.data.train), self._work.options.strategy
-        large = cost(runs, self._work.store).images >= tuning.CALIBRATE_FROM
-        store, device = self._work.store.runs_dir, self._device
-        if isinstance(first.data, Photos) and isinstance(first.recipe, MicroBatchRecipe):
-            if not (large and time_it):
-                return Choice()
-            cache, crop = store / calibrate.CACHE, first.data.crop
-            return calibrate.measure(
-                first.arch, first.recipe, first.precision, device, cache, crop=crop, observe=self._timing
-            )
+        large = cost(runs, self._work.store).images >= calibration.CALIBRATE_FROM
+        cache, device = self._work.store.runs_dir / calibration.CACHE, self._device
+        if isinstance(first.data, Photos):
+            return calibration.measure(first, device, cache, [], self._timing) if large and time_it else Choice()
         if not first.epochs:
             return Choice()
-        choice = tuning.known(first, device, store / tuning.CACHE)
+        choice = calibration.known(first, device, cache)
         if time_it and large and asked == "auto" and not choice.speeds:
             began = time.monotonic()
             until = began + max(self._to_time, LEAST / 2)
-            names = tuning.quick(device)
-            choice = tuning.measure(first, device, store / tuning.CACHE, names, self._timing, until=until)
+            names = calibration.quick(device)
+            choice = calibration.measure(first, device, cache, names, self._timing, until=until)
             self._to_time -= time.monotonic() - began
         if asked == "auto":
             return choice

@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from repro import nets
 from repro.config.params import Recipe
 from repro.data.batches import PAD
+from repro.engine.calibration import random_lanes
 from repro.engine.device import Device
 from repro.engine.lanes import Lane, Lanes
 from repro.engine.strategies import first_valid
 from repro.engine.strategies.fused import Fused
 from repro.engine.strategies.fused.tiles import StageTiles, Tile
-from repro.engine.tuning import random_lanes
 from repro.nets.resnet_cifar import ResNet
 
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="kernels are compiled here: test_gpu.py")

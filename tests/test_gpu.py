@@ -12,13 +12,13 @@ import lanes as trials
 import pytest
 import torch
 
+from repro.engine.calibration import time_lanes
 from repro.engine.events import OutOfTime
 from repro.engine.lanes import Lanes
 from repro.engine.strategies import Strategy, available, first_valid
 from repro.engine.strategies.batched import Batched
 from repro.engine.strategies.eager import Eager
 from repro.engine.strategies.graphs import Streams
-from repro.engine.tuning import time_lanes
 from repro.experiments import Study
 from repro.record import DONE
 from repro.run import Checkpoint, Mask

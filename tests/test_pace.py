@@ -14,7 +14,7 @@ from rich.console import Console
 from tiny import TINY
 
 from repro import artifacts, outlook, pace
-from repro.engine import device, speed_cache, tuning
+from repro.engine import calibration, device, speeds
 from repro.experiments import Study
 from repro.options import Options
 from repro.pace import Pace
@@ -84,8 +84,8 @@ def test_plan_and_doctor_say_how_this_device_trains(
         timed.append((name, count))
         return 1000.0 if name == "eager" else saturating(count) * 1.5
 
-    monkeypatch.setattr(tuning, "time_lanes", time_lanes)
-    monkeypatch.setattr(tuning, "CALIBRATE_FROM", 0)
+    monkeypatch.setattr(calibration, "time_lanes", time_lanes)
+    monkeypatch.setattr(calibration, "CALIBRATE_FROM", 0)
     _, out, _ = command("doctor", "--profile", "smoke")
     assert "not calibrated yet" in out and not timed
 
@@ -128,7 +128,7 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What was timed on a made-up device, on which a step's speed is 100 images/s for ever."""
     calls: list[str] = []
     monkeypatch.setattr(device, "choose", lambda name: CPU)
-    monkeypatch.setattr(tuning, "time_lanes", lambda name, *_: calls.append(name) or 100.0)
+    monkeypatch.setattr(calibration, "time_lanes", lambda name, *_: calls.append(name) or 100.0)
     return calls
 
 
@@ -160,7 +160,7 @@ def with_runs(store: Store, records: Sequence[Record]) -> Store:
 def test_what_finished_runs_took_counts_for_more_than_an_old_calibration(
     run: Run, timed: list[str], ended: Ended, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(speed_cache, "now", lambda: "2026-11-19T00:00:00+00:00")
+    monkeypatch.setattr(speeds, "now", lambda: "2026-11-19T00:00:00+00:00")
     assert speed_of(run, store)[0] == 100
     store = with_runs(store, [ended(80.0)])
     speed, source, said = speed_of(run, store)
@@ -171,11 +171,11 @@ def test_what_finished_runs_took_counts_for_more_than_an_old_calibration(
 def test_a_calibration_that_runs_contradict_by_more_than_a_third_is_repeated_once(
     run: Run, timed: list[str], ended: Ended, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(speed_cache, "now", lambda: "2026-11-19T00:00:00+00:00")
+    monkeypatch.setattr(speeds, "now", lambda: "2026-11-19T00:00:00+00:00")
     speed_of(run, store)
     monkeypatch.undo()
     monkeypatch.setattr(device, "choose", lambda name: CPU)
-    monkeypatch.setattr(tuning, "time_lanes", lambda name, *_: timed.append(name) or 110.0)
+    monkeypatch.setattr(calibration, "time_lanes", lambda name, *_: timed.append(name) or 110.0)
     store = with_runs(store, [ended(60.0)])
     speed, _, said = speed_of(run, store)
     assert "Runs trained 1.7 times as slow as was calibrated" in said and timed == ["eager", "eager"]

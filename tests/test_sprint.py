@@ -14,8 +14,8 @@ from rich.console import Console
 from tiny import FEW, PHOTOS, TINY
 
 from repro import packing, prospects, sprint, transfer
-from repro.engine import session, tuning
-from repro.engine.speed_cache import Choice
+from repro.engine import calibration, session
+from repro.engine.speeds import Choice
 from repro.errors import Interrupted
 from repro.ledger import read
 from repro.options import Options
@@ -150,7 +150,7 @@ def test_what_is_finished_decides_nothing_any_more(tmp_path: Path, record_of: Ca
 def timed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A device that trains 50,000 images a second in one lane, 160,000 in 16 lanes and more."""
     speeds = {"streams": {1: 50_000.0, 2: 80_000.0}, "batched": {1: 40_000.0, 4: 120_000.0, 16: 160_000.0}}
-    monkeypatch.setattr(tuning, "known", lambda run, device, cache: Choice(speeds))
+    monkeypatch.setattr(calibration, "known", lambda run, device, cache: Choice(speeds))
 
 
 @pytest.mark.usefixtures("timed")
@@ -227,8 +227,8 @@ def test_where_no_run_ends_in_time_the_most_urgent_is_left_half_way(
     """On a device that nobody has timed: it is, once a network; nothing is begun that a later part asks for."""
     slow, over, begun = Choice({"eager": {1: 400.0}}), [False], list[list[str]]()
     timed = list[str]()
-    monkeypatch.setattr(tuning, "known", lambda run, *_: slow if run.arch in timed else Choice())
-    monkeypatch.setattr(tuning, "measure", lambda run, *_, **__: timed.append(run.arch) or slow)
+    monkeypatch.setattr(calibration, "known", lambda run, *_: slow if run.arch in timed else Choice())
+    monkeypatch.setattr(calibration, "measure", lambda run, *_, **__: timed.append(run.arch) or slow)
     monkeypatch.setattr(sprint.Sprint, "left", property(lambda self: 0.0 if over[0] else 500.0))
 
     def execute(plan: Plan, *_: object) -> None:

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Protocol
 
 from repro import words
-from repro.engine import interrupt, ranks, tuning
+from repro.engine import calibration, interrupt, ranks
 from repro.engine.data_source import InMemoryData, StreamedData, open_data
 from repro.engine.device import Device, resolve_precision
 from repro.engine.events import EpochReport, Listener, OutOfTime, StepReport
 from repro.engine.ranks import Ranks
-from repro.engine.speed_cache import Choice
-from repro.engine.tuning import CACHE
+from repro.engine.speeds import Choice
 from repro.engine.wave import Finished, Waves
 from repro.errors import BudgetSpent, RunFailed, UsageError
 from repro.packing import lanes_for
@@ -170,11 +169,11 @@ class _Session:
             return Choice()
         first = max(runs, key=lambda run: run.epochs * run.data.train)
         images = cost([run for run in self._plan.missing if run.arch == first.arch], self._store).images
-        cache = self._store.runs_dir / CACHE
+        cache = self._store.runs_dir / calibration.CACHE
         until, seconds = self._options.time_until, self._seconds_left()
         if until is None:
             until = math.inf if seconds is None else time.monotonic() + TIMING * seconds
-        return tuning.choose(first, self._device, cache, images, self._observer.measuring, until)
+        return calibration.choose(first, self._device, cache, images, self._observer.measuring, until)
 
     def _seconds_left(self) -> float | None:
         """Of the time budget; None without one."""

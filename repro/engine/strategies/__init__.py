@@ -1,4 +1,4 @@
-"""Ways to take all lanes of a wave through steps. Nobody can say beforehand which is fastest; `tuning.py`
+"""Ways to take all lanes of a wave through steps. Nobody can say beforehand which is fastest; `calibration.py`
 measures.
 
 A strategy that fails, or whose first steps disagree with the plain loop's, is refused aloud and the next taken.

@@ -47,9 +47,9 @@ def launches(
 ) -> list[tuple[Any, tuple[Any, ...], dict[str, int]]]:
     """Kernels with arguments and sizes of a step and an evaluation, each once, what takes longest first."""
     from repro.config.params import Recipe
+    from repro.engine.calibration import random_lanes
     from repro.engine.device import Device
     from repro.engine.strategies.fused.network import FusedNetwork
-    from repro.engine.tuning import random_lanes
 
     found: dict[object, tuple[Any, tuple[Any, ...], dict[str, int]]] = {}
 

@@ -1,8 +1,8 @@
-"""How fast this device trains, as it was measured: by strategy and number of lanes, with the date, in a JSON file.
+"""Measured training speeds: a `Choice` by strategy and number of lanes, kept with its date in a JSON file.
 
     {"<device, network, ...>": {"batched": {"1": 60.0, "4": 200.0}, "measured": "2026-11-26T19:04:00+00:00"}}
 
-Imports no torch.
+Imports no torch. `calibration.py` measures.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from repro.errors import MissingInput
 from repro.files import parse_json, write_text
 from repro.options import STRATEGIES
 
-GAIN = 1.03  # what is not so many times faster counts as equal, and the simpler is taken
+GAIN = 1.03  # a strategy counts as faster from this factor on; of equals the simplest is taken
 SIMPLEST_FIRST = STRATEGIES[1:]  # without auto
 EAGER = "eager"
 
@@ -31,10 +31,11 @@ Speeds = dict[str, dict[int, float]]
 
 @dataclass(frozen=True)
 class Choice:
-    """Images a second of all lanes together, by strategy and number of lanes.
+    """Images a second of all lanes together, by strategy and number of lanes; ``unmeasured`` is the strategy and
+    number of lanes to take where there are none.
 
-    Where none was measured ``unmeasured`` says what is taken. ``measured`` is when that was (ISO 8601, UTC; empty
-    where nobody wrote it down); Runs that ended after ``runs_from`` tell more about the speed of training."""
+    ``measured`` is the date of the calibration (ISO 8601, UTC; empty if not recorded). Runs that ended after
+    ``runs_from`` are better evidence of the speed of training."""
 
     speeds: Speeds = field(default_factory=dict)
     unmeasured: tuple[str, int] = (EAGER, 1)
@@ -43,8 +44,8 @@ class Choice:
 
     @property
     def names(self) -> list[str]:
-        """Strategies, the fastest first; the simplest of those that are as good as that."""
-        best = {name: max(own.values()) for name, own in self.speeds.items()}
+        """Strategies, fastest first; the first is the simplest of those that are as fast as the fastest."""
+        best = {name: max(counts.values()) for name, counts in self.speeds.items()}
         ordered = sorted(best, key=lambda name: -best[name])
         if not ordered:
             return [self.unmeasured[0]]
@@ -53,33 +54,34 @@ class Choice:
 
     @property
     def lanes(self) -> int:
-        """How many are fastest."""
+        """The fastest number of lanes."""
         if not self.speeds:
             return self.unmeasured[1]
-        own = self.speeds[self.names[0]]
+        counts = self.speeds[self.names[0]]
         best = 1
-        for count in sorted(own):
-            if own[count] > GAIN * own.get(best, 0.0):
+        for count in sorted(counts):
+            if counts[count] > GAIN * counts.get(best, 0.0):
                 best = count
         return best
 
     def speed(self, lanes: int, name: str | None = None) -> float:
-        """Images a second of ``lanes`` lanes by strategy ``name`` (default: the fastest), between measured numbers
-        by proportion. Raises `KeyError` for a strategy that was not measured."""
-        own = self.speeds[name or self.names[0]]
-        counts = sorted(own)
-        return float(np.interp(lanes, counts, [own[count] for count in counts])) * min(1.0, lanes / counts[0])
+        """Images a second of ``lanes`` lanes by strategy ``name`` (default: the fastest), interpolated between
+        measured numbers of lanes. Raises `KeyError` for a strategy that was not measured."""
+        measured = self.speeds[name or self.names[0]]
+        counts = sorted(measured)
+        speeds = [measured[count] for count in counts]
+        return float(np.interp(lanes, counts, speeds)) * min(1.0, lanes / counts[0])
 
     def speed_of(self, busy: int, lanes: int) -> float:
-        """Images a second where ``busy`` of ``lanes`` lanes are at work, by the strategy that is fastest with so
-        many: one that computes all lanes as one network is no faster for those that wait."""
+        """Images a second if ``busy`` of ``lanes`` lanes train, by the fastest strategy for ``lanes``. ``batched``
+        computes all lanes as one network, so idle lanes make the others no faster."""
         name = self.names_at(lanes)[0]
         if name.startswith("batched"):
             return self.speed(lanes, name) * busy / lanes
         return self.speed(busy, name)
 
     def names_at(self, lanes: int) -> list[str]:
-        """`names`, but the one first that is fastest with so many lanes."""
+        """`names` with the strategy first that is fastest in ``lanes`` lanes."""
         names = self.names
         if not self.speeds:
             return names
@@ -88,49 +90,42 @@ class Choice:
             return names
         return [best, *(name for name in names if name != best)]
 
-    def said(self) -> str:
+    def describe(self) -> str:
         """For people: ``streams, 16 Runs at a time``."""
         return f"{self.names[0]}, {f'{self.lanes} Runs' if self.lanes > 1 else 'one Run'} at a time"
 
 
 def now() -> str:
-    """This moment, as it is written down."""
+    """The current time as written to the cache."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def read(cache: Path | None, key: str) -> Choice:
-    """What ``cache`` holds under ``key``; nothing of it that is absent, damaged or impossible."""
-    own = dict(_items(dict(_items(_content(cache))).get(key)))
-    found = {name: _speeds(counts) for name, counts in own.items()}
-    dates = {name: own[name] for name in ("measured", "runs_from") if isinstance(own.get(name), str)}
-    return Choice({name: found[name] for name in SIMPLEST_FIRST if found.get(name)}, **dates)
+    """The entry ``key`` of ``cache``, without anything in it that is damaged or impossible."""
+    entry = dict(_items(dict(_items(_content(cache))).get(key)))
+    speeds = {name: _speeds(counts) for name, counts in entry.items()}
+    dates = {name: entry[name] for name in ("measured", "runs_from") if isinstance(entry.get(name), str)}
+    return Choice({name: speeds[name] for name in SIMPLEST_FIRST if speeds.get(name)}, **dates)
 
 
 def keep(cache: Path | None, key: str, speeds: Mapping[str, Mapping[int, float]]) -> None:
-    """Add ``speeds`` to what ``cache`` holds under ``key``: other strategies and other numbers of lanes stay, and
-    so does the date, where there is one."""
+    """Add ``speeds`` to the entry ``key`` of ``cache``. Other strategies and other numbers of lanes stay, and so
+    does the date, if there is one."""
     known = read(cache, key)
-    merged = {name: known.speeds.get(name, {}) | dict(own) for name, own in speeds.items()}
-    first = not known.speeds
-    dates = (now(), now()) if first else (known.measured, known.runs_from)
+    merged = {name: known.speeds.get(name, {}) | dict(counts) for name, counts in speeds.items()}
+    dates = (known.measured, known.runs_from) if known.speeds else (now(), now())
     write(cache, key, Choice(known.speeds | merged, measured=dates[0], runs_from=dates[1]))
 
 
 def write(cache: Path | None, key: str, choice: Choice) -> None:
-    """Write ``choice`` into ``cache``. A cache that cannot be written only costs another measurement."""
+    """Replace the entry ``key`` of ``cache``. A cache that cannot be written only costs another measurement."""
     if cache is None:
         return
     dates = {name: date for name in ("measured", "runs_from") if (date := getattr(choice, name))}
-    others = {name: own for name, own in _items(_content(cache)) if isinstance(own, dict)}
+    others = {name: entry for name, entry in _items(_content(cache)) if isinstance(entry, dict)}
     everything = others | {key: {**choice.speeds, **dates}}
     with contextlib.suppress(MissingInput):
         write_text(cache, json.dumps(everything, indent=1, sort_keys=True) + "\n")
-
-
-def positive(value: Any) -> bool:
-    """Whether ``value`` can be a speed: a number above 0, and finite."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value) and value > 0
 
 
 def _content(cache: Path | None) -> Any:
@@ -141,8 +136,13 @@ def _content(cache: Path | None) -> Any:
 
 
 def _speeds(counts: Any) -> dict[int, float]:
-    pairs = {n: v for n, v in _items(counts) if n.isdigit() and int(n) > 0 and (v == 0 or positive(v))}
+    """Speeds by number of lanes: finite numbers of at least 0."""
+    pairs = {n: v for n, v in _items(counts) if n.isdigit() and int(n) > 0 and _possible(v)}
     return {int(count): float(speed) for count, speed in pairs.items()}
+
+
+def _possible(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
 
 
 def _items(value: Any) -> list[tuple[str, Any]]:

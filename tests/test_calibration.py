@@ -10,10 +10,10 @@ import lanes as trials
 import pytest
 import torch
 
-from repro.engine import speed_cache, tuning
+from repro.engine import calibration, speeds
+from repro.engine.calibration import CALIBRATE_FROM, choose, key_of, known, measure, measure_again, time_lanes
 from repro.engine.device import Device
-from repro.engine.speed_cache import Choice
-from repro.engine.tuning import CALIBRATE_FROM, choose, known, measure, time_lanes
+from repro.engine.speeds import Choice
 from repro.errors import MissingInput
 from repro.run import Run
 
@@ -38,7 +38,7 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> Timed:
             raise RuntimeError(f"strategy '{name}' failed")
         return speeds[name, count]
 
-    monkeypatch.setattr(tuning, "time_lanes", time_lanes)
+    monkeypatch.setattr(calibration, "time_lanes", time_lanes)
     return calls
 
 
@@ -46,7 +46,7 @@ def test_the_fastest_is_taken_with_no_more_lanes_than_help(run: Run, timed: Time
     choice = measure(run, CPU, None, ["eager", "batched"])
     assert choice.names == ["batched", "eager"]
     assert choice.lanes == 2
-    assert choice.said() == "batched, 2 Runs at a time"
+    assert choice.describe() == "batched, 2 Runs at a time"
     assert choice.speed(2) == 200
     assert choice.speed(3) == pytest.approx(200.5)  # between what was measured
     assert choice.speed(1) == 60
@@ -65,7 +65,9 @@ def test_with_fewer_lanes_another_strategy_may_come_first() -> None:
     assert all(sorted(choice.names_at(lanes)) == ["batched", "streams"] for lanes in range(1, 17))
     for lanes in range(1, 17):  # none is clearly faster than the first
         first = choice.names_at(lanes)[0]
-        assert all(choice.speed(lanes, name) <= tuning.GAIN * choice.speed(lanes, first) for name in choice.names)
+        assert all(
+            choice.speed(lanes, name) <= calibration.GAIN * choice.speed(lanes, first) for name in choice.names
+        )
 
 
 def test_where_another_strategy_gains_nothing_the_first_of_all_stays() -> None:
@@ -91,7 +93,7 @@ def test_a_strategy_that_fails_is_not_chosen_and_not_tried_again(run: Run, timed
     cache = tmp_path / "waves.json"
     choice = measure(run, CPU, cache, ["eager", "compiled"], said.append)
     assert choice.names == ["eager"]
-    assert choice.said() == "eager, one Run at a time"
+    assert choice.describe() == "eager, one Run at a time"
     assert any("failed" in word for word in said)
     before = len(timed)
     assert measure(run, CPU, cache, ["eager", "compiled"]) == choice
@@ -101,10 +103,10 @@ def test_a_strategy_that_fails_is_not_chosen_and_not_tried_again(run: Run, timed
 def test_where_a_step_takes_seconds_only_the_plain_loop_is_timed(
     run: Run, timed: Timed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tuning, "time_lanes", lambda name, *_: timed.append((name, 1)) or 30.0)
+    monkeypatch.setattr(calibration, "time_lanes", lambda name, *_: timed.append((name, 1)) or 30.0)
     for _ in range(2):
         choice = measure(run, CPU, tmp_path / "waves.json", ["eager", "batched", "compiled"])
-        assert choice.said() == "eager, one Run at a time"
+        assert choice.describe() == "eager, one Run at a time"
     assert timed == [("eager", 1)]
 
 
@@ -112,7 +114,7 @@ def test_a_budget_leaves_what_it_has_no_time_for_to_another_time(
     run: Run, timed: Timed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache, now = tmp_path / "waves.json", [0.0]
-    monkeypatch.setattr(tuning.time, "monotonic", lambda: now.__setitem__(0, now[0] + 30) or now[0])
+    monkeypatch.setattr(calibration.time, "monotonic", lambda: now.__setitem__(0, now[0] + 30) or now[0])
     assert choose(run, CPU, cache, CALIBRATE_FROM, until=now[0] + 40).names == ["eager"]
     assert timed == [("eager", 1)]
     assert choose(run, CPU, cache, CALIBRATE_FROM).names == ["batched", "eager"]
@@ -125,8 +127,8 @@ def test_a_sweep_that_was_cut_short_is_gone_on_with_and_one_that_was_not_is_over
 ) -> None:
     """It ends with the last number of lanes there is, or with the first that gains nothing."""
     cache, now = tmp_path / "waves.json", [0.0]
-    monkeypatch.setattr(tuning, "MOST_LANES", {"cpu": most})
-    monkeypatch.setattr(tuning.time, "monotonic", lambda: now.__setitem__(0, now[0] + 1) or now[0])
+    monkeypatch.setattr(calibration, "MOST_LANES", {"cpu": most})
+    monkeypatch.setattr(calibration.time, "monotonic", lambda: now.__setitem__(0, now[0] + 1) or now[0])
     for counts in ([1], [1, 2]):
         until = (
             now[0] + 1 + len(counts)
@@ -142,7 +144,7 @@ def test_a_sweep_that_was_cut_short_is_gone_on_with_and_one_that_was_not_is_over
 
 def test_a_sweep_that_found_what_does_not_work_is_over(run: Run, timed: Timed, tmp_path: Path) -> None:
     cache = tmp_path / "waves.json"
-    tuning.keep(run, CPU, cache, {"batched": {1: 60.0, 2: 0.0}})
+    speeds.keep(cache, key_of(run, CPU), {"batched": {1: 60.0, 2: 0.0}})
     assert measure(run, CPU, cache, ["batched"]).speeds == {"batched": {1: 60.0, 2: 0.0}}
     assert timed == []
 
@@ -150,7 +152,9 @@ def test_a_sweep_that_found_what_does_not_work_is_over(run: Run, timed: Timed, t
 def test_what_compiles_anew_for_every_number_of_lanes_is_timed_in_two(
     run: Run, timed: Timed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tuning, "time_lanes", lambda name, run, device, n, s: timed.append((name, n)) or 9.0 * n)
+    monkeypatch.setattr(
+        calibration, "time_lanes", lambda name, run, device, n, s: timed.append((name, n)) or 9.0 * n
+    )
     choice = measure(run, CPU, None, ["batched", "batched, compiled"])
     assert [count for name, count in timed if name == "batched, compiled"] == [1, 4]
     assert choice.speed(2) == 18
@@ -158,7 +162,7 @@ def test_what_compiles_anew_for_every_number_of_lanes_is_timed_in_two(
 
 def test_compiling_what_is_far_behind_is_not_tried(run: Run, timed: Timed, tmp_path: Path) -> None:
     cache = tmp_path / "waves.json"
-    tuning.keep(run, CPU, cache, {"eager": {1: 500.0}, "batched": {1: 100.0, 2: 200.0}})
+    speeds.keep(cache, key_of(run, CPU), {"eager": {1: 500.0}, "batched": {1: 100.0, 2: 200.0}})
     assert measure(run, CPU, cache, ["batched, compiled", "compiled"]).names == ["eager", "batched"]
     assert timed == [("compiled", 1)]
 
@@ -166,15 +170,15 @@ def test_compiling_what_is_far_behind_is_not_tried(run: Run, timed: Timed, tmp_p
 def test_numbers_measured_elsewhere_are_kept_beside_the_others(run: Run, timed: Timed, tmp_path: Path) -> None:
     cache = tmp_path / "waves.json"
     measure(run, CPU, cache, ["eager"])
-    tuning.keep(run, CPU, cache, {"batched": {4: 300.0}})
+    speeds.keep(cache, key_of(run, CPU), {"batched": {4: 300.0}})
     assert known(run, CPU, cache).speeds == {"eager": {1: 100.0}, "batched": {4: 300.0}}
 
 
 def test_numbers_of_lanes_that_were_measured_before_are_kept(run: Run, tmp_path: Path) -> None:
     """A later number replaces the earlier one of as many lanes, and no other."""
     cache = tmp_path / "waves.json"
-    tuning.keep(run, CPU, cache, {"batched": {1: 60.0, 4: 300.0}, "eager": {1: 100.0}})
-    tuning.keep(run, CPU, cache, {"batched": {4: 310.0, 8: 400.0}})
+    speeds.keep(cache, key_of(run, CPU), {"batched": {1: 60.0, 4: 300.0}, "eager": {1: 100.0}})
+    speeds.keep(cache, key_of(run, CPU), {"batched": {4: 310.0, 8: 400.0}})
     assert known(run, CPU, cache).speeds == {"batched": {1: 60.0, 4: 310.0, 8: 400.0}, "eager": {1: 100.0}}
 
 
@@ -183,11 +187,11 @@ def test_what_is_measured_anew_replaces_what_is_known_and_carries_its_date(
 ) -> None:
     """What takes minutes to time is not timed: it is taken to have changed as much as the rest."""
     cache = tmp_path / "waves.json"
-    monkeypatch.setattr(speed_cache, "now", lambda: "2026-11-01T00:00:00+00:00")
-    tuning.keep(run, CPU, cache, {"eager": {1: 10.0}, "batched": {2: 20.0}, "compiled": {1: 15.0}})
+    monkeypatch.setattr(speeds, "now", lambda: "2026-11-01T00:00:00+00:00")
+    speeds.keep(cache, key_of(run, CPU), {"eager": {1: 10.0}, "batched": {2: 20.0}, "compiled": {1: 15.0}})
     assert known(run, CPU, cache).measured.startswith("2026-11-01")
-    monkeypatch.setattr(speed_cache, "now", lambda: "2026-11-09T00:00:00+00:00")
-    choice = tuning.measure_anew(run, CPU, cache, ["eager", "batched"])
+    monkeypatch.setattr(speeds, "now", lambda: "2026-11-09T00:00:00+00:00")
+    choice = measure_again(run, CPU, cache, ["eager", "batched"])
     assert choice.speeds["eager"] == {1: 100.0} and choice.speeds["batched"] == {1: 60.0, 2: 200.0, 4: 201.0}
     assert choice.speeds["compiled"] == {1: pytest.approx(15.0 * 201 / 20)}
     assert known(run, CPU, cache) == choice
@@ -253,7 +257,7 @@ def test_a_cache_that_cannot_be_written_does_not_matter(
     def full(path: Path, content: str) -> None:
         raise MissingInput(f"no room left on the disk for {path}")
 
-    monkeypatch.setattr(speed_cache, "write_text", full)
+    monkeypatch.setattr(speeds, "write_text", full)
     assert measure(run, CPU, tmp_path / "waves.json", ["eager"]).names == ["eager"]
 
 
@@ -267,7 +271,7 @@ def test_compiling_is_tried_for_long_runs_in_bfloat16_alone(
     run: Run, timed: Timed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a CPU, where a strategy follows from the Run and not from what else there is to train."""
-    monkeypatch.setattr(tuning, "available", lambda device, compiled: ["compiled"] if compiled else ["eager"])
+    monkeypatch.setattr(calibration, "available", lambda device, compiled: ["compiled"] if compiled else ["eager"])
     long = replace(run, precision="bfloat16", data=replace(run.data, train=10**6))
     for asked, names in ((long, {"compiled"}), (replace(long, precision="float32"), {"eager"}), (run, {"eager"})):
         timed.clear()
@@ -276,13 +280,13 @@ def test_compiling_is_tried_for_long_runs_in_bfloat16_alone(
 
 
 def test_unmeasured_devices_have_a_default() -> None:
-    assert Choice().said() == "eager, one Run at a time"
+    assert Choice().describe() == "eager, one Run at a time"
     assert Choice(unmeasured=("streams", 8)).lanes == 8
 
 
 @pytest.mark.parametrize("name", ["eager", "batched"])
 def test_real_steps_are_timed(run: Run, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tuning, "EVAL_BATCH", 32)
+    monkeypatch.setattr(calibration, "EVAL_BATCH", 32)
     small = replace(run, recipe=replace(run.recipe, batch_size=16))
     assert 0 < time_lanes(name, small, CPU, 2, 0.0) < 1e9
 

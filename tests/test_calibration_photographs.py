@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from repro.config.params import MicroBatchRecipe
-from repro.engine import calibrate, speed_cache
+from repro.engine import calibration, speeds
 from repro.engine.device import Device
 from repro.errors import MissingInput
+from repro.run import Photos, Run
 
 Calls = list[tuple[object, ...]]
 
@@ -40,7 +41,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Calls:
         calls.append(asked)
         return 100.0 * len(calls)
 
-    monkeypatch.setattr(calibrate, "_measure", measure)
+    monkeypatch.setattr(calibration, "time_photos_of", measure)
     return calls
 
 
@@ -51,7 +52,16 @@ def speed(
     precision: str = "float32",
     anew: bool = False,
 ) -> float:
-    return calibrate.measure(arch, recipe, precision, DEVICE, cache, seconds=0.0, crop=32, anew=anew).speed(1)
+    run = run_of(recipe, arch, precision)
+    if anew:
+        return calibration.measure_again(run, DEVICE, cache, [], seconds=0.0).speed(1)
+    return calibration.measure(run, DEVICE, cache, [], seconds=0.0).speed(1)
+
+
+def run_of(recipe: MicroBatchRecipe, arch: str = "resnet18", precision: str = "float32") -> Run:
+    """A Run on crops of 32 pixels."""
+    data = Photos("imagenet", 64, 64, "", "true", crop=32, resize=32, stored=0)
+    return Run("dense", arch, data, recipe, precision, 0, 0, 1)
 
 
 def test_cache_saves_the_second_measurement(tmp_path: Path, measured: Calls) -> None:
@@ -84,11 +94,11 @@ def test_what_is_measured_anew_replaces_what_is_known_and_its_date(
     tmp_path: Path, measured: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = tmp_path / "speed.json"
-    monkeypatch.setattr(calibrate, "now", lambda: "2026-11-01T00:00:00+00:00")
+    monkeypatch.setattr(speeds, "now", lambda: "2026-11-01T00:00:00+00:00")
     speed(cache)
-    monkeypatch.setattr(calibrate, "now", lambda: "2026-11-02T00:00:00+00:00")
+    monkeypatch.setattr(speeds, "now", lambda: "2026-11-02T00:00:00+00:00")
     assert speed(cache, anew=True) == speed(cache) == 200.0
-    assert calibrate.known("resnet18", RECIPE, "float32", DEVICE, cache, 32).measured.startswith("2026-11-02")
+    assert calibration.known(run_of(RECIPE), DEVICE, cache).measured.startswith("2026-11-02")
 
 
 def test_without_cache_every_call_measures(measured: Calls) -> None:
@@ -124,7 +134,7 @@ def test_cache_that_cannot_be_written_does_not_matter(
     def full(path: Path, content: str) -> None:
         raise MissingInput(f"no room left on the disk for {path}")
 
-    monkeypatch.setattr(speed_cache, "write_text", full)
+    monkeypatch.setattr(speeds, "write_text", full)
     assert speed(tmp_path / "speed.json") == 100.0
 
 
@@ -139,6 +149,6 @@ def test_what_is_very_slow_is_timed_once_after_one_warm_up(monkeypatch: pytest.M
         calls.append(now[0])
         now[0] += 16.0
 
-    monkeypatch.setattr(calibrate.time, "perf_counter", lambda: now[0])
-    assert calibrate.times(work, DEVICE, seconds=1.0) == [16.0]
+    monkeypatch.setattr(calibration.time, "perf_counter", lambda: now[0])
+    assert calibration.times(work, DEVICE, seconds=1.0) == [16.0]
     assert len(calls) == 2

@@ -1,0 +1,333 @@
+"""Which strategy, in how many lanes, trains fastest on this device: timed once on random images, then kept.
+
+Read in this order: `choose` is what a session asks; `measure` times what the cache (`speeds.py`) lacks; `key_of`
+says what a speed depends on; `_sweep` goes through numbers of lanes; `time_lanes` and `time_photographs` time
+real steps. On small images every strategy of the device is timed in 1, 2, 4, ... lanes until more lanes gain
+nothing or memory ends. Photographs have one strategy and one lane.
+"""
+
+from __future__ import annotations
+
+import bisect
+import functools
+import math
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from repro.config.params import MicroBatchRecipe, Recipe
+from repro.data.batches import EpochOrder
+from repro.data.images import random_images
+from repro.data.photos.augment import to_input
+from repro.engine import device as devices
+from repro.engine import speeds as cached
+from repro.engine.device import Device
+from repro.engine.device_dataset import DeviceDataset
+from repro.engine.lanes import EVAL_BATCH, Lanes
+from repro.engine.network import Network
+from repro.engine.photo_model import COMPILE_FROM as COMPILE_PHOTOS_FROM
+from repro.engine.photo_model import PhotoModel
+from repro.engine.ranks import single_process
+from repro.engine.speeds import EAGER, GAIN, Choice, Speeds
+from repro.engine.strategies import ONE_BY_ONE, available, first_valid
+from repro.run import Data, Photos, Run
+
+CACHE = ".waves.json"  # in the store of Runs
+# A calibration pays from so many images on, one with torch.compile (a minute a strategy) from so many: on a CPU
+# the images of the Run, so that its strategy follows from the Run alone; on CUDA those of the session.
+CALIBRATE_FROM = 1_000_000
+COMPILE_FROM = {"cpu": 1_000_000, "cuda": 50_000_000}
+MOST_LANES = {"cpu": 4, "cuda": 32}
+UNMEASURED = {"cpu": (EAGER, 1), "cuda": ("streams", 8)}
+SLOW = 1.0  # seconds per eager step beyond which no other strategy is timed: none would gain, all take minutes
+STEPS = 8  # in the epoch of random images that is repeated
+# Compiled again for every number of lanes, a minute each: timed in one lane and in as many as its uncompiled form
+# is fastest with; not at all where that form is FUSING times slower than the best.
+UNFUSED = {"batched, compiled": "batched"}
+FUSING = 2.0
+MEMORY = 0.8  # fraction of the device's memory that lanes may use
+WARM_UP = 2  # steps: the first chooses kernels and allocates memory
+LEAST = 3  # measurements of a time
+PATIENCE = 10.0  # seconds after which one measurement is enough: a step in emulated bfloat16 takes that long
+
+Report = Callable[[str], None]
+
+
+def ignore(message: str) -> None:
+    """Report nothing."""
+
+
+def choose(
+    run: Run, device: Device, cache: Path | None, images: int, report: Report = ignore, until: float = math.inf
+) -> Choice:
+    """Choose strategy and lanes for Runs on small images like ``run``.
+
+    Args:
+        cache: JSON file of earlier measurements; new ones are added. A file that is damaged or cannot be written
+            only costs another measurement.
+        images: left to train in this session. Where they are few, nothing is timed.
+        report: called with a message before each measurement.
+        until: time on `time.monotonic`'s clock after which no measurement begins.
+    """
+    kind = device.torch.type
+    compiled = (run.epochs * run.data.train if kind == "cpu" else images) >= COMPILE_FROM[kind]
+    compiled = compiled and (device.cuda or devices.resolve_precision(run.precision, device) == "bfloat16")
+    if images < CALIBRATE_FROM and not compiled:
+        return known(run, device, cache) if device.cuda else Choice()
+    return measure(run, device, cache, available(device.torch, compiled), report, until=until)
+
+
+def quick(device: Device) -> list[str]:
+    """The strategies that are timed within seconds."""
+    return available(device.torch, compiled=False)
+
+
+def known(run: Run, device: Device, cache: Path | None) -> Choice:
+    """What ``cache`` holds for Runs like ``run``."""
+    return _usable(cached.read(cache, key_of(run, device)), run, device)
+
+
+def measure(
+    run: Run,
+    device: Device,
+    cache: Path | None,
+    names: Sequence[str],
+    report: Report = ignore,
+    seconds: float = 1.0,
+    until: float = math.inf,
+) -> Choice:
+    """Time the strategies ``names`` as far as ``cache`` lacks them, and choose among all that is known.
+
+    Each number of lanes is timed for about ``seconds``; no measurement begins after ``until``. On photographs,
+    which have one strategy, ``names`` and ``until`` have no effect.
+    """
+    key = key_of(run, device)
+    kept = cached.read(cache, key)
+    if isinstance(run.data, Photos):
+        if not _usable(kept, run, device).speeds:
+            report(f"{run.arch}: a part of a batch")
+            speed, date = time_photos_of(run, device, seconds), cached.now()
+            kept = Choice({EAGER: {1: speed}}, measured=date, runs_from=date)
+            cached.write(cache, key, kept)
+        return kept
+    speeds = dict(kept.speeds)
+    for name in names:
+        counts, before = _counts(name, device, speeds), speeds.get(name, {})
+        if _complete(before, counts) or _hopeless(name, speeds, run) or time.monotonic() >= until:
+            continue
+        speeds[name] = _sweep(name, run, device, counts, before, seconds, report, until)
+        cached.keep(cache, key, {name: speeds[name]})
+    return _usable(replace(cached.read(cache, key), speeds=speeds), run, device)
+
+
+def measure_again(
+    run: Run,
+    device: Device,
+    cache: Path | None,
+    names: Sequence[str],
+    report: Report = ignore,
+    runs_from: str | None = None,
+    seconds: float = 1.0,
+) -> Choice:
+    """Time ``names`` whatever ``cache`` holds, and replace it there. Strategies in it that were not timed, because
+    they take minutes, are scaled by the change of the fastest of ``names``. ``runs_from`` as in `Choice` (default:
+    now)."""
+    key, date = key_of(run, device), cached.now()
+    before, after = cached.read(cache, key), measure(run, device, None, names, report, seconds)
+    fastest = [max((max(c.speeds.get(name, {0: 0.0}).values()) for name in names), default=0.0)
+               for c in (before, after)]  # fmt: skip
+    factor = fastest[1] / fastest[0] if fastest[0] else 1.0
+    scaled = {name: {n: factor * v for n, v in counts.items()} for name, counts in before.speeds.items()}
+    choice = Choice(scaled | after.speeds, measured=date, runs_from=date if runs_from is None else runs_from)
+    cached.write(cache, key, choice)
+    return _usable(choice, run, device)
+
+
+def key_of(run: Run, device: Device) -> str:
+    """All that the speed of a Run's steps depends on, as the cache's key."""
+    recipe = run.recipe
+    words = [device.name, f"torch {torch.__version__}", run.arch, f"batch {recipe.batch_size}"]
+    if isinstance(run.data, Photos) and isinstance(recipe, MicroBatchRecipe):
+        words.append(f"{recipe.micro_batches} parts, {run.data.crop} px")
+    words += [devices.resolve_precision(run.precision, device), f"{torch.get_num_threads()} threads"]
+    return ", ".join(words)
+
+
+def _usable(kept: Choice, run: Run, device: Device) -> Choice:
+    """``kept`` without the strategies that do not work here."""
+    working = {name: counts for name, counts in kept.speeds.items() if any(counts.values())}
+    unmeasured = (EAGER, 1) if isinstance(run.data, Photos) else UNMEASURED[device.torch.type]
+    return replace(kept, speeds=working, unmeasured=unmeasured)
+
+
+def _hopeless(name: str, speeds: Speeds, run: Run) -> bool:
+    """Whether the known ``speeds`` already show that strategy ``name`` cannot be the fastest."""
+    eager = speeds.get(EAGER, {}).get(1, 0.0)
+    if eager > 0 and run.recipe.batch_size / eager > SLOW:  # launches are no bottleneck of such long steps
+        return True
+    best = {other: max(counts.values(), default=0.0) for other, counts in speeds.items()}
+    unfused = best.get(UNFUSED.get(name, ""))
+    return unfused is not None and FUSING * unfused < max(best.values())
+
+
+def _counts(name: str, device: Device, speeds: Speeds) -> list[int]:
+    """Numbers of lanes in which strategy ``name`` is timed, ascending."""
+    unfused = speeds.get(UNFUSED.get(name, ""))
+    if unfused:
+        return sorted({1, max(unfused, key=unfused.__getitem__)})
+    most = 1 if name in ONE_BY_ONE else MOST_LANES[device.torch.type]
+    return [2**n for n in range(most.bit_length())]
+
+
+def _complete(speeds: Mapping[int, float], counts: Sequence[int]) -> bool:
+    """Whether a sweep over ``counts`` that measured ``speeds`` had ended, rather than run out of time."""
+    if not speeds:
+        return False
+    last = max(speeds)
+    others = [speeds[count] for count in speeds if count < last]
+    gained = speeds[last] > 0 and (last <= 2 or speeds[last] >= GAIN * max(others, default=0.0))
+    return last >= max(counts) or not gained
+
+
+def _sweep(
+    name: str,
+    run: Run,
+    device: Device,
+    counts: Sequence[int],
+    before: Mapping[int, float],
+    seconds: float,
+    report: Report,
+    until: float,
+) -> dict[int, float]:
+    """Images a second by number of lanes: ``before``, and those of ``counts`` that are larger; 0 for a number that
+    fails. Ends with the first number that gains nothing, fails or does not fit into memory, or at ``until``."""
+    speeds = dict(before)
+    best = max(speeds.values(), default=0.0)
+    for count in counts[bisect.bisect_right(counts, max(speeds, default=0)) :]:
+        if speeds and time.monotonic() >= until:
+            break
+        report(f"{run.arch}: {name}, {count} at a time")
+        if device.cuda:
+            if speeds and not _twice_fits(device):
+                speeds[count] = 0.0
+                break
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats(device.torch)
+        try:
+            speeds[count] = time_lanes(name, run, device, count, seconds)
+        except RuntimeError as error:
+            if not isinstance(error, torch.OutOfMemoryError):
+                report(str(error))
+            speeds[count] = 0.0
+            break
+        if speeds[count] < GAIN * best and count > 2:
+            break
+        best = max(best, speeds[count])
+    return speeds
+
+
+def _twice_fits(device: Device) -> bool:
+    """Whether twice as many lanes as were timed last fit into memory."""
+    peak = torch.cuda.max_memory_reserved(device.torch)
+    return 2 * peak < MEMORY * torch.cuda.get_device_properties(device.torch).total_memory
+
+
+def time_lanes(name: str, run: Run, device: Device, count: int, seconds: float) -> float:
+    """Images a second of ``count`` lanes together by strategy ``name``, from the `typical` time of real steps on
+    random images. Raises `RuntimeError` if the strategy fails or differs from eager steps."""
+    precision = devices.resolve_precision(run.precision, device)
+    devices.use_tf32(precision)
+    lanes = random_lanes(run.arch, count, run.recipe, devices.dtype_of(precision), device)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        strategy = first_valid([name], lanes, lanes.all)
+    if strategy.name != name:
+        raise RuntimeError(str(caught[-1].message) if caught else f"strategy '{name}' was refused")
+    # On CUDA the host runs ahead and waits only now and then, as in training.
+    size, steps = run.recipe.batch_size, STEPS if device.cuda else 1
+
+    def work() -> None:
+        lanes.position.zero_()
+        strategy.train(lanes.all, steps, size)
+
+    return count * size * steps / typical(times(work, device, seconds), device)
+
+
+def random_lanes(arch: str, count: int, recipe: Recipe, precision: torch.dtype, device: Device) -> Lanes:
+    """Lanes at the start of an epoch of random images, each with weights and an order of its own."""
+    size = STEPS * recipe.batch_size
+    pool = DeviceDataset(random_images(size, EVAL_BATCH), device.torch)
+    subset = pool.subset(Data("random", size, EVAL_BATCH, "random"))
+    lanes = Lanes(arch, count, pool, recipe, precision)
+    for lane in lanes.all:
+        lane.network.reset(lane.number)
+        lane.enter(subset)
+        order = EpochOrder.draw(f"calibration {lane.number}", 0, len(subset.train), recipe.augment)
+        lane.start_epoch(subset.indices(order), recipe.lr)
+    return lanes
+
+
+def time_photos_of(run: Run, device: Device, seconds: float) -> float:
+    """`time_photographs` of the network, recipe, crop and precision of ``run``."""
+    assert isinstance(run.data, Photos) and isinstance(run.recipe, MicroBatchRecipe)
+    precision = devices.resolve_precision(run.precision, device)
+    devices.use_tf32(precision)
+    network = Network(run.arch, 0, device.torch)
+    network.model.train()
+    model = PhotoModel(network, devices.dtype_of(precision), single_process(device.torch), COMPILE_PHOTOS_FROM)
+    return time_photographs(network, model, run.recipe, device, seconds, run.data.crop)
+
+
+def time_photographs(
+    network: Network, model: PhotoModel, recipe: MicroBatchRecipe, device: Device, seconds: float, crop: int
+) -> float:
+    """Images a second of the steps that `photo_trainer.PhotoTrainer` makes, on random images of ``crop`` pixels a
+    side that are on the device already; parts of a batch and updates are timed for ``seconds`` each."""
+    size = recipe.batch_size // recipe.micro_batches
+    random = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (size, 3, crop, crop), dtype=torch.uint8, generator=random)
+    pixels = pixels.contiguous(memory_format=torch.channels_last).to(device.torch)
+    labels = torch.randint(0, 1000, (size,), generator=random).to(device.torch)
+    rate = torch.tensor(recipe.lr, device=device.torch)
+
+    def part() -> None:
+        model.backward(to_input(pixels, None), labels, recipe.batch_size, True)
+
+    update = functools.partial(network.update, recipe, rate)
+    parts, updates = (typical(times(work, device, seconds), device) for work in (part, update))
+    return size / (parts + updates / recipe.micro_batches)
+
+
+def times(work: Callable[[], object], device: Device, seconds: float) -> list[float]:
+    """Seconds that each call of ``work`` takes, repeated for about ``seconds`` after a warm-up."""
+    # The first call never counts, however long it takes: torch.compile may be part of it.
+    patience = time.perf_counter() + PATIENCE
+    for _ in range(WARM_UP):
+        work()
+        synchronize(device)
+        if time.perf_counter() > patience:
+            break
+    taken: list[float] = []
+    stop = time.perf_counter() + seconds
+    while not taken or time.perf_counter() < stop or (len(taken) < LEAST and time.perf_counter() < patience):
+        start = time.perf_counter()
+        work()
+        synchronize(device)
+        taken.append(time.perf_counter() - start)
+    return taken
+
+
+def typical(taken: Sequence[float], device: Device) -> float:
+    """The median on a GPU, which is used alone; on a CPU the shortest, since other processes only ever delay."""
+    return median(taken) if device.cuda else min(taken)
+
+
+def synchronize(device: Device) -> None:
+    """Wait until the device has finished its work."""
+    if device.cuda:
+        torch.cuda.synchronize(device.torch)
