@@ -123,11 +123,11 @@ def judgements(work: Workspace) -> list[claims.Judgement]:
     return found if work.study.comparable else claims.withheld(found)
 
 
-def _tables(work: Workspace) -> list[claims.Tables]:
+def _tables(work: Workspace) -> list[claims.SeedTable]:
     return claims.tables_of(work.study, work.results(), work.all_seeds)
 
 
-def _waits(work: Workspace, tables: Sequence[claims.Tables], ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+def _waits(work: Workspace, tables: Sequence[claims.SeedTable], ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """For each of the claims ``ids`` that a part of a sprint gives all that it rests on: that part's name, and how
     many Runs and images it takes to its end. As if all images and checkpoints were here and no Run under way:
     results that are rendered on another machine say the same."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from repro import claims
 from repro.artifacts import IMPLEMENTED, PAPER, Artifact, Results
-from repro.claims import Tables
+from repro.claims import SeedTable
 from repro.experiments import Study
 from repro.record import DONE, Record
 from repro.run import Photos, Run, ancestors
@@ -74,7 +74,7 @@ def parts(work: Workspace, *, anywhere: bool = False) -> list[Part]:
 def decided(
     work: Workspace,
     ordered: Sequence[Part],
-    now: Sequence[Tables] | None = None,
+    now: Sequence[SeedTable] | None = None,
     among: Collection[str] | None = None,
 ) -> list[list[str]]:
     """For each part, the ids of the claims that have all their cells once it and those before it are finished, and

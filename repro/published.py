@@ -82,6 +82,8 @@ class Claim(Sentence):
     definition: str
     unit: str
     """Of the statistic: points, %, ratio, "epochs of 200" (along the paper's schedule)."""
+    of: str = ""
+    """What the statistic is taken of: a network, a rate."""
     above: float | None = None
     below: float | None = None
     published: float | None = None
@@ -91,6 +93,11 @@ class Claim(Sentence):
     def __post_init__(self) -> None:
         if self.above is None and self.below is None:
             raise ValueError("above: a claim needs `above`, `below` or both")
+
+    @property
+    def full_statistic(self) -> str:
+        """The statistic's name with what it is taken of: ``baseline_accuracy_resnet20``."""
+        return "_".join(filter(None, (self.statistic, self.of.replace(".", ""))))
 
 
 @dataclass(frozen=True)

@@ -21,15 +21,15 @@ from repro.claims import (
     UNPUBLISHED,
     VERDICTS,
     Judgement,
+    SeedTable,
     Setting,
-    Tables,
     document,
     further_seeds,
     judge,
     published_tables,
     tables_of,
 )
-from repro.claims.judging import decide
+from repro.claims.decide import decide
 from repro.config import params
 from repro.config.params import Recipe, StepsParams
 from repro.experiments import Study
@@ -56,7 +56,7 @@ def verdict(id: str, found: list[Judgement]) -> Judgement:
     return of(found, claim(id))
 
 
-def judged(id: str, found: list[Tables], noise: dict[str, float] = QUIET) -> Judgement:
+def judged(id: str, found: list[SeedTable], noise: dict[str, float] = QUIET) -> Judgement:
     """One claim alone."""
     alone = [claim(id)]
     with pytest.MonkeyPatch.context() as patch:
@@ -121,7 +121,7 @@ def test_a_claim_holds_strictly_within_its_bounds() -> None:
 # ---- seeds and cells ---------------------------------------------------------------------------------------
 
 
-def without(values: World, count: int, artifact: str = "fig1", series: str = "tickets") -> Tables:
+def without(values: World, count: int, artifact: str = "fig1", series: str = "tickets") -> SeedTable:
     """One seed of which ``count`` cells have no value yet."""
     gone = [cell for cell in values if cell[:2] == (artifact, series)][:count]
     found = tables({cell: value for cell, value in values.items() if cell not in gone}, seed=7)

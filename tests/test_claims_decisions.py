@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from repro import published
-from repro.claims import FAILS, HOLDS, UNDECIDED, Judgement, Setting, Tables, judge
+from repro.claims import FAILS, HOLDS, UNDECIDED, Judgement, SeedTable, Setting, judge
 from repro.claims.tables import Cell
 from repro.config.params import Recipe
 from repro.published import Claim
@@ -116,15 +116,15 @@ def table4() -> World:
     return found
 
 
-def tables(values: World, seed: int = 0, setting: Setting | None = SETTING) -> Tables:
+def tables(values: World, seed: int = 0, setting: Setting | None = SETTING) -> SeedTable:
     """The world as one seed's tables."""
     found: dict[str, dict[Any, float]] = {}
     for (artifact, *key), value in values.items():
         found.setdefault(artifact, {})[tuple(key)] = value
-    return Tables(found, setting=setting, seed=seed)
+    return SeedTable(found, setting=setting, seed=seed)
 
 
-def seeds(values: World, n: int) -> list[Tables]:
+def seeds(values: World, n: int) -> list[SeedTable]:
     """``n`` seeds that differ by next to nothing."""
     rng = random.Random(1)
     return [tables({c: v * (1 + 1e-6 * rng.gauss(0, 1)) for c, v in values.items()}, seed) for seed in range(n)]

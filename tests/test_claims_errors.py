@@ -14,15 +14,25 @@ from typing import Any
 import pytest
 
 from repro import published
-from repro.claims import FAILS, HOLDS, Setting, Tables, intervals
-from repro.claims.forms import First, Form, Largest, Linear, OverLayers, Quantity, Smallest, Sum, linears_of
+from repro.claims import FAILS, HOLDS, SeedTable, Setting, intervals
+from repro.claims.decide import decide
+from repro.claims.expressions import (
+    Expression,
+    FirstEpochWithin,
+    Linear,
+    Max,
+    Min,
+    OverLayers,
+    Quantity,
+    Sum,
+    linears_of,
+)
 from repro.claims.intervals import Sample
-from repro.claims.judging import decide
-from repro.claims.noise import ALLOCATIONS, Unit, standard_deviation
-from repro.claims.statistics import STATISTICS
+from repro.claims.noise import ALLOCATIONS, NoiseSource, standard_deviation
+from repro.claims.statistics import STATISTICS, expression_of
 from repro.claims.statistics.fig1 import first_ticket
 from repro.claims.statistics.ppr import settled
-from repro.claims.tables import Cell, Grid
+from repro.claims.tables import Cell, CellIndex
 from repro.config.params import Recipe
 
 SD = 0.02  # small beside every margin, so that each end can be wrong
@@ -46,16 +56,16 @@ def curve(height: Callable[[int], float]) -> Truth:
     return {("fig4", "ppr 0.01", "resnet20", str(e)): 90 + height(e) for e in range(20, 201, 20)}
 
 
-def grid_of(truth: Truth) -> Grid:
+def grid_of(truth: Truth) -> CellIndex:
     keys: dict[str, dict[tuple[str, str, str], float]] = {}
     for (artifact, series, row, col), value in truth.items():
         keys.setdefault(artifact, {})[series, row, col] = value
-    return Grid.of([Tables(keys, setting=SETTING)])
+    return CellIndex.of([SeedTable(keys, setting=SETTING)])
 
 
-def shared_noise(form: Form, truth: Truth, shares: Sequence[float]) -> Draw:
+def shared_noise(form: Expression, truth: Truth, shares: Sequence[float]) -> Draw:
     """Seeds whose noise has variance SD^2 in each cell; structures and the other owners carry their ``shares``."""
-    units: dict[Cell, Unit] = {}
+    units: dict[Cell, NoiseSource] = {}
     for linear in sources(form):
         (quantity,), (unit,) = linear.terms, linear.units
         units[quantity.cells[0]] = unit
@@ -75,7 +85,7 @@ def shared_noise(form: Form, truth: Truth, shares: Sequence[float]) -> Draw:
     return draw
 
 
-def sources(form: Form) -> list[Linear]:
+def sources(form: Expression) -> list[Linear]:
     """The single cells of a form whose linears are contrasts of single cells, each with its unit."""
     found: dict[Cell, Linear] = {}
     for linear in linears_of(form):
@@ -107,11 +117,11 @@ def barely(outside: bool, margin: float) -> Callable[[int], float]:
     return lambda epoch: edge if epoch == 100 else (-9.0 if epoch < 100 else 0.0)
 
 
-def ppr_settled(grid: Grid) -> Form:
+def ppr_settled(grid: CellIndex) -> Expression:
     return settled(grid, "resnet20")
 
 
-STATISTIC: dict[str, tuple[Callable[[Grid], Form], Truth]] = {
+STATISTIC: dict[str, tuple[Callable[[CellIndex], Expression], Truth]] = {
     "linear, one row against others": (STATISTICS["rewound_minus_initial"], tickets(flat)),
     "linear, columns against columns": (STATISTICS["too_early_minus_early"], tickets(rising)),
     "linear, against the dense network": (STATISTICS["early_tickets_minus_baseline"], tickets(flat)),
@@ -132,7 +142,7 @@ STATISTIC: dict[str, tuple[Callable[[Grid], Form], Truth]] = {
 }
 
 
-def of_tables(kind: str) -> list[tuple[str, Form, float, Draw]]:
+def of_tables(kind: str) -> list[tuple[str, Expression, float, Draw]]:
     """(shares, form, truth, how to draw a seed) for a kind of statistic of tables."""
     make, truth = STATISTIC[kind]
     form = make(grid_of(truth))
@@ -144,20 +154,20 @@ def layer(number: int) -> Cell:
     return "fig2", "w_std", str(number), "120"
 
 
-def largest_over_layers(equal: bool) -> tuple[str, Form, float, Draw]:
+def largest_over_layers(equal: bool) -> tuple[str, Expression, float, Draw]:
     """The largest of the layers' changes, all alike or one far above."""
     cells = [layer(i) for i in range(LAYERS)]
-    parts = [Linear({Quantity((c,)): 1.0}, {Unit("log_w_std", c, c, c, c, "p"): 1.0}) for c in cells]
+    parts = [Linear({Quantity((c,)): 1.0}, {NoiseSource("log_w_std", c, c, c, c, "p"): 1.0}) for c in cells]
     top = 0.0 if equal else 5.0
 
     def draw(rng: random.Random) -> Truth:
         shared, own = rng.gauss(0, SD * math.sqrt(0.3)), SD * math.sqrt(0.7)
         return {c: (top if i == 0 else 0.0) + shared + rng.gauss(0, own) for i, c in enumerate(cells)}
 
-    return "mixed", Largest(tuple(parts)), top, draw
+    return "mixed", Max(tuple(parts)), top, draw
 
 
-def over_layers(statistic: str, places: int, truth: float) -> tuple[str, Form, float, Draw]:
+def over_layers(statistic: str, places: int, truth: float) -> tuple[str, Expression, float, Draw]:
     """A statistic of section 3.2; the layers' changes are normal, with mean -0.16 and a quarter of it as sd."""
     names = {f"blocks.{b}.conv{c}.weight": b * 2 + c - 1 for b in range(9) for c in (1, 2)}
     found = {("fig2", "layer pruning rate", name, "200"): 0.8 for name in names}
@@ -180,13 +190,13 @@ def over_layers(statistic: str, places: int, truth: float) -> tuple[str, Form, f
     return "layers", form, truth, draw
 
 
-def mean_over_layers() -> tuple[str, Form, float, Draw]:
+def mean_over_layers() -> tuple[str, Expression, float, Draw]:
     cells = [layer(i) for i in range(LAYERS)]
     form = OverLayers(tuple((Quantity((c,)),) for c in cells), lambda rows: fmean(r[0] for r in rows), "mean")
     return "layers", form, 0.5, lambda rng: {c: rng.gauss(0.5, 0.2) for c in cells}
 
 
-KINDS: dict[str, Callable[[], list[tuple[str, Form, float, Draw]]]] = {
+KINDS: dict[str, Callable[[], list[tuple[str, Expression, float, Draw]]]] = {
     **{kind: (lambda kind=kind: of_tables(kind)) for kind in STATISTIC},  # type: ignore[misc]
     "largest over layers, all alike": lambda: [largest_over_layers(True)],
     "largest over layers, one far above": lambda: [largest_over_layers(False)],
@@ -199,7 +209,7 @@ BIASED = "variation over layers"  # from three seeds on its truth is the mean of
 
 
 @functools.cache
-def kept(kind: str) -> list[tuple[str, Form, float, Draw]]:
+def kept(kind: str) -> list[tuple[str, Expression, float, Draw]]:
     """Of a kind, with its forms kept alive: their identity is what `remembered` goes by."""
     return KINDS[kind]()
 
@@ -216,7 +226,7 @@ def remembered() -> Callable[..., float]:
     """The declared noise of a linear does not change from study to study."""
     known: dict[int, float] = {}
 
-    def once(units: Mapping[Unit, float], *others: Mapping[Any, float]) -> float:
+    def once(units: Mapping[NoiseSource, float], *others: Mapping[Any, float]) -> float:
         if id(units) not in known:
             known[id(units)] = standard_deviation(units, *others)
         return known[id(units)]
@@ -268,7 +278,7 @@ def test_independent_noise_per_cell_would_be_wrong_often(n: int, monkeypatch: py
 def test_power(id: str, n: int) -> None:
     """Ten standard deviations inside its bound a claim nearly always holds, as far outside it fails."""
     claim = next(claim for claim in published.claims() if claim.id == id)
-    make = STATISTICS[claim.statistic]
+    make = functools.partial(expression_of, claim)
     for side, verdict in ((1, HOLDS), (-1, FAILS)):
         shift = side * 10 * SD
         truth = tickets(lambda s, shift=shift: -shift if s <= 80 else 0.0)  # type: ignore[misc]
@@ -296,7 +306,7 @@ def test_a_percentile_bootstrap_over_three_seeds_is_wrong_often() -> None:
 
 def test_every_form_is_simulated() -> None:
     forms = {type(kept(kind)[0][1]) for kind in KINDS}
-    assert {Linear, Smallest, Largest, Sum, First, OverLayers} == forms
+    assert {Linear, Min, Max, Sum, FirstEpochWithin, OverLayers} == forms
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import pytest
 from tiny import TINY
 
 from repro import artifacts, claims, conclude, prospects
-from repro.claims import judging
+from repro.claims import decide
 from repro.options import Options
 from repro.plan import cost
 from repro.record import Record
@@ -53,7 +53,7 @@ def workspace(folder: Path, *without: str, seeds: int | None = None) -> Workspac
 def not_run(work: Workspace) -> set[str]:
     """By judging everything anew; what some of several networks refute has not all cells either."""
     found = claims.judge(claims.tables_of(work.study, work.results(), work.all_seeds), work.settings.replicate_sd)
-    return {j.claim.id for j in found if j.verdict == claims.NOT_RUN or j.missing.endswith(judging.REFUTED)}
+    return {j.claim.id for j in found if j.verdict == claims.NOT_RUN or j.missing.endswith(decide.REFUTED)}
 
 
 def test_the_papers_own_numbers_support_some_of_its_claims(command: Command) -> None:

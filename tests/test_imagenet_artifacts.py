@@ -118,7 +118,7 @@ def test_imagenet_changes_no_key_of_the_shipped_pilot() -> None:
     assert {run.key for run in ancestors(asked)} <= shipped
 
 
-# ---- Tables ------------------------------------------------------------------------------------------------
+# ---- SeedTable ------------------------------------------------------------------------------------------------
 
 
 def test_table_3_against_the_printed_numbers(study: Study_of, record_of: Record_of) -> None:

@@ -168,7 +168,7 @@ def test_claims_are_in_order() -> None:
     ids = [claim.id for claim in every] + [entry.id for entry in published.contradictions()]
     assert len(set(ids)) == len(ids)
     assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) for name in ids)
-    statistics = [claim.statistic for claim in every]
+    statistics = [claim.full_statistic for claim in every]
     assert len(set(statistics)) == len(statistics)
     assert all(re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) for name in statistics)
 
@@ -351,7 +351,7 @@ STATISTICS: dict[str, Callable[[], float]] = {
 
 
 def test_published_statistics_follow_from_the_printed_cells() -> None:
-    printed = {claim.statistic: claim.published for claim in claims() if claim.published is not None}
+    printed = {claim.full_statistic: claim.published for claim in claims() if claim.published is not None}
     assert printed.keys() == STATISTICS.keys()
     assert printed == {name: pytest.approx(compute(), abs=6e-5) for name, compute in STATISTICS.items()}
 

@@ -6,7 +6,7 @@ own numbers. Pure: the standard library alone. docs/claims.md says how a claim i
 
 from __future__ import annotations
 
-from repro.claims.judging import (
+from repro.claims.decide import (
     FAILS,
     HOLDS,
     NOT_COMPARABLE,
@@ -21,7 +21,7 @@ from repro.claims.judging import (
     withheld,
 )
 from repro.claims.report import document
-from repro.claims.tables import Setting, Tables, made_anew, published_tables, tables_of
+from repro.claims.tables import SeedTable, Setting, made_anew, published_tables, tables_of
 
 __all__ = [
     "FAILS",
@@ -32,8 +32,8 @@ __all__ = [
     "UNPUBLISHED",
     "VERDICTS",
     "Judgement",
+    "SeedTable",
     "Setting",
-    "Tables",
     "document",
     "further_seeds",
     "judge",

@@ -1,10 +1,11 @@
-"""Value and interval of a form, from one table a seed.
+"""Compute the value and the interval of an expression from one table a seed.
 
-An end of an interval is wrong with a stated probability, ``low`` or ``high``, 2.5 % each unless a form splits it:
+Each end of an interval is wrong with a stated probability, ``low`` or ``high``: 2.5 %, unless an expression splits
+it.
 
 * *linear*: normal with the declared noise for one or two seeds, Student's t over the seeds' values from three on;
-* *largest*: below its upper end if each part is below its own, so the upper ends need no correction; the lower
-  end takes the largest of the parts' lower ends at ``low`` / number of parts (Bonferroni). Smallest: mirrored;
+* *max*: below its upper end if each part is below its own, so the upper ends need no correction; the lower
+  end takes the largest of the parts' lower ends at ``low`` / number of parts (Bonferroni). *min* is mirrored;
 * *sum*: interval arithmetic, the error split among the terms that have noise;
 * *first epoch*: epochs are tested in a fixed order and the first that is not decided ends the chain, so that no
   test needs a correction (see `_first_interval`);
@@ -16,15 +17,16 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from repro import quantiles
-from repro.claims.forms import (
-    First,
-    Form,
-    Largest,
+from repro.claims.expressions import (
+    Expression,
+    FirstEpochWithin,
     Linear,
+    Max,
+    Min,
     OverLayers,
-    Smallest,
     Sum,
     Unmeasured,
     Values,
@@ -38,27 +40,29 @@ T_FROM = 3  # seeds from which their own spread is the noise
 Interval = tuple[float, float]
 
 
+@dataclass(frozen=True, eq=False)
 class Sample:
-    """The seeds for which a form's cells are complete, with the declared ``noise`` of one Run by kind.
+    """The seeds for which an expression's cells are complete, with the declared ``noise`` of one Run by kind."""
 
-    ``at`` gives the same sample as if it had another number of seeds: the same means and standard deviations.
-    """
+    seeds: Sequence[Values]
+    noise: Mapping[str, float]
+    assumed: int = 0
+    """A number of seeds to assume with the means and standard deviations of these; 0: as many as there are."""
+    _known: dict[Linear, tuple[float, float | None]] = field(default_factory=dict)
 
-    def __init__(self, seeds: Sequence[Values], noise: Mapping[str, float]) -> None:
-        self.seeds, self.n = seeds, len(seeds)
-        self._noise = noise
-        self._known: dict[Linear, tuple[float, float | None]] = {}
+    @property
+    def n(self) -> int:
+        """The number of seeds."""
+        return self.assumed or len(self.seeds)
 
     @property
     def measured(self) -> bool:
-        """Whether the seeds themselves tell the noise."""
+        """Whether the seeds themselves measure the noise."""
         return len(self.seeds) >= T_FROM
 
     def at(self, n: int) -> Sample:
-        """This sample with ``n`` seeds."""
-        other = object.__new__(Sample)
-        other.__dict__ = self.__dict__ | {"n": n}
-        return other
+        """Return this sample as if it had ``n`` seeds."""
+        return replace(self, assumed=n)
 
     def centre(self, linear: Linear) -> float:
         """The mean over seeds."""
@@ -72,7 +76,7 @@ class Sample:
         if sd is None:
             relative = {unit.relative for unit in linear.units if unit.relative}
             sizes = {cell: statistics.fmean(values[cell] for values in self.seeds) for cell in relative}
-            sd = standard_deviation(linear.units, self._noise, sizes)
+            sd = standard_deviation(linear.units, self.noise, sizes)
             self._known[linear] = centre, sd
         return self.quantile(tail) * sd / math.sqrt(self.n)
 
@@ -88,77 +92,77 @@ class Sample:
         return self._known[linear]
 
 
-def value(form: Form, sample: Sample) -> float:
+def value(expression: Expression, sample: Sample) -> float:
     """The estimate: of the means over seeds, but for `OverLayers` from three seeds on the mean of its values."""
-    match form:
+    match expression:
         case Linear():
-            return sample.centre(form)
-        case Largest():
-            return max(value(part, sample) for part in form.parts)
-        case Smallest():
-            return min(value(part, sample) for part in form.parts)
+            return sample.centre(expression)
+        case Max():
+            return max(value(part, sample) for part in expression.parts)
+        case Min():
+            return min(value(part, sample) for part in expression.parts)
         case Sum():
-            return sum(weight * value(part, sample) for weight, part in form.terms)
-        case First():
-            inside = [all(sample.centre(d) <= form.margin for d in epoch) for epoch in form.curve]
-            return _from_where(form.epochs, inside)
+            return sum(weight * value(part, sample) for weight, part in expression.terms)
+        case FirstEpochWithin():
+            inside = [all(sample.centre(d) <= expression.margin for d in epoch) for epoch in expression.curve]
+            return _from_where(expression.epochs, inside)
         case OverLayers():
             if sample.measured:
-                return statistics.fmean(form.summary(_layers(form, [seed])) for seed in sample.seeds)
-            return form.summary(_layers(form, sample.seeds))
+                return statistics.fmean(expression.summary(_layers(expression, [seed])) for seed in sample.seeds)
+            return expression.summary(_layers(expression, sample.seeds))
         case Unmeasured():
             return math.nan
 
 
-def interval(form: Form, sample: Sample, low: float = ENDS, high: float = ENDS) -> Interval:
+def interval(expression: Expression, sample: Sample, low: float = ENDS, high: float = ENDS) -> Interval:
     """The interval that the truth falls short of with probability ``low`` and exceeds with probability ``high``
     at most. Raises `UnknownNoise`."""
-    match form:
+    match expression:
         case Linear():
-            centre = sample.centre(form)
-            return centre - sample.half(form, low), centre + sample.half(form, high)
-        case Largest():
-            ends = [interval(part, sample, low / len(form.parts), high) for part in form.parts]
-            return max(form.floor, *(end for end, _ in ends)), max(end for _, end in ends)
-        case Smallest():
-            ends = [interval(part, sample, low, high / len(form.parts)) for part in form.parts]
+            centre = sample.centre(expression)
+            return centre - sample.half(expression, low), centre + sample.half(expression, high)
+        case Max():
+            ends = [interval(part, sample, low / len(expression.parts), high) for part in expression.parts]
+            return max(expression.floor, *(end for end, _ in ends)), max(end for _, end in ends)
+        case Min():
+            ends = [interval(part, sample, low, high / len(expression.parts)) for part in expression.parts]
             return min(end for end, _ in ends), min(end for _, end in ends)
         case Sum():
-            return _sum_interval(form, sample, low, high)
-        case First():
-            return _first_interval(form, sample, low, high)
+            return _sum_interval(expression, sample, low, high)
+        case FirstEpochWithin():
+            return _first_interval(expression, sample, low, high)
         case OverLayers():
             if sample.measured:
-                return _over_seeds(form, sample, low, high)
-            return METHODS[form.method](form, _layers(form, sample.seeds), low, high)
+                return _over_seeds(expression, sample, low, high)
+            return METHODS[expression.method](expression, _layers(expression, sample.seeds), low, high)
         case Unmeasured():
             return -math.inf, math.inf
 
 
-def _sum_interval(form: Sum, sample: Sample, low: float, high: float) -> Interval:
-    split = max(1, sum(noisy(part) for _, part in form.terms))
+def _sum_interval(expression: Sum, sample: Sample, low: float, high: float) -> Interval:
+    split = max(1, sum(noisy(part) for _, part in expression.terms))
     bottom = top = 0.0
-    for weight, part in form.terms:
+    for weight, part in expression.terms:
         tails = (low, high) if weight > 0 else (high, low)
         ends = [weight * end for end in interval(part, sample, tails[0] / split, tails[1] / split)]
         bottom, top = bottom + min(ends), top + max(ends)
     return bottom, top
 
 
-def _first_interval(form: First, sample: Sample, low: float, high: float) -> Interval:
+def _first_interval(expression: FirstEpochWithin, sample: Sample, low: float, high: float) -> Interval:
     """Upper end: back from the last epoch as long as each is shown to be inside the margin. It is too early only
     if the last epoch that is truly outside is shown to be inside, one test at level ``high``. Lower end: on from
     the first epoch as long as each is shown to be outside; too late only if the first epoch that is truly inside
     is shown to be outside, one test at level ``low``, shared by the directions in which it can be outside."""
 
     def surely_inside(epoch: Sequence[Linear]) -> bool:
-        return all(sample.centre(d) + sample.half(d, high) <= form.margin for d in epoch)
+        return all(sample.centre(d) + sample.half(d, high) <= expression.margin for d in epoch)
 
     def surely_outside(epoch: Sequence[Linear]) -> bool:
-        return any(sample.centre(d) - sample.half(d, low / len(epoch)) > form.margin for d in epoch)
+        return any(sample.centre(d) - sample.half(d, low / len(epoch)) > expression.margin for d in epoch)
 
-    top = _from_where(form.epochs, [surely_inside(epoch) for epoch in form.curve])
-    for number, epoch in zip(form.epochs, form.curve, strict=True):
+    top = _from_where(expression.epochs, [surely_inside(epoch) for epoch in expression.curve])
+    for number, epoch in zip(expression.epochs, expression.curve, strict=True):
         if not surely_outside(epoch):
             return number, top
     return math.inf, top
@@ -174,18 +178,18 @@ def _from_where(epochs: Sequence[int], inside: Sequence[bool]) -> float:
     return found
 
 
-def _layers(form: OverLayers, seeds: Sequence[Values]) -> list[list[float]]:
+def _layers(expression: OverLayers, seeds: Sequence[Values]) -> list[list[float]]:
     """Each layer's numbers, averaged over seeds."""
-    return [[statistics.fmean(q.of(values) for values in seeds) for q in layer] for layer in form.layers]
+    return [[statistics.fmean(q.of(values) for values in seeds) for q in layer] for layer in expression.layers]
 
 
-def _over_seeds(form: OverLayers, sample: Sample, low: float, high: float) -> Interval:
-    found = [form.summary(_layers(form, [seed])) for seed in sample.seeds]
+def _over_seeds(expression: OverLayers, sample: Sample, low: float, high: float) -> Interval:
+    found = [expression.summary(_layers(expression, [seed])) for seed in sample.seeds]
     centre, error = statistics.fmean(found), statistics.stdev(found) / math.sqrt(sample.n)
     return centre - sample.quantile(low) * error, centre + sample.quantile(high) * error
 
 
-def _mean(form: OverLayers, layers: Sequence[Sequence[float]], low: float, high: float) -> Interval:
+def _mean(expression: OverLayers, layers: Sequence[Sequence[float]], low: float, high: float) -> Interval:
     """Student's t over the layers' values."""
     found = [statistics.fmean(layer) for layer in layers]
     if len(found) < 2:
@@ -195,26 +199,26 @@ def _mean(form: OverLayers, layers: Sequence[Sequence[float]], low: float, high:
     return centre - quantiles.student(freedom, low) * error, centre + quantiles.student(freedom, high) * error
 
 
-def _median(form: OverLayers, layers: Sequence[Sequence[float]], low: float, high: float) -> Interval:
+def _median(expression: OverLayers, layers: Sequence[Sequence[float]], low: float, high: float) -> Interval:
     """Order statistics of the layers' medians; epochs of one layer are no independent sample. Widened to hold the
     median over everything, which is the estimate."""
     found, n = sorted(statistics.median(layer) for layer in layers), len(layers)
-    estimate = form.summary(layers)
+    estimate = expression.summary(layers)
     below, above = quantiles.median_rank(n, low), quantiles.median_rank(n, high)
     bottom = min(estimate, found[below - 1]) if below else -math.inf
     return bottom, max(estimate, found[n - above]) if above else math.inf
 
 
-def _jackknife(form: OverLayers, layers: Sequence[Sequence[float]], low: float, high: float) -> Interval:
+def _jackknife(expression: OverLayers, layers: Sequence[Sequence[float]], low: float, high: float) -> Interval:
     """Student's t with the jackknife's standard error: each layer left out once."""
-    return _jackknifed(form.summary, layers, low, high)
+    return _jackknifed(expression.summary, layers, low, high)
 
 
-def _ratio(form: OverLayers, layers: Sequence[Sequence[float]], low: float, high: float) -> Interval:
+def _ratio(expression: OverLayers, layers: Sequence[Sequence[float]], low: float, high: float) -> Interval:
     """The jackknife on the logarithm, nearer to symmetry where the statistic is a positive ratio."""
-    if not all(0 < form.summary(found) < math.inf for found in _left_out(layers)):
+    if not all(0 < expression.summary(found) < math.inf for found in _left_out(layers)):
         return -math.inf, math.inf
-    ends = _jackknifed(lambda found: math.log(form.summary(found)), layers, low, high)
+    ends = _jackknifed(lambda found: math.log(expression.summary(found)), layers, low, high)
     return math.exp(ends[0]), math.exp(ends[1])
 
 

@@ -17,25 +17,25 @@ from repro.claims.tables import Cell
 
 
 @dataclass(frozen=True)
-class Unit:
+class NoiseSource:
     """What carries the noise of one number: itself (``own``), and what it shares with others.
 
-    ``era`` groups the structures of one tenth of the schedule, which are much alike (Fig. 3: 0.8 % of the weights
-    differ between epochs 160 and 180). ``parent`` is the dense network behind it: noise that all its children
-    share cancels in contrasts between them. ``relative``: the declared noise is that of a logarithm, so times
-    the value of this cell.
+    ``decile`` groups the structures of one tenth of the schedule, which are much alike (Fig. 3: 0.8 % of the
+    weights differ between epochs 160 and 180). ``parent`` is the dense network behind it: noise that all its
+    children share cancels in contrasts between them. ``relative``: the declared noise is that of a logarithm, so
+    it is multiplied by the value of this cell.
     """
 
     kind: str
     own: Hashable
     structure: Hashable
-    era: Hashable
+    decile: Hashable
     weights: Hashable
     parent: Hashable
     relative: Cell | None = None
 
 
-ALLOCATIONS = ("own", "structure", "era", "weights", "parent")
+ALLOCATIONS = ("own", "structure", "decile", "weights", "parent")
 
 
 class UnknownNoise(Exception):
@@ -43,13 +43,13 @@ class UnknownNoise(Exception):
 
 
 def standard_deviation(
-    units: Mapping[Unit, float], declared: Mapping[str, float], sizes: Mapping[Cell, float]
+    units: Mapping[NoiseSource, float], declared: Mapping[str, float], sizes: Mapping[Cell, float]
 ) -> float:
     """Of the sum of ``units`` times their coefficients, for one seed. Raises `UnknownNoise`.
 
     Kinds are independent of each other, and so are a dense network's own accuracy and its children's noise.
     """
-    families: dict[tuple[str, Hashable], dict[Unit, float]] = defaultdict(dict)
+    families: dict[tuple[str, Hashable], dict[NoiseSource, float]] = defaultdict(dict)
     for unit, coefficient in units.items():
         if unit.kind not in declared:
             raise UnknownNoise(unit.kind)
@@ -58,7 +58,7 @@ def standard_deviation(
     return math.sqrt(sum(declared[kind] ** 2 * _worst(part) for (kind, _), part in families.items()))
 
 
-def _worst(units: Mapping[Unit, float]) -> float:
+def _worst(units: Mapping[NoiseSource, float]) -> float:
     """The largest variance over the allocations, in units of the declared variance."""
     found = []
     for allocation in ALLOCATIONS:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from repro import published
-from repro.claims.judging import NOT_COMPARABLE, NOT_RUN, VERDICTS, Judgement, withheld
+from repro.claims.decide import NOT_COMPARABLE, NOT_RUN, VERDICTS, Judgement, withheld
 
 Schedules = Sequence[tuple[str, int, int]]
 """(images, epochs of the paper's schedule, epochs of the profile's)."""
@@ -63,7 +63,7 @@ def _claim(judgement: Judgement, waits: Mapping[str, Any] | None, schedules: Sch
         "artifact": list(claim.artifact),
         "quote": claim.quote,
         "claim": claim.claim,
-        "statistic": claim.statistic,
+        "statistic": claim.full_statistic,
         "definition": claim.definition,
         "unit": claim.unit,
         "above": claim.above,

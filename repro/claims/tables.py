@@ -2,7 +2,7 @@
 
 An artifact's cells carry the profile's own epochs; here they are scaled, so that one statistic reads the paper's
 tables and a regenerated one alike. A cell that the profile has but that carries no value is *missing*; one that
-the profile does not have (a smaller grid, by design) is simply absent.
+the profile does not have (a smaller index, by design) is simply absent.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Tables:
+class SeedTable:
     """The values of one seed, or those that the paper printed (``setting`` None)."""
 
     values: Mapping[str, Mapping[Key, float]]
@@ -60,19 +60,19 @@ class Tables:
         return self.values.get(cell[0], {}).get(cell[1:])
 
 
-class Absent(Exception):
+class MissingCells(Exception):
     """A statistic needs a group of cells of which the grid has none; the message names it."""
 
 
 @dataclass(frozen=True)
-class Grid:
-    """Which cells there are, without their values: a statistic's form cannot depend on what was measured."""
+class CellIndex:
+    """Which cells there are, without their values: a statistic's expression cannot depend on what was measured."""
 
     keys: Mapping[str, Mapping[Key, None]]
     setting: Setting | None
 
     @classmethod
-    def of(cls, tables: Sequence[Tables]) -> Grid:
+    def of(cls, tables: Sequence[SeedTable]) -> CellIndex:
         """The cells that any of ``tables`` has, missing ones included."""
         keys: dict[str, dict[Key, None]] = {}
         for table in tables:
@@ -118,21 +118,21 @@ class Grid:
         return sorted(int(column) for column in self.columns(artifact, series, row) if column.isdigit())
 
 
-def published_tables() -> Tables:
+def published_tables() -> SeedTable:
     """The numbers that the paper printed."""
     values: dict[str, dict[Key, float]] = {}
     for cell in published.load():
         values.setdefault(cell.artifact, {})[cell.key] = cell.value
-    return Tables(values)
+    return SeedTable(values)
 
 
-def tables_of(study: Study, results: Results, seeds: Sequence[int]) -> list[Tables]:
+def tables_of(study: Study, results: Results, seeds: Sequence[int]) -> list[SeedTable]:
     """One table a seed from finished Runs. The dense networks' final accuracies, which the paper gives in its
     text, stand in ``text`` as there: (accuracy, network, baseline)."""
     return [_tables(study, results, seed, PAPER) for seed in seeds]
 
 
-def made_anew(tables: Tables, study: Study, results: Results, names: Collection[str]) -> Tables:
+def made_anew(tables: SeedTable, study: Study, results: Results, names: Collection[str]) -> SeedTable:
     """A seed's ``tables`` with the artifacts ``names``, and the text, from other ``results``."""
     assert tables.seed is not None
     made = _tables(study, results, tables.seed, names)
@@ -145,7 +145,7 @@ def made_anew(tables: Tables, study: Study, results: Results, names: Collection[
     )
 
 
-def _tables(study: Study, results: Results, seed: int, names: Collection[str]) -> Tables:
+def _tables(study: Study, results: Results, seed: int, names: Collection[str]) -> SeedTable:
     values: dict[str, dict[Key, float]] = {}
     missing: dict[str, list[Key]] = {}
     diverged: set[Cell] = set()
@@ -173,7 +173,7 @@ def _tables(study: Study, results: Results, seed: int, names: Collection[str]) -
         add(TEXT, ("accuracy", arch, "baseline"), done[0].top1 if done else None, results.diverged([run]))
     profile = study.settings.profile
     setting = Setting(profile.recipe, profile.data.train, profile.fig1.arch)
-    return Tables(values, missing, setting, seed, frozenset(diverged))
+    return SeedTable(values, missing, setting, seed, frozenset(diverged))
 
 
 def _scaled(scale: Callable[[str, str], str | None], artifact: str, key: Key) -> Key | None:

@@ -1,18 +1,17 @@
-"""Every claim's statistic, by the name that paper_tables/claims.yaml gives it.
+"""The statistic of every claim, by the name that paper_tables/claims.yaml gives it: the modules of this folder.
 
-A statistic turns the grid of cells into a form (repro.claims.forms); it sees no value. Where the grid lacks a
-group of cells that it needs it raises `Absent`.
+A statistic turns the index of cells into an expression (repro.claims.expressions). It sees no value. Where a group
+of cells that it needs does not exist, it raises `MissingCells`.
 """
 
 from __future__ import annotations
 
-from repro.claims.statistics import fig1, memorization, ppr, pruning_tables, weights
-from repro.claims.statistics.registry import Statistic
+import importlib
+import pkgutil
 
-STATISTICS: dict[str, Statistic] = {
-    statistic.__name__: statistic
-    for module in (fig1, weights, ppr, memorization, pruning_tables)
-    for statistic in module.ALL
-}
+from repro.claims.statistics.registry import STATISTICS, expression_of
 
-__all__ = ["STATISTICS", "Statistic"]
+for _found in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_found.name}")
+
+__all__ = ["STATISTICS", "expression_of"]

@@ -1,21 +1,37 @@
-"""What a statistic is, and what several of them share."""
+"""Register statistics by name, and report cells that one of them needs and that do not exist."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from repro.claims.forms import Form
-from repro.claims.tables import Absent, Grid
+from repro.claims.expressions import Expression
+from repro.claims.tables import CellIndex, MissingCells
+from repro.published import Claim
 
-Statistic = Callable[[Grid], Form]
-"""Builds a claim's statistic, whose name is the function's, on a grid. Raises `Absent`."""
-
+Build = TypeVar("Build", bound=Callable[..., Expression])
 T = TypeVar("T")
 
+STATISTICS: dict[str, Callable[..., Expression]] = {}
 
-def some(found: Sequence[T], what: str) -> Sequence[T]:
-    """``found``, unless it is empty. Raises `Absent` with ``what``."""
+
+def statistic(build: Build) -> Build:
+    """Register a statistic by its function's name. claims.yaml defines it in words (``definition:``).
+
+    The function takes a `CellIndex` and, if the claim has an ``of:``, that text. It raises `MissingCells`.
+    """
+    STATISTICS[build.__name__] = build
+    return build
+
+
+def expression_of(claim: Claim, index: CellIndex) -> Expression:
+    """Build the statistic of a claim. Raises `MissingCells`."""
+    arguments: list[Any] = [index, claim.of] if claim.of else [index]
+    return STATISTICS[claim.statistic](*arguments)
+
+
+def require_any(found: Sequence[T], what: str) -> Sequence[T]:
+    """Return ``found``, unless it is empty. Raises `MissingCells` with ``what``."""
     if not found:
-        raise Absent(f"there is no {what}")
+        raise MissingCells(f"there is no {what}")
     return found

@@ -1,4 +1,4 @@
-"""What a statistic is made of. Its interval follows from its form (intervals.py).
+"""What a statistic is made of. Its interval follows from its expression (intervals.py).
 
 A statistic is built from the names of cells alone; values are put in afterwards, seed by seed.
 """
@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from repro.claims.noise import Unit
+from repro.claims.noise import NoiseSource
 from repro.claims.tables import Cell
 
 Values = Mapping[Cell, float]
@@ -37,7 +37,7 @@ class Linear:
     """A weighted sum of quantities, and of the units that carry their noise (none: it is known exactly)."""
 
     terms: Mapping[Quantity, float] = field(default_factory=dict)
-    units: Mapping[Unit, float] = field(default_factory=dict)
+    units: Mapping[NoiseSource, float] = field(default_factory=dict)
 
     def of(self, values: Values) -> float:
         """The sum for one seed."""
@@ -64,7 +64,7 @@ class Linear:
 def total(weighted: Iterable[tuple[float, Linear]]) -> Linear:
     """The sum of ``weighted`` linears; what cancels is dropped."""
     terms: dict[Quantity, float] = {}
-    units: dict[Unit, float] = {}
+    units: dict[NoiseSource, float] = {}
     for weight, linear in weighted:
         for quantity, coefficient in linear.terms.items():
             terms[quantity] = terms.get(quantity, 0.0) + weight * coefficient
@@ -83,29 +83,29 @@ def mean(linears: Iterable[Linear]) -> Linear:
 
 
 @dataclass(frozen=True, eq=False)
-class Largest:
-    """The largest of several forms, known to be at least ``floor``."""
+class Max:
+    """The largest of several expressions, known to be at least ``floor``."""
 
-    parts: tuple[Form, ...]
+    parts: tuple[Expression, ...]
     floor: float = -math.inf
 
 
 @dataclass(frozen=True, eq=False)
-class Smallest:
-    """The smallest of several forms."""
+class Min:
+    """The smallest of several expressions."""
 
-    parts: tuple[Form, ...]
+    parts: tuple[Expression, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class Sum:
-    """Weighted forms that are not all linear."""
+    """Weighted expressions that are not all linear."""
 
-    terms: tuple[tuple[float, Form], ...]
+    terms: tuple[tuple[float, Expression], ...]
 
 
 @dataclass(frozen=True, eq=False)
-class First:
+class FirstEpochWithin:
     """The first of ``epochs`` from which, to the last, every linear of the epoch stays at or below ``margin``."""
 
     epochs: tuple[int, ...]
@@ -128,63 +128,63 @@ class OverLayers:
 
 @dataclass(frozen=True)
 class Unmeasured:
-    """A part of a `Largest` or `Smallest` of which nothing is known, and why."""
+    """A part of a `Max` or `Min` of which nothing is known, and why."""
 
     why: str
 
 
-Form = Linear | Largest | Smallest | Sum | First | OverLayers | Unmeasured
+Expression = Linear | Max | Min | Sum | FirstEpochWithin | OverLayers | Unmeasured
 
 
-def difference(first: Form, second: Form) -> Sum:
+def difference(first: Expression, second: Expression) -> Sum:
     """``first`` minus ``second``."""
     return Sum(((1.0, first), (-1.0, second)))
 
 
-def span(linears: Sequence[Linear]) -> Largest:
+def span(linears: Sequence[Linear]) -> Max:
     """The range: the largest difference between any two."""
-    return Largest(tuple(a - b for a in linears for b in linears if a is not b), 0.0)
+    return Max(tuple(a - b for a in linears for b in linears if a is not b), 0.0)
 
 
-def magnitude(form: Form) -> Largest:
+def magnitude(expression: Expression) -> Max:
     """The absolute value."""
-    return Largest((form, Sum(((-1.0, form),))), 0.0)
+    return Max((expression, Sum(((-1.0, expression),))), 0.0)
 
 
-def cells_of(form: Form) -> frozenset[Cell]:
-    """Every cell that the form needs."""
-    return frozenset(cell for quantity in quantities_of(form) for cell in quantity.cells)
+def cells_of(expression: Expression) -> frozenset[Cell]:
+    """Every cell that the expression needs."""
+    return frozenset(cell for quantity in quantities_of(expression) for cell in quantity.cells)
 
 
-def quantities_of(form: Form) -> Iterable[Quantity]:
-    """Every quantity in the form."""
-    match form:
+def quantities_of(expression: Expression) -> Iterable[Quantity]:
+    """Every quantity in the expression."""
+    match expression:
         case OverLayers():
-            for layer in form.layers:
+            for layer in expression.layers:
                 yield from layer
         case _:
-            for linear in linears_of(form):
+            for linear in linears_of(expression):
                 yield from linear.terms
 
 
-def linears_of(form: Form) -> Iterable[Linear]:
-    """Every linear in the form."""
-    match form:
+def linears_of(expression: Expression) -> Iterable[Linear]:
+    """Every linear in the expression."""
+    match expression:
         case Linear():
-            yield form
-        case Largest() | Smallest():
-            for part in form.parts:
+            yield expression
+        case Max() | Min():
+            for part in expression.parts:
                 yield from linears_of(part)
         case Sum():
-            for _, part in form.terms:
+            for _, part in expression.terms:
                 yield from linears_of(part)
-        case First():
-            for epoch in form.curve:
+        case FirstEpochWithin():
+            for epoch in expression.curve:
                 yield from epoch
         case OverLayers() | Unmeasured():
             return
 
 
-def noisy(form: Form) -> bool:
-    """Whether anything in the form has noise."""
-    return isinstance(form, OverLayers) or any(linear.units for linear in linears_of(form))
+def noisy(expression: Expression) -> bool:
+    """Whether anything in the expression has noise."""
+    return isinstance(expression, OverLayers) or any(linear.units for linear in linears_of(expression))

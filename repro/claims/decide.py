@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 
 from repro import published
 from repro.claims import intervals
-from repro.claims.forms import Form, Largest, OverLayers, Smallest, Unmeasured, Values, cells_of, noisy
+from repro.claims.expressions import Expression, Max, Min, OverLayers, Unmeasured, Values, cells_of, noisy
 from repro.claims.intervals import Sample
 from repro.claims.noise import UnknownNoise
-from repro.claims.statistics import STATISTICS
-from repro.claims.tables import Absent, Cell, Grid, Tables
+from repro.claims.statistics import expression_of
+from repro.claims.tables import Cell, CellIndex, MissingCells, SeedTable
 from repro.published import Claim
 
 HOLDS, FAILS, UNDECIDED, NOT_RUN, UNPUBLISHED = "holds", "fails", "undecided", "not run", "unpublished"
@@ -43,13 +43,13 @@ class Judgement:
     cells: int = 0
 
 
-def judge(tables: Sequence[Tables], noise: Mapping[str, float]) -> list[Judgement]:
+def judge(tables: Sequence[SeedTable], noise: Mapping[str, float]) -> list[Judgement]:
     """Every claim of the paper, in its order, by ``tables`` (one a seed, or the paper's own alone) and the
     declared standard deviation of one Run by kind (params.yaml: replicate_sd)."""
     if not tables:
         return [Judgement(claim, NOT_RUN, missing="there is no seed") for claim in published.claims()]
-    grid = Grid.of(tables)
-    return [_judge(claim, grid, tables, noise) for claim in published.claims()]
+    index = CellIndex.of(tables)
+    return [_judge(claim, index, tables, noise) for claim in published.claims()]
 
 
 def decide(claim: Claim, low: float, high: float) -> str:
@@ -75,104 +75,104 @@ def further_seeds(judgements: Sequence[Judgement], upto: int) -> dict[int, list[
     return {n: [j.claim.id for j in judgements if j.needed == n] for n in range(now + 1, upto + 1)}
 
 
-def wanted(tables: Sequence[Tables], among: Collection[str] | None = None) -> dict[str, list[Cell]]:
+def wanted(tables: Sequence[SeedTable], among: Collection[str] | None = None) -> dict[str, list[Cell]]:
     """The cells that each claim (of those whose id is ``among`` these) rests on, by its id, with or without a
     value; those claims are left out of which a whole group of cells is absent from ``tables``."""
-    grid = Grid.of(tables)
+    index = CellIndex.of(tables)
     found: dict[str, list[Cell]] = {}
     for claim in published.claims():
         if among is not None and claim.id not in among:
             continue
-        with contextlib.suppress(Absent):
-            found[claim.id] = list(cells_of(STATISTICS[claim.statistic](grid)))
+        with contextlib.suppress(MissingCells):
+            found[claim.id] = list(cells_of(expression_of(claim, index)))
     return found
 
 
-def _judge(claim: Claim, grid: Grid, tables: Sequence[Tables], noise: Mapping[str, float]) -> Judgement:
-    lacking = UNPUBLISHED if grid.printed else NOT_RUN
+def _judge(claim: Claim, index: CellIndex, tables: Sequence[SeedTable], noise: Mapping[str, float]) -> Judgement:
+    lacking = UNPUBLISHED if index.printed else NOT_RUN
     try:
-        form = STATISTICS[claim.statistic](grid)
-    except Absent as absent:
-        waiting = [name for name in claim.artifact if grid.untouched(name)]
+        expression = expression_of(claim, index)
+    except MissingCells as absent:
+        waiting = [name for name in claim.artifact if index.untouched(name)]
         why = f"{' and '.join(waiting)} not run yet" if waiting else str(absent)
         return Judgement(claim, lacking, missing=why)
-    kept = _measured(form, tables)
-    partial = kept is not form
-    why = _missing(form, tables)
+    kept = _measured(expression, tables)
+    partial = kept is not expression
+    why = _missing(expression, tables)
     seeds = _complete(kept, tables) if kept else []
     if kept is None or not seeds:
         return Judgement(claim, lacking, missing=why)
     judged = _of(claim, kept, Sample(seeds, noise), noise, why)
-    if grid.printed and all(cell[0] == "text" for cell in cells_of(kept)):
+    if index.printed and all(cell[0] == "text" for cell in cells_of(kept)):
         # The sentence would support itself: no table or figure prints the numbers behind it.
         return replace(judged, verdict=UNPUBLISHED, needed=None, missing="stated in the text alone")
     if not partial:
         return judged
-    # Of a largest value some parts are unknown: it is no smaller than what the others show.
+    # Some operands are missing, so the known ones give only a bound. It can refute the claim, not confirm it.
     low, high = judged.low, judged.high
     if low is None or high is None:
         return Judgement(claim, lacking, missing=why)
-    low, high = (low, math.inf) if isinstance(form, Largest) else (-math.inf, high)
+    low, high = (low, math.inf) if isinstance(expression, Max) else (-math.inf, high)
     if decide(claim, low, high) != FAILS:
         return Judgement(claim, lacking, missing=why)
     why += REFUTED
     return Judgement(claim, FAILS, judged.value, low, high, judged.n, judged.noise, None, why, judged.cells)
 
 
-def _of(claim: Claim, form: Form, sample: Sample, noise: Mapping[str, float], why: str) -> Judgement:
-    found, cells = intervals.value(form, sample), len(cells_of(form))
+def _of(claim: Claim, expression: Expression, sample: Sample, noise: Mapping[str, float], why: str) -> Judgement:
+    found, cells = intervals.value(expression, sample), len(cells_of(expression))
     try:
-        low, high = intervals.interval(form, sample)
+        low, high = intervals.interval(expression, sample)
     except UnknownNoise as unknown:
         why = "; ".join(filter(None, [f"no replicate noise is known for {unknown}", why]))
         return Judgement(claim, UNDECIDED, found, n=sample.n, missing=why, cells=cells)
     verdict = decide(claim, low, high)
-    needed = _needed(claim, form, sample) if verdict == UNDECIDED else None
-    return Judgement(claim, verdict, found, low, high, sample.n, _noise(form, sample), needed, why, cells)
+    needed = _needed(claim, expression, sample) if verdict == UNDECIDED else None
+    return Judgement(claim, verdict, found, low, high, sample.n, _noise(expression, sample), needed, why, cells)
 
 
-def _needed(claim: Claim, form: Form, sample: Sample) -> int | None:
+def _needed(claim: Claim, expression: Expression, sample: Sample) -> int | None:
     """The smallest number of seeds that would decide the same estimate; None beyond `MOST_SEEDS`."""
     for n in range(sample.n + 1, MOST_SEEDS + 1):
-        if decide(claim, *intervals.interval(form, sample.at(n))) != UNDECIDED:
+        if decide(claim, *intervals.interval(expression, sample.at(n))) != UNDECIDED:
             return n
     return None
 
 
-def _noise(form: Form, sample: Sample) -> str:
-    if not noisy(form):
-        return "as the text states it" if all(cell[0] == "text" for cell in cells_of(form)) else "exact"
+def _noise(expression: Expression, sample: Sample) -> str:
+    if not noisy(expression):
+        return "as the text states it" if all(cell[0] == "text" for cell in cells_of(expression)) else "exact"
     if sample.measured:
         return f"Student's t over {sample.n} seeds"
-    if isinstance(form, OverLayers):
-        return f"over {len(form.layers)} layers"
+    if isinstance(expression, OverLayers):
+        return f"over {len(expression.layers)} layers"
     return f"replicate noise, n = {sample.n}"
 
 
-def _complete(form: Form, tables: Sequence[Tables]) -> Sequence[Values]:
+def _complete(expression: Expression, tables: Sequence[SeedTable]) -> Sequence[Values]:
     """The values of the seeds that have every cell."""
-    cells = cells_of(form)
+    cells = cells_of(expression)
     found = [{cell: value for cell in cells if (value := table.value(cell)) is not None} for table in tables]
     return [values for values in found if len(values) == len(cells)]
 
 
-def _measured(form: Form, tables: Sequence[Tables]) -> Form | None:
-    """The form itself where a seed has all its cells; of a largest or smallest value, the parts that have them."""
-    if not isinstance(form, Largest | Smallest):
-        return form
-    parts = tuple(p for p in form.parts if not isinstance(p, Unmeasured) and _complete(p, tables))
-    if len(parts) == len(form.parts) and _complete(form, tables):
-        return form
+def _measured(expression: Expression, tables: Sequence[SeedTable]) -> Expression | None:
+    """Return the expression if a seed has all its cells; of a `Max` or `Min`, its complete parts."""
+    if not isinstance(expression, Max | Min):
+        return expression
+    parts = tuple(p for p in expression.parts if not isinstance(p, Unmeasured) and _complete(p, tables))
+    if len(parts) == len(expression.parts) and _complete(expression, tables):
+        return expression
     if not parts:
         return None
-    whole = type(form)(parts)
-    return whole if len(parts) < len(form.parts) and _complete(whole, tables) else None
+    whole = type(expression)(parts)
+    return whole if len(parts) < len(expression.parts) and _complete(whole, tables) else None
 
 
-def _missing(form: Form, tables: Sequence[Tables]) -> str:
+def _missing(expression: Expression, tables: Sequence[SeedTable]) -> str:
     """How many cells have no value, in the fullest seed where none is complete; seeds that are left out."""
-    unknown = [part.why for part in getattr(form, "parts", ()) if isinstance(part, Unmeasured)]
-    cells = cells_of(form)
+    unknown = [part.why for part in getattr(expression, "parts", ()) if isinstance(part, Unmeasured)]
+    cells = cells_of(expression)
     lacking = [[cell for cell in cells if table.value(cell) is None] for table in tables]
     fewest = min(range(len(tables)), key=lambda i: len(lacking[i]))
     if lacking[fewest]:
@@ -182,7 +182,7 @@ def _missing(form: Form, tables: Sequence[Tables]) -> str:
     return "; ".join([*unknown, *left_out])
 
 
-def _gap(table: Tables, lacking: Sequence[Cell], of: int) -> str:
+def _gap(table: SeedTable, lacking: Sequence[Cell], of: int) -> str:
     ended = sum(cell in table.diverged for cell in lacking)
     text = f"{len(lacking)} of {of} cells {'has' if len(lacking) == 1 else 'have'} no value"
     return f"{text} ({ended} diverged)" if ended else text

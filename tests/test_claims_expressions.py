@@ -11,13 +11,13 @@ import pytest
 
 from repro import quantiles
 from repro.claims import intervals
-from repro.claims.forms import (
-    First,
-    Largest,
+from repro.claims.expressions import (
+    FirstEpochWithin,
     Linear,
+    Max,
+    Min,
     OverLayers,
     Quantity,
-    Smallest,
     Sum,
     cells_of,
     difference,
@@ -27,7 +27,7 @@ from repro.claims.forms import (
     span,
 )
 from repro.claims.intervals import Sample
-from repro.claims.noise import ALLOCATIONS, Unit, UnknownNoise, standard_deviation
+from repro.claims.noise import ALLOCATIONS, NoiseSource, UnknownNoise, standard_deviation
 from repro.claims.tables import Cell
 
 SD = {"a": 2.0, "b": 1.0}
@@ -39,8 +39,8 @@ def cell(name: str) -> Cell:
 
 def source(name: str, kind: str = "a", **shared: str) -> Linear:
     """One cell; what it does not share is its own."""
-    parts = {part: shared.get(part, name) for part in ("structure", "era", "weights")}
-    unit = Unit(kind, own=name, parent=shared.get("parent", "p"), **parts)
+    parts = {part: shared.get(part, name) for part in ("structure", "decile", "weights")}
+    unit = NoiseSource(kind, own=name, parent=shared.get("parent", "p"), **parts)
     return Linear({Quantity((cell(name),)): 1.0}, {unit: 1.0})
 
 
@@ -96,7 +96,7 @@ def test_algebra() -> None:
     assert (-a).of(values) == -2 and mean([a, b, c]).of(values) == pytest.approx(4)
     assert not (a - a).terms and not (a - a).units
     assert cells_of(difference(a + b, magnitude(c))) == set(values)
-    assert not noisy(Linear({Quantity((cell("a"),)): 1.0})) and noisy(Largest((a, b)))
+    assert not noisy(Linear({Quantity((cell("a"),)): 1.0})) and noisy(Max((a, b)))
 
 
 def test_noise_is_allocated_at_worst() -> None:
@@ -122,13 +122,13 @@ def test_kinds_are_independent_and_unknown_ones_named() -> None:
 
 
 def test_relative_noise_is_times_the_cell() -> None:
-    unit = Unit("b", 1, 1, 1, 1, 1, relative=cell("w"))
+    unit = NoiseSource("b", 1, 1, 1, 1, 1, relative=cell("w"))
     assert standard_deviation({unit: -2.0}, SD, {cell("w"): 0.3}) == pytest.approx(0.6)
 
 
 def test_the_worst_allocation_covers_every_mixture() -> None:
     rng = random.Random(0)
-    linears = [source(f"{i}", structure=f"s{i % 3}", weights=f"v{i % 4}", era=f"e{i % 2}") for i in range(12)]
+    linears = [source(f"{i}", structure=f"s{i % 3}", weights=f"v{i % 4}", decile=f"e{i % 2}") for i in range(12)]
     for _ in range(200):
         units = {unit: rng.uniform(-1, 1) for linear in linears for unit in linear.units}
         shares = [rng.random() for _ in ALLOCATIONS]
@@ -166,9 +166,9 @@ def test_extremes() -> None:
     parts = tuple(source(name) for name in "abc")
     values = {"a": 0.0, "b": 1.0, "c": 9.0}
     plain, corrected = 1.959964 * 2, quantiles.normal(0.025 / 3) * 2
-    low, high = intervals.interval(Smallest(parts), sample(values))
+    low, high = intervals.interval(Min(parts), sample(values))
     assert (low, high) == pytest.approx((0 - plain, 0 + corrected))
-    low, high = intervals.interval(Largest(parts), sample(values))
+    low, high = intervals.interval(Max(parts), sample(values))
     assert (low, high) == pytest.approx((9 - corrected, 9 + plain))
 
 
@@ -182,10 +182,10 @@ def test_a_range_is_the_largest_difference_and_never_negative() -> None:
 
 def test_sums_split_the_error_among_what_has_noise() -> None:
     exact = Linear({Quantity((cell("e"),)): 1.0})
-    form = difference(exact, Largest((source("a"),)))
+    form = difference(exact, Max((source("a"),)))
     low, high = intervals.interval(form, sample({"e": 3.0, "a": 1.0}))
     assert (low, high) == pytest.approx((2 - 1.959964 * 2, 2 + 1.959964 * 2))
-    both = difference(Largest((source("b"),)), Largest((source("a"),)))
+    both = difference(Max((source("b"),)), Max((source("a"),)))
     low, high = intervals.interval(both, sample({"b": 3.0, "a": 1.0}))
     assert high - 2 == pytest.approx(2 - low) == pytest.approx(2 * quantiles.normal(0.0125) * 2)
 
@@ -203,7 +203,7 @@ def test_sums_split_the_error_among_what_has_noise() -> None:
 )
 def test_first_epoch(curve: list[float], first: float, low: float, high: float) -> None:
     points = [source(str(i), kind="b") for i in range(4)]
-    form = First((1, 2, 3, 4), tuple((point,) for point in points), 5.0)
+    form = FirstEpochWithin((1, 2, 3, 4), tuple((point,) for point in points), 5.0)
     found = sample({str(i): value for i, value in enumerate(curve)})
     assert intervals.value(form, found) == first
     assert intervals.interval(form, found) == (low, high)
@@ -212,7 +212,7 @@ def test_first_epoch(curve: list[float], first: float, low: float, high: float) 
 def test_first_epoch_of_random_curves_holds_its_estimate() -> None:
     rng = random.Random(2)
     points = [source(str(i), kind="b") for i in range(6)]
-    form = First(tuple(range(6)), tuple((point, -point) for point in points), 1.0)
+    form = FirstEpochWithin(tuple(range(6)), tuple((point, -point) for point in points), 1.0)
     for _ in range(300):
         found = sample({str(i): rng.gauss(0, 2 - i / 3) for i in range(6)})
         low, high = intervals.interval(form, found)
@@ -259,6 +259,6 @@ def test_the_order_of_terms_does_not_matter() -> None:
     values = {name: float(i) for i, name in enumerate("abcd")}
     found = set()
     for order in itertools.permutations("abcd"):
-        form = Sum(((1.0, Smallest(tuple(source(name) for name in order))), (0.5, source("a"))))
+        form = Sum(((1.0, Min(tuple(source(name) for name in order))), (0.5, source("a"))))
         found.add(tuple(round(end, 9) for end in intervals.interval(form, sample(values))))
     assert len(found) == 1
