@@ -3,7 +3,7 @@
     python benchmarks/imagenet.py [--images DIR] [--arch resnet50] [--crop 224] [--seconds 20] [--budget 150]
 
 For each network: the engine's loop (parts of a batch, channels_last, the profile's precision, compiled on CUDA) on
-random images that are there already; then fed by each loader there is with the JPEGs under DIR, shown again and
+random images that are there already; then fed by the loader with the JPEGs under DIR, shown again and
 again, with the share of the time in which it waited for them; and the textbook loop (torchvision's network in
 NCHW, eager, torch.optim.SGD, one forward and backward a batch in float32) on random images. What matters most is
 measured first, each row is told on stderr as it comes, and none is begun after the budget.
@@ -169,8 +169,8 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         tasks.extend((arch, loop, precision, functools.partial(measured, arch)) for arch in archs)
 
     ask(RANDOM, dtype, lambda arch: (ours[arch].random(args.crop, args.seconds), None))
-    for kind in _kinds(device) if args.images else ():
-        ask(f"ours, JPEGs, {kind}", dtype, functools.partial(_from_jpegs, ours, kind, args))
+    if args.images:
+        ask("ours, JPEGs", dtype, functools.partial(_from_jpegs, ours, args))
     ask(TEXTBOOK, torch.float32, lambda arch: (textbook(arch, recipe, device, args.crop, args.seconds), None))
     rows: list[dict[str, Any]] = []
     left_out = []
@@ -205,19 +205,15 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     return {"date": date, "where": where, **shape, **tera, "rows": rows, "left_out": left_out}
 
 
-def _from_jpegs(ours: Mapping[str, Ours], kind: str, args: argparse.Namespace, arch: str) -> tuple[float, float]:
+def _from_jpegs(ours: Mapping[str, Ours], args: argparse.Namespace, arch: str) -> tuple[float, float]:
     own = ours[arch]
-    with contextlib.closing(make_loader(Folder(args.images), args.crop, 256, own.device.torch, kind)) as loader:
+    with contextlib.closing(make_loader(Folder(args.images), args.crop, 256, own.device.torch)) as loader:
         return own.fed(loader, args.seconds)
 
 
 def _peak(device: Device) -> float | None:
     """FLOP/s in bfloat16 by the card's data sheet; None for a device that is not listed."""
     return next((1e12 * tera for name, tera in PEAKS.items() if device.cuda and name in device.name), None)
-
-
-def _kinds(device: Device) -> list[str]:
-    return ["cpu", "nvjpeg"] if device.cuda else ["cpu"]
 
 
 def table(result: dict[str, Any]) -> str:

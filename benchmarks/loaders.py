@@ -29,7 +29,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -40,9 +39,8 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from repro.data.photos import CacheSplit, FileSplit, PhotoSplit
-from repro.data.photos import decode as decoding
 from repro.data.photos.augment import MEAN, STD, Draws, crop_box, draw_crops, to_input
-from repro.data.photos.decode import decode, evaluation, simplejpeg, training
+from repro.data.photos.decode import decode, evaluation, training
 from repro.data.photos.loader import Loader, Request
 from repro.data.photos.shrink import shrink
 from repro.engine import device as devices
@@ -123,20 +121,17 @@ class Row:
     name: str
     batches: str
     start: Callable[[], Batches]
-    decoder: str
     speeds: list[float] = field(default_factory=list)
 
     def turn(self, seconds: float) -> float:
         """Load for so long, and return images a second."""
-        installed = simplejpeg if self.decoder == "simplejpeg" else lambda: None
-        with patch.object(decoding, "simplejpeg", installed):
-            batches = self.start()
-            for _ in range(WARM_UP):
-                next(batches)
-            begin, count = time.perf_counter(), 0
-            while (spent := time.perf_counter() - begin) < seconds:
-                count += len(next(batches))
-            batches.close()  # type: ignore[attr-defined]
+        batches = self.start()
+        for _ in range(WARM_UP):
+            next(batches)
+        begin, count = time.perf_counter(), 0
+        while (spent := time.perf_counter() - begin) < seconds:
+            count += len(next(batches))
+        batches.close()  # type: ignore[attr-defined]
         self.speeds.append(count / spent)
         return self.speeds[-1]
 
@@ -150,19 +145,15 @@ def rows(args: argparse.Namespace, scratch: Path, train: bool) -> list[Row]:
         return lambda: through_loader(split, train, args.threads, as_input)
 
     peer = Photos(args.dir, args.images, transform(train))
-    found = [Row("ImageFolder", "float32", lambda: through_dataloader(peer, workers), "Pillow")]
-    decoders = ["simplejpeg", "torchvision.io"] if simplejpeg() else ["torchvision.io"]
-    for decoder in decoders:
-        found.append(Row("ours", "uint8", ours(files, False), decoder))
-        found.append(Row("ours", "float32", ours(files, True), decoder))
+    found = [Row("ImageFolder", "float32", lambda: through_dataloader(peer, workers))]
+    found.append(Row("ours", "uint8", ours(files, False)))
+    found.append(Row("ours", "float32", ours(files, True)))
     if workers:
         draws = draw_crops("benchmark", 0, 0, len(files)) if train else None
         processes = Processes(files, draws)
-        found.append(
-            Row("ours, in processes", "uint8", lambda: through_dataloader(processes, workers), "torchvision.io")
-        )
+        found.append(Row("ours, in processes", "uint8", lambda: through_dataloader(processes, workers)))
     for side in (512, 256) if train else ():
-        found.append(Row(f"ours, cache {side}", "uint8", ours(cached(files, side, scratch), False), decoders[0]))
+        found.append(Row(f"ours, cache {side}", "uint8", ours(cached(files, side, scratch), False)))
     return found
 
 
@@ -222,7 +213,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
             measured = rows(args, Path(scratch), kind == "training")
             for turn, row in itertools.product(range(args.turns), measured):
                 speed = row.turn(args.seconds)
-                said = f"{kind}, turn {turn + 1}/{args.turns}: {row.name}, {row.decoder}, {row.batches}"
+                said = f"{kind}, turn {turn + 1}/{args.turns}: {row.name}, {row.batches}"
                 print(f"{said}: {speed:,.0f} images/s", file=sys.stderr)
             result[kind] = [_summary(row, measured[0], args.cores) for row in measured]
     return result | {"pixels": differences(args)}
@@ -232,7 +223,6 @@ def _summary(row: Row, peer: Row, cores: int) -> dict[str, Any]:
     ratios = [own / other for own, other in zip(row.speeds, peer.speeds, strict=True)]
     return {
         "loader": row.name,
-        "decoder": row.decoder,
         "batches": row.batches,
         "images_per_second_and_core": [round(speed / cores, 1) for speed in row.speeds],
         "ratio": round(median(ratios), 2),
@@ -246,9 +236,9 @@ def table(result: dict[str, Any]) -> str:
         for row in result[kind]:
             speeds = row["images_per_second_and_core"]
             speed = f"{median(speeds):,.0f} ({min(speeds):,.0f}-{max(speeds):,.0f})"
-            body.append([kind, row["loader"], row["decoder"], row["batches"], speed, f"{row['ratio']:.2f}"])
+            body.append([kind, row["loader"], row["batches"], speed, f"{row['ratio']:.2f}"])
     pixels = result["pixels"]
-    head = ["for", "loader", "decoder", "batches", "images/s a core (min-max)", "x ImageFolder"]
+    head = ["for", "loader", "batches", "images/s a core (min-max)", "x ImageFolder"]
     return "\n".join(
         [
             f"{result['date']}  {result['where']}, torch {result['torch']}: {result['cores']} core(s), "

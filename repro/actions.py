@@ -205,7 +205,7 @@ def execute(
     from repro.report.training_progress import TrainingProgress
 
     chosen = device.choose(options.device)
-    how = session.SessionOptions(options.deadline, options.loader, options.strategy, options.wave)
+    how = session.SessionOptions(options.deadline, options.strategy, options.wave)
     with ranks.process_group(chosen) as group:
         while shared := session.broadcast_plan(plan if plan.missing or plan.blocked else None, group):
             try:

@@ -14,7 +14,7 @@ from repro.errors import NobodyReads, UsageError
 _PANELS = {
     "What": ("profile", "arch", "seeds", "overrides", "params_file", "ignore_shipped", "with_iterative"),
     "Where": ("data_dir", "runs_dir", "out", "folder"),
-    "How": ("device", "precision", "loader", "strategy", "wave", "time_budget", "keep_final"),
+    "How": ("device", "precision", "strategy", "wave", "time_budget", "keep_final"),
     "Many at a time": ("gpus", "workers", "launcher", "slurm"),
 }
 """Headings of the help, and the options under each."""

@@ -12,7 +12,7 @@ import typer
 from repro import named
 from repro.completion import artifact_names, offer, profile_names
 from repro.config import params
-from repro.options import DEVICES, LAUNCHERS, LOADERS, STRATEGIES, Options
+from repro.options import DEVICES, LAUNCHERS, STRATEGIES, Options
 
 Profile = Annotated[
     str | None,
@@ -66,10 +66,6 @@ Final = Annotated[
     bool,
     typer.Option("--keep-final", help="keep the trained weights of tickets and networks as well (docs/api.md)"),
 ]
-Loader = Annotated[
-    str,
-    typer.Option(help="how photographs are decoded: auto, cpu or nvjpeg", autocompletion=offer(LOADERS)),
-]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="say what would be trained, and stop")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout")]
 Names = Annotated[
@@ -98,7 +94,6 @@ SHARED: dict[str, tuple[Any, Any]] = {
     "with_iterative": (Iterative, False),
     "keep_final": (Final, False),
     "params_file": (Params, None),
-    "loader": (Loader, "auto"),
     "strategy": (Strategy, "auto"),
     "wave": (Wave, 0),
     "gpus": (Gpus, 1),

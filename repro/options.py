@@ -19,7 +19,6 @@ STRATEGIES = (
 )  # fmt: skip
 LAUNCHERS = ("local", "ray", "slurm")
 DEVICES = ("auto", "cpu", "cuda")
-LOADERS = ("auto", "cpu", "nvjpeg")
 RUN_STATES = ("done", "diverged", "begun", "missing")
 FAMILIES = ("dense", "tickets", "gradual", "structures", "ppr", "memorization", "iterative", "batch-probe")
 
@@ -39,7 +38,6 @@ class Options:
     time_budget: str | None = None
     overrides: Sequence[str] = ()
     ignore_shipped: bool = False
-    loader: str = "auto"
     with_iterative: bool = False
     keep_final: bool = False
     """Keep what networks weigh at the end of their training, too, not only where other Runs grow from them."""
@@ -60,8 +58,7 @@ class Options:
         if self.wave < 0:
             raise UsageError(f"--wave {self.wave}: choose 1 or more, or 0 for what is fastest")
         known = {
-            "device": DEVICES, "loader": LOADERS, "strategy": STRATEGIES, "launcher": LAUNCHERS,
-            "precision": (None, *PRECISIONS),
+            "device": DEVICES, "strategy": STRATEGIES, "launcher": LAUNCHERS, "precision": (None, *PRECISIONS),
         }  # fmt: skip
         for name, names in known.items():
             if getattr(self, name) not in names:

@@ -284,7 +284,7 @@ class Sprint:
         at_a_time = f", {lanes} at a time" if lanes > 1 else ""
         what = f"{name}, {len(runs)} of {counted(of, 'Run')}{at_a_time}, {images / 1e6:,.1f} million images"
         self._log.print(f"{when}: {what}", markup=False)
-        how = session.SessionOptions(self._deadline, options.loader, options.strategy, lanes, time_until=0.0)
+        how = session.SessionOptions(self._deadline, options.strategy, lanes, time_until=0.0)
         progress = TrainingProgress(self._log, work.store)
         try:
             session.execute(plan, work.store, work.folders, self._device, progress, how)

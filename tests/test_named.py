@@ -12,7 +12,7 @@ import pytest
 from repro import named
 from repro.config.recipe import PRECISIONS
 from repro.errors import UsageError
-from repro.options import DEVICES, LAUNCHERS, LOADERS, STRATEGIES, Options
+from repro.options import DEVICES, LAUNCHERS, STRATEGIES, Options
 
 Command = Callable[..., tuple[int, str, str]]
 ROOT = Path(__file__).resolve().parent.parent
@@ -59,8 +59,7 @@ def test_a_device_or_a_launcher_that_is_not_here(
 
 @pytest.mark.parametrize(
     ("option", "known"),
-    [("device", DEVICES), ("loader", LOADERS), ("strategy", STRATEGIES), ("launcher", LAUNCHERS),
-     ("precision", PRECISIONS)],
+    [("device", DEVICES), ("strategy", STRATEGIES), ("launcher", LAUNCHERS), ("precision", PRECISIONS)],
 )  # fmt: skip
 def test_a_name_that_there_is_not_is_refused_with_its_option(option: str, known: tuple[str, ...]) -> None:
     with pytest.raises(UsageError) as caught:

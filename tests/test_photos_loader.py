@@ -1,4 +1,4 @@
-"""Batches come in order and whole; what is broken is named and passed over; no thread stays behind."""
+"""Batches come in order and whole; what is broken is named and skipped; no thread stays behind."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ import pytest
 import torch
 from photographs import Memory, encode, picture, real_photographs
 
-from repro.data.photos import nvjpeg
 from repro.data.photos.augment import crop_box, draw_crops
 from repro.data.photos.decode import decode, evaluation, training
-from repro.data.photos.loader import Batch, Loader, Request, make_loader
-from repro.data.photos.nvjpeg import NvjpegLoader
+from repro.data.photos.loader import Loader, Request, make_loader
 from repro.data.photos.split import IGNORED, PhotoSplit
-from repro.errors import MissingInput, UsageError
+from repro.errors import MissingInput
 
 CROP, RESIZE = 32, 40
 CPU = torch.device("cpu")
@@ -60,10 +58,7 @@ def one_by_one(split: PhotoSplit, request: Request) -> torch.Tensor:
     return torch.stack(found)
 
 
-def make(split: PhotoSplit, kind: str, **options: object) -> Loader:
-    """``nvjpeg`` on the CPU: all of it but the GPU."""
-    if kind == "nvjpeg":
-        return NvjpegLoader(split, CROP, RESIZE, CPU, **options)  # type: ignore[arg-type]
+def make(split: PhotoSplit, **options: object) -> Loader:
     return Loader(split, CROP, RESIZE, **options)  # type: ignore[arg-type]
 
 
@@ -71,19 +66,18 @@ def left_behind() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("photos")]
 
 
-@pytest.fixture(params=["cpu", "nvjpeg"])
-def kind(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Either loader; afterwards there must be no thread of it."""
-    yield request.param
+@pytest.fixture(autouse=True)
+def _no_thread_stays() -> Iterator[None]:
+    yield
     assert left_behind() == []
 
 
 @pytest.mark.parametrize("train", [True, False])
 @pytest.mark.parametrize("threads", [1, 3])
-def test_batches_are_what_one_image_after_another_gives(kind: str, train: bool, threads: int) -> None:
+def test_batches_are_what_one_image_after_another_gives(train: bool, threads: int) -> None:
     split = Memory(IMAGES, on_read=lambda i: time.sleep(0.002 * (i % 3)))  # so that threads overtake each other
     asked = requests(train=train)
-    found = list(make(split, kind, threads=threads).batches(iter(asked), ahead=2))
+    found = list(make(split, threads=threads).batches(iter(asked), ahead=2))
     assert len(found) == len(asked)
     for batch, request in zip(found, asked, strict=True):
         assert torch.equal(batch.images, one_by_one(split, request))
@@ -93,9 +87,9 @@ def test_batches_are_what_one_image_after_another_gives(kind: str, train: bool, 
         assert batch.waited >= 0
 
 
-def test_a_batch_in_parts_is_the_batch(kind: str) -> None:
+def test_a_batch_in_parts_is_the_batch() -> None:
     """As several GPUs, or micro-batches, divide it."""
-    loader = make(Memory(IMAGES), kind, threads=2)
+    loader = make(Memory(IMAGES), threads=2)
     (whole,) = requests((16,))
     assert whole.draws
     parts = [Request(whole.index[at : at + 4], whole.draws.part(at, at + 4)) for at in range(0, 16, 4)]
@@ -104,7 +98,7 @@ def test_a_batch_in_parts_is_the_batch(kind: str) -> None:
 
 
 @pytest.mark.parametrize("ahead", [1, 3])
-def test_requests_are_taken_as_batches_are_and_a_few_ahead(kind: str, ahead: int) -> None:
+def test_requests_are_taken_as_batches_are_and_a_few_ahead(ahead: int) -> None:
     taken = 0
 
     def asked() -> Iterator[Request]:
@@ -113,7 +107,7 @@ def test_requests_are_taken_as_batches_are_and_a_few_ahead(kind: str, ahead: int
             taken += 1
             yield request
 
-    for number, _ in enumerate(make(Memory(IMAGES), kind, threads=2).batches(asked(), ahead=ahead), 1):
+    for number, _ in enumerate(make(Memory(IMAGES), threads=2).batches(asked(), ahead=ahead), 1):
         assert taken == min(number + ahead, 10)
 
 
@@ -136,7 +130,7 @@ def broken() -> list[bytes | None]:
     return found
 
 
-def test_a_bad_image_is_named_once_and_passed_over(kind: str) -> None:
+def test_a_bad_image_is_named_once_and_skipped() -> None:
     heard: list[tuple[str, str, bool]] = []
     main = threading.current_thread()
 
@@ -144,7 +138,7 @@ def test_a_bad_image_is_named_once_and_passed_over(kind: str) -> None:
         heard.append((name, why, threading.current_thread() is main))
 
     split = Memory(broken())
-    loader = make(split, kind, threads=2, on_bad=on_bad)
+    loader = make(split, threads=2, on_bad=on_bad)
     request = Request(np.arange(10), draw_crops("x", 0, 0, 10))
     for _ in range(3):  # epochs
         (batch,) = loader.batches([request])
@@ -166,9 +160,9 @@ def test_without_a_listener_a_bad_image_is_a_warning() -> None:
         list(Loader(Memory(broken()), CROP, RESIZE, threads=1).batches([Request(np.array([4]), None)]))
 
 
-def test_more_bad_images_than_allowed_end_it_with_their_names(kind: str) -> None:
+def test_more_bad_images_than_allowed_end_it_with_their_names() -> None:
     heard: list[str] = []
-    loader = make(Memory([None] * 9), kind, threads=2, most_bad=3, on_bad=lambda name, _: heard.append(name))
+    loader = make(Memory([None] * 9), threads=2, most_bad=3, on_bad=lambda name, _: heard.append(name))
     batches = loader.batches([Request(np.array([i, i + 1]), None) for i in range(8)])
     next(batches)
     next(batches)
@@ -176,13 +170,13 @@ def test_more_bad_images_than_allowed_end_it_with_their_names(kind: str) -> None
         next(batches)
     for i in range(4):
         assert f"train/n{i:08d}.JPEG: cannot be read" in str(ended.value)
-    assert "more than the 3 that are passed over" in str(ended.value)
+    assert "more than the 3 that are skipped" in str(ended.value)
     assert "repro data prepare imagenet" in str(ended.value)
     assert len(heard) == 3
 
 
-def test_as_many_bad_images_as_allowed_do_not(kind: str) -> None:
-    loader = make(Memory([None] * 3), kind, threads=2, most_bad=3, on_bad=lambda *_: None)
+def test_as_many_bad_images_as_allowed_do_not() -> None:
+    loader = make(Memory([None] * 3), threads=2, most_bad=3, on_bad=lambda *_: None)
     (batch,) = loader.batches([Request(np.array([0, 1, 2, 2]), None)])
     assert (batch.labels == IGNORED).all()
 
@@ -190,8 +184,8 @@ def test_as_many_bad_images_as_allowed_do_not(kind: str) -> None:
 # Threads
 
 
-def test_ending_early_ends_the_threads(kind: str) -> None:
-    loader = make(Memory(IMAGES, on_read=lambda _: time.sleep(0.002)), kind, threads=3)
+def test_ending_early_ends_the_threads() -> None:
+    loader = make(Memory(IMAGES, on_read=lambda _: time.sleep(0.002)), threads=3)
     for _ in loader.batches(requests((16,) * 50)):
         assert len(left_behind()) == 3
         break
@@ -202,19 +196,19 @@ def test_ending_early_ends_the_threads(kind: str) -> None:
     assert left_behind() == []
 
 
-def test_an_error_of_the_requests_or_of_a_thread_reaches_the_consumer(kind: str) -> None:
+def test_an_error_of_the_requests_or_of_a_thread_reaches_the_consumer() -> None:
     def asked() -> Iterator[Request]:
         yield from requests((4, 4))
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        list(make(Memory(IMAGES), kind, threads=2).batches(asked()))
+        list(make(Memory(IMAGES), threads=2).batches(asked()))
     with pytest.raises(IndexError):
-        list(make(Memory(IMAGES[:5]), kind, threads=2).batches([Request(np.array([1, 7]), None)]))
+        list(make(Memory(IMAGES[:5]), threads=2).batches([Request(np.array([1, 7]), None)]))
 
 
-def test_closing_ends_a_batches_under_way(kind: str) -> None:
-    loader = make(Memory(IMAGES), kind, threads=2)
+def test_closing_ends_a_batches_under_way() -> None:
+    loader = make(Memory(IMAGES), threads=2)
     batches = loader.batches(requests((16,) * 50))
     next(batches)
     loader.close()
@@ -245,18 +239,9 @@ def test_threads_use_one_core_each_and_nobody_else_is_changed() -> None:
         torch.set_num_threads(before)
 
 
-# Which loader
-
-
 def test_the_loader_says_what_it_is() -> None:
-    assert make_loader(Memory(IMAGES), CROP, RESIZE, CPU, threads=1).name.endswith(", 1 thread")
-    assert make_loader(Memory(IMAGES), CROP, RESIZE, CPU, "cpu", threads=2).name.endswith(", 2 threads")
-
-
-@pytest.mark.parametrize(("kind", "words"), [("dali", "choose auto, cpu or nvjpeg"), ("nvjpeg", "CUDA device")])
-def test_a_loader_that_cannot_be_is_refused(kind: str, words: str) -> None:
-    with pytest.raises(UsageError, match=words):
-        make_loader(Memory(IMAGES), CROP, RESIZE, CPU, kind)
+    assert make(Memory(IMAGES), threads=1).name == "torchvision.io, 1 thread"
+    assert make(Memory(IMAGES), threads=2).name == "torchvision.io, 2 threads"
 
 
 def test_processes_on_one_node_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,65 +252,16 @@ def test_processes_on_one_node_share_its_cores(monkeypatch: pytest.MonkeyPatch) 
     assert make_loader(Memory(IMAGES), CROP, RESIZE, CPU).threads == 1  # a CPU that trains needs its cores
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_where_nvjpeg_does_not_work_the_cpu_decodes_and_a_warning_says_why() -> None:
-    with pytest.warns(UserWarning, match="decoded on the CPU, not by nvJPEG: "):
-        loader = make_loader(Memory(IMAGES), CROP, RESIZE, torch.device("cuda"))
-    assert type(loader) is Loader
-    assert loader.pinned
-
-
-def test_nvjpeg_has_to_give_what_the_cpu_gives(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert nvjpeg.unfit(Memory(broken()), CPU) is None
-    real = nvjpeg.decode_jpeg
-    monkeypatch.setattr(nvjpeg, "decode_jpeg", lambda *given: [255 - image for image in real(*given)])
-    assert "levels on average" in (nvjpeg.unfit(Memory(IMAGES), CPU) or "")
-    assert "none of the first" in (nvjpeg.unfit(Memory([IMAGES[8], IMAGES[5]]), CPU) or "")
-
-
-def test_an_image_that_nvjpeg_refuses_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> list[torch.Tensor]:
-        raise RuntimeError("nvjpegDecodeBatched failed: 3")
-
-    monkeypatch.setattr(nvjpeg, "decode_jpeg", refuse)
-    (request,) = requests((16,))
-    (batch,) = make(Memory(IMAGES), "nvjpeg", threads=1).batches([request])
-    assert torch.equal(batch.images, one_by_one(Memory(IMAGES), request))
-
-
 def files(paths: list[Path]) -> Memory:
     return Memory([path.read_bytes() for path in paths])
 
 
 def test_real_photographs_go_through() -> None:
     split = files(real_photographs()[:48])
-    loader = make_loader(split, 224, 256, CPU, threads=2)
+    loader = Loader(split, 224, 256, threads=2)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         asked = [Request(np.arange(at, at + 16), draw_crops("x", 0, at, 16)) for at in (0, 16, 32)]
         found = list(loader.batches(asked))
     assert [batch.images.shape for batch in found] == [(16, 3, 224, 224)] * 3
     assert not loader.bad
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-@pytest.mark.parametrize("train", [True, False])
-def test_a_gpu_gives_nearly_what_the_cpu_gives(train: bool) -> None:
-    """Also where the device is still busy with earlier batches whose memory is used again."""
-    cuda = torch.device("cuda", torch.cuda.current_device())
-    split, asked = Memory(IMAGES), requests((16,) * 12, train)
-    assert nvjpeg.unfit(split, cuda) is None
-    loader = make_loader(split, CROP, RESIZE, cuda, "nvjpeg", threads=3)
-    assert loader.name == "nvJPEG"
-    busy = torch.randn(4096, 4096, device=cuda)
-    kept: list[tuple[torch.Tensor, Batch]] = []
-    for batch in loader.batches(iter(asked)):
-        for _ in range(20):
-            busy = (busy @ busy).clamp_(-1, 1)
-        kept.append((batch.images.float(), batch))
-        kept[-1][1].images = torch.empty(0)
-    for (images, batch), request in zip(kept, asked, strict=True):
-        right = one_by_one(split, request).float()
-        assert (images.cpu() - right).abs().mean() < nvjpeg.MOST_DIFFERENT
-        assert batch.labels.tolist() == split.labels[request.index].tolist()

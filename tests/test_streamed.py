@@ -68,7 +68,7 @@ class InMemory:
 
 def bench(train_split: InMemory, data: Photos = DATA) -> StreamedData:
     splits = (train_split, InMemory(DATA.test, 1))
-    loaders = [make_loader(split, data.crop, data.resize, CPU.torch, "cpu") for split in splits]
+    loaders = [make_loader(split, data.crop, data.resize, CPU.torch) for split in splits]
     return StreamedData(CPU, single_process(CPU.torch), loaders[0], loaders[1], "made up")
 
 

@@ -60,7 +60,7 @@ def in_memory_data(images: Images, device: Device) -> InMemoryData:
 
 
 def open_data(
-    wanted: Data, folders: Sequence[Path], scratch: Path, device: Device, ranks: Ranks, loader: str
+    wanted: Data, folders: Sequence[Path], scratch: Path, device: Device, ranks: Ranks
 ) -> InMemoryData | StreamedData:
     """What ``wanted`` names (of small images all, of which it may want a part), found in ``folders`` or, where it
     is made from a seed, under ``scratch``.
@@ -72,9 +72,7 @@ def open_data(
 
         splits = photos.open_splits(wanted, folders, scratch)
         say = _say_bad(ranks)
-        train, test = (
-            make_loader(split, wanted.crop, wanted.resize, device.torch, loader, on_bad=say) for split in splits
-        )
+        train, test = (make_loader(split, wanted.crop, wanted.resize, device.torch, say) for split in splits)
         content = photos.content_hash(folders) if wanted.name == "imagenet" else None
         source = f"{wanted.name}, content {content}" if content else wanted.name
         return StreamedData(device, ranks, train, test, source)

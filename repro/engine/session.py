@@ -56,12 +56,11 @@ class Observer(Protocol):
 
 @dataclass(frozen=True)
 class SessionOptions:
-    """``deadline`` is on `time.monotonic`'s clock, ``loader`` says how photographs are decoded; ``strategy`` and
-    ``wave``, the number of Runs at a time (0: automatic), how small images are trained on. After ``time_until``,
+    """``deadline`` is on `time.monotonic`'s clock, ``strategy`` and ``wave``, the number of Runs at a
+    time (0: automatic), say how small images are trained on. After ``time_until``,
     on the same clock, no strategy is timed that was not timed yet (default: after a fifth of what is left)."""
 
     deadline: float | None = None
-    loader: str = "auto"
     strategy: str = "auto"
     wave: int = 0
     time_until: float | None = None
@@ -140,7 +139,7 @@ class _Session:
             if self._source:
                 self._source.close()
             device, options = self._device, self._options
-            self._source = open_data(wanted, folders, self._store.runs_dir, device, self._group, options.loader)
+            self._source = open_data(wanted, folders, self._store.runs_dir, device, self._group)
             self._source_of = of
             self._waves = None
             if isinstance(self._source, InMemoryData):

@@ -69,7 +69,7 @@ def _train(work: Workspace, run: Run, runs: Sequence[Run]) -> None:
     with ranks.process_group(chosen) as group:
         if plan := session.broadcast_plan(_alone(work, run, runs, log) if group.is_main else None, group):
             progress = TrainingProgress(log, work.store, line_every=0.0)
-            how = session.SessionOptions(options.deadline, options.loader, options.strategy, options.wave)
+            how = session.SessionOptions(options.deadline, options.strategy, options.wave)
             session.execute(plan, work.store, work.folders, chosen, progress, how, group)
 
 
