@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from repro.artifacts import IMPLEMENTED, fig2
-from repro.compare import Cell
+from repro.cells import Cell
 from repro.options import Options
 from repro.record import Record
 from repro.workspace import Workspace

@@ -9,7 +9,7 @@ structure comes from its end. Run it with
 from collections.abc import Sequence
 
 from repro.artifacts.base import Artifact, Results, accuracy_cell
-from repro.compare import Cell
+from repro.cells import Cell
 from repro.experiments import Study
 from repro.run import Run
 

@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from repro import artifacts, data, locks, places
+from repro import artifacts, data, files, places
 from repro.artifacts import Artifact, Results
-from repro.compare import Cell
+from repro.cells import Cell
 from repro.config import params
 from repro.errors import UsageError
 from repro.experiments import Study
@@ -135,7 +135,7 @@ class Workspace:
 
     def check_results_folder(self) -> None:
         """Raise `MissingInput` before hours of training if the results could not be written."""
-        locks.check(self.out)
+        files.check_lockable(self.out)
 
     @property
     def all_seeds(self) -> list[int]:

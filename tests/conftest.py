@@ -15,7 +15,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-from repro.cli import main
+from repro.cli.app import main
 from repro.config import params
 from repro.experiments import Study
 from repro.record import DONE, Record

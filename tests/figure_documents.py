@@ -8,7 +8,8 @@ import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from repro import compare, published
+from repro import cells as compare
+from repro import published
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,7 +10,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from repro import compare, published
+from repro import cells as compare
+from repro import published
 from repro.report.page import page
 
 Document = dict[str, Any]

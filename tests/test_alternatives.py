@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from repro import pace
-from repro.alternatives import Alternative, alternatives, halved
-from repro.cli import main
+from repro import estimate
+from repro.cli.app import main
+from repro.commands.alternatives import Alternative, alternatives, halved
 from repro.config import params
+from repro.estimate import Pace
 from repro.options import Options
-from repro.pace import Pace
 from repro.plan import cost
 from repro.workspace import Workspace
 
@@ -120,7 +120,7 @@ def test_time_and_gpu_hours_follow_from_the_measured_speeds(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paces = {"resnet18": Pace(1, lambda lanes: 2000.0), "resnet50": Pace(1, lambda lanes: 1000.0)}
-    monkeypatch.setattr(pace, "measured", lambda *given, **how: (paces, True))
+    monkeypatch.setattr(estimate, "measured", lambda *given, **how: (paces, True))
     _, out, _ = command("plan", "table3", "--profile", "paper", "--json")
     told = json.loads(out)
     images = {other["what"]: other["images"] for other in told["alternatives"]}

@@ -9,7 +9,7 @@ import pytest
 
 from repro import artifacts, published
 from repro.artifacts import Results, fig5, table1, table4
-from repro.compare import Cell
+from repro.cells import Cell
 from repro.experiments import Study
 from repro.record import DIVERGED, Record
 from repro.run import Run, ancestors

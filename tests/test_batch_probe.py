@@ -13,7 +13,7 @@ from tiny import TINY
 
 from repro import artifacts
 from repro.artifacts import Results
-from repro.compare import Cell
+from repro.cells import Cell
 from repro.config import params
 from repro.experiments import Study
 from repro.pruning import Masks

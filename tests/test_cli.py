@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from tiny import TINY
 
-from repro.cli import main
+from repro.cli.app import main
 from repro.config import params
 from repro.engine import session
 from repro.options import FAMILIES, Options
@@ -157,13 +157,13 @@ def test_export_and_import_round_trip(command: Command, trained: Path) -> None:
 
     name = results(trained).name
     other = Store(trained / "b-runs", trained / "b" / name / "runs.jsonl")
-    from repro import transfer
+    from repro.store import archive
 
-    (members,) = transfer.read(parts).values()
-    first = transfer.take(other, members)
+    (members,) = archive.read(parts).values()
+    first = archive.take(other, members)
     assert (first.new, first.conflicts) == (TINY_RUNS, ())
     assert first.checkpoints == 3  # dense at 0, 1 and 2
-    again = transfer.take(other, members)
+    again = archive.take(other, members)
     assert (again.new, again.known, again.checkpoints) == (0, TINY_RUNS, 0)
     code, out, err = command("fig1", "--profile", "smoke", *TINY, "--json", runs="b-runs", out="b")
     assert code == 0, err

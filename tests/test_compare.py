@@ -7,7 +7,7 @@ import statistics
 
 import pytest
 
-from repro.compare import (
+from repro.cells import (
     DIVERGED,
     NOT_COMPARABLE,
     NOT_RUN,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from repro.artifacts import IMPLEMENTED
-from repro.cli import main
+from repro.cli.app import main
 from repro.config import params
 from repro.options import FAMILIES, LAUNCHERS, STRATEGIES
 

@@ -10,8 +10,8 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 
-from repro import data_commands
-from repro.cli import main
+from repro.cli.app import main
+from repro.commands import data as data_commands
 from repro.data import cifar10
 from repro.data.images import Split, assemble
 from repro.data.photos import synthetic

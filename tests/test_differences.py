@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from repro.artifacts import get
-from repro.compare import cell
+from repro.cells import cell
 from repro.experiments import Study
 from repro.options import Options
 from repro.record import Record

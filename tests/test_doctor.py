@@ -10,11 +10,12 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from repro import doctor, pace
+from repro import estimate
+from repro.commands import doctor
 from repro.data import cifar10
 from repro.errors import MissingInput
-from repro.locks import Lock
-from repro.pace import Pace
+from repro.estimate import Pace
+from repro.files import Lock
 from repro.report import terminal
 
 Command = Callable[..., tuple[int, str, str]]
@@ -72,7 +73,7 @@ def test_an_estimate_of_months_is_a_warning(
     monkeypatch.setenv("REPRO_WITHOUT", "imagenet")
     slow = {arch: Pace(1, lambda lanes: 30.0, "eager, one Run at a time", "calibrated 2 h ago") for arch in
             ("resnet20", "resnet56")}  # fmt: skip
-    monkeypatch.setattr(pace, "known", lambda *_: slow)
+    monkeypatch.setattr(estimate, "known", lambda *_: slow)
     code, states = checked("--profile", "paper")
     assert code == 0 and states["time"][0] == "warning" and "days of training are left" in states["time"][1]
     assert "calibrated 2 h ago; `repro plan --calibrate` measures it again" in states["speed"][1]

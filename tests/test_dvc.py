@@ -15,15 +15,15 @@ import pytest
 import torch
 import yaml
 
-from repro import artifacts, shipped
-from repro.actions import FAMILIES
-from repro.compare import cell
+from repro import artifacts
+from repro.cells import cell
+from repro.commands.train import FAMILIES
 from repro.errors import MissingInput, UsageError
 from repro.experiments import Study
 from repro.report import metrics
 from repro.run import Run
-from repro.store import Store
-from repro.transfer import checkpoints
+from repro.store import Store, shipped
+from repro.store.archive import checkpoints
 
 ROOT = Path(__file__).resolve().parent.parent
 PIPELINE: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())

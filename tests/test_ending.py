@@ -17,7 +17,9 @@ import pytest
 import typer
 from tiny import TINY
 
-from repro import actions, artifacts, cli, ending, files
+from repro import artifacts, files
+from repro.cli import app, ending
+from repro.commands import train
 from repro.errors import RunFailed, UsageError
 from repro.ticket.command import own_network
 
@@ -105,7 +107,7 @@ def test_an_artifact_whose_run_failed_is_one_value_with_its_error(
     def fails(*given: object) -> None:
         raise RunFailed("its loss was not finite")
 
-    monkeypatch.setattr(actions, "execute", fails)
+    monkeypatch.setattr(train, "execute", fails)
     code, out, _ = command("fig1", *SMOKE, "--json")
     value = json.loads(out)
     assert (code, value["exit_code"], value["error"]) == (4, 4, "its loss was not finite")
@@ -137,7 +139,7 @@ def test_a_full_disk_behind_stdout_is_one_line(
 
 
 def test_a_closed_pipe_is_quiet(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("repro.actions.list_artifacts", lambda *given: Full(errno.EPIPE).write(""))
+    monkeypatch.setattr("repro.commands.results.list_artifacts", lambda *given: Full(errno.EPIPE).write(""))
     assert command("list") == (141, "", "")
 
 
@@ -184,8 +186,8 @@ def test_printing_never_fails_for_an_encoding(monkeypatch: pytest.MonkeyPatch, e
 
 def test_no_option_takes_nothing_for_a_value() -> None:
     """``--arch=$ARCH`` of a script where ARCH is not set."""
-    cli._add_artifacts()
-    whole = typer.main.get_command(cli.app)
+    app._add_artifacts()
+    whole = typer.main.get_command(app.app)
     options = [
         (name, param.opts[0])
         for name, one in _commands(whole, ())

@@ -35,8 +35,9 @@ from figure_documents import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repro import artifacts, compare
-from repro.compare import cell
+from repro import artifacts
+from repro import cells as compare
+from repro.cells import cell
 from repro.report import figures, reading
 from repro.report.numbers import MINUS, fixed
 

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 from conftest import Strangers
 
-from repro import files, ledger, locks
+from repro import files
 from repro.data.photos.workers import locked
 from repro.errors import MissingInput
-from repro.locks import Lock
+from repro.files import Lock
 from repro.record import Record
 from repro.run import Run
-from repro.store import Store
+from repro.store import Store, ledger
 
 # ---- writing
 
@@ -136,10 +136,10 @@ def test_a_disk_without_locks_is_one_line_with_the_mount_and_what_is_safe(
         with locked(tmp_path):
             raise AssertionError
 
-    for use in (train, prepare, lambda: store.add([record_of(some_run)]), lambda: locks.check(tmp_path)):
+    for use in (train, prepare, lambda: store.add([record_of(some_run)]), lambda: files.check_lockable(tmp_path)):
         with pytest.raises(MissingInput, match=r"where files cannot be locked .* one command at a time$") as told:
             use()
-        assert locks.mount(tmp_path) in str(told.value)
+        assert files.mount(tmp_path) in str(told.value)
     assert not store.ledger.exists()
 
 
@@ -147,7 +147,7 @@ def test_a_disk_without_locks_is_one_line_with_the_mount_and_what_is_safe(
 def test_one_command_at_a_time_goes_without_locks_where_it_is_told_to(
     store: Store, record_of: Callable[..., Record], some_run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(locks.WITHOUT, "1")
+    monkeypatch.setenv(files.WITHOUT, "1")
     with store.lock(), store.run_lock(some_run):
         store.finish(some_run, record_of(some_run))
     assert list(ledger.read(store.ledger)) == [some_run.key]
@@ -159,9 +159,9 @@ def test_the_mount_of_a_folder_is_the_longest_one_that_it_is_under(tmp_path: Pat
         "overlay / overlay rw 0 0\n10.0.0.1@tcp:/scratch /mnt/my\\040scratch lustre rw,noflock 0 0\n"
         "tmpfs /mnt/my tmpfs rw 0 0\n"
     )
-    assert locks.mount(Path("/mnt/my scratch/runs"), table) == "/mnt/my scratch (lustre)"
-    assert locks.mount(Path("/mnt/my scratches"), table) == "/ (overlay)"
-    assert locks.mount(Path("/mnt/x"), tmp_path / "none") == "/mnt/x"
+    assert files.mount(Path("/mnt/my scratch/runs"), table) == "/mnt/my scratch (lustre)"
+    assert files.mount(Path("/mnt/my scratches"), table) == "/ (overlay)"
+    assert files.mount(Path("/mnt/x"), tmp_path / "none") == "/mnt/x"
 
 
 # ---- somebody else's folders
@@ -183,7 +183,7 @@ def test_a_store_of_somebody_elses_is_one_line(strangers: Strangers, some_run: R
         with pytest.raises(MissingInput, match="cannot be written"):
             store.begin(some_run)
         with pytest.raises(MissingInput, match="cannot be written"):
-            locks.check(strangers.folder / "results" / "smoke")
+            files.check_lockable(strangers.folder / "results" / "smoke")
 
 
 def test_a_lock_file_of_somebody_elses_is_held_all_the_same(strangers: Strangers) -> None:

@@ -15,7 +15,9 @@ import pytest
 from page_documents import Tree, claim, claims, printed
 from rich.console import Console
 
-from repro import compare, hypotheses, published, quantiles
+from repro import cells as compare
+from repro import published, quantiles
+from repro.commands import hypotheses
 from repro.experiments import Study
 from repro.options import Options
 from repro.record import DIVERGED, Record

@@ -11,10 +11,10 @@ import pytest
 from tiny import PHOTOS
 
 from repro import artifacts, published
-from repro.alternatives import halved
 from repro.artifacts import Results, table4
+from repro.cells import Cell
 from repro.claims import FAILS, HOLDS, NOT_RUN, Judgement, judge, tables_of
-from repro.compare import Cell
+from repro.commands.alternatives import halved
 from repro.config import params
 from repro.config.params import MicroBatchRecipe
 from repro.experiments import Study

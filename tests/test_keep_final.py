@@ -9,12 +9,11 @@ import pytest
 from tiny import PHOTOS, TINY
 
 import repro
-from repro import transfer
-from repro.cli_options import words
+from repro.cli.options import words
 from repro.options import Options
 from repro.plan import disk_bytes, forgotten
 from repro.pruning import sparsity_of
-from repro.store import Store
+from repro.store import Store, archive
 from repro.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("quickly_drawn")
@@ -73,10 +72,10 @@ def test_a_tickets_final_weights_are_kept_with_their_mask_or_trained_again(
     assert work.store.ledger.read_bytes() == ledger  # the Record stays that of the first training
     assert command("runs", "train", ticket.key, "--keep-final", *WORDS)[2].endswith("is finished already\n")
 
-    taken: dict[int, transfer.Members] = {}
+    taken: dict[int, archive.Members] = {}
     for more in ([], ["--with-final"]):
         assert command("runs", "export", str(tmp_path / "f.zip"), *more, *WORDS[:2], *ONE)[0] == 0
-        (taken[len(more)],) = transfer.read([tmp_path / "f.zip"]).values()
+        (taken[len(more)],) = archive.read([tmp_path / "f.zip"]).values()
     (file,) = taken[1].keys() - taken[0].keys()
     assert file.startswith(f"checkpoints/tickets-resnet20/{ticket.key}/epoch-0002-")
 

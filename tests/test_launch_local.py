@@ -15,7 +15,7 @@ import typer
 from launch_trials import alive, gone
 from typer.testing import CliRunner
 
-from repro import cli_options
+from repro.cli import options as cli_options
 from repro.errors import MissingInput, UsageError
 from repro.launch import task as tasks
 from repro.launch.local import LocalPool, slots

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from repro import artifacts, ledger, record
+from repro import artifacts, record
 from repro.artifacts import Results
 from repro.errors import UsageError
 from repro.experiments import Study
@@ -23,7 +23,7 @@ from repro.options import Options
 from repro.record import PROBED, Record
 from repro.report import document, figures
 from repro.run import Run, ancestors
-from repro.store import Store
+from repro.store import Store, ledger
 from repro.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("quickly_drawn")

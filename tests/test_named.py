@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from repro import named
+from repro.cli import inputs
 from repro.config.recipe import PRECISIONS
 from repro.errors import UsageError
 from repro.options import DEVICES, LAUNCHERS, STRATEGIES, Options
@@ -34,7 +34,7 @@ def test_a_data_folder_with_either_data_set_is_taken(tmp_path: Path) -> None:
     for place in ("a/cifar-10-batches-py", "b/imagenet/train/n01440764", "b/imagenet/val"):
         (tmp_path / place).mkdir(parents=True)
     for name in ("a", "b"):
-        named.check(Options(data_dir=tmp_path / name))
+        inputs.check(Options(data_dir=tmp_path / name))
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,12 @@ import torch
 from rich.console import Console
 from tiny import TINY
 
-from repro import artifacts, outlook, pace
+from repro import artifacts, estimate
+from repro.commands import plan as outlook
 from repro.engine import calibration, device, speeds
+from repro.estimate import Pace
 from repro.experiments import Study
 from repro.options import Options
-from repro.pace import Pace
 from repro.plan import cost
 from repro.record import Record
 from repro.run import Run
@@ -47,11 +48,11 @@ def test_the_dense_network_trains_alone_and_the_tickets_side_by_side(grid: list[
     assert len(tickets) == 143
     # 143 tickets in eights: 17 full rounds and seven that share the device.
     expected = images(dense) / 1000 + images(tickets[0]) * (136 / 8000 + 7 / 7000)
-    assert pace.seconds(grid, {"resnet20": Pace(8, saturating)}) == pytest.approx(expected)
+    assert estimate.seconds(grid, {"resnet20": Pace(8, saturating)}) == pytest.approx(expected)
 
 
 def test_more_lanes_shorten_a_grid_as_far_as_they_are_faster(grid: list[Run]) -> None:
-    times = [pace.seconds(grid, {"resnet20": Pace(lanes, saturating)}) for lanes in (1, 2, 4, 8)]
+    times = [estimate.seconds(grid, {"resnet20": Pace(lanes, saturating)}) for lanes in (1, 2, 4, 8)]
     assert times == sorted(times, reverse=True)
     assert times[0] == pytest.approx(cost(grid).images / 1000)
 
@@ -61,17 +62,17 @@ def test_what_is_trained_already_takes_no_time(
 ) -> None:
     paces = {"resnet20": Pace(1, saturating)}
     monkeypatch.setattr(Store, "progress", lambda self, run: run.epochs // 2)
-    half, whole = pace.seconds(grid, paces, store), pace.seconds(grid, paces)
+    half, whole = estimate.seconds(grid, paces, store), estimate.seconds(grid, paces)
     assert half == pytest.approx(cost(grid, store).images / 1000)
     assert half is not None and whole is not None and half < 0.6 * whole
     monkeypatch.setattr(Store, "progress", lambda self, run: run.epochs)
-    assert pace.seconds(grid, paces, store) == 0
+    assert estimate.seconds(grid, paces, store) == 0
 
 
 def test_a_network_that_was_not_timed_has_no_time(grid: list[Run], study: Study_of) -> None:
-    assert pace.seconds(grid, {"resnet56": Pace(1, saturating)}) is None
+    assert estimate.seconds(grid, {"resnet56": Pace(1, saturating)}) is None
     structures = [run for run in artifacts.get("fig3").runs(study("paper"), (0,)) if not run.epochs]
-    assert structures and pace.seconds(structures, {}) == 0  # what is only observed takes none
+    assert structures and estimate.seconds(structures, {}) == 0  # what is only observed takes none
 
 
 def test_plan_and_doctor_say_how_this_device_trains(
@@ -148,7 +149,7 @@ def ended(record_of: Callable[..., Record], study: Study_of) -> Ended:
 def speed_of(run: Run, store: Store, anew: bool = False) -> tuple[float, str, str]:
     """Images a second, how they are known, and what was said."""
     said = Console(record=True, width=200, file=io.StringIO())
-    paces, _ = pace.measured([run], "auto", store, said, anew)
+    paces, _ = estimate.measured([run], "auto", store, said, anew)
     return paces["resnet20"].best, paces["resnet20"].source, said.export_text()
 
 
@@ -209,7 +210,7 @@ def test_little_work_is_estimated_as_it_is_trained_without_timing_strategies(
     run: Run, timed: list[str], store: Store
 ) -> None:
     """A session under `CALIBRATE_FROM` images takes one Run after another on a CPU."""
-    assert pace.measured([run], "auto", store, Console(quiet=True))[0]["resnet20"].lanes == 1
+    assert estimate.measured([run], "auto", store, Console(quiet=True))[0]["resnet20"].lanes == 1
     assert timed == ["eager"]
 
 
@@ -218,14 +219,14 @@ def test_a_plan_with_nothing_to_train_needs_no_torch(
 ) -> None:
     monkeypatch.setattr(device, "choose", lambda name: pytest.fail("the device was looked for"))
     observed = [run for run in artifacts.get("fig3").runs(study("paper"), (0,)) if not run.epochs]
-    assert pace.measured(observed, "auto", store, Console(quiet=True)) == ({}, False)
+    assert estimate.measured(observed, "auto", store, Console(quiet=True)) == ({}, False)
 
 
 @pytest.mark.parametrize(("load", "busy"), [(1.0, False), (1000.0, True)])
 def test_a_measurement_in_a_busy_moment_says_so(
     run: Run, timed: list[str], store: Store, monkeypatch: pytest.MonkeyPatch, load: float, busy: bool
 ) -> None:
-    monkeypatch.setattr(pace.os, "getloadavg", lambda: (load, 0.0, 0.0))
+    monkeypatch.setattr(estimate.os, "getloadavg", lambda: (load, 0.0, 0.0))
     assert ("this machine is busy" in speed_of(run, store)[2]) == busy
     assert "busy" not in speed_of(run, store)[2]  # nothing is timed
 
@@ -235,7 +236,7 @@ def test_a_measurement_in_a_busy_moment_says_so(
     [("", "at an unknown time"), ("soon", "at an unknown time"), ("2026-01-01", "at an unknown time")],
 )
 def test_a_date_that_is_none_is_said(date: str, said: str) -> None:
-    assert pace.ago(date) == said
+    assert estimate.ago(date) == said
 
 
 def test_each_artifact_of_a_profile_has_its_seconds_on_this_cpu(

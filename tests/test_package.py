@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from repro import __version__, places
-from repro.cli import main
+from repro.cli.app import main
 from repro.options import Options
 from repro.workspace import Workspace
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repro.packing import SLACK, begun, ends, finished, lanes_for, seconds_for
+from repro.plan import SLACK, end_times, finished_in_time, lanes_for, most_in_time, seconds_for
 
 
 def saturating(lanes: int) -> float:
@@ -36,9 +36,9 @@ def test_ends_is_a_simulation_step_by_step(images: list[int], lanes: int) -> Non
             if left[number] <= 0:
                 ended[number] = now
                 del left[number]
-    exact = ends(images, lanes, busy_alone)
+    exact = end_times(images, lanes, busy_alone)
     assert exact == pytest.approx(list(ended.values()), abs=(len(images) + 1) * step)
-    assert finished(images, lanes, busy_alone, 0.2) == sum(end <= 0.2 for end in exact)
+    assert finished_in_time(images, lanes, busy_alone, 0.2) == sum(end <= 0.2 for end in exact)
 
 
 @given(
@@ -48,10 +48,10 @@ def test_ends_is_a_simulation_step_by_step(images: list[int], lanes: int) -> Non
 )
 def test_what_is_begun_ends_in_time_and_one_more_would_not(images: list[int], most: int, seconds: float) -> None:
     """The first in line, in whatever number of lanes."""
-    count, lanes = begun(images, most, busy_alone, seconds)
-    assert max(ends(images[:count], lanes, busy_alone), default=0.0) <= seconds
+    count, lanes = most_in_time(images, most, busy_alone, seconds)
+    assert max(end_times(images[:count], lanes, busy_alone), default=0.0) <= seconds
     for other in range(1, most + 1):
-        assert count == len(images) or max(ends(images[: count + 1], other, busy_alone)) > seconds
+        assert count == len(images) or max(end_times(images[: count + 1], other, busy_alone)) > seconds
 
 
 def test_a_budget_ends_with_finished_runs_not_with_half_finished_ones() -> None:
@@ -62,7 +62,7 @@ def test_a_budget_ends_with_finished_runs_not_with_half_finished_ones() -> None:
     # In 21 s eight lanes finish eight at once, and so do four in two rounds, which are no slower.
     budget = 8 * 1000 * SLACK / 400 + 0.1
     lanes = lanes_for(images, 8, busy_alone, budget)
-    assert finished(images, lanes, busy_alone, budget) == 8
+    assert finished_in_time(images, lanes, busy_alone, budget) == 8
     assert one < budget
 
 
@@ -86,8 +86,10 @@ def test_where_no_run_would_end_in_time_all_lanes_are_taken() -> None:
 def test_no_other_number_of_lanes_finishes_more(images: list[int], most: int, seconds: float) -> None:
     lanes = lanes_for(images, most, busy_alone, seconds)
     assert 1 <= lanes <= max(1, min(most, len(images)))
-    best = max(finished(images, other, busy_alone, seconds) for other in range(1, min(most, len(images)) + 1))
-    assert finished(images, lanes, busy_alone, seconds) == best
+    best = max(
+        finished_in_time(images, other, busy_alone, seconds) for other in range(1, min(most, len(images)) + 1)
+    )
+    assert finished_in_time(images, lanes, busy_alone, seconds) == best
 
 
 def test_time_for_a_wave_and_for_what_is_left_over() -> None:

@@ -21,7 +21,8 @@ from page_documents import (
     whole,
 )
 
-from repro import artifacts, compare, published
+from repro import artifacts, published
+from repro import cells as compare
 from repro.report import page_summary, statistic
 from repro.report.content import typeset
 from repro.report.numbers import brief, fixed

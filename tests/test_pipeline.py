@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from tiny import FEW, TINY
 
-from repro import artifacts, pipeline
+from repro import artifacts
+from repro.commands import reproduce
 from repro.config import params
 from repro.data.photos import index
 from repro.experiments import Study
@@ -59,9 +60,9 @@ def test_what_the_repository_ships_comes_before_what_is_trained(
     ledger.write_text(record_of(run).line() + "\n")
     happened: list[str] = []
     monkeypatch.setattr("repro.workspace.shipped_results", lambda root: tmp_path / "shipped")
-    monkeypatch.setattr(pipeline, "_train", lambda work, log: happened.append(f"trained {work.settings.name}"))
+    monkeypatch.setattr(reproduce, "_train", lambda work, log: happened.append(f"trained {work.settings.name}"))
     monkeypatch.setattr(
-        "repro.conclude.write_report", lambda work: happened.append(f"reported {work.settings.name}") or []
+        "repro.commands.report.write_report", lambda work: happened.append(f"reported {work.settings.name}") or []
     )
     code, out, _ = command("reproduce", "--profile", "smoke")
     assert code == 0
@@ -89,11 +90,11 @@ def test_with_cifar10_at_hand_and_no_gpu_it_says_what_a_cpu_does_with_it_and_how
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("repro.data.cifar10.find", lambda folders: tmp_path / "cifar")
-    monkeypatch.setattr(pipeline, "_cuda", lambda: None)
-    monkeypatch.setattr(pipeline, "_train", lambda work, log: None)
-    monkeypatch.setattr("repro.conclude.write_report", lambda work: [])
+    monkeypatch.setattr(reproduce, "_cuda", lambda: None)
+    monkeypatch.setattr(reproduce, "_train", lambda work, log: None)
+    monkeypatch.setattr("repro.commands.report.write_report", lambda work: [])
     took = {"fig3": 1000.0, "fig1": 9000.0, "together": 40_000.0}
-    monkeypatch.setattr("repro.outlook.on_cpu", lambda options: dict(took))
+    monkeypatch.setattr("repro.commands.plan.on_cpu", lambda options: dict(took))
     code, out, _ = command("reproduce")
     assert code == 0
     assert "`repro fig3 --profile pilot --ignore-shipped`" in out
@@ -121,12 +122,12 @@ def test_what_is_not_here_is_left_out_where_the_profile_asks_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = {
-        name: pipeline.left_out(params.settings(ROOT / "params.yaml", name).profile, [tmp_path])
+        name: reproduce.left_out(params.settings(ROOT / "params.yaml", name).profile, [tmp_path])
         for name in ("smoke", "pilot", "paper")
     }
     assert asked == {"smoke": [], "pilot": [], "paper": ["imagenet"]}
     monkeypatch.setattr(index, "find", lambda folders: "prepared")
-    assert pipeline.left_out(params.settings(ROOT / "params.yaml", "paper").profile, [tmp_path]) == []
+    assert reproduce.left_out(params.settings(ROOT / "params.yaml", "paper").profile, [tmp_path]) == []
 
 
 @pytest.mark.parametrize("arguments", [["table3"], ["train", "gradual", "--arch", "resnet50"]])

@@ -13,16 +13,16 @@ import pytest
 from rich.console import Console
 from tiny import FEW, PHOTOS, TINY
 
-from repro import packing, prospects, sprint, transfer
+from repro.commands import priorities, sprint
 from repro.engine import calibration, session
 from repro.engine.speeds import Choice
 from repro.errors import Interrupted
-from repro.ledger import read
 from repro.options import Options
-from repro.plan import Plan, cost
+from repro.plan import Plan, cost, end_times, finished_in_time
 from repro.record import Record
 from repro.run import Run, ancestors
-from repro.store import Store
+from repro.store import Store, archive
+from repro.store.ledger import read
 from repro.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("quickly_drawn")
@@ -46,14 +46,14 @@ def finish(work: Workspace, runs: list[Run], record_of: Callable[..., Record]) -
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_every_run_that_is_left_is_in_one_part(tmp_path: Path, seeds: int) -> None:
     work = workspace(tmp_path, seeds=seeds)
-    found = [run.key for part in prospects.parts(work) for run in part.runs]
+    found = [run.key for part in priorities.parts(work) for run in part.runs]
     left = [run.key for run in ancestors(work.asked()) if run.data.name != "imagenet"]
     assert sorted(found) == sorted(left)
     assert len(set(found)) == len(found)
 
 
 def test_dense_networks_come_first_and_further_seeds_after_all_of_the_first(tmp_path: Path) -> None:
-    parts = prospects.parts(workspace(tmp_path, seeds=3))
+    parts = priorities.parts(workspace(tmp_path, seeds=3))
     names = [part.name for part in parts]
     assert names[:3] == ["dense networks", "distances between structures", "probe of batch sizes"] or names[
         :2
@@ -62,15 +62,15 @@ def test_dense_networks_come_first_and_further_seeds_after_all_of_the_first(tmp_
         "distances between structures",
     ]
     assert [run.seed for run in parts[0].runs] == [0, 1, 2]
-    further = [name.endswith(prospects.FURTHER) for name in names]
+    further = [name.endswith(priorities.FURTHER) for name in names]
     assert further == sorted(further)
     for part, later in zip(parts, further, strict=True):
-        if part.name not in prospects.EVERY_SEED:
+        if part.name not in priorities.EVERY_SEED:
             assert {run.seed > 0 for run in part.runs} == {later}
 
 
 def test_the_diagonal_begins_with_the_columns_that_claims_rest_on(tmp_path: Path) -> None:
-    parts = {part.name: part.runs for part in prospects.parts(workspace(tmp_path))}
+    parts = {part.name: part.runs for part in priorities.parts(workspace(tmp_path))}
     diagonal = [run.mask.of.epoch for run in parts["tickets, diagonal of Fig. 1"] if run.mask]
     assert diagonal[:3] == [200, 100, 20]
     assert sorted(diagonal) == [10, 20, 40, 60, 80, 100, 120, 140, 160, 180, 200]
@@ -80,7 +80,7 @@ def test_the_diagonal_begins_with_the_columns_that_claims_rest_on(tmp_path: Path
 
 
 def test_half_a_ppr_curve_is_a_coarse_curve(tmp_path: Path) -> None:
-    parts = {part.name: part.runs for part in prospects.parts(workspace(tmp_path))}
+    parts = {part.name: part.runs for part in priorities.parts(workspace(tmp_path))}
     first = parts["PPR curves"][:20]
     assert [run.weights.epoch for run in first if run.weights] == list(range(10, 201, 10))
     assert {run.recipe.lr for run in parts["PPR curves"][:200]} == {0.01}
@@ -92,7 +92,7 @@ def test_what_is_under_way_comes_first(tmp_path: Path) -> None:
     state = work.store.folder(begun) / "state-e0003-0000000000000000.safetensors"
     state.parent.mkdir(parents=True)
     state.touch()
-    parts = prospects.parts(work)
+    parts = priorities.parts(work)
     assert (parts[0].name, parts[0].runs) == ("under way", (begun,))
     assert not any(begun in part.runs for part in parts[1:])
 
@@ -105,15 +105,15 @@ def test_what_needs_a_checkpoint_that_is_gone_comes_last(tmp_path: Path, record_
     kept = work.store.folder(dense) / "epoch-0100-0000000000000000.safetensors"
     kept.parent.mkdir(parents=True)
     kept.touch()
-    parts = prospects.parts(work)
-    assert parts[-1].name == prospects.LAST
+    parts = priorities.parts(work)
+    assert parts[-1].name == priorities.LAST
     others = [run for part in parts[:-1] for run in part.runs]
     assert work.study.ticket("resnet20", 0, 100, 100) in others
     assert all(p.epoch == 100 for run in others for p in run.parents if p.run == dense)
 
 
 def test_runs_on_images_that_are_not_here_are_left_out(tmp_path: Path) -> None:
-    found = prospects.parts(workspace(tmp_path))
+    found = priorities.parts(workspace(tmp_path))
     assert {run.data.name for part in found for run in part.runs} == {"cifar10"}
 
 
@@ -122,8 +122,8 @@ def test_runs_on_images_that_are_not_here_are_left_out(tmp_path: Path) -> None:
 
 def test_a_claim_is_decided_by_the_part_that_completes_its_cells(tmp_path: Path) -> None:
     work = workspace(tmp_path, "smoke", without=[])
-    parts = prospects.parts(work)
-    found = prospects.decided(work, parts)
+    parts = priorities.parts(work)
+    found = priorities.decided(work, parts)
     by_claim = {claim: part.name for part, claims in zip(parts, found, strict=True) for claim in claims}
     assert len(by_claim) == sum(map(len, found))
     assert by_claim["baseline-resnet20"] == "dense networks"
@@ -134,13 +134,13 @@ def test_a_claim_is_decided_by_the_part_that_completes_its_cells(tmp_path: Path)
 
 def test_what_is_finished_decides_nothing_any_more(tmp_path: Path, record_of: Callable[..., Record]) -> None:
     work = workspace(tmp_path)
-    before = prospects.decided(work, prospects.parts(work))
+    before = priorities.decided(work, priorities.parts(work))
     curve = {"epoch": [], "train_loss": [], "train_top1": [], "test_epoch": [200], "test_top1": [92.0]}
     probe = {"epoch": [0], "w_std": {}, "w_mean": {}, "layer_rates": {}}
     work.store.add([record_of(work.study.dense("resnet20", 0), curve=curve, probe=probe)])
-    parts = prospects.parts(work)
+    parts = priorities.parts(work)
     assert "baseline-resnet20" in before[0]
-    assert all("baseline-resnet20" not in claims for claims in prospects.decided(work, parts))
+    assert all("baseline-resnet20" not in claims for claims in priorities.decided(work, parts))
 
 
 # ---- how much is begun
@@ -159,13 +159,13 @@ def test_as_many_runs_are_begun_as_end_in_time(tmp_path: Path, seconds: float) -
     """And no number of lanes would have let more of them end."""
     work = workspace(tmp_path)
     runner = sprint.Sprint(work, Console(quiet=True))
-    tickets = next(part.runs for part in prospects.parts(work) if part.name.startswith("tickets, columns"))
+    tickets = next(part.runs for part in priorities.parts(work) if part.name.startswith("tickets, columns"))
     choice = runner._choice(tickets)
     count, lanes = runner._packed(tickets, choice, seconds)
     images = [cost([run]).images for run in tickets]
-    assert packing.finished(images[:count], lanes, choice.speed_of, seconds) == count
+    assert finished_in_time(images[:count], lanes, choice.speed_of, seconds) == count
     for n in range(1, choice.lanes + 1):
-        assert packing.finished(images[: count + 1], n, choice.speed_of, seconds) <= count or count == len(images)
+        assert finished_in_time(images[: count + 1], n, choice.speed_of, seconds) <= count or count == len(images)
 
 
 @pytest.mark.usefixtures("timed")
@@ -197,11 +197,11 @@ def test_parts_that_can_train_side_by_side_share_the_lanes(
     def execute(self: sprint.Sprint, name: str, runs: list[Run], lanes: int, of: int) -> None:
         begun.append(list(runs))
         if (choice := self._choice(runs)).speeds:
-            left[0] -= max(packing.ends(self._images(runs), lanes, choice.speed_of))
+            left[0] -= max(end_times(self._images(runs), lanes, choice.speed_of))
         end(runs)
 
     monkeypatch.setattr(sprint.Sprint, "_execute", execute)
-    foreseen = sprint.Sprint(work, Console(quiet=True)).foreseen(prospects.parts(work))
+    foreseen = sprint.Sprint(work, Console(quiet=True)).foreseen(priorities.parts(work))
     sprint.Sprint(work, Console(quiet=True))._train_parts()
     assert left[0] >= 0
     first, second = (Counter(run.experiment for run in wave) for wave in begun[:2])
@@ -383,7 +383,7 @@ def member(name: str, size: int) -> tuple[str, bytes]:
 
 def test_the_dearest_goes_first_where_not_all_may_go(tmp_path: Path) -> None:
     members = [member(f"checkpoints/x/{n}/e", 10_000) for n in range(10)]
-    exported = transfer.export(members, tmp_path / "a.zip", 25_000, "paper", max_total=60_000)
+    exported = archive.export(members, tmp_path / "a.zip", 25_000, "paper", max_total=60_000)
     left = [name for name, _ in members[-len(exported.left_out) :]]
     assert list(exported.left_out) == left
     held = [

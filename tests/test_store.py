@@ -16,12 +16,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from repro import files, ledger
+from repro import files
 from repro.errors import MissingInput, UsageError
 from repro.experiments import Study
 from repro.record import PROBED, Record
 from repro.run import Run
-from repro.store import State, Store
+from repro.store import State, Store, ledger
 
 Record_of = Callable[..., Record]
 

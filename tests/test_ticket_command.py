@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from repro.cli import main
+from repro.cli.app import main
 from repro.errors import MissingInput, UsageError
 from repro.ticket import command
 

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 import torch
 
-from repro import files, transfer
+from repro import files
 from repro.errors import MissingInput, UsageError
 from repro.record import Record, empty_curve
 from repro.run import Run
 from repro.store import State, Store
+from repro.store import archive as transfer
 
 Command = Callable[..., tuple[int, str, str]]
 Members = dict[str, bytes]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from repro.artifacts.drawing import Drawing
-from repro.compare import Cell, cell
+from repro.cells import Cell, cell
 from repro.experiments import Study
 from repro.record import DIVERGED, DONE, Record
 from repro.run import Run

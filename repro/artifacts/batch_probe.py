@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from repro.artifacts.base import Artifact, Results
 from repro.artifacts.drawing import Curves
 from repro.artifacts.fig3 import distance_cell
-from repro.compare import Cell
+from repro.cells import Cell
 from repro.experiments import Study
 from repro.run import Run
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from repro import published
 from repro.artifacts.base import CIFAR10, Artifact, Results, accuracy_cell
 from repro.artifacts.drawing import Heat
-from repro.compare import Cell, cell
+from repro.cells import Cell, cell
 from repro.experiments import Study
 from repro.run import Run
 

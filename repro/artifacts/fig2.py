@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from repro.artifacts.base import CIFAR10, Artifact, Results
 from repro.artifacts.drawing import CurvePanel, Layers
-from repro.compare import Cell, cell
+from repro.cells import Cell, cell
 from repro.experiments import Study
 from repro.record import PROBED, Record
 from repro.run import Run

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from repro.artifacts.base import Artifact, Results, accuracy_cell
 from repro.artifacts.drawing import Curves
-from repro.compare import Cell
+from repro.cells import Cell
 from repro.experiments import Study
 from repro.run import Checkpoint, Mask, Run
 

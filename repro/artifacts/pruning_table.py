@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from repro import published
 from repro.artifacts.base import Artifact, Results, accuracy_cell
 from repro.artifacts.drawing import Dots
-from repro.compare import Cell
+from repro.cells import Cell
 from repro.config.params import PruningRow
 from repro.experiments import Study
 from repro.run import Run

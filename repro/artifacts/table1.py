@@ -8,7 +8,7 @@ from repro import published
 from repro.artifacts import fig5
 from repro.artifacts.base import Artifact, Results, accuracy_cell
 from repro.artifacts.drawing import Dots
-from repro.compare import Cell, cell
+from repro.cells import Cell, cell
 from repro.experiments import Study
 from repro.record import DONE
 from repro.run import Checkpoint, Mask, Run

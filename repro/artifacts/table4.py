@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from repro import published
 from repro.artifacts.base import CIFAR10, IMAGENET, Artifact, Results, joined
 from repro.artifacts.drawing import Bars
-from repro.compare import Cell, cell
+from repro.cells import Cell, cell
 from repro.config.params import IMAGENET_ARCHS
 from repro.experiments import Study
 from repro.run import Run

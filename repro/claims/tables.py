@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from repro import published
 from repro.artifacts import IMPLEMENTED, PAPER
 from repro.artifacts.base import Results
-from repro.compare import DIVERGED
+from repro.cells import DIVERGED
 from repro.config.params import CIFAR_ARCHS, IMAGENET_ARCHS, Recipe
 from repro.experiments import Study, paper_epochs
 

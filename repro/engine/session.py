@@ -19,8 +19,7 @@ from repro.engine.ranks import Ranks
 from repro.engine.speeds import Choice
 from repro.engine.wave import Finished, Waves
 from repro.errors import BudgetSpent, RunFailed, UsageError
-from repro.packing import lanes_for
-from repro.plan import Plan, cost, diverged
+from repro.plan import Plan, cost, diverged, lanes_for
 from repro.record import Record
 from repro.run import Data, Photos, Run
 from repro.store import Store

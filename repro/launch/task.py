@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from repro import cli_options
+from repro.cli import options as cli_options
 from repro.run import Run
 from repro.workspace import Workspace
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 
+from repro.commands.runs import by_key
 from repro.errors import CheckpointGone, RunFailed
 from repro.launch.task import STARTED_BY, end_with_starter
-from repro.lookup import by_key
 from repro.options import Options, ranked
 from repro.plan import Plan, diverged, forgotten, keeping_final
 from repro.record import Record

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from repro import compare
+from repro import cells as compare
 from repro.report import hypotheses_table, statistic, svg_hypotheses
 from repro.report import page_summary as summary
 from repro.report.document import Table, both, tables
@@ -67,7 +67,7 @@ def content(documents: Sequence[Document], claims: Found | None, published: Foun
 
 
 def hypotheses(found: Found | None) -> Values | None:
-    """Return what both show of profiles side by side (repro/hypotheses.py); None where there are none."""
+    """Return what both show of profiles side by side (repro/commands/hypotheses.py); None where there are none."""
     if not found:
         return None
     profiles: list[str] = list(found["profiles"])

@@ -13,7 +13,7 @@ from typing import Any
 
 from repro import files
 from repro.artifacts import Artifact
-from repro.compare import Cell, count
+from repro.cells import Cell, count
 from repro.config.params import CIFAR_ARCHS, IMAGENET_ARCHS
 from repro.experiments import Study
 from repro.record import Record, measured

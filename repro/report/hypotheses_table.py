@@ -1,4 +1,4 @@
-"""Show hypotheses side by side (repro/hypotheses.py) on a terminal, and prepare what page and README share."""
+"""Show profiles side by side on a terminal; prepare what page and README share (repro/commands/hypotheses.py)."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from repro import files
-from repro.compare import NOT_RUN, OUTSIDE, WITHIN
+from repro.cells import NOT_RUN, OUTSIDE, WITHIN
 from repro.record import measured
 
 Numbers = dict[str, float]

@@ -36,7 +36,7 @@ def page(
         documents: its artifacts.
         claims: the claims, decided from its Runs.
         published: the same claims, decided from the paper's own numbers.
-        others: its profile beside others (repro/hypotheses.py).
+        others: its profile beside others (repro/commands/hypotheses.py).
     """
     pictures = {name: picture(document, slug(name)) for name, document in shown_of(documents).items()}
     return render(

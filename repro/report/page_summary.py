@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from repro import compare
+from repro import cells as compare
 from repro.artifacts import IMPLEMENTED, PAPER
 from repro.report.reading import Document, cells_of, comparable, label, verdict
 from repro.words import counted

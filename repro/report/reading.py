@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from repro import compare
+from repro import cells as compare
 from repro.artifacts import IMPLEMENTED, PAPER, Artifact
 from repro.config.recipe import CIFAR_ARCHS, IMAGENET_ARCHS
 from repro.report.numbers import MOST_PRINTED, fixed

@@ -13,7 +13,7 @@ from repro import files, machine
 from repro.config.params import PRECISIONS, Recipe
 from repro.engine import device as devices
 from repro.errors import UsageError
-from repro.locks import Lock
+from repro.files import Lock
 from repro.options import DEVICES, choice
 from repro.record import Record
 from repro.run import Data, Run

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from repro.errors import MissingInput, UsageError
-from repro.locks import Lock
+from repro.files import Lock
 
 CHUNK = 64  # images that a worker takes at a time
 AHEAD = 4  # chunks under way for each worker

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from repro import compare
+from repro import cells as compare
 from repro.artifacts.drawing import Bars
 from repro.report import reading as read
 from repro.report.figures.look import BLUE, FAINT, INK, MUTED, VERMILION

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from repro import compare
+from repro import cells as compare
 from repro.artifacts.drawing import Curves
 from repro.report import reading as read
 from repro.report.figures.heat import spanning

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
 
-from repro import compare
+from repro import cells as compare
 from repro.artifacts.drawing import Dots
 from repro.report import reading as read
 from repro.report.figures.curves import increasing

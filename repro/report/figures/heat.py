@@ -15,7 +15,7 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from repro import compare
+from repro import cells as compare
 from repro.artifacts.drawing import Heat
 from repro.report import reading as read
 from repro.report.figures.look import FAINT, INK, LINE

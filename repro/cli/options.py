@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from repro import named
-from repro.completion import artifact_names, offer, profile_names
+from repro.cli import inputs
+from repro.cli.completion import artifact_names, offer, profile_names
 from repro.config import params
 from repro.options import DEVICES, LAUNCHERS, STRATEGIES, Options
 
@@ -143,7 +143,7 @@ def takes(*names: str, checked: bool = True) -> Callable[[Callable[..., None]], 
                 shared[repeated] = shared[repeated] or ()
             options = Options(**shared)
             if checked:
-                named.check(options)
+                inputs.check(options)
             function(options=options, **given)
 
         asked = inspect.signature(function, eval_str=True).parameters.values()

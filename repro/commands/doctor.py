@@ -16,7 +16,8 @@ from pathlib import Path
 
 from rich.text import Text
 
-from repro import data_commands, files, locks, machine, pace
+from repro import estimate, files, machine
+from repro.commands import data as data_commands
 from repro.data import cifar10
 from repro.data.photos import index
 from repro.errors import ReproError
@@ -137,7 +138,7 @@ def _project(options: Options) -> list[Check]:
     found.append(("imagenet", *_imagenet(work.folders, "imagenet" in wanted)))
     for name, folder in (("runs", work.store.runs_dir), ("results", work.out)):
         try:
-            locks.check(folder)
+            files.check_lockable(folder)
             found.append((name, "ok", f"{folder}, can be written, and files be locked"))
         except ReproError as error:
             found.append((name, "problem", str(error)))
@@ -182,14 +183,14 @@ def _time(runs: Sequence[Run], work: Workspace) -> list[Check]:
             device.resolve_precision(precision, chosen)
     except ReproError as error:
         return [("precision", "problem", f"{error}, with --precision")]
-    paces, found = pace.known(runs, "auto", work.store), list[Check]()
-    for arch in pace.first_of_each(runs):
+    paces, found = estimate.known(runs, "auto", work.store), list[Check]()
+    for arch in estimate.first_of_each(runs):
         if its := paces.get(arch):
             known = ", ".join(filter(None, (terminal.speed(its.best), its.way, its.source)))
             found.append(("speed", "ok", f"{arch}: {known}; `repro plan --calibrate` measures it again"))
         else:
             found.append(("speed", "note", f"{arch}: not calibrated yet ({ask} does it, in seconds)"))
-    seconds, images = pace.seconds(runs, paces, work.store), cost(runs, work.store).images
+    seconds, images = estimate.seconds(runs, paces, work.store), cost(runs, work.store).images
     if seconds is not None and seconds > 0:
         state = "warning" if seconds > LONG else "ok"
         found.append(("time", state, f"{terminal.duration(seconds)} of training are left on this device"))

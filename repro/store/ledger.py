@@ -8,7 +8,7 @@ from pathlib import Path
 
 from repro import files
 from repro.errors import MissingInput, UsageError
-from repro.locks import Lock
+from repro.files import Lock
 from repro.record import Record
 
 PATIENCE = 600.0

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from repro.compare import DIVERGED, NOT_COMPARABLE, NOT_RUN, OUTSIDE, WITHIN
+from repro.cells import DIVERGED, NOT_COMPARABLE, NOT_RUN, OUTSIDE, WITHIN
 from repro.errors import NOTHING_COMPARED, OUTSIDE_BAND
 from repro.options import Options
 from repro.report import terminal

@@ -17,15 +17,17 @@ from pathlib import Path
 
 from rich.console import Console
 
-from repro import actions, files, moving, packing, pipeline, prospects, transfer
+from repro import files
+from repro.commands import priorities, reproduce, train, transfer
+from repro.commands.priorities import Part
 from repro.engine.speeds import Choice
 from repro.errors import BudgetSpent, CheckpointGone, ReproError, RunFailed, UsageError
 from repro.options import Options
-from repro.plan import cost, final_epochs, wave_shape, waves
-from repro.prospects import Part
+from repro.plan import SLACK, cost, end_times, final_epochs, most_in_time, wave_shape, waves
 from repro.report import terminal
 from repro.run import Photos, Run, ancestors, start_epochs
-from repro.transfer import Member
+from repro.store import archive
+from repro.store.archive import Member
 from repro.words import counted
 from repro.workspace import Workspace
 
@@ -43,12 +45,12 @@ def sprint(options: Options, names: Sequence[str], to: Path, max_size: str, max_
     """Train within ``options.time_budget``, then write ``to``, in volumes of at most ``max_size``, ``max_total``
     together; a signal or an error on the way ends the training, not the export. Raises `RunFailed`, after the
     export, where a Run diverged."""
-    sizes = transfer.parse_size(max_size), transfer.parse_size(max_total, "--max-total") if max_total else None
-    transfer.check_target(to)
+    sizes = archive.parse_size(max_size), archive.parse_size(max_total, "--max-total") if max_total else None
+    archive.check_target(to)
     work = _workspace(options, names)
     files.check_writable(to.resolve().parent)
     work.check_results_folder()
-    actions.check_inputs(work, work.plan_for(work.asked()))
+    train.check_inputs(work, work.plan_for(work.asked()))
     runner = Sprint(work, terminal.console(stderr=True))
     try:
         failed = runner.train()
@@ -64,10 +66,10 @@ def sprint(options: Options, names: Sequence[str], to: Path, max_size: str, max_
 def show(options: Options, names: Sequence[str]) -> None:
     """What a sprint would do here, and what each part would decide; nothing is trained or timed."""
     work, out = _workspace(options, names), terminal.console()
-    runner, parts = Sprint(work, terminal.console(stderr=True)), prospects.parts(work)
+    runner, parts = Sprint(work, terminal.console(stderr=True)), priorities.parts(work)
     rows, decides = [], []
     foreseen = runner.foreseen(parts)
-    for part, ids in zip(parts, prospects.decided(work, parts), strict=True):
+    for part, ids in zip(parts, priorities.decided(work, parts), strict=True):
         price, ends = cost(part.runs, work.store), foreseen[part.name]
         fits = "?" if ends is None else f"{ends:,}"
         rows.append([part.name, f"{price.runs:,}", fits, f"{price.images / 1e6:,.1f}", str(len(ids))])
@@ -86,7 +88,7 @@ def show(options: Options, names: Sequence[str]) -> None:
 def _bring_home(work: Workspace, to: Path, max_size: int, max_total: int | None) -> None:
     members = _dearest_first(work)
     if members:
-        moving.say_exported(transfer.export(members, to, max_size, work.out.name, max_total))
+        transfer.say_exported(archive.export(members, to, max_size, work.out.name, max_total))
     else:
         print(f"nothing was missing that can be trained here: there is nothing to bring home in {to}")
 
@@ -97,7 +99,7 @@ def _workspace(options: Options, names: Sequence[str]) -> Workspace:
     if not options.time_budget:
         raise UsageError("--time-budget is missing: how long is the device yours? 10m, for instance")
     work = Workspace(options, names)
-    absent = pipeline.left_out(work.settings.profile, work.folders)
+    absent = reproduce.left_out(work.settings.profile, work.folders)
     return Workspace(replace(options, without=absent), names)
 
 
@@ -128,7 +130,9 @@ class Sprint:
             failed = self._train_parts() or failed
             if len(store.records()) == before:  # else there may be more to train: Table 1's results ask for Runs
                 break
-        waiting = [run for part in prospects.parts(self._work) for run in self._ready(part.runs) if run.epochs > 1]
+        waiting = [
+            run for part in priorities.parts(self._work) for run in self._ready(part.runs) if run.epochs > 1
+        ]
         if waiting and self.left > LEAST:
             runs = waves(waiting)[0]
             lanes = _lanes_to_leave(self._choice(runs))
@@ -139,7 +143,7 @@ class Sprint:
         """Every part once, with what is missing of it by then."""
         failed, tried = None, set[str]()
         while self.left > LEAST:
-            parts = [part for part in prospects.parts(self._work) if part.name not in tried]
+            parts = [part for part in priorities.parts(self._work) if part.name not in tried]
             if not parts:
                 break
             taken = self._together(parts, self.left)
@@ -177,7 +181,7 @@ class Sprint:
         """The first of ``parts``, and those after it as long as their Runs can train in waves with its, and all of
         them end within ``seconds``."""
         count = 1
-        while count < len(parts) and parts[count].name != prospects.LAST:
+        while count < len(parts) and parts[count].name != priorities.LAST:
             runs, spent = _runs(parts[: count + 1]), 0.0
             if len({wave_shape(run) for run in runs}) > 1:
                 break
@@ -198,7 +202,7 @@ class Sprint:
         for part in parts[count:]:
             more = [*found[-1], *part.runs]
             ready = len(self._ready(part.runs, ended)) == len(part.runs)
-            if part.name == prospects.LAST or not ready or len({wave_shape(run) for run in more}) > 1:
+            if part.name == priorities.LAST or not ready or len({wave_shape(run) for run in more}) > 1:
                 break
             found[-1] = more
         return found
@@ -220,7 +224,7 @@ class Sprint:
         again = [run for run in self._work.plan_for(runs).missing if run not in runs]  # for their checkpoints
         seconds = self.left
         if again and choice.speeds:
-            seconds -= packing.SLACK * cost(again).images / choice.speed_of(len(again), len(again))
+            seconds -= SLACK * cost(again).images / choice.speed_of(len(again), len(again))
         count, lanes = self._packed(runs, choice, seconds)
         if count:
             taken = {run.key for run in runs[:count]}
@@ -233,14 +237,14 @@ class Sprint:
         most = min(self._work.options.wave or choice.lanes, len(runs))
         if not choice.speeds:
             return len(runs), most
-        return packing.begun(self._images(runs), most, choice.speed_of, seconds)
+        return most_in_time(self._images(runs), most, choice.speed_of, seconds)
 
     def _spent(self, runs: Sequence[Run], choice: Choice, seconds: float) -> tuple[int, float]:
         """How many of ``runs`` end within ``seconds``, and how long they take where a speed is known."""
         count, lanes = self._packed(runs, choice, seconds)
         if not (count and choice.speeds):
             return count, 0.0
-        return count, max(packing.ends(self._images(runs[:count]), lanes, choice.speed_of))
+        return count, max(end_times(self._images(runs[:count]), lanes, choice.speed_of))
 
     def _images(self, runs: Sequence[Run]) -> list[int]:
         """What is left of each."""
@@ -322,10 +326,10 @@ def _dearest_first(work: Workspace) -> list[Member]:
         [run for run in mine if (run.seed < work.settings.profile.seeds) == wanted] for wanted in (True, False)
     )
     return [
-        *transfer.records(store, mine),
-        *transfer.checkpoints(store, own, long),
-        *transfer.states(store, mine),
-        *transfer.checkpoints(store, others, long),
-        *transfer.checkpoints(store, mine, short),
-        *transfer.checkpoints(store, mine, last),
+        *archive.records(store, mine),
+        *archive.checkpoints(store, own, long),
+        *archive.states(store, mine),
+        *archive.checkpoints(store, others, long),
+        *archive.checkpoints(store, mine, short),
+        *archive.checkpoints(store, mine, last),
     ]

@@ -17,8 +17,7 @@ from rich.console import Console
 
 from repro.engine.speeds import EAGER, Choice
 from repro.machine import cores
-from repro.packing import seconds_for
-from repro.plan import cost, waves
+from repro.plan import cost, seconds_for, waves
 from repro.record import DONE, Record
 from repro.report import terminal
 from repro.run import Photos, Run

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from repro import files, shipped, transfer, workspace
+from repro import files, workspace
 from repro.config import params
 from repro.options import Options
 from repro.places import find_root, params_file
@@ -15,8 +15,8 @@ from repro.plan import final_epochs
 from repro.record import Record
 from repro.report import terminal
 from repro.run import ancestors, start_epochs
-from repro.store import Store
-from repro.transfer import Members
+from repro.store import Store, archive, shipped
+from repro.store.archive import Members
 from repro.words import counted
 from repro.workspace import Workspace
 
@@ -33,8 +33,8 @@ def export_runs(
     """Write finished Runs and the checkpoints that others need to ``file``; with ``left_only`` those that Runs
     still to be trained need, for whichever artifact; with ``with_states`` where unfinished ones stand, with
     ``with_final`` the final weights that were kept, too."""
-    size = transfer.parse_size(max_size)
-    transfer.check_target(file)
+    size = archive.parse_size(max_size)
+    archive.check_target(file)
     work = Workspace(options, names)
     store, runs = work.store, ancestors(work.asked())
     if left_only:
@@ -44,12 +44,12 @@ def export_runs(
     if with_final:
         final = final_epochs(runs)
         keep = {key: keep.get(key, set()) | final.get(key, set()) for key in (*keep, *final)}
-    members = [*transfer.records(store, runs), *transfer.checkpoints(store, runs, keep)]
-    members += transfer.states(store, runs) if with_states else ()
-    say_exported(transfer.export(members, file, size, work.out.name))
+    members = [*archive.records(store, runs), *archive.checkpoints(store, runs, keep)]
+    members += archive.states(store, runs) if with_states else ()
+    say_exported(archive.export(members, file, size, work.out.name))
 
 
-def say_exported(exported: transfer.Exported) -> None:
+def say_exported(exported: archive.Exported) -> None:
     """The files written, and what they have no room for."""
     for path in exported.files:
         if path.is_file():
@@ -64,7 +64,7 @@ def import_runs(options: Options, paths: Sequence[Path], ship: bool) -> None:
     """Take over Runs from ``paths``, each into the results folder of the profile that its key belongs to."""
     root = find_root()
     results = options.out or root / "results"
-    for name, members in by_profile(transfer.read(paths), options).items():
+    for name, members in by_profile(archive.read(paths), options).items():
         out = results / name
         files.check_writable(out)
         ledger = workspace.shipped_results(root) / name / "runs.jsonl"
@@ -72,7 +72,7 @@ def import_runs(options: Options, paths: Sequence[Path], ship: bool) -> None:
         with store.lock():
             if ship:
                 shipped.unpack(out)
-            result = transfer.take(store, members, out / shipped.FOLDER if ship else None)
+            result = archive.take(store, members, out / shipped.FOLDER if ship else None)
         states = f", {counted(result.states, 'state')} of Runs under way" if result.states else ""
         print(
             f"{out}: {counted(result.new, 'Run')} new, {result.known} known already, "
@@ -97,7 +97,7 @@ def by_profile(arrived: dict[str, Members], options: Options) -> dict[str, Membe
                 seeds = max(seeds, 1 + record.seed)
                 grown_from = record.provenance.get("parents", {})
             else:
-                grown_from = transfer.parents_of_state(content) if kind == "states" else {}
+                grown_from = archive.parents_of_state(content) if kind == "states" else {}
             parents.setdefault(key, set()).update(place.partition("@")[0] for place in grown_from)
     keys = {name: _keys_of(name, seeds, options) for name in _profiles()}
 

@@ -27,12 +27,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from repro import files, ledger
+from repro import files
 from repro.errors import BudgetSpent, MissingInput, UsageError
-from repro.locks import FOREVER, Lock
+from repro.files import FOREVER, Lock
 from repro.record import Record
 from repro.run import Run
-from repro.shipped import FOLDER, listed
+from repro.store import ledger
+from repro.store.shipped import FOLDER, listed
 
 if TYPE_CHECKING:
     from torch import Tensor

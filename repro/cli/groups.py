@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from repro.cli_command import App
-from repro.cli_options import READING, WORKING, Artifacts, DataDir, Json, Out, RunsDir, takes
-from repro.completion import offer
+from repro.cli.command import App
+from repro.cli.completion import offer
+from repro.cli.options import READING, WORKING, Artifacts, DataDir, Json, Out, RunsDir, takes
 from repro.options import RUN_STATES, Options
 
 data_app = App(help="CIFAR-10 and ImageNet: what is there, is it whole.", no_args_is_help=True)
@@ -22,9 +22,9 @@ DataSet = Annotated[str, typer.Argument(help="cifar10 or imagenet", autocompleti
 @data_app.command("status")
 def data_status(name: DataSet = "cifar10", data_dir: DataDir = None, as_json: Json = False) -> None:
     """Whether a data set is there, whole and the official one."""
-    from repro import data_commands
+    from repro.commands.data import status
 
-    data_commands.status(name, data_dir, as_json)
+    status(name, data_dir, as_json)
 
 
 @data_app.command("prepare")
@@ -38,9 +38,9 @@ def data_prepare(
 ) -> None:
     """CIFAR-10: download it with torchvision (md5-checked) where it is not there, and check it. ImageNet: count
     and decode every image of the tree that is there, say which are bad; interrupted, the same command goes on."""
-    from repro import data_commands
+    from repro.commands.data import prepare
 
-    data_commands.prepare(name, data_dir, cache, cache_dir)
+    prepare(name, data_dir, cache, cache_dir)
 
 
 @runs_app.command("list")
@@ -55,9 +55,9 @@ def runs_list(
     as_json: Json = False,
 ) -> None:
     """Every Run: key, what it is, state, accuracy."""
-    from repro import lookup
+    from repro.commands.runs import list_runs
 
-    lookup.list_runs(options, names or [], state, as_json)
+    list_runs(options, names or [], state, as_json)
 
 
 @runs_app.command("show")
@@ -68,9 +68,9 @@ def runs_show(
     as_json: Json = False,
 ) -> None:
     """One Run: what it is, what it came to, where its files and checkpoints are and how they are loaded."""
-    from repro import lookup
+    from repro.commands.runs import show_run
 
-    lookup.show_run(options, key, as_json)
+    show_run(options, key, as_json)
 
 
 @runs_app.command("export")
@@ -92,9 +92,9 @@ def runs_export(
     ] = False,
 ) -> None:
     """Write finished Runs, and the checkpoints that others grow from, to FILE."""
-    from repro import moving
+    from repro.commands.transfer import export_runs
 
-    moving.export_runs(options, names or [], file, max_size, left_only, with_states, with_final)
+    export_runs(options, names or [], file, max_size, left_only, with_states, with_final)
 
 
 @runs_app.command("import")
@@ -105,9 +105,9 @@ def runs_import(
     ship: Annotated[bool, typer.Option("--ship", help="checkpoints into the DVC remote that git keeps")] = False,
 ) -> None:
     """Take over Runs, each into the profile that asks for it; one that is finished here is never replaced."""
-    from repro import moving
+    from repro.commands.transfer import import_runs
 
-    moving.import_runs(Options(runs_dir=runs_dir, out=out), files, ship)
+    import_runs(Options(runs_dir=runs_dir, out=out), files, ship)
 
 
 @runs_app.command("train")

@@ -12,11 +12,12 @@ from typing import Any
 
 from rich.console import Console
 
-from repro import claims, conclude, files, pace
-from repro.alternatives import Alternative, alternatives
+from repro import claims, estimate, files
 from repro.artifacts import Artifact
+from repro.commands import report as conclude
+from repro.commands.alternatives import Alternative, alternatives
+from repro.estimate import Pace
 from repro.options import Options
-from repro.pace import Pace
 from repro.plan import Cost, cost, disk_bytes
 from repro.report import terminal
 from repro.run import ancestors
@@ -39,8 +40,8 @@ def show_plan(options: Options, names: Sequence[str], calibrate: bool | None, as
     cuda = False
     if calibrate is not False:
         log = terminal.console(stderr=True)
-        paces, cuda = pace.measured(plan.missing, options.device, work.store, log, anew=bool(calibrate))
-    seconds = pace.seconds(plan.missing, paces, work.store) if paces else None
+        paces, cuda = estimate.measured(plan.missing, options.device, work.store, log, anew=bool(calibrate))
+    seconds = estimate.seconds(plan.missing, paces, work.store) if paces else None
     shared = sum(e["runs"] for e in per_artifact.values()) - len(plan.runs)
     disk = disk_bytes(plan.missing, plan.keep)
     further = _further_seed(work, paces)
@@ -101,8 +102,9 @@ def on_cpu(options: Options, log: Console | None = None) -> dict[str, float]:
     needed = {artifact.name: ancestors(work.runs(artifact)) for artifact in work.artifacts}
     together = ancestors([run for runs in needed.values() for run in runs])
     log = log or terminal.console(stderr=True)
-    paces, _ = pace.measured(together, "cpu", work.store, log, briefly=True)
-    seconds = {name: pace.seconds(runs, paces) for name, runs in {**needed, "together": together}.items() if runs}
+    paces, _ = estimate.measured(together, "cpu", work.store, log, briefly=True)
+    needed |= {"together": together}
+    seconds = {name: estimate.seconds(runs, paces) for name, runs in needed.items() if runs}
     return {name: own for name, own in seconds.items() if own is not None}
 
 
@@ -142,7 +144,7 @@ def _further_seed(work: Workspace, paces: Mapping[str, Pace]) -> dict[str, Any]:
         "runs": price.runs,
         "epochs": price.epochs,
         "images": price.images,
-        "seconds": pace.seconds(runs, paces),
+        "seconds": estimate.seconds(runs, paces),
         "decides": {str(n): ids for n, ids in claims.further_seeds(ours, FURTHER_SEEDS).items() if ids},
     }
 

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperOption
 
-from repro.ending import Asked
+from repro.cli.ending import Asked
 from repro.errors import NobodyReads, UsageError
 
 _PANELS = {

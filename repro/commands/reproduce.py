@@ -9,8 +9,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from repro import actions, conclude, outlook, workspace
+from repro import workspace
 from repro.artifacts import Artifact
+from repro.commands import plan as outlook
+from repro.commands import report as conclude
+from repro.commands import train
 from repro.config import params
 from repro.config.profile import ROWS, Profile
 from repro.data import cifar10
@@ -112,10 +115,10 @@ def _train(work: Workspace, log: Console) -> RunFailed | None:
     """Train and draw everything that can be; returns what went wrong with single Runs."""
     drawing, failed = Rendering(work, log), None
     drawing.ready()
-    if not actions.only_shown(work, log):
-        actions.say_left_out(work.left_out(), log)
+    if not train.only_shown(work, log):
+        train.say_left_out(work.left_out(), log)
         try:
-            actions.execute(work, work.asked, log, drawing.ready)
+            train.execute(work, work.asked, log, drawing.ready)
         except RunFailed as error:
             failed = error
     drawing.rest()

@@ -15,7 +15,7 @@ from typing import Any
 
 from repro import published
 from repro.artifacts import PAPER, Artifact
-from repro.compare import NOT_RUN, OUTSIDE, WITHIN, Cell
+from repro.cells import NOT_RUN, OUTSIDE, WITHIN, Cell
 from repro.errors import UsageError
 from repro.report.document import provenance
 from repro.report.reading import label

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from repro import claims, differences, files, hypotheses, prospects, published
+from repro import claims, files, published
 from repro.artifacts import Artifact
+from repro.commands import diff, hypotheses, priorities
 from repro.config.params import CIFAR_ARCHS, IMAGENET_ARCHS
 from repro.errors import UsageError
 from repro.experiments import paper_epochs
@@ -80,7 +81,7 @@ def write_report(work: Workspace, as_json: bool = False) -> list[Document]:
     documents = [_up_to_date(work, artifact) for artifact in work.artifacts]
     found = decided(work)
     others = hypotheses.around(work)
-    written = {"claims.json": found, "diff.json": differences.compared(work, documents)}
+    written = {"claims.json": found, "diff.json": diff.compared(work, documents)}
     written |= {"hypotheses.json": others} if others else {}
     for name, told in written.items():
         files.write_text(work.out / name, json.dumps(told, indent=1) + "\n")
@@ -132,11 +133,11 @@ def _waits(work: Workspace, tables: Sequence[claims.SeedTable], ids: Sequence[st
     many Runs and images it takes to its end. As if all images and checkpoints were here and no Run under way:
     results that are rendered on another machine say the same."""
     everywhere = work.instead(without=()) if work.options.without else work
-    parts, found = prospects.parts(everywhere, anywhere=True), dict[str, dict[str, Any]]()
+    parts, found = priorities.parts(everywhere, anywhere=True), dict[str, dict[str, Any]]()
     if not parts or not ids:
         return found
     runs = images = 0
-    for part, completed in zip(parts, prospects.decided(everywhere, parts, tables, ids), strict=True):
+    for part, completed in zip(parts, priorities.decided(everywhere, parts, tables, ids), strict=True):
         price = cost(part.runs)
         runs, images = runs + price.runs, images + price.images
         found |= {name: {"part": part.name, "runs": runs, "images": images} for name in completed}

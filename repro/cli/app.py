@@ -12,10 +12,12 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from repro import artifacts, ending
-from repro.cli_command import App
-from repro.cli_groups import data_app, runs_app
-from repro.cli_options import (
+from repro import artifacts
+from repro.cli import ending
+from repro.cli.command import App
+from repro.cli.completion import claim_ids, offer, profile_names
+from repro.cli.groups import data_app, runs_app
+from repro.cli.options import (
     READING,
     TRAINING,
     Budget,
@@ -29,7 +31,6 @@ from repro.cli_options import (
     Set,
     takes,
 )
-from repro.completion import claim_ids, offer, profile_names
 from repro.config import params
 from repro.errors import Interrupted
 from repro.options import FAMILIES, Options
@@ -57,9 +58,9 @@ def _artifact_command(artifact: artifacts.Artifact) -> Callable[..., None]:
         no_train: Annotated[bool, typer.Option("--no-train", help="only render what is finished")] = False,
         as_json: Json = False,
     ) -> None:
-        from repro import actions
+        from repro.commands.train import produce
 
-        actions.produce(options, [artifact.name], dry_run=dry_run, as_json=as_json, no_train=no_train)
+        produce(options, [artifact.name], dry_run=dry_run, as_json=as_json, no_train=no_train)
 
     return command
 
@@ -89,9 +90,9 @@ def train(
     dry_run: DryRun = False,
 ) -> None:
     """Train one family of experiments for all artifacts (what dvc.yaml's stage `train` calls)."""
-    from repro import actions
+    from repro.commands.train import train_family
 
-    actions.train_family(options, family, dry_run=dry_run)
+    train_family(options, family, dry_run=dry_run)
 
 
 @app.command()
@@ -99,9 +100,9 @@ def train(
 def reproduce(options: Options) -> None:
     """The main job: what the repository ships, then all that is missing of the paper profile where CUDA and data
     are, else of smoke; says which and why."""
-    from repro import pipeline
+    from repro.commands.reproduce import reproduce
 
-    pipeline.reproduce(options)
+    reproduce(options)
 
 
 @app.command()
@@ -118,21 +119,21 @@ def sprint(
 ) -> None:
     """A device for a while: train what decides most within --time-budget, and export all of it, Runs that were
     left half-way included; `repro runs import` brings it back, and the next device goes on from there."""
-    from repro import sprint as running
+    from repro.commands.sprint import show, sprint
 
     if dry_run:
-        running.show(options, names or [])
+        show(options, names or [])
     else:
-        running.sprint(options, names or [], export, max_size, max_total)
+        sprint(options, names or [], export, max_size, max_total)
 
 
 @app.command("list")
 @takes(*READING)
 def list_(options: Options, as_json: Json = False) -> None:
     """Every artifact of the paper: place, state, cost."""
-    from repro import actions
+    from repro.commands.results import list_artifacts
 
-    actions.list_artifacts(options, as_json)
+    list_artifacts(options, as_json)
 
 
 @app.command()
@@ -151,9 +152,9 @@ def plan(
 ) -> None:
     """Runs needed, shared, done and left; epochs, images, time on this device, disk; what a further seed costs,
     and on ImageNet what less would cost."""
-    from repro import outlook
+    from repro.commands.plan import show_plan
 
-    outlook.show_plan(options, names or [], calibrate, as_json)
+    show_plan(options, names or [], calibrate, as_json)
 
 
 @app.command()
@@ -175,13 +176,13 @@ def diff(
     """Reproduced against published, cell by cell; exit 1 if cells are outside their band, 6 if no printed number
     has a result yet. Trains nothing."""
     if profiles is not None:
-        from repro import conclude
+        from repro.commands.report import compare_profiles
 
-        conclude.compare_profiles(options, names or [], profiles, as_json=as_json)
+        compare_profiles(options, names or [], profiles, as_json=as_json)
         return
-    from repro import differences
+    from repro.commands.diff import show
 
-    code = differences.show(options, names or [], as_json=as_json, every=every)
+    code = show(options, names or [], as_json=as_json, every=every)
     if code and not no_fail:
         raise typer.Exit(code)
 
@@ -263,19 +264,19 @@ def claims(
     as_json: Json = False,
 ) -> None:
     """The paper's sentences, each with its statistic: holds, fails or undecided. Trains nothing."""
-    from repro import conclude
+    from repro.commands.report import show_claims
 
-    conclude.show_claims(options, ids or (), of_published=of_published, as_json=as_json)
+    show_claims(options, ids or (), of_published=of_published, as_json=as_json)
 
 
 @app.command()
 @takes(*READING, "seeds")
 def report(options: Options, as_json: Json = False) -> None:
     """One self-contained page, index.html, and a README.md from the results: what holds, what does not."""
-    from repro import conclude
+    from repro.commands.report import write_report
     from repro.workspace import reading
 
-    conclude.write_report(reading(options), as_json)
+    write_report(reading(options), as_json)
 
 
 @app.command()
@@ -291,24 +292,24 @@ def published(
     as_json: Json = False,
 ) -> None:
     """The numbers that the paper prints."""
-    from repro import actions
+    from repro.commands.results import show_published
 
-    actions.show_published(name, as_json)
+    show_published(name, as_json)
 
 
 @app.command()
 @takes("profile", "data_dir", "runs_dir", "out", checked=False)
 def doctor(options: Options, as_json: Json = False) -> None:
     """Device, driver, versions, data, disk, and what would go wrong; exit 3 if something stands in the way."""
-    from repro import doctor as checks
+    from repro.commands.doctor import report
 
-    if checks.report(options, as_json):
+    if report(options, as_json):
         raise typer.Exit(3)
 
 
 def _say_version(asked: bool) -> None:
     if asked:
-        from repro import version
+        from repro.cli import version
 
         print(version.line())
         raise typer.Exit

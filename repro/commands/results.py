@@ -1,0 +1,60 @@
+"""`repro list` and `repro published`: artifacts with state and cost, and the numbers that the paper prints."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from repro import artifacts, published
+from repro.options import Options
+from repro.plan import cost
+from repro.report import terminal
+from repro.run import ancestors
+from repro.words import counted
+from repro.workspace import reading
+
+
+def list_artifacts(options: Options, as_json: bool) -> None:
+    """Every artifact of the paper, its place, state and cost."""
+    work = reading(options)
+    found: list[dict[str, Any]] = []
+    for name, artifact in artifacts.IMPLEMENTED.items():
+        runs = ancestors(work.runs(artifact))
+        done = sum(work.store.record(run) is not None for run in runs)
+        state = "done" if done == len(runs) else f"{done} of {counted(len(runs), 'Run')}"
+        whole = cost(runs)
+        found.append(
+            {
+                "artifact": name,
+                "place": artifacts.place(name),
+                "title": artifacts.title(name),
+                "state": state if runs else "not in this profile",
+                "runs": len(runs),
+                "done": done,
+                "epochs": whole.epochs,
+                "images": whole.images,
+            }
+        )
+    if as_json:
+        print(json.dumps({"profile": work.settings.name, "artifacts": found}))
+        return
+    rows = [[e["artifact"], e["place"], e["title"], e["state"], f"{e['epochs']:,}"] for e in found]
+    header, title = ["artifact", "place", "what", "state", "epochs"], f"profile {work.settings.name}"
+    terminal.console().print(terminal.table(header, rows, title, left=3, folds=["what"], spare=["place"]))
+
+
+def show_published(name: str | None, as_json: bool) -> None:
+    """The printed numbers, of one artifact or all."""
+    cells = published.load(name)
+    if as_json:
+        keys = ("artifact", "series", "row", "col", "value")
+        print(json.dumps([{key: getattr(cell, key) for key in keys} for cell in cells]))
+        return
+    out = terminal.console()
+    for artifact in dict.fromkeys(cell.artifact for cell in cells):
+        about = published.about(artifact)
+        rows = [[c.series, c.row, c.col, c.printed] for c in cells if c.artifact == artifact]
+        header = ["series", "row", "column", "value"]
+        out.print(terminal.table(header, rows, f"{artifact}: {about.title} ({about.place}; {about.unit})", left=2))
+    if not cells:
+        out.print(f"{name} is drawn in the paper, without numbers: its sentences are in paper_tables/claims.yaml")
