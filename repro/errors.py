@@ -5,7 +5,13 @@ Exit codes: 0 done, 1 cells outside their band (``repro diff`` only), 2 usage, 3
 130 interrupted, 141 nobody reads what is printed.
 """
 
+from __future__ import annotations
+
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from repro.run import Run
 
 OUTSIDE_BAND, NOTHING_COMPARED = 1, 6
 
@@ -37,7 +43,11 @@ class MissingInput(ReproError):
 
 
 class CheckpointGone(MissingInput):
-    """A checkpoint that a Run grows from is absent or was damaged: its Run has to be trained again."""
+    """A checkpoint that a Run starts from is absent or was damaged; if known, ``run`` has to be trained again."""
+
+    def __init__(self, message: str, run: Run | None = None) -> None:
+        super().__init__(message)
+        self.run = run
 
 
 class RankLost(ReproError):

@@ -55,6 +55,18 @@ def magnitude_masks(weights: Weights | nn.Module, sparsity: float) -> Masks:
     return {name: part.view(w.shape) for (name, w), part in zip(weights.items(), parts, strict=True)}
 
 
+def prune_further(weights: Weights, masks: Masks | None, sparsity: float) -> Masks:
+    """`magnitude_masks` of a network under ``masks`` (None if it is dense): pruned weights stay pruned.
+
+    A remaining weight that happens to be zero still ranks above those that ``masks`` removed.
+    """
+    if masks:
+        tiny = torch.finfo(torch.float32).tiny
+        ranks = {name: w.detach().abs().float().cpu().clamp_min(tiny) for name, w in weights.items()}
+        weights = {name: torch.where(masks[name].cpu(), rank, 0) for name, rank in ranks.items()}
+    return magnitude_masks(weights, sparsity)
+
+
 def sparsity_of(masks: Masks) -> float:
     """Share of weights removed, over all layers together."""
     total = sum(mask.numel() for mask in masks.values())

@@ -201,10 +201,12 @@ def slow_mask(file: Path) -> list[bool]:
     import torch
     from safetensors.torch import load_file
 
-    from repro.engine.network import prunable_of
+    from repro import nets
+    from repro.pruning import prunable_names
 
-    weights: Masks = prunable_of("resnet20", load_file(file))
-    sizes = torch.cat([weights[name].abs().flatten() for name in sorted(weights)]).tolist()
+    weights: Masks = load_file(file)
+    names = sorted(prunable_names(nets.outline("resnet20")))
+    sizes = torch.cat([weights[name].abs().flatten() for name in names]).tolist()
     order = sorted(range(len(sizes)), key=lambda index: sizes[index])
     gone = set(order[: round(0.8 * len(sizes))])
     return [index not in gone for index in range(len(sizes))]

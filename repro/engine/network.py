@@ -7,8 +7,9 @@ of common tensors (`FlatParameters`), so that one operation can update them all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -17,11 +18,35 @@ from repro import nets
 from repro.config.params import Recipe
 from repro.errors import UsageError
 from repro.pruning import MASK as MASK
-from repro.pruning import Masks, magnitude_masks, prunable_names
+from repro.pruning import Masks, prunable_names, prune_further
 
 MOMENTUM = "momentum/"
 KINDS = ("weights", "gradients", "momentum", "mask")
 ALIGNED = 64  # a row of so many numbers begins at an address that vector instructions and cuDNN like
+
+
+class Trainable(Protocol):
+    """A network in training: one of this project (engine/network.py) or any other (ticket/trainer.py)."""
+
+    @property
+    def prunable(self) -> Sequence[str]: ...
+    @property
+    def masked(self) -> bool: ...
+    @property
+    def is_finite(self) -> bool: ...
+    def prunable_weights(self) -> dict[str, Tensor]: ...
+    def layer_weights(self) -> dict[str, Tensor]: ...
+    def prune(self, sparsity: float) -> None: ...
+    def apply_masks(self, masks: Masks) -> None: ...
+    def load(self, tensors: dict[str, Tensor]) -> None: ...
+    def checkpoint(self) -> dict[str, Tensor]: ...
+    def snapshot(self) -> HasState: ...
+
+
+class HasState(Protocol):
+    """A network at one moment."""
+
+    def state(self) -> dict[str, Tensor]: ...
 
 
 @dataclass(frozen=True)
@@ -148,10 +173,12 @@ class Network:
 
     def prune(self, sparsity: float) -> None:
         """Global magnitude pruning of the weights as they are; what is pruned already stays so."""
-        masks = magnitude_masks(self.prunable_weights(), sparsity)
-        for name, old in (self.masks() or {}).items():
-            masks[name] &= old
-        self.apply_masks(masks)
+        self.apply_masks(prune_further(self.prunable_weights(), self.masks(), sparsity))
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether every weight is a finite number."""
+        return bool(torch.isfinite(self.weights).all())
 
     def masks(self) -> Masks | None:
         """The masks in force, bool on the CPU, or None for a dense network."""
@@ -214,11 +241,6 @@ def masks_of(tensors: dict[str, Tensor]) -> Masks | None:
     """The masks in a checkpoint, or None."""
     found = {name.removeprefix(MASK): t for name, t in tensors.items() if name.startswith(MASK)}
     return found or None
-
-
-def prunable_of(arch: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The weights of a checkpoint that pruning ranks, by name, in the network's order."""
-    return {name: tensors[name] for name in prunable_names(nets.outline(arch))}
 
 
 def _take_buffers(model: nn.Module, flat: Tensor) -> None:

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
-import torch
+from torch import Tensor
 
 from repro.engine import device as devices
-from repro.engine.data_source import InMemoryData, StreamedData
 from repro.engine.events import EpochTotals
-from repro.engine.network import Network, masks_of, prunable_of
+from repro.engine.network import Trainable, masks_of
 from repro.engine.weight_stats import probe
 from repro.errors import CheckpointGone, MissingInput
 from repro.pruning import Masks, hamming_distance, layer_rates, magnitude_masks, sparsity_of
 from repro.record import empty_curve, measured
 from repro.run import Run
 from repro.store import Store
+
+
+class Source(Protocol):
+    """Data on a device; ``source`` names it in a Record."""
+
+    @property
+    def device(self) -> devices.Device: ...
+    @property
+    def source(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -30,7 +38,7 @@ class ResumePoint:
     masked: bool
 
 
-def resume_or_start(run: Run, network: Network, store: Store, data: InMemoryData | StreamedData) -> ResumePoint:
+def resume_or_start(run: Run, network: Trainable, store: Store, data: Source) -> ResumePoint:
     """Bring ``network`` to where ``run`` stands."""
     store.begin(run)
     state = store.load_state(run)
@@ -44,9 +52,7 @@ def resume_or_start(run: Run, network: Network, store: Store, data: InMemoryData
     return ResumePoint(state.epoch, EpochTotals(**history.pop("begun", {})), history, network.masked)
 
 
-def _begin(
-    run: Run, network: Network, store: Store, data: InMemoryData | StreamedData, precision: str
-) -> dict[str, Any]:
+def _begin(run: Run, network: Trainable, store: Store, data: Source, precision: str) -> dict[str, Any]:
     """Weights and mask as the Run asks for them, and an empty history that says what they are."""
     parents: dict[str, str] = {}
     start: dict[str, Any] = {}
@@ -81,7 +87,7 @@ def _begin(
     return history
 
 
-def _went_on(provenance: dict[str, Any], data: InMemoryData | StreamedData) -> dict[str, Any]:
+def _went_on(provenance: dict[str, Any], data: Source) -> dict[str, Any]:
     """``provenance`` of a Run that goes on here: with this device, where it is another than the last."""
     told = provenance["device"]
     if told.rpartition(", then ")[2] == data.device.name:
@@ -89,20 +95,20 @@ def _went_on(provenance: dict[str, Any], data: InMemoryData | StreamedData) -> d
     return provenance | {"device": f"{told}, then {data.device.name}"}
 
 
-def _masks(run: Run, network: Network, tensors: dict[str, torch.Tensor]) -> Masks:
+def _masks(run: Run, network: Trainable, tensors: dict[str, Tensor]) -> Masks:
     assert run.mask is not None
     if run.mask.sparsity is not None:
-        return magnitude_masks(prunable_of(run.arch, tensors), run.mask.sparsity)
+        return magnitude_masks({name: tensors[name] for name in network.prunable}, run.mask.sparsity)
     masks = masks_of(tensors)
     if masks is None:
         raise MissingInput(f"{run.label}: its parent's checkpoint carries no mask")
     return {name: masks[name] for name in network.prunable}  # a file has an order of its own
 
 
-def _parent(store: Store, run: Run, epoch: int, parents: dict[str, str]) -> dict[str, torch.Tensor]:
+def _parent(store: Store, run: Run, epoch: int, parents: dict[str, str]) -> dict[str, Tensor]:
     loaded = store.load_checkpoint(run, epoch)
     if loaded is None:
-        raise CheckpointGone(f"{run.label}: its checkpoint at epoch {epoch} is gone or was damaged")
+        raise CheckpointGone(f"{run.label}: its checkpoint at epoch {epoch} is gone or was damaged", run)
     tensors, digest = loaded
     parents[f"{run.key}@{epoch}"] = digest
     return tensors

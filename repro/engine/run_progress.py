@@ -7,10 +7,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-import torch
-
 from repro.engine.events import EpochTotals
-from repro.engine.network import Network
+from repro.engine.network import Trainable
 from repro.engine.resume import ResumePoint
 from repro.engine.weight_stats import probe
 from repro.record import DIVERGED, DONE, Record, measured
@@ -23,7 +21,7 @@ class RunProgress:
     ``is_main`` touches the ``store``."""
 
     def __init__(
-        self, run: Run, network: Network, store: Store, keep: set[int], point: ResumePoint, is_main: bool = True
+        self, run: Run, network: Trainable, store: Store, keep: set[int], point: ResumePoint, is_main: bool = True
     ) -> None:
         self.run, self.network, self.history = run, network, point.history
         self._store, self._keep, self._is_main = store, keep, is_main
@@ -42,7 +40,7 @@ class RunProgress:
         evaluated then. Where the loss or a weight is not finite the Run has diverged, and nothing more counts."""
         done = self.epoch + 1
         loss = sums.loss / max(sums.seen, 1)
-        if not math.isfinite(loss) or not bool(torch.isfinite(self.network.weights).all()):
+        if not math.isfinite(loss) or not self.network.is_finite:
             self.history["diverged_at"] = done
             return
         self.epoch = done
@@ -85,7 +83,7 @@ class RunProgress:
         status = DIVERGED if "diverged_at" in history else DONE
         if status == DIVERGED:
             provenance["diverged_at"] = history["diverged_at"]
-        kept = {name: history[name] for name in ("start", "probe", "checkpoints")}
+        kept = {name: history.get(name, {}) for name in ("start", "probe", "checkpoints")}
         return Record.ended(run, status, history["curve"], **kept, provenance=provenance)
 
     def _keep_checkpoint(self) -> None:

@@ -46,12 +46,13 @@ def train(
     progress = RunProgress(run, network, store, keep, point, data.ranks.is_main)
     if progress.over:
         return progress.record()
-    return _Training(progress, data, listener, has_time).to_the_end(point.begun)
+    return _Training(progress, network, data, listener, has_time).to_the_end(point.begun)
 
 
 @dataclass
 class _Training:
     progress: RunProgress
+    network: Network
     data: StreamedData
     listener: Listener
     has_time: Callable[[float], bool]
@@ -64,7 +65,7 @@ class _Training:
         devices.use_tf32(precision)
         trainer = PhotoTrainer(
             run,
-            progress.network,
+            self.network,
             data.train,
             data.test,
             devices.dtype_of(precision),

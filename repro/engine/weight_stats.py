@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from repro.engine.network import Network
+from repro.engine.network import Trainable
 from repro.pruning import layer_rates, magnitude_masks, weight_std
 from repro.record import measured
 
 
-def probe(epoch: int, rate: float, network: Network, history: dict[str, Any]) -> None:
+def probe(epoch: int, rate: float, network: Trainable, history: dict[str, Any]) -> None:
     """Fig. 2: mean and standard deviation of every layer's weights, and the prunable layers' shares in a pruning
     at ``rate`` that is not done."""
     found = history["probe"] or {"rate": rate, "epoch": [], "w_std": {}, "w_mean": {}, "layer_rates": {}}

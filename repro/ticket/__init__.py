@@ -11,8 +11,8 @@ safe, prunes gradually from there (section 3.4, Eq. 6) and retrains. docs/ticket
 
 from repro.config.params import Recipe
 from repro.ticket.events import Event
+from repro.ticket.plateau import Plateau, find_plateau
 from repro.ticket.result import Check, Outcome, Result
 from repro.ticket.search import find_ticket
-from repro.ticket.settle import Settling, settle
 
-__all__ = ["Check", "Event", "Outcome", "Recipe", "Result", "Settling", "find_ticket", "settle"]
+__all__ = ["Check", "Event", "Outcome", "Plateau", "Recipe", "Result", "find_plateau", "find_ticket"]

@@ -14,7 +14,7 @@ from torch import nn
 from repro.config.params import Recipe
 from repro.config.yaml_loader import build
 from repro.errors import UsageError
-from repro.ticket.spec import STRATEGIES
+from repro.ticket.search_spec import STRATEGIES
 
 
 def network(model: Any) -> nn.Module:

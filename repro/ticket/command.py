@@ -29,7 +29,7 @@ from repro.report import terminal
 from repro.ticket.progress import SearchProgress
 from repro.ticket.report import COUNTED, write
 from repro.ticket.search import find_ticket
-from repro.ticket.spec import ONE_SHOT
+from repro.ticket.search_spec import ONE_SHOT
 from repro.workspace import data_folders
 
 # The smoke profile's four epochs are too few for a curve to settle.

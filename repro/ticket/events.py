@@ -28,7 +28,6 @@ class Event:
     top1: float | None
     spent: int
     left: int
-    loss: float | None = None
     images_per_second: float | None = None
 
     def __str__(self) -> str:

@@ -13,14 +13,13 @@ from torch import Tensor, nn
 
 from repro import files
 from repro.engine.network import masks_of
-from repro.pruning import Masks
+from repro.pruning import Masks, sparsity_of
 from repro.record import Record
-from repro.ticket.settle import Settling
-from repro.ticket.spec import ITERATIVE, ONE_SHOT, Spec
-from repro.ticket.train import Bench
-from repro.ticket.trainee import copied, fill
+from repro.ticket.plateau import Plateau
+from repro.ticket.search_spec import ITERATIVE, ONE_SHOT, SearchSpec
+from repro.ticket.trainer import Setup, copied, fill
 
-NAMES = {ONE_SHOT: "one-shot", ITERATIVE: "iterative"}
+NOT_SHOWN = ("data", "parents", "ended")  # of the provenance: the same for every search, or of no use without it
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class Result:
     what of that, and of the data, a user should know.
     """
 
-    spec: Spec
+    spec: SearchSpec
     safe_epoch: int | None
     known_at: int | None
     window: tuple[int, int] | None
@@ -169,10 +168,10 @@ class Result:
 
 
 def assemble(
-    spec: Spec,
-    bench: Bench,
+    spec: SearchSpec,
+    setup: Setup,
     folder: Path,
-    found: Settling,
+    found: Plateau,
     checks: Sequence[Check],
     dense: Record,
     ticket: Record,
@@ -186,13 +185,16 @@ def assemble(
     # What the ticket takes by itself: the dense training only to where it was known to be safe.
     ticket_dense = spec.schedule if found.known_at is None else found.known_at
     pruning = window[1] - window[0] if window else 0
-    beside = {}
-    for name, record in others.items():
-        trainings = spec.rounds if name == ITERATIVE else 1
-        beside[name] = _outcome(NAMES[name], record, spec.schedule, 0, 0, trainings * spec.schedule)
-    model = copied(bench.subject.model).eval()
+    model = copied(setup.model).eval()
     fill(model, tensors)
-    masks = masks_of(tensors) or {}
+    kept = masks_of(tensors) or {}
+    masks = {name: kept[name] for name in spec.prunable}
+    sparsity = sparsity_of(masks)  # of every strategy: all prune exactly to the same one
+
+    def outcome(name: str, record: Record, *epochs: int) -> Outcome:
+        return Outcome(name, record.top1 or 0.0, record.best_top1 or 0.0, sparsity, *epochs)
+
+    trainings = {ONE_SHOT: 1, ITERATIVE: spec.rounds}
     return Result(
         spec=spec,
         safe_epoch=safe,
@@ -200,16 +202,14 @@ def assemble(
         window=window,
         checks=tuple(checks),
         dense=dict(zip(map(int, dense.curve["test_epoch"]), dense.curve["test_top1"], strict=True)),
-        ticket=_outcome("ticket", ticket, ticket_dense, len(checks), pruning, spec.schedule),
-        beside=beside,
+        ticket=outcome("ticket", ticket, ticket_dense, len(checks), pruning, spec.schedule),
+        beside={
+            name: outcome(name, record, spec.schedule, 0, 0, trainings[name] * spec.schedule)
+            for name, record in others.items()
+        },
         epochs_trained=epochs_trained,
-        provenance=ticket.provenance,
+        provenance={name: value for name, value in ticket.provenance.items() if name not in NOT_SHOWN},
         folder=folder,
         model=model,
-        masks={name: masks[name] for name in spec.prunable},
+        masks=masks,
     )
-
-
-def _outcome(name: str, record: Record, dense: int, checks: int, window: int, retraining: int) -> Outcome:
-    top1, best = record.top1 or 0.0, record.best_top1 or 0.0  # a Run that ended was tested at its end
-    return Outcome(name, top1, best, float(record.start["sparsity"]), dense, checks, window, retraining)

@@ -12,22 +12,23 @@ from torch import nn
 from repro import files, machine
 from repro.config.params import PRECISIONS, Recipe
 from repro.engine import device as devices
-from repro.errors import UsageError
+from repro.engine.events import EpochReport
+from repro.errors import CheckpointGone, UsageError
 from repro.files import Lock
 from repro.options import DEVICES, choice
 from repro.record import Record
 from repro.run import Data, Run
 from repro.store import Store
-from repro.ticket import arguments, probe
+from repro.ticket import arguments, inspect_model
+from repro.ticket.datasets import samples
 from repro.ticket.events import Event, Kind
+from repro.ticket.plateau import Plateau, default_patience, default_tolerance, find_plateau
 from repro.ticket.prunable import choose_prunable
 from repro.ticket.randomness import untouched
 from repro.ticket.result import Check, Result, assemble
-from repro.ticket.samples import samples
-from repro.ticket.settle import Settling, default_patience, default_tolerance, settle
-from repro.ticket.spec import ITERATIVE, ONE_SHOT, Spec
-from repro.ticket.train import Bench, Gone, Trained, checkpoint, train
-from repro.ticket.trainee import Subject, Trainee
+from repro.ticket.search_spec import ITERATIVE, ONE_SHOT, SearchSpec
+from repro.ticket.train import Stop, train
+from repro.ticket.trainer import Setup, Trainer
 
 Observer = Callable[[Event], object]
 # What people read for a Run's experiment.
@@ -60,10 +61,11 @@ def find_ticket(
 
     The network is trained dense by ``recipe``; every ``check_every`` epochs a copy is pruned to ``sparsity`` and
     trained for one epoch at ``ppr_rate`` (default: a tenth of the recipe's rate), and its test accuracy taken.
-    Once these accuracies have settled (`settle`: ``patience`` checks without a gain of more than ``tolerance``
-    points; defaults `default_patience` and `default_tolerance`), the network of the epoch where the plateau began
-    is pruned gradually along the dense schedule (Eq. 6) for ``window`` times the schedule, at most to its end,
-    and retrained under that mask for a whole schedule. If they never settle, it is pruned at the end.
+    Once these accuracies have settled (`find_plateau`: ``patience`` checks without a gain of more than
+    ``tolerance`` points; defaults `default_patience` and `default_tolerance`), the network of the epoch where
+    the plateau began is pruned gradually along the dense schedule (Eq. 6) for ``window`` times the schedule,
+    at most to its end, and retrained under that mask for a whole schedule. If they never settle, it is pruned at
+    the end.
 
     ``beside`` names what is trained for comparison: ``"one-shot"`` (dense to the end, pruned, retrained) and
     ``"iterative"`` (20 % of what is left at a time, rewound to epoch ``rewind``; default: a fortieth of the
@@ -103,10 +105,10 @@ def find_ticket(
         resolved = devices.resolve_precision(precision, chosen)
         devices.use_tf32(resolved)
         kind = devices.dtype_of(resolved)
-        seen = probe.look(model, training, testing, chosen.torch, kind, recipe)
+        seen = inspect_model.look(model, training, testing, chosen.torch, kind, recipe)
         pruned = choose_prunable(model, prunable, seen.called)
-        spec = Spec(
-            network=probe.fingerprint(model),
+        spec = SearchSpec(
+            network=inspect_model.fingerprint(model),
             prunable=pruned.names,
             data=Data("own", len(training), len(testing), ""),
             recipe=recipe,
@@ -115,7 +117,7 @@ def find_ticket(
             **_with_defaults(numbers, recipe, len(testing)),
         )
         files.check_writable(folder)
-        notes = [*pruned.notes, *probe.unlike(training, testing), *training.notes, *testing.notes]
+        notes = [*pruned.notes, *inspect_model.unlike(training, testing), *training.notes, *testing.notes]
         for sentence in [*([settled] if settled else []), *notes, *training.ahead, *testing.ahead]:
             tell(Event("note", sentence, 0, spec.schedule, None, 0, 0))
         for side in (training, testing):  # last, since it may take as long as an epoch
@@ -126,9 +128,8 @@ def find_ticket(
             if not lock.take():
                 raise UsageError(f"{folder} is in use by another process: wait for it, or pass another folder")
             spec.check_folder(folder)
-            subject = Subject(model, pruned.names, chosen.torch, kind, seen.layout, recipe)
-            bench = Bench(subject, chosen, training, testing)
-            found = _Search(spec, bench, folder, others, tell).result()
+            setup = Setup(model, pruned.names, chosen, kind, seen.layout, recipe, training, testing)
+            found = _Search(spec, setup, folder, others, tell).result()
             found = replace(found, notes=tuple(notes), left_out=pruned.left_out)
             found.save()
             return found
@@ -148,8 +149,10 @@ def _with_defaults(numbers: dict[str, Any], recipe: Recipe, tested: int) -> dict
 class _Search:
     """One call of `find_ticket`: which Runs, in which order, and what the observer hears."""
 
-    def __init__(self, spec: Spec, bench: Bench, folder: Path, beside: tuple[str, ...], tell: Observer) -> None:
-        self.spec, self.bench, self.beside, self.folder = spec, bench, beside, folder
+    def __init__(
+        self, spec: SearchSpec, setup: Setup, folder: Path, beside: tuple[str, ...], tell: Observer
+    ) -> None:
+        self.spec, self.setup, self.beside, self.folder = spec, setup, beside, folder
         self.store = Store(folder / "runs", folder / "runs.jsonl")
         self._tell = tell
         self._again: set[str] = set()  # keys of Runs whose files are lost: their Records do not count
@@ -159,7 +162,8 @@ class _Search:
         while True:
             try:
                 return self._search()
-            except Gone as lost:  # set aside by now: trained again, to the same bits
+            except CheckpointGone as lost:  # set aside by now: trained again, to the same bits
+                assert lost.run
                 self._again.add(lost.run.key)
                 for path in self.store.folder(lost.run).glob("*.safetensors"):
                     path.unlink()
@@ -167,7 +171,7 @@ class _Search:
     def _search(self) -> Result:
         spec, end = self.spec, self.spec.schedule
         dense = self._train(spec.dense(), {spec.rewind, end}, self._until_settled)
-        found = self._settling(end)
+        found = self._plateau(end)
         safe = found.epoch if found.known_at else None
         # The ticket before what stands beside it: it is what was asked for.
         if safe is None:
@@ -185,10 +189,14 @@ class _Search:
             for number in range(1, spec.rounds + 1):
                 others[ITERATIVE] = self._train(spec.iterative(number), {end})
         checks = [Check(epoch, record.top1 or 0.0) for epoch, record in self._checks(end)]
-        tensors = checkpoint(self.store, spec.ticket(safe), end)
-        return assemble(spec, self.bench, self.folder, found, checks, dense, ticket, others, tensors, self._spent)
+        loaded = self.store.load_checkpoint(spec.ticket(safe), end)
+        if loaded is None:
+            raise CheckpointGone("the ticket is gone or was damaged", spec.ticket(safe))
+        return assemble(
+            spec, self.setup, self.folder, found, checks, dense, ticket, others, loaded[0], self._spent
+        )
 
-    def _train(self, run: Run, keep: set[int], stop: Callable[[int, Trainee], bool] | None = None) -> Record:
+    def _train(self, run: Run, keep: set[int], stop: Stop | None = None) -> Record:
         known = self.store.record(run)
         if known and run.key not in self._again:
             self._epochs[run.key] = run.epochs
@@ -198,42 +206,42 @@ class _Search:
         if run.experiment == ITERATIVE:
             phase += f" {run.rounds + 1}/{self.spec.rounds + 1}"
 
-        def heard(trained: Trained) -> None:
-            self._epochs[run.key] = trained.epoch - run.first_epoch
-            speed = {"loss": trained.loss, "images_per_second": trained.images_per_second}
-            self._say("epoch", phase, trained.epoch, run.last_epoch, trained.top1, **speed)
+        def epoch_done(report: EpochReport) -> None:
+            self._epochs[run.key] = report.epoch - run.first_epoch
+            speed = report.images / report.seconds
+            self._say("epoch", phase, report.epoch, run.last_epoch, report.test_top1, speed)
 
-        record = train(run, self.bench, self.store, keep, heard, stop)
+        record = train(run, self.setup, self.store, keep, epoch_done, stop)
         if self._epochs[run.key] == run.epochs:
             self._again.discard(run.key)
         if self.store.record(run):
             self._say("done", phase, run.last_epoch, run.last_epoch, record.top1)
         return record
 
-    def _until_settled(self, epoch: int, trainee: Trainee) -> bool:
+    def _until_settled(self, epoch: int, trainer: Trainer) -> bool:
         """Asked along the dense training: check PPR where due, and stop once it has settled."""
-        return self._check(epoch, trainee) or self._settling(epoch).known_at is not None
+        return self._check(epoch, trainer) or self._plateau(epoch).known_at is not None
 
-    def _check(self, epoch: int, trainee: Trainee) -> bool:
+    def _check(self, epoch: int, trainer: Trainer) -> bool:
         """Check PPR where due and not settled yet, and keep the network that pruning may start from. No stop."""
         spec, dense = self.spec, self.spec.dense()
-        if not spec.due(epoch) or self._settling(epoch - 1).known_at is not None:
+        if not spec.due(epoch) or self._plateau(epoch - 1).known_at is not None:
             return False
         # Kept first, since the check starts from it like any other Run.
-        self.store.save_checkpoint(dense, epoch, trainee.tensors())
+        self.store.save_checkpoint(dense, epoch, trainer.checkpoint())
         if self.store.record(spec.ppr(epoch)) is None:
-            record = train(spec.ppr(epoch), self.bench, self.store, set(), lambda trained: None)
+            record = train(spec.ppr(epoch), self.setup, self.store, set(), lambda report: None)
             self._say("check", "PPR check", epoch, spec.schedule, record.top1)
-        needed = {self._settling(epoch).epoch, spec.rewind, spec.schedule}
+        needed = {self._plateau(epoch).epoch, spec.rewind, spec.schedule}
         for path in self.store.folder(dense).glob("epoch-*.safetensors"):
             if int(path.name.split("-")[1]) not in needed:
                 path.unlink()
         return False
 
-    def _settling(self, epoch: int) -> Settling:
+    def _plateau(self, epoch: int) -> Plateau:
         """What the checks of the first ``epoch`` epochs tell."""
         checks = [(e, record.top1 or 0.0) for e, record in self._checks(epoch)]
-        return settle(checks, self.spec.patience, self.spec.tolerance, self.spec.chance)
+        return find_plateau(checks, self.spec.patience, self.spec.tolerance, self.spec.chance)
 
     def _checks(self, epoch: int) -> list[tuple[int, Record]]:
         due = [e for e in range(1, epoch + 1) if self.spec.due(e)]
@@ -246,7 +254,7 @@ class _Search:
     def _left(self) -> int:
         """Epochs still to come, at most."""
         spec = self.spec
-        found = self._settling(spec.schedule)
+        found = self._plateau(spec.schedule)
         if found.known_at:
             dense = spec.schedule if self.beside else found.known_at
             checks = len(self._checks(spec.schedule))
@@ -258,6 +266,6 @@ class _Search:
         return max(0, dense + checks + ticket + trainings * spec.schedule - self._spent)
 
     def _say(
-        self, kind: Kind, phase: str, epoch: int, last: int, top1: float | None = None, **more: float
+        self, kind: Kind, phase: str, epoch: int, last: int, top1: float | None = None, speed: float | None = None
     ) -> None:
-        self._tell(Event(kind, phase, epoch, last, top1, self._spent, self._left(), **more))
+        self._tell(Event(kind, phase, epoch, last, top1, self._spent, self._left(), speed))

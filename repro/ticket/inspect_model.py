@@ -14,9 +14,9 @@ from repro import files
 from repro.config.params import Recipe
 from repro.engine.lanes import forward
 from repro.errors import UsageError
-from repro.ticket.dataset import one_line
-from repro.ticket.samples import Samples
-from repro.ticket.trainee import copied, laid_out, place
+from repro.ticket.datasets import Samples
+from repro.ticket.torch_dataset import one_line
+from repro.ticket.trainer import copied, laid_out, move_to
 
 
 def fingerprint(model: nn.Module) -> str:
@@ -106,7 +106,7 @@ def _logits(
     except Exception as error:
         raise UsageError(f"the network cannot be copied: {one_line(error)}") from None
     try:
-        place(probed, device, layout)
+        move_to(probed, device, layout)
         for name, module in probed.named_modules():
             module.register_forward_pre_hook(lambda *_, name=name: called.append(name))
         with torch.no_grad():

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Settling:
+class Plateau:
     """What a PPR curve tells so far. ``epoch`` is where its plateau begins, as far as one can see by now (0
     before the first check); ``known_at`` the epoch of the check that settled it, None while nothing has."""
 
@@ -19,7 +19,9 @@ class Settling:
     known_at: int | None
 
 
-def settle(checks: Sequence[tuple[int, float]], patience: int, tolerance: float, chance: float = 0.0) -> Settling:
+def find_plateau(
+    checks: Sequence[tuple[int, float]], patience: int, tolerance: float, chance: float = 0.0
+) -> Plateau:
     """Read (epoch, PPR top-1 in %) pairs in their order, and stop at the check that settles the curve.
 
     A check begins a new plateau where it is better than the beginning of the last one by more than
@@ -27,8 +29,8 @@ def settle(checks: Sequence[tuple[int, float]], patience: int, tolerance: float,
     from the epoch where the plateau began. Nothing after that check is looked at. A network that guesses is on no
     plateau: the first one has to rise above ``chance`` (in %) by more than the tolerance.
 
-    >>> settle([(1, 50.0), (2, 60.0), (3, 60.3), (4, 59.8), (5, 70.0)], patience=2, tolerance=0.5)
-    Settling(epoch=2, known_at=4)
+    >>> find_plateau([(1, 50.0), (2, 60.0), (3, 60.3), (4, 59.8), (5, 70.0)], patience=2, tolerance=0.5)
+    Plateau(epoch=2, known_at=4)
     """
     began, level = 0, chance
     waited = 0
@@ -38,15 +40,15 @@ def settle(checks: Sequence[tuple[int, float]], patience: int, tolerance: float,
             continue
         waited += 1
         if began and waited >= patience:
-            return Settling(began, epoch)
-    return Settling(began, None)
+            return Plateau(began, epoch)
+    return Plateau(began, None)
 
 
 def default_patience(epochs: int, check_every: int) -> int:
     """Checks in three twentieths of a schedule of ``epochs``, two at least: 30 for 200 epochs.
 
     With 20, a curve that rises as slowly as Fig. 4's is often taken for settled at half of its way
-    (tests/test_ticket_settle.py draws such curves); each check more is waited for, and paid.
+    (tests/test_ticket_plateau.py draws such curves); each check more is waited for, and paid.
     """
     return max(2, round(0.15 * epochs / max(1, check_every)))
 

@@ -12,7 +12,7 @@ from torch.utils.data import IterableDataset, TensorDataset
 from repro.data.batches import DeviceImages, EpochOrder
 from repro.errors import UsageError
 from repro.ticket.batching import WHOLE, Batch, check_finite, check_labels, chunks, crop, digest_of
-from repro.ticket.dataset import DatasetSamples, kind_of
+from repro.ticket.torch_dataset import DatasetSamples, kind_of
 
 NOTHING: list[str] = []
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repro.ticket.settle import Settling, default_patience, default_tolerance, settle
+from repro.ticket.plateau import Plateau, default_patience, default_tolerance, find_plateau
 
 
 def curve(*values: float) -> list[tuple[int, float]]:
@@ -17,33 +17,33 @@ def curve(*values: float) -> list[tuple[int, float]]:
 
 def test_it_settles_at_the_beginning_of_the_plateau() -> None:
     rising = curve(50, 60, 70, 80, 80.2, 79.9, 80.4, 95)
-    assert settle(rising, patience=3, tolerance=0.5) == Settling(epoch=4, known_at=7)
+    assert find_plateau(rising, patience=3, tolerance=0.5) == Plateau(epoch=4, known_at=7)
 
 
 def test_a_curve_that_rises_never_settles() -> None:
-    assert settle(curve(*range(20, 60)), patience=2, tolerance=0.5) == Settling(epoch=40, known_at=None)
+    assert find_plateau(curve(*range(20, 60)), patience=2, tolerance=0.5) == Plateau(epoch=40, known_at=None)
 
 
 def test_a_slow_rise_is_a_rise() -> None:
     """Every step is smaller than the tolerance, but ``patience`` of them are not."""
     values = [50 + 0.3 * step for step in range(40)]
-    assert settle(curve(*values), patience=3, tolerance=0.5).known_at is None
-    assert settle(curve(*values), patience=1, tolerance=0.5).known_at == 2
+    assert find_plateau(curve(*values), patience=3, tolerance=0.5).known_at is None
+    assert find_plateau(curve(*values), patience=1, tolerance=0.5).known_at == 2
 
 
 def test_a_dip_or_a_lucky_check_postpones_nothing_for_long() -> None:
-    assert settle(curve(50, 70, 40, 70.2, 69), patience=3, tolerance=0.5) == Settling(2, 5)
-    assert settle(curve(50, 70, 72, 70, 70, 71), patience=3, tolerance=0.5) == Settling(3, 6)
+    assert find_plateau(curve(50, 70, 40, 70.2, 69), patience=3, tolerance=0.5) == Plateau(2, 5)
+    assert find_plateau(curve(50, 70, 72, 70, 70, 71), patience=3, tolerance=0.5) == Plateau(3, 6)
 
 
 def test_guessing_is_no_plateau() -> None:
-    assert settle(curve(10, 10.2, 9.8, 10.1), patience=2, tolerance=1, chance=10) == Settling(0, None)
-    assert settle(curve(10, 10.2, 9.8, 30, 30, 30), patience=2, tolerance=1, chance=10) == Settling(4, 6)
+    assert find_plateau(curve(10, 10.2, 9.8, 10.1), patience=2, tolerance=1, chance=10) == Plateau(0, None)
+    assert find_plateau(curve(10, 10.2, 9.8, 30, 30, 30), patience=2, tolerance=1, chance=10) == Plateau(4, 6)
 
 
 def test_epochs_are_those_of_the_checks() -> None:
-    assert settle([(5, 60.0), (10, 80.0), (15, 80.0), (20, 80.0)], 2, 0.5) == Settling(10, 20)
-    assert settle([], 2, 0.5) == Settling(0, None)
+    assert find_plateau([(5, 60.0), (10, 80.0), (15, 80.0), (20, 80.0)], 2, 0.5) == Plateau(10, 20)
+    assert find_plateau([], 2, 0.5) == Plateau(0, None)
 
 
 def test_a_noisy_curve_like_that_of_the_paper_settles_where_it_saturates() -> None:
@@ -54,7 +54,7 @@ def test_a_noisy_curve_like_that_of_the_paper_settles_where_it_saturates() -> No
             noise = random.Random(seed)
             epochs = range(every, 201, every)
             values = [(e, 86 + 4 * (min(e, 100) / 100) ** 0.7 + noise.gauss(0, 0.25)) for e in epochs]
-            settling = settle(values, default_patience(200, every), default_tolerance(10_000))
+            settling = find_plateau(values, default_patience(200, every), default_tolerance(10_000))
             assert settling.known_at is not None
             found.append(settling.epoch)
         found.sort()
@@ -70,10 +70,10 @@ def test_defaults_follow_from_schedule_and_test_set() -> None:
 @given(st.lists(st.floats(0, 100), max_size=40), st.integers(1, 6), st.floats(0, 5))
 def test_it_is_causal(values: list[float], patience: int, tolerance: float) -> None:
     """What it says of a curve it says as soon as the settling check is in, whatever comes after."""
-    whole = settle(curve(*values), patience, tolerance)
+    whole = find_plateau(curve(*values), patience, tolerance)
     if whole.known_at is None:
         return
-    assert settle(curve(*values[: whole.known_at]), patience, tolerance) == whole
-    assert settle(curve(*values[: whole.known_at - 1]), patience, tolerance).known_at is None
+    assert find_plateau(curve(*values[: whole.known_at]), patience, tolerance) == whole
+    assert find_plateau(curve(*values[: whole.known_at - 1]), patience, tolerance).known_at is None
     assert whole.known_at == whole.epoch + patience
     assert max(values[: whole.known_at]) <= values[whole.epoch - 1] + tolerance

@@ -24,7 +24,7 @@ SHARE = 0.2  # of what is left, pruned after each training of iterative pruning 
 
 
 @dataclass(frozen=True)
-class Spec:
+class SearchSpec:
     """What a search is. ``network`` names the class and a hash of its modules and initial weights; epochs are
     epochs of the recipe's schedule, ``ppr_rate`` a learning rate, ``tolerance`` accuracy points, ``chance`` the
     accuracy of guessing in %, ``window`` a share of the schedule. Raises `UsageError` for what cannot be."""
@@ -164,7 +164,7 @@ class Spec:
         )
 
 
-def _flat(spec: Spec) -> dict[str, Any]:
+def _flat(spec: SearchSpec) -> dict[str, Any]:
     """The spec as JSON values, the parts of data and recipe by dotted names."""
     found: dict[str, Any] = {}
     for item in dataclasses.fields(spec):

@@ -1,0 +1,204 @@
+"""Train a copy of any network, pruned or not, with Eq. 1 of the paper as its optimizer.
+
+torch's SGD with momentum and weight decay is Eq. 1. The engine's flat Network (repro/engine/network.py) is faster,
+but supports this project's networks only.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from repro.config.params import Recipe
+from repro.data.batches import EpochOrder
+from repro.engine.device import Device
+from repro.engine.events import EpochTotals
+from repro.engine.lanes import forward, loss_and_logits
+from repro.engine.network import MASK, MOMENTUM, masks_of
+from repro.pruning import Masks, prune_further
+from repro.run import Run
+from repro.schedule import learning_rate
+from repro.ticket.batching import Batch
+from repro.ticket.datasets import Samples
+from repro.ticket.prunable import weights_of
+from repro.ticket.randomness import seed_all
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all trainings of a search share: the network as given, the weights to prune, device and data."""
+
+    model: nn.Module
+    prunable: tuple[str, ...]
+    device: Device
+    precision: torch.dtype
+    layout: torch.memory_format
+    recipe: Recipe
+    train: Samples
+    test: Samples
+    source: str = "own"
+
+    def copy(self) -> nn.Module:
+        """Return a new copy of the network on the device."""
+        return move_to(copied(self.model), self.device.torch, self.layout)
+
+
+class Trainer:
+    """One training of a copy of the network. The given network stays unchanged."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup, recipe = setup, setup.recipe
+        self.prunable = setup.prunable
+        self.model = setup.copy()
+        self.trainable = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+        self.optimizer = torch.optim.SGD(
+            self.trainable.values(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+        )
+        self.masks: Masks | None = None
+        self._pruned: list[tuple[Tensor, Tensor]] = []  # each weight, and where it is pruned, on the device
+
+    def epoch(self, run: Run, epoch: int) -> EpochTotals:
+        """Train the 0-based ``epoch`` of ``run``.
+
+        The order of the data, augmentation and the global generators follow from the Run and the epoch alone.
+        """
+        recipe, samples = run.recipe, self.setup.train
+        names = f"ticket {run.stream} {epoch}"
+        seed_all(self.setup.device.cuda, names)
+        self.optimizer.param_groups[0]["lr"] = learning_rate(recipe, epoch)
+        self.model.train()
+        order = EpochOrder.draw(run.stream, epoch, len(samples), recipe.augment)
+        loss_sum = torch.zeros((), dtype=torch.float64, device=self.setup.device.torch)
+        correct = torch.zeros((), dtype=torch.int64, device=self.setup.device.torch)
+        batches = 0
+        for inputs, labels in self._laid_out(samples.drawn(order, recipe.augment, recipe.batch_size, names)):
+            self.optimizer.zero_grad()
+            loss, logits = loss_and_logits(self.model, inputs, labels, self.setup.precision)
+            loss.backward()
+            self.optimizer.step()
+            self._zero_pruned()
+            loss_sum += loss.detach() * len(labels)
+            correct += (logits.detach().argmax(1) == labels).sum()
+            batches += 1
+        return EpochTotals(batches, len(samples), float(loss_sum), int(correct))
+
+    def evaluate(self) -> float:
+        """Return the top-1 accuracy on the test set in per cent, with the network in eval mode."""
+        seed_all(self.setup.device.cuda, "ticket evaluation")
+        self.model.eval()
+        correct = torch.zeros((), dtype=torch.int64, device=self.setup.device.torch)
+        with torch.inference_mode():
+            for inputs, labels in self._laid_out(self.setup.test.plain(self.setup.recipe.batch_size)):
+                logits = forward(self.model, inputs, self.setup.precision)
+                correct += (logits.argmax(1) == labels).sum()
+        return 100 * int(correct) / len(self.setup.test)
+
+    @property
+    def masked(self) -> bool:
+        """Whether some weights are pruned."""
+        return self.masks is not None
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether every trainable weight is a finite number."""
+        return all(bool(torch.isfinite(weight).all()) for weight in self.trainable.values())
+
+    def prunable_weights(self) -> dict[str, Tensor]:
+        """Return the weights that pruning ranks, by name."""
+        return {name: weight.detach() for name, weight in weights_of(self.model, self.prunable).items()}
+
+    def layer_weights(self) -> dict[str, Tensor]:
+        """Return all weights of two dimensions or more, by name."""
+        return {name: weight.detach() for name, weight in self.model.named_parameters() if weight.dim() > 1}
+
+    def prune(self, sparsity: float) -> None:
+        """Prune to exactly ``sparsity`` by global magnitude; pruned weights stay pruned."""
+        self.apply_masks(prune_further(self.prunable_weights(), self.masks, sparsity))
+
+    def apply_masks(self, masks: Masks) -> None:
+        """Keep weights at zero from now on where their mask is False."""
+        weights = weights_of(self.model, self.prunable)
+        self.masks = {name: masks[name] for name in weights}  # a file has an order of its own
+        self._pruned = [(weight, ~self.masks[name].to(weight.device)) for name, weight in weights.items()]
+        self._zero_pruned()
+
+    def checkpoint(self) -> dict[str, Tensor]:
+        """Return parameters, buffers and masks, on the CPU, contiguous."""
+        found = {name: tensor.detach() for name, tensor in _named(self.model)}
+        found |= {MASK + name: mask for name, mask in (self.masks or {}).items()}
+        return {name: tensor.cpu().contiguous().clone() for name, tensor in found.items()}
+
+    def state(self) -> dict[str, Tensor]:
+        """Return `checkpoint` and the momentum, which is all that resuming needs."""
+        found = self.checkpoint()
+        for name, parameter in self.trainable.items():
+            momentum = self.optimizer.state[parameter].get("momentum_buffer")
+            if momentum is not None:
+                found[MOMENTUM + name] = momentum.detach().cpu().contiguous().clone()
+        return found
+
+    def snapshot(self) -> Trainer:
+        """Return this trainer: its `state` is saved before it trains on."""
+        return self
+
+    def load(self, tensors: dict[str, Tensor]) -> None:
+        """Restore a `checkpoint` or a `state`. Without momentum in it, momentum starts at zero."""
+        fill(self.model, tensors)
+        self.optimizer.state.clear()
+        for name, parameter in self.trainable.items():
+            if MOMENTUM + name in tensors:
+                momentum = torch.empty_like(parameter).copy_(tensors[MOMENTUM + name])
+                self.optimizer.state[parameter]["momentum_buffer"] = momentum
+        masks = masks_of(tensors)
+        if masks:
+            self.apply_masks(masks)
+
+    def _zero_pruned(self) -> None:
+        """Set pruned weights and their momentum to zero, so that neither momentum nor weight decay moves them."""
+        with torch.no_grad():
+            for weight, pruned in self._pruned:
+                weight.masked_fill_(pruned, 0)
+                momentum = self.optimizer.state[weight].get("momentum_buffer") if weight.requires_grad else None
+                if momentum is not None:
+                    momentum.masked_fill_(pruned, 0)
+
+    def _laid_out(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        for inputs, labels in batches:
+            yield laid_out(inputs, self.setup.layout), labels
+
+
+def fill(model: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Set the network's parameters and buffers to ``tensors``."""
+    with torch.no_grad():
+        for name, tensor in _named(model):
+            tensor.copy_(tensors[name])
+
+
+def copied(model: nn.Module) -> nn.Module:
+    """Copy ``model``; copy a weight that a module computes from others before it runs (weight_norm) by value."""
+    held = [value for module in model.modules() for value in vars(module).values()]
+    computed = [value for value in held if isinstance(value, Tensor) and not value.is_leaf]
+    return copy.deepcopy(model, {id(tensor): tensor.detach().clone() for tensor in computed})
+
+
+def move_to(model: nn.Module, device: torch.device, layout: torch.memory_format) -> nn.Module:
+    """Move ``model`` to the device, its convolution weights in ``layout``."""
+    if layout == torch.contiguous_format:
+        return model.to(device)
+    placed: nn.Module = model.to(device, memory_format=layout)  # type: ignore[call-overload]
+    return placed
+
+
+def laid_out(inputs: Tensor, layout: torch.memory_format) -> Tensor:
+    """Return images [B, C, H, W] in ``layout``, anything else contiguous."""
+    return inputs.contiguous(memory_format=layout if inputs.dim() == 4 else torch.contiguous_format)
+
+
+def _named(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    # Buffers that state_dict leaves out (persistent=False) change in training as well.
+    yield from model.named_parameters()
+    yield from model.named_buffers()
