@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import functools
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
 
-from repro import artifacts
+from repro import artifacts, signals
 from repro.cli import ending
 from repro.cli.command import App
 from repro.cli.completion import claim_ids, offer, profile_names
@@ -32,7 +30,6 @@ from repro.cli.options import (
     takes,
 )
 from repro.config import params
-from repro.errors import Interrupted
 from repro.options import FAMILIES, Options
 from repro.published import CURVES, PRINTED
 
@@ -321,12 +318,7 @@ def _root(
         bool, typer.Option("--version", callback=_say_version, is_eager=True, help="versions, and stop")
     ] = False,
 ) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):  # the last is a preempted node's
-        signal.signal(number, _interrupt)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise Interrupted
+    signals.raise_interrupted()
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from repro import words
-from repro.engine import calibration, interrupt, ranks
+from repro import signals, words
+from repro.engine import calibration, ranks
 from repro.engine.data_source import InMemoryData, StreamedData, open_data
 from repro.engine.device import Device, resolve_precision
 from repro.engine.events import EpochReport, Listener, OutOfTime, StepReport
@@ -125,9 +125,11 @@ class _Session:
                 if not wave:
                     continue
                 source = self._source_for(wave[0].data, folders)
-                ended = self._photographs(wave, source) if isinstance(source, StreamedData) else self._wave(wave)
-                for finished in ended:
-                    self._finish(finished)
+                if isinstance(source, StreamedData):
+                    self._train_photographs(wave, source)
+                else:
+                    for finished in self._wave(wave):
+                        self._finish(finished)
         finally:
             if self._source:
                 self._source.close()
@@ -177,8 +179,9 @@ class _Session:
         """Of the time budget; None without one."""
         return None if self._options.deadline is None else self._options.deadline - time.monotonic()
 
-    def _photographs(self, runs: list[Run], source: StreamedData) -> Iterator[Finished]:
-        """One after another, each lock held by rank 0: a worker that outlived its driver may still be at it."""
+    def _train_photographs(self, runs: list[Run], source: StreamedData) -> None:
+        """One after another, each lock held by rank 0: a worker that outlived its driver may still train it. A
+        signal ends a Run once its state or Record is kept."""
         from repro.engine.train import train  # seconds of imports, only for those who need them
 
         store = self._store
@@ -186,10 +189,11 @@ class _Session:
             self._observer.run_started(run)
             known = store.record(run)  # trained again for its checkpoints
             lock = store.run_lock(run, self._options.deadline) if self._group.is_main else contextlib.nullcontext()
-            with lock:
-                found = store.record(run) if self._group.count == 1 and not known else None
+            with lock, signals.deferred() as pending:
+                record = store.record(run) if self._group.count == 1 and not known else None
                 keep = self._plan.keep.get(run.key, set())
-                yield [(run, found or train(run, source, store, keep, self._listener, self._has_time))]
+                record = record or train(run, source, store, keep, self._listener, self._has_time, pending)
+                self._finish([(run, record)])
 
     def _finish(self, finished: Finished) -> None:
         if self._group.is_main:
@@ -197,7 +201,6 @@ class _Session:
         for run, record in finished:
             self._left -= 1
             self._observer.run_done(run, record, self._left)
-        interrupt.raise_pending()
 
     def _has_time(self, seconds: float) -> bool:
         deadline = self._options.deadline

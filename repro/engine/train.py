@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from repro.engine import device as devices
 from repro.engine.data_source import StreamedData
 from repro.engine.events import EpochReport, EpochTotals, Listener, OutOfTime, StepReport, StoppedMidEpoch
-from repro.engine.interrupt import Request, deferred
 from repro.engine.network import Network
 from repro.engine.photo_trainer import PhotoTrainer
 from repro.engine.resume import resume_or_start
@@ -18,6 +17,7 @@ from repro.errors import Interrupted
 from repro.record import Record
 from repro.run import Run
 from repro.schedule import learning_rate
+from repro.signals import NEVER, Pending
 from repro.store import Store
 
 LEAST_SAVING = 1.0  # seconds that keeping a state in the middle of an epoch is taken to need at least
@@ -30,13 +30,17 @@ def train(
     keep: set[int],
     listener: Listener,
     has_time: Callable[[float], bool],
+    pending: Pending = NEVER,
 ) -> Record:
     """Train ``run`` to its end, resuming where a state is kept, and return its Record (not yet stored).
 
-    ``keep`` are the epochs whose checkpoints others need. ``has_time(seconds)`` is asked whether that much is
-    left; on a no, raises `OutOfTime`. The Run keeps its state in the middle of an epoch before that, and before a
-    signal ends it (`Interrupted`). A loss that is not finite ends the Run as ``diverged``. All ranks return the
-    same Record.
+    Args:
+        keep: epochs whose checkpoints other Runs need.
+        has_time: whether so many seconds are left; on a no, raises `OutOfTime`.
+        pending: true once a signal asks to end; raises `Interrupted`, unless the Run ends with this epoch.
+
+    Both are asked within an epoch as well, and the Run saves its state there before it raises. A loss that is not
+    finite ends the Run as ``diverged``. All ranks return the same Record.
     """
     network = Network(run.arch, run.seed, data.device.torch)
     point = resume_or_start(run, network, store, data) if data.ranks.is_main else None
@@ -46,7 +50,7 @@ def train(
     progress = RunProgress(run, network, store, keep, point, data.ranks.is_main)
     if progress.over:
         return progress.record()
-    return _Training(progress, network, data, listener, has_time).to_the_end(point.begun)
+    return _Training(progress, network, data, listener, has_time, pending).to_the_end(point.begun)
 
 
 @dataclass
@@ -56,6 +60,7 @@ class _Training:
     data: StreamedData
     listener: Listener
     has_time: Callable[[float], bool]
+    pending: Pending
     saving: float = LEAST_SAVING
 
     def to_the_end(self, begun: EpochTotals) -> Record:
@@ -73,37 +78,36 @@ class _Training:
             self._progress,
         )
         progress.history["provenance"]["strategy"] = trainer.strategy
-        with deferred() as signals:
-            while not progress.over:
-                start = time.perf_counter()
-                sums = self._epoch(trainer, begun, signals)
-                trainer.average_batchnorm_stats()
-                progress.take(sums, trainer.top1)
-                if "diverged_at" in progress.history:
-                    break
-                progress.history["provenance"] |= trainer.facts()
-                begun, seconds = EpochTotals(), time.perf_counter() - start
-                progress.history["wall_s"] += seconds
-                if not progress.over:
-                    self._save()
-                self.listener.epoch_done(EpochReport(run, progress.epoch, sums.seen, seconds, *progress.latest))
-                if not progress.over and data.ranks.any(signals.came):
-                    raise Interrupted
+        while not progress.over:
+            start = time.perf_counter()
+            sums = self._epoch(trainer, begun)
+            trainer.average_batchnorm_stats()
+            progress.take(sums, trainer.top1)
+            if "diverged_at" in progress.history:
+                break
+            progress.history["provenance"] |= trainer.facts()
+            begun, seconds = EpochTotals(), time.perf_counter() - start
+            progress.history["wall_s"] += seconds
+            if not progress.over:
+                self._save()
+            self.listener.epoch_done(EpochReport(run, progress.epoch, sums.seen, seconds, *progress.latest))
+            if not progress.over and data.ranks.any(bool(self.pending)):
+                raise Interrupted
         return progress.record()
 
-    def _epoch(self, trainer: PhotoTrainer, begun: EpochTotals, signals: Request) -> EpochTotals:
+    def _epoch(self, trainer: PhotoTrainer, begun: EpochTotals) -> EpochTotals:
         """One epoch, or the rest of it. Asked to stop within, keeps the state before it raises."""
         progress, start = self.progress, time.perf_counter()
         try:
             return trainer.epoch(
                 progress.epoch, learning_rate(progress.run.recipe, progress.epoch), begun,
-                lambda: signals.came or not self.has_time(self.saving),
+                lambda: bool(self.pending) or not self.has_time(self.saving),
             )  # fmt: skip
         except StoppedMidEpoch as halt:
             trainer.average_batchnorm_stats()
             progress.history["wall_s"] += time.perf_counter() - start
             self._save(halt.sums)
-            raise (Interrupted if self.data.ranks.any(signals.came) else OutOfTime) from None
+            raise (Interrupted if self.data.ranks.any(bool(self.pending)) else OutOfTime) from None
 
     def _progress(self, images: int, speed: float, waiting: float) -> None:
         progress = self.progress

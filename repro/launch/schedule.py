@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import time
-from collections.abc import Callable, Iterator
-from types import FrameType
+from collections.abc import Callable
 from typing import Protocol
 
-from repro import words
+from repro import signals, words
 from repro.errors import BudgetSpent, CheckpointGone, MissingInput, ReproError, RunFailed, UsageError
 from repro.launch.queue import Queue
 from repro.launch.task import Launcher, Task
@@ -65,37 +63,15 @@ def execute(
     finished Run's checkpoint turned out to be damaged; `BudgetSpent` at the deadline. A signal ends the workers
     politely before it takes its usual effect.
     """
-    with store.lock(), noted_signals() as interrupted:
+    with store.lock(), signals.deferred(patient=True) as pending:
         driver = _Driver(plan, store, launcher, observer, task_for, workers, deadline)
         observer.started(plan, launcher.name)
         try:
-            driver.drive(interrupted)
+            driver.drive(pending)
         finally:
             launcher.cancel()
             observer.ended()
     driver.conclude()
-
-
-@contextlib.contextmanager
-def noted_signals() -> Iterator[Callable[[], bool]]:
-    """While it lasts, a signal that asks to end is only noted; afterwards it does what it always did."""
-    caught: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        caught.append(number)
-
-    asking = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1]
-    before = {number: signal.getsignal(number) for number in asking}
-    for number in asking:
-        if before[number] != signal.SIG_IGN:  # nohup
-            signal.signal(number, note)
-    try:
-        yield lambda: bool(caught)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        if caught:
-            signal.raise_signal(caught[0])
 
 
 class _Driver:
@@ -119,9 +95,9 @@ class _Driver:
         self._out_of_time = False
         self._error: ReproError | None = None
 
-    def drive(self, interrupted: Callable[[], bool]) -> None:
+    def drive(self, pending: signals.Pending) -> None:
         """Hand out and take in until nothing is left that can be trained, or something says stop."""
-        while not interrupted() and self._error is None:
+        while not pending and self._error is None:
             left = None if self._deadline is None else self._deadline - time.monotonic()
             self._out_of_time = self._out_of_time or (left is not None and left <= 0)
             if not self._out_of_time:
