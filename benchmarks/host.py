@@ -29,7 +29,7 @@ from repro.data import cifar10
 from repro.data.images import random_images
 from repro.engine import device as devices
 from repro.engine.data_source import InMemoryData, in_memory_data
-from repro.engine.events import Listener
+from repro.engine.events import Observer
 from repro.engine.lanes import Lane
 from repro.engine.wave import Waves
 from repro.experiments import Study
@@ -70,8 +70,8 @@ def gone_through(
 ) -> tuple[float, float]:
     """Seconds from the first Run's start to the last Record, and those in which the device was busy."""
     store = Store(folder, folder / "runs.jsonl")
-    told = (lambda run: None, Listener(lambda report: None), lambda seconds: True, None)
-    waves = Waves(data, store, {dense.key: set(range(dense.last_epoch + 1))}, *told)
+    keep = {dense.key: set(range(dense.last_epoch + 1))}
+    waves = Waves(data, store, keep, Observer(), lambda seconds: True, None)
     device = Pretended(speed)
     with patch("repro.engine.wave.first_valid", lambda *_: device):
         start = time.perf_counter()

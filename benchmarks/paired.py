@@ -31,7 +31,7 @@ from repro.config.params import CIFAR_ARCHS
 from repro.data import cifar10
 from repro.engine import device as devices
 from repro.engine.data_source import InMemoryData, in_memory_data
-from repro.engine.events import EpochReport, Listener
+from repro.engine.events import EpochReport, Observer
 from repro.engine.wave import Waves
 from repro.errors import ReproError, UsageError
 from repro.experiments import Study
@@ -71,13 +71,14 @@ def train(way: Way, args: argparse.Namespace, data: InMemoryData, fingerprint: s
     store = Store(folder, folder / "runs.jsonl")
     left = [run for run in runs if store.record(run) is None]
 
-    def heard(report: EpochReport) -> None:
-        if report.epoch == report.run.last_epoch:
-            print(f"{way}: {report.run.label}, {report.test_top1:.2f} %", file=sys.stderr, flush=True)
+    class Ends(Observer):
+        def epoch_done(self, report: EpochReport) -> None:
+            if report.epoch == report.run.last_epoch:
+                print(f"{way}: {report.run.label}, {report.test_top1:.2f} %", file=sys.stderr, flush=True)
 
     if left:
         with store.lock():
-            waves = Waves(data, store, {}, lambda run: None, Listener(heard), lambda seconds: True, None)
+            waves = Waves(data, store, {}, Ends(), lambda seconds: True, None)
             for finished in waves.train(left, [way.strategy], min(way.wave, len(left))):
                 store.finish_all(finished)
     records = [record for run in runs if (record := store.record(run))]

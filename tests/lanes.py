@@ -18,7 +18,7 @@ from repro.data.batches import EpochOrder
 from repro.data.images import Images
 from repro.engine import device as devices
 from repro.engine.data_source import InMemoryData, in_memory_data
-from repro.engine.events import Listener
+from repro.engine.events import EpochReport, Observer, StepReport
 from repro.engine.lanes import Lanes
 from repro.engine.strategies import Strategy
 from repro.engine.wave import Waves
@@ -34,10 +34,24 @@ BOTH_PRECISIONS = pytest.mark.parametrize(
     [torch.float32, pytest.param(torch.bfloat16, marks=() if FAST else pytest.mark.slow)],
 )
 """bfloat16 on demand where the processor emulates it, ten times slower."""
-QUIET = Listener(lambda report: None)
+QUIET = Observer()
 SIZES = [(256, "true"), (192, "true"), (64, "random-1"), (100, "random-2")]
 """What the lanes of `started` train on: images and labels. On true ones they are tested on `TESTED` others."""
 TESTED = 40
+
+
+class Reports(Observer):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.epochs: list[EpochReport] = []
+        self.steps: list[StepReport] = []
+
+    def epoch_done(self, report: EpochReport) -> None:
+        self.epochs.append(report)
+
+    def step_done(self, report: StepReport) -> None:
+        self.steps.append(report)
 
 
 @functools.cache
@@ -104,11 +118,11 @@ def train_all(
     names: Sequence[str] = ("eager",),
     device: str = "cpu",
     keep: dict[str, set[int]] | None = None,
-    listener: Listener = QUIET,
+    observer: Observer = QUIET,
     has_time: object = lambda seconds: True,
 ) -> dict[str, Record]:
     """Train ``runs`` in waves of ``count`` and keep what they come to in ``store``; Records by label."""
-    waves = Waves(bench(device), store, keep or {}, lambda run: None, listener, has_time, None)  # type: ignore[arg-type]
+    waves = Waves(bench(device), store, keep or {}, observer, has_time, None)  # type: ignore[arg-type]
     found: dict[str, Record] = {}
     for finished in waves.train(runs, names, count):
         store.finish_all(finished)

@@ -99,12 +99,12 @@ def test_interrupted_is_bit_for_bit_the_same_in_waves_of_any_size(study: Study, 
     whole = trials.train_all(runs, Store(tmp_path / "a", tmp_path / "a.jsonl"), 3, [name], "cuda", keep)
     store = Store(tmp_path / "b", tmp_path / "b.jsonl")
     for wave in (2, 1, 3):
-        ended: list[int] = []
+        told = trials.Reports()
         with pytest.raises(OutOfTime):
             trials.train_all(
                 [run for run in runs if not store.record(run)], store, wave, [name], "cuda", keep,
-                trials.Listener(lambda report, e=ended: e.append(report.epoch)),
-                lambda seconds, e=ended: not e,
+                told,
+                lambda seconds, told=told: not told.epochs,
             )  # fmt: skip
     left = [run for run in runs if not store.record(run)]
     trials.train_all(left, store, 3, [name], "cuda", keep)

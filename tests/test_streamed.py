@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pytest
 import torch
 import torch.nn.functional as F
+from lanes import Reports
 from PIL import Image
 from torch import Tensor
 
@@ -23,7 +24,7 @@ from repro.data.photos.decode import decode
 from repro.data.photos.loader import make_loader
 from repro.engine import device as devices
 from repro.engine.data_source import StreamedData
-from repro.engine.events import Listener, OutOfTime, StepReport
+from repro.engine.events import Observer, OutOfTime
 from repro.engine.photo_trainer import epoch_order
 from repro.engine.ranks import single_process
 from repro.engine.train import train
@@ -33,7 +34,7 @@ from repro.schedule import learning_rate
 from repro.store import Store
 
 CPU = devices.choose("cpu")
-QUIET = Listener(lambda report: None)
+QUIET = Observer()
 RECIPE = MicroBatchRecipe(2, 8, 0.05, (1,), 0.1, 0.9, 1e-4, True, 1, 2)
 DATA = Photos("synthetic-ilsvrc", 23, 9, "made up", crop=32, resize=36, stored=0)
 RUN = Run("dense-resnet18", "resnet18", DATA, RECIPE, "float32", 0, 0, 2)
@@ -170,10 +171,8 @@ def interrupted(after: int) -> Callable[[float], bool]:
 def test_an_epoch_left_in_the_middle_goes_on_there(store: Store, whole: Whole) -> None:
     split, stops = InMemory(DATA.train, 0), 0
     while True:
-        images: list[int] = []
         try:
-            listener = Listener(lambda report: None, lambda report, seen=images: seen.append(report.images))
-            parts = train(RUN, bench(split), store, {2}, listener, interrupted(1 if stops else 2))
+            parts = train(RUN, bench(split), store, {2}, QUIET, interrupted(1 if stops else 2))
             break
         except OutOfTime:
             stops += 1
@@ -216,7 +215,9 @@ def test_a_loss_that_is_not_finite_ends_the_run(store: Store) -> None:
 
 def test_a_long_epoch_is_told_of_on_the_way(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("repro.engine.photo_trainer.REPORT_EVERY", 0.0)
-    told: list[StepReport] = []
-    train(RUN, bench(InMemory(DATA.train, 0)), store, set(), Listener(lambda r: None, told.append), lambda _: True)
-    assert [(report.epoch, report.images) for report in told] == [(e, n) for e in (1, 2) for n in (8, 16, 23)]
-    assert all(report.speed > 0 and 0 <= report.waiting <= 1 for report in told)
+    told = Reports()
+    train(RUN, bench(InMemory(DATA.train, 0)), store, set(), told, lambda _: True)
+    assert [(report.epoch, report.images) for report in told.steps] == [
+        (e, n) for e in (1, 2) for n in (8, 16, 23)
+    ]
+    assert all(report.speed > 0 and 0 <= report.waiting <= 1 for report in told.steps)

@@ -11,9 +11,9 @@ from pathlib import Path
 import lanes as trials
 import pytest
 import torch
-from lanes import outcome, train_all
+from lanes import Reports, outcome, train_all
 
-from repro.engine.events import EpochReport, Listener, OutOfTime
+from repro.engine.events import EpochReport, OutOfTime
 from repro.engine.network import Network, masks_of
 from repro.errors import MissingInput
 from repro.experiments import Study
@@ -77,8 +77,8 @@ class Heard:
 def in_fours(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Heard:
     """`kinds` in four lanes."""
     runs, store = kinds(study), with_checkpoints(study, tmp_path_factory.mktemp("waves") / "fours")
-    reports: list[EpochReport] = []
-    return Heard(store, train_all(runs, store, 4, keep=keep(runs), listener=Listener(reports.append)), reports)
+    told = Reports()
+    return Heard(store, train_all(runs, store, 4, keep=keep(runs), observer=told), told.epochs)
 
 
 def kinds(study: Study) -> list[Run]:
@@ -223,11 +223,11 @@ def test_a_state_that_cannot_be_written_ends_the_wave_aloud_and_later_all_is_wel
 
 def test_what_is_heard_of_is_kept_when_time_runs_out(study: Study, grown: Callable[[str], Store]) -> None:
     store, run = grown("kept"), study.ticket("resnet20", 0, 1, 0)
-    ended: list[EpochReport] = []
+    told = Reports()
     with pytest.raises(OutOfTime):
-        train_all([run], store, listener=Listener(ended.append), has_time=lambda seconds: len(ended) < 2)
+        train_all([run], store, observer=told, has_time=lambda seconds: len(told.epochs) < 2)
     state = store.load_state(run)
-    assert state and state.epoch == len(ended) == 2
+    assert state and state.epoch == len(told.epochs) == 2
     assert state.history["curve"]["epoch"] == [1, 2]
 
 
@@ -237,9 +237,9 @@ def test_a_run_that_began_in_another_precision_goes_on_in_it(study: Study, grown
     as_float32 = [replace(run, precision="float32") for run in runs]
     low = trials.devices.resolve_precision("auto", trials.bench().device) == "bfloat16"
     store = grown("moved")
-    ended: list[EpochReport] = []
+    told = Reports()
     with pytest.raises(OutOfTime):
-        train_all([runs[0]], store, listener=Listener(ended.append), has_time=lambda seconds: not ended)
+        train_all([runs[0]], store, observer=told, has_time=lambda seconds: not told.epochs)
     state = store.load_state(runs[0])
     assert state
     state.history["provenance"]["precision"] = "float32" if low else "bfloat16"
@@ -270,14 +270,15 @@ def test_a_run_that_goes_on_elsewhere_names_every_device(
     for number, name in enumerate(names, 1):
         here = replace(bench, device=replace(bench.device, name=name))
         monkeypatch.setattr(trials, "bench", lambda device, here=here: here)
-        ended: list[EpochReport] = []
-        heard = Listener(ended.append)
+        told_of = Reports()
         if number < len(names):
             with pytest.raises(OutOfTime):
-                train_all([run], store, listener=heard, has_time=lambda seconds, ended=ended: not ended)
+                train_all(
+                    [run], store, observer=told_of, has_time=lambda seconds, told_of=told_of: not told_of.epochs
+                )
         else:
-            record = train_all([run], store, listener=heard)[run.label]
-        assert ended
+            record = train_all([run], store, observer=told_of)[run.label]
+        assert told_of.epochs
     assert record.provenance["device"] == told
 
 

@@ -1,16 +1,21 @@
-"""What those who train tell those who listen, and how an epoch may end."""
+"""What is reported to an observer while Runs train, and how an epoch may end. Imports no torch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from repro.run import Run
+
+if TYPE_CHECKING:
+    from repro.plan import Plan
+    from repro.record import Record
 
 
 @dataclass(frozen=True)
 class EpochTotals:
-    """Over the first ``batches`` batches of an epoch: loss in nats and right answers, of ``seen`` images."""
+    """Totals of the first ``batches`` batches of an epoch: images ``seen``, loss in nats, correct answers."""
 
     batches: int = 0
     seen: int = 0
@@ -20,8 +25,8 @@ class EpochTotals:
 
 @dataclass(frozen=True)
 class StepReport:
-    """Within a long epoch: ``images`` of it are done, ``speed`` is in images/s, ``waiting`` the share of the time
-    in which nothing was there to train on."""
+    """Progress within a long epoch: ``images`` trained, at ``speed`` images/s; ``waiting`` is the fraction of the
+    time in which no images were ready."""
 
     run: Run
     epoch: int
@@ -32,7 +37,7 @@ class StepReport:
 
 @dataclass(frozen=True)
 class EpochReport:
-    """What an observer hears after each epoch of each Run. ``wave`` Runs train side by side, this one included."""
+    """One epoch of one Run, accuracies in per cent. ``wave`` Runs trained side by side, this one included."""
 
     run: Run
     epoch: int
@@ -43,12 +48,38 @@ class EpochReport:
     wave: int = 1
 
 
-@dataclass(frozen=True)
-class Listener:
-    """Who hears how a Run goes on: after every epoch, and now and then within a long one."""
+class Observer:
+    """Is told how training goes; engine and driver print nothing. Subclasses override what they report."""
 
-    epoch_done: Callable[[EpochReport], None]
-    step_done: Callable[[StepReport], None] = lambda report: None
+    def started(self, plan: Plan, where: str) -> None:
+        """Before the first Run; ``where`` names the device, or the workers."""
+
+    def measuring(self, what: str) -> None:
+        """Before each measurement of how this device trains fastest."""
+
+    def run_started(self, run: Run) -> None:
+        """Before the first epoch of every Run."""
+
+    def step_done(self, report: StepReport) -> None:
+        """Now and then within a long epoch."""
+
+    def epoch_done(self, report: EpochReport) -> None:
+        """After every epoch."""
+
+    def run_done(self, run: Run, record: Record, left: int) -> None:
+        """After every Run; ``left`` Runs remain."""
+
+    def handed_out(self, run: Run) -> None:
+        """The driver gave ``run`` to a worker, to start or to resume."""
+
+    def worker_died(self, run: Run, why: str, again: bool, last: list[str]) -> None:
+        """A worker ended without a result; ``last`` are the last lines of its log. ``again``: another resumes."""
+
+    def looked(self, note: str) -> None:
+        """Whenever the driver has checked its workers; ``note`` is the launcher's, if any."""
+
+    def ended(self) -> None:
+        """After everything else, whatever the reason."""
 
 
 class OutOfTime(Exception):
@@ -56,15 +87,11 @@ class OutOfTime(Exception):
 
 
 class StoppedMidEpoch(Exception):
-    """An epoch ended early, politely: ``sums`` say where, so that it can be gone on with."""
+    """An epoch was stopped on request after ``totals``, from where it can be resumed."""
 
-    def __init__(self, sums: EpochTotals) -> None:
-        self.sums = sums
+    def __init__(self, totals: EpochTotals) -> None:
+        self.totals = totals
 
 
 Stop = Callable[[], bool]
-"""Asked between batches: whether to end here."""
-
-
-Progress = Callable[[int, float, float], None]
-"""Images done in this epoch, images/s, share of the time spent waiting for images."""
+"""Asked between batches: whether to stop here."""

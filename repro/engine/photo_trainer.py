@@ -18,13 +18,13 @@ from repro.config.params import MicroBatchRecipe
 from repro.data.batches import seed_of
 from repro.data.photos import loader
 from repro.data.photos.augment import draw_crops, to_input
-from repro.data.photos.loader import Loader, Request
+from repro.data.photos.loader import Request
 from repro.data.photos.split import IGNORED
 from repro.engine import microbatches
-from repro.engine.events import EpochTotals, Progress, Stop, StoppedMidEpoch
+from repro.engine.data_source import StreamedData
+from repro.engine.events import EpochTotals, Observer, StepReport, Stop, StoppedMidEpoch
 from repro.engine.network import Network
 from repro.engine.photo_model import PhotoModel
-from repro.engine.ranks import Ranks
 from repro.run import Run
 
 EVALUATION_BATCH = 250
@@ -85,26 +85,21 @@ class Copies:
 class PhotoTrainer:
     """Trains ``run`` on this rank's parts of every batch."""
 
-    resumes_within = True
-
     def __init__(
-        self,
-        run: Run,
-        network: Network,
-        train: Loader,
-        test: Loader,
-        precision: torch.dtype,
-        ranks: Ranks,
-        progress: Progress,
+        self, run: Run, network: Network, data: StreamedData, precision: torch.dtype, observer: Observer
     ) -> None:
         assert isinstance(run.recipe, MicroBatchRecipe)
-        microbatches.check_ranks(ranks.count, run.recipe)
-        self._run, self._recipe, self._network, self._ranks = run, run.recipe, network, ranks
-        self._train, self._test, self._progress = train, test, progress
-        self._net = PhotoModel(network, precision, ranks, run.epochs * len(train.split))
-        self.strategy = self._net.strategy
-        self._clock, self._copies = Clock(), Copies(ranks.device)
+        microbatches.check_ranks(data.ranks.count, run.recipe)
+        self._run, self._recipe, self._network, self._ranks = run, run.recipe, network, data.ranks
+        self._train, self._test, self._observer = data.train, data.test, observer
+        self._model = PhotoModel(network, precision, data.ranks, run.epochs * len(data.train.split))
+        self._clock, self._copies = Clock(), Copies(data.ranks.device)
         self._flips: deque[Tensor | None] = deque()  # of the parts that are being loaded
+
+    @property
+    def strategy(self) -> str:
+        """How it trains, for the Record."""
+        return self._model.strategy
 
     def epoch(self, epoch: int, rate: float, begun: EpochTotals, stop: Stop) -> EpochTotals:
         """From batch ``begun.batches`` on, or `StoppedMidEpoch` where a rank is to stop, of all ranks."""
@@ -134,8 +129,9 @@ class PhotoTrainer:
                 done, now = done + 1, time.perf_counter()
                 clock.images += batch.size
                 if now - reported > REPORT_EVERY:
-                    speed = (batch.stop - left[0].start) / (now - started)
-                    self._progress(batch.stop, speed, (clock.waited - waited) / (now - started))
+                    spent = now - started
+                    speed, waiting = (batch.stop - left[0].start) / spent, (clock.waited - waited) / spent
+                    self._observer.step_done(StepReport(self._run, epoch + 1, batch.stop, speed, waiting))
                     reported = now
         return so_far()
 
@@ -149,7 +145,7 @@ class PhotoTrainer:
         with torch.no_grad(), contextlib.closing(self._test.batches(asked)) as feed:
             for batch in feed:
                 images, labels = self._to_device(batch, None)
-                found[0] += (self._net.evaluate(images).argmax(1) == labels).sum()
+                found[0] += (self._model.evaluate(images).argmax(1) == labels).sum()
                 found[1] += (labels != IGNORED).sum()
         self._copies.seconds()  # not training's
         self._ranks.all_reduce(found)
@@ -170,7 +166,7 @@ class PhotoTrainer:
         for found in self._ranks.all_gather(self._train.bad | self._test.bad):
             bad |= found
         return {
-            "strategy": self._net.strategy,
+            "strategy": self.strategy,
             "ranks": self._ranks.count,
             "loader": self._train.name,
             "throughput": self._clock.facts(),
@@ -197,7 +193,7 @@ class PhotoTrainer:
             loaded = next(feed)
             self._clock.waited += loaded.waited
             images, labels = self._to_device(loaded, self._flips.popleft())
-            logits, loss = self._net.backward(images, labels, batch.size, part.last)
+            logits, loss = self._model.backward(images, labels, batch.size, part.last)
             with torch.no_grad():
                 sums += torch.stack((loss, (logits.argmax(1) == labels).sum(), (labels != IGNORED).sum()))
                 mean.add_(statistics, alpha=1 / len(mine))

@@ -8,49 +8,22 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from repro import signals, words
 from repro.engine import calibration, ranks
 from repro.engine.data_source import InMemoryData, StreamedData, open_data
 from repro.engine.device import Device, resolve_precision
-from repro.engine.events import EpochReport, Listener, OutOfTime, StepReport
+from repro.engine.events import Observer, OutOfTime
 from repro.engine.ranks import Ranks
 from repro.engine.speeds import Choice
 from repro.engine.wave import Finished, Waves
 from repro.errors import BudgetSpent, RunFailed, UsageError
 from repro.plan import Plan, cost, diverged, lanes_for
-from repro.record import Record
 from repro.run import Data, Photos, Run
 from repro.store import Store
 
 TIMING = 0.2  # share of a time budget, after which no further strategy is timed
 MARGIN = 1.3  # an epoch is begun only if the budget holds this many times what the last one took
-
-
-class Observer(Protocol):
-    """Hears how the work goes; the engine itself prints nothing."""
-
-    def started(self, plan: Plan, device: str) -> None:
-        """Before the first wave."""
-
-    def run_started(self, run: Run) -> None:
-        """Before the first epoch of every Run."""
-
-    def epoch_done(self, report: EpochReport) -> None:
-        """After every epoch."""
-
-    def step_done(self, report: StepReport) -> None:
-        """Now and then within a long epoch."""
-
-    def measuring(self, what: str) -> None:
-        """While it is found out how this device trains fastest."""
-
-    def run_done(self, run: Run, record: Record, left: int) -> None:
-        """After every Run; ``left`` Runs remain."""
-
-    def ended(self) -> None:
-        """When nothing more comes, whatever the reason."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +83,6 @@ class _Session:
         self._plan, self._store, self._device, self._group = plan, store, device, group
         self._observer, self._options = observer, options
         self._left = len(plan.missing)
-        self._listener = Listener(observer.epoch_done, observer.step_done)
         self._source: InMemoryData | StreamedData | None = None
         self._source_of: object = None
         self._waves: Waves | None = None
@@ -144,8 +116,8 @@ class _Session:
             self._source_of = of
             self._waves = None
             if isinstance(self._source, InMemoryData):
-                told = (self._store, self._plan.keep, self._observer.run_started, self._listener)
-                self._waves = Waves(self._source, *told, self._has_time, options.deadline)
+                keep, observer = self._plan.keep, self._observer
+                self._waves = Waves(self._source, self._store, keep, observer, self._has_time, options.deadline)
         return self._source
 
     def _wave(self, runs: list[Run]) -> Iterator[Finished]:
@@ -192,7 +164,7 @@ class _Session:
             with lock, signals.deferred() as pending:
                 record = store.record(run) if self._group.count == 1 and not known else None
                 keep = self._plan.keep.get(run.key, set())
-                record = record or train(run, source, store, keep, self._listener, self._has_time, pending)
+                record = record or train(run, source, store, keep, self._observer, self._has_time, pending)
                 self._finish([(run, record)])
 
     def _finish(self, finished: Finished) -> None:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from repro.engine import device as devices
 from repro.engine.data_source import StreamedData
-from repro.engine.events import EpochReport, EpochTotals, Listener, OutOfTime, StepReport, StoppedMidEpoch
+from repro.engine.events import EpochReport, EpochTotals, Observer, OutOfTime, StoppedMidEpoch
 from repro.engine.network import Network
 from repro.engine.photo_trainer import PhotoTrainer
 from repro.engine.resume import resume_or_start
@@ -28,7 +28,7 @@ def train(
     data: StreamedData,
     store: Store,
     keep: set[int],
-    listener: Listener,
+    observer: Observer,
     has_time: Callable[[float], bool],
     pending: Pending = NEVER,
 ) -> Record:
@@ -50,7 +50,7 @@ def train(
     progress = RunProgress(run, network, store, keep, point, data.ranks.is_main)
     if progress.over:
         return progress.record()
-    return _Training(progress, network, data, listener, has_time, pending).to_the_end(point.begun)
+    return _Training(progress, network, data, observer, has_time, pending).to_the_end(point.begun)
 
 
 @dataclass
@@ -58,7 +58,7 @@ class _Training:
     progress: RunProgress
     network: Network
     data: StreamedData
-    listener: Listener
+    observer: Observer
     has_time: Callable[[float], bool]
     pending: Pending
     saving: float = LEAST_SAVING
@@ -68,15 +68,7 @@ class _Training:
         # A Run resumed elsewhere goes on in the precision that it began with.
         precision = devices.resolve_precision(progress.history["provenance"]["precision"], data.device)
         devices.use_tf32(precision)
-        trainer = PhotoTrainer(
-            run,
-            self.network,
-            data.train,
-            data.test,
-            devices.dtype_of(precision),
-            data.ranks,
-            self._progress,
-        )
+        trainer = PhotoTrainer(run, self.network, data, devices.dtype_of(precision), self.observer)
         progress.history["provenance"]["strategy"] = trainer.strategy
         while not progress.over:
             start = time.perf_counter()
@@ -90,7 +82,7 @@ class _Training:
             progress.history["wall_s"] += seconds
             if not progress.over:
                 self._save()
-            self.listener.epoch_done(EpochReport(run, progress.epoch, sums.seen, seconds, *progress.latest))
+            self.observer.epoch_done(EpochReport(run, progress.epoch, sums.seen, seconds, *progress.latest))
             if not progress.over and data.ranks.any(bool(self.pending)):
                 raise Interrupted
         return progress.record()
@@ -103,15 +95,11 @@ class _Training:
                 progress.epoch, learning_rate(progress.run.recipe, progress.epoch), begun,
                 lambda: bool(self.pending) or not self.has_time(self.saving),
             )  # fmt: skip
-        except StoppedMidEpoch as halt:
+        except StoppedMidEpoch as stopped:
             trainer.average_batchnorm_stats()
             progress.history["wall_s"] += time.perf_counter() - start
-            self._save(halt.sums)
+            self._save(stopped.totals)
             raise (Interrupted if self.data.ranks.any(bool(self.pending)) else OutOfTime) from None
-
-    def _progress(self, images: int, speed: float, waiting: float) -> None:
-        progress = self.progress
-        self.listener.step_done(StepReport(progress.run, progress.epoch + 1, images, speed, waiting))
 
     def _save(self, begun: EpochTotals | None = None) -> None:
         start = time.perf_counter()

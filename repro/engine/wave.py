@@ -25,7 +25,7 @@ from repro.data.batches import EpochOrder
 from repro.engine import device as devices
 from repro.engine.data_source import InMemoryData
 from repro.engine.device_dataset import Subset
-from repro.engine.events import EpochReport, EpochTotals, Listener, OutOfTime
+from repro.engine.events import EpochReport, EpochTotals, Observer, OutOfTime
 from repro.engine.lanes import EVAL_BATCH, Lane, Lanes
 from repro.engine.resume import resume_or_start
 from repro.engine.run_progress import RunProgress
@@ -80,15 +80,16 @@ class ActiveRun:
 class Waves:
     """Trains one wave after another on ``data``; lanes and what was recorded for them are used again.
 
-    ``keep`` tells by key which checkpoints others need; ``on_start`` hears of every Run before its first epoch;
-    ``has_time(seconds)`` is asked whether that much is left, ``deadline`` is when waiting for a lock ends.
+    Args:
+        keep: epochs whose checkpoints other Runs need, by key.
+        has_time: whether so many seconds are left.
+        deadline: when waiting for a lock ends, on `time.monotonic`'s clock.
     """
 
     data: InMemoryData
     store: Store
     keep: dict[str, set[int]]
-    on_start: Callable[[Run], None]
-    listener: Listener
+    observer: Observer
     has_time: Callable[[float], bool]
     deadline: float | None
     _lanes: Lanes | None = None
@@ -163,7 +164,7 @@ class Waves:
         active_runs: list[ActiveRun] = []
         while queue and len(entering) < len(free):
             run, lane, lock = queue.popleft(), free[len(entering)], contextlib.ExitStack()
-            self.on_start(run)
+            self.observer.run_started(run)
             known = self.store.record(run)  # trained again for its checkpoints
             locks.enter_context(lock).enter_context(self.store.run_lock(run, self.deadline))
             found = None if known else self.store.record(run)  # by a worker that outlived its driver
@@ -264,7 +265,7 @@ class Waves:
                     *active.progress.latest,
                     wave,
                 )
-                self.listener.epoch_done(report)
+                self.observer.epoch_done(report)
 
     def _leave(self, active_runs: Sequence[ActiveRun]) -> None:
         for active in active_runs:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 from repro import signals, words
+from repro.engine.events import Observer
 from repro.errors import BudgetSpent, CheckpointGone, MissingInput, ReproError, RunFailed, UsageError
 from repro.launch.queue import Queue
 from repro.launch.task import Launcher, Task
@@ -22,29 +22,6 @@ LOOK_EVERY = 0.5  # seconds
 ARRIVES_IN = 60.0  # seconds that a file of another machine may take to be seen here (NFS)
 OVERTIME = 5.0  # seconds past the deadline in which workers may still end by themselves
 STOPPED = (-signal.SIGTERM, 128 + signal.SIGINT)
-
-
-class Observer(Protocol):
-    """Hears how the work goes; nothing here prints."""
-
-    def started(self, plan: Plan, where: str) -> None:
-        """Before the first Run is handed out."""
-
-    def handed_out(self, run: Run) -> None:
-        """A worker is to train ``run``, or to go on with it."""
-
-    def run_done(self, run: Run, record: Record, left: int) -> None:
-        """After every Run; ``left`` Runs remain."""
-
-    def worker_died(self, run: Run, why: str, again: bool, last: list[str]) -> None:
-        """A worker ended without a result; ``last`` are the last lines that it wrote, ``again`` tells whether
-        another one goes on from where it stood."""
-
-    def looked(self, note: str) -> None:
-        """Now and then; ``note`` is the launcher's, if it has one."""
-
-    def ended(self) -> None:
-        """When nothing more comes, whatever the reason."""
 
 
 def execute(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from repro.engine.events import EpochReport, Observer, StepReport
 from repro.plan import Plan, cost
 from repro.record import DONE, Record
 from repro.report.progress import LINE_EVERY, Progress
@@ -18,13 +18,10 @@ from repro.run import Run
 from repro.store import Store
 from repro.words import counted
 
-if TYPE_CHECKING:
-    from repro.engine.events import EpochReport, StepReport
-
 SHOWN = 3  # running Runs on one line
 
 
-class _PlanProgress(Progress):
+class _PlanProgress(Progress, Observer):
     """Report which Runs of a plan are done, and the time left for everything."""
 
     def __init__(
