@@ -57,9 +57,9 @@ def resnet14(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Two blocks a stage: everything that a deeper one has."""
     monkeypatch.setitem(nets.BLOCKS, "resnet14", 2)
     monkeypatch.setitem(nets.BUILDERS, "resnet14", lambda: ResNet(2))
-    nets.outline.cache_clear()
+    nets.shapes.cache_clear()
     yield
-    nets.outline.cache_clear()
+    nets.shapes.cache_clear()
 
 
 def started(count: int) -> Lanes:

@@ -63,7 +63,7 @@ class FlatParameters:
     @classmethod
     def make(cls, arch: str, count: int, device: torch.device) -> FlatParameters:
         """Room for ``count`` networks."""
-        model = nets.outline(arch)
+        model = nets.shapes(arch)
         size, buffers = (sum(t.numel() for t in ts) for ts in (model.parameters(), model.buffers()))
 
         def room(numbers: int, value: float) -> Tensor:
@@ -107,7 +107,7 @@ class Snapshot:
 
     def checkpoint(self) -> dict[str, Tensor]:
         """Weights, BatchNorm statistics and masks, contiguous."""
-        model = nets.outline(self.arch)
+        model = nets.shapes(self.arch)
         found = dict(_named(model.named_parameters(), self.weights))
         found |= _named(model.named_buffers(), self.statistics)
         tensors = {name: found[name] for name in model.state_dict()}
@@ -117,7 +117,7 @@ class Snapshot:
 
     def state(self) -> dict[str, Tensor]:
         """`checkpoint` and the momentum: all that going on needs."""
-        momentum = _named(nets.outline(self.arch).named_parameters(), self.momentum)
+        momentum = _named(nets.shapes(self.arch).named_parameters(), self.momentum)
         return self.checkpoint() | _separate({MOMENTUM + name: view for name, view in momentum})
 
 
@@ -232,7 +232,7 @@ def _separate(views: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _masks(arch: str, mask: Tensor) -> Masks:
     """A flat ``mask`` on the CPU as bool tensors by name."""
-    model = nets.outline(arch)
+    model = nets.shapes(arch)
     masks = dict(_named(model.named_parameters(), mask))
     return {name: masks[name].bool().contiguous() for name in prunable_names(model)}
 

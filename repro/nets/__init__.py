@@ -42,10 +42,10 @@ def build(arch: str, seed: int) -> nn.Module:
 
 def arch_of(tensors: Mapping[str, Tensor]) -> str | None:
     """The network whose checkpoint ``tensors`` is, by names and shapes; None for any other network's."""
-    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items() if not name.startswith(MASK)}
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items() if not name.startswith(MASK)}
 
     def fits(arch: str) -> bool:
-        return shapes == {name: tuple(own.shape) for name, own in outline(arch).state_dict().items()}
+        return found == {name: tuple(tensor.shape) for name, tensor in shapes(arch).state_dict().items()}
 
     return next(filter(fits, BUILDERS), None)
 
@@ -57,8 +57,8 @@ def _leave_masks(module: nn.Module, state_dict: dict[str, Any], *_: Any) -> None
 
 
 @functools.cache
-def outline(arch: str) -> nn.Module:
-    """The network's names and shapes without numbers, on the meta device; one for all who ask.
+def shapes(arch: str) -> nn.Module:
+    """The network's names and shapes without numbers, on the meta device, cached.
 
     Raises `UsageError` for an unknown arch."""
     # Not built there: drawing numbers on the meta device imports torch._dynamo, seconds of every start.

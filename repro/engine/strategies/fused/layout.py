@@ -103,7 +103,7 @@ def layout_of(
     arch: str, lanes: int, batch: int, tiles: Mapping[int, StageTiles], dtype: torch.dtype, device: torch.device
 ) -> Layout:
     """Room for ``lanes`` networks ``arch`` on ``batch`` images each, activations and operands in ``dtype``."""
-    model = nets.outline(arch)
+    model = nets.shapes(arch)
     at, moved = (dict(_beginnings(named)) for named in (model.named_parameters(), model.named_buffers()))
     blocks, stages = nets.BLOCKS[arch], list[Stage]()
     for number, (channels, side) in enumerate(SHAPES):

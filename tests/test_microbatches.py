@@ -25,8 +25,8 @@ def test_ranks_share_the_same_parts(images: int, micro_batches: int, each: int, 
     asked = recipe(micro_batches * each, micro_batches)
     count = max(1, micro_batches >> halvings)
     for batch in microbatches.batches(images, asked):
-        alone = [(p.start, p.stop) for p in microbatches.parts(batch, asked, 0, 1)]
-        shared = [list(microbatches.parts(batch, asked, rank, count)) for rank in range(count)]
+        alone = [(p.start, p.stop) for p in microbatches.microbatches(batch, asked, 0, 1)]
+        shared = [list(microbatches.microbatches(batch, asked, rank, count)) for rank in range(count)]
         assert [(p.start, p.stop) for own in shared for p in own] == alone
         assert [i for start, stop in alone for i in range(start, stop)] == list(range(batch.start, batch.stop))
         sizes = [stop - start for start, stop in alone]
