@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from rich.console import Console
 
@@ -136,8 +138,8 @@ def _say_forgotten(work: Workspace, plan: Plan, log: Console) -> None:
 def execute(
     work: Workspace, asked: Callable[[], list[Run]], log: Console, then: Callable[[], None] = lambda: None
 ) -> None:
-    """Train what is missing of ``asked``, again what turns out to be damaged on the way, and then what the new
-    results ask for. ``then`` is called after each Run. Raises what `session.execute` raises."""
+    """Train the missing Runs of ``asked``. Repeat if a checkpoint turns out to be damaged, or if the new results
+    ask for further Runs. ``then`` is called after each Run. Raises what `session.execute` raises."""
     plan = work.plan_for(asked())
     if work.options.is_main:
         work.store.gather(plan.runs)
@@ -146,29 +148,35 @@ def execute(
     if not plan.missing and not plan.blocked:
         return
     check_inputs(work, plan)
+    with _trainer(work, log, then) as train:
+        while True:
+            try:
+                if not train(plan if plan.missing or plan.blocked else None):
+                    return
+            except CheckpointGone as error:  # set aside by now, so the next plan trains its Run again
+                if ranked():
+                    raise
+                log.print(f"{error}: trained again", markup=False)
+            plan = work.plan_for(asked())
+
+
+def _trainer(
+    work: Workspace, log: Console, then: Callable[[], None]
+) -> contextlib.AbstractContextManager[Callable[[Plan | None], bool]]:
+    """What trains a plan, and returns False without one: this process, with its ranks, or workers."""
     options = work.options
     if options.pooled:
         if ranked():
             raise UsageError("--gpus, --workers and --launcher start processes of their own: leave torchrun away")
         from repro import launch
 
-        launch.train(work, asked, log, then)
-        return
-    from repro.engine import device, ranks, session
+        return launch.trainer(work, log, then)
+    from repro.engine import session
     from repro.report.training_progress import TrainingProgress
 
-    chosen = device.choose(options.device)
     how = session.SessionOptions(options.deadline, options.strategy, options.wave)
-    with ranks.process_group(chosen) as group:
-        while shared := session.broadcast_plan(plan if plan.missing or plan.blocked else None, group):
-            try:
-                progress = TrainingProgress(log, work.store, then=then)
-                session.execute(shared, work.store, work.folders, chosen, progress, how, group)
-            except CheckpointGone as error:  # set aside by now, so that the new plan trains its Run again
-                if group.count > 1:
-                    raise
-                log.print(f"{error}: trained again", markup=False)
-            plan = work.plan_for(asked())
+    observer = partial(TrainingProgress, log, work.store, then=then)
+    return session.trainer(work.store, work.folders, options.device, observer, how)
 
 
 def _check_images(work: Workspace, plan: Plan) -> None:

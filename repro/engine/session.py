@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from repro import signals, words
 from repro.engine import calibration, ranks
 from repro.engine.data_source import InMemoryData, StreamedData, open_data
-from repro.engine.device import Device, resolve_precision
+from repro.engine.device import Device, choose, resolve_precision
 from repro.engine.events import Observer, OutOfTime
 from repro.engine.ranks import Ranks
 from repro.engine.speeds import Choice
@@ -36,6 +36,29 @@ class SessionOptions:
     strategy: str = "auto"
     wave: int = 0
     time_until: float | None = None
+
+
+@contextlib.contextmanager
+def trainer(
+    store: Store, folders: Sequence[Path], device: str, observer: Callable[[], Observer], options: SessionOptions
+) -> Iterator[Callable[[Plan | None], bool]]:
+    """Yield a function that trains a plan in this process, together with its other ranks, and returns False where
+    rank 0 has none. It raises what `execute` raises, and `UsageError` for Runs that only one process can train.
+
+    Args:
+        folders: where data sets are looked for.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        observer: makes an observer for each plan.
+    """
+    chosen = choose(device)
+    with ranks.process_group(chosen) as group:
+
+        def train(plan: Plan | None) -> bool:
+            if plan := _broadcast(plan, group):
+                execute(plan, store, folders, chosen, observer(), options, group)
+            return plan is not None
+
+        yield train
 
 
 def execute(
@@ -179,15 +202,15 @@ class _Session:
         return deadline is None or time.monotonic() + MARGIN * seconds < deadline
 
 
-def broadcast_plan(plan: Plan | None, group: Ranks) -> Plan | None:
-    """Rank 0's plan on all ranks: another one may have seen a store that was written to meanwhile.
+def _broadcast(plan: Plan | None, group: Ranks) -> Plan | None:
+    """Rank 0's plan on all ranks: another rank may have read the store while it was written to.
 
     Raises `UsageError` for Runs that only one process can train.
     """
-    shared: Plan | None = group.broadcast_object(plan)
-    if shared is not None and group.count > 1:
-        small = [run.label for run in shared.missing if not isinstance(run.data, Photos)]
+    plan = group.broadcast_object(plan)
+    if plan is not None and group.count > 1:
+        small = [run.label for run in plan.missing if not isinstance(run.data, Photos)]
         if small:
             others = f" and {len(small) - 1} others" if small[1:] else ""
             raise UsageError(f"{small[0]}{others} train on one GPU: run the same command without torchrun first")
-    return shared
+    return plan

@@ -8,32 +8,31 @@ ledger.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from rich.console import Console
 
-from repro.errors import CheckpointGone
 from repro.launch import schedule
 from repro.launch.task import Launcher, task_for
+from repro.plan import Plan
 from repro.report.training_progress import PoolProgress
-from repro.run import Run
 from repro.workspace import Workspace
 
 
-def train(work: Workspace, asked: Callable[[], list[Run]], log: Console, then: Callable[[], None]) -> None:
-    """Train what is missing of ``asked`` with the workers that the options ask for, again what turns out to be
-    damaged on the way, and then what the new results ask for; ``then`` is called after each Run. Raises what
-    `schedule.execute` raises."""
+@contextlib.contextmanager
+def trainer(work: Workspace, log: Console, then: Callable[[], None]) -> Iterator[Callable[[Plan | None], bool]]:
+    """Yield a function that trains a plan with the workers that the options ask for, and returns False without
+    one. ``then`` is called after each Run. It raises what `schedule.execute` raises."""
     options = work.options
     with contextlib.closing(make(work)) as launcher:
-        while (plan := work.plan_for(asked())).missing or plan.blocked:
-            progress = PoolProgress(log, work.store, then=then)
-            try:
-                schedule.execute(
-                    plan, work.store, launcher, progress, task_for(work), options.workers, options.deadline
-                )
-            except CheckpointGone as error:  # its Run counts as missing from now on
-                log.print(f"{error}: trained again", markup=False)
+
+        def train(plan: Plan | None) -> bool:
+            if plan:
+                progress, tasks = PoolProgress(log, work.store, then=then), task_for(work)
+                schedule.execute(plan, work.store, launcher, progress, tasks, options.workers, options.deadline)
+            return plan is not None
+
+        yield train
 
 
 def make(work: Workspace) -> Launcher:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from rich.console import Console
 
@@ -62,15 +63,13 @@ def train_run(options: Options, names: Sequence[str], key: str) -> None:
 
 def _train(work: Workspace, run: Run, runs: Sequence[Run]) -> None:
     """Train ``run``, or take this rank's part in it; what there is to decide, rank 0 decides."""
-    from repro.engine import device, ranks, session
+    from repro.engine import session
 
     options, log = work.options, terminal.console(stderr=True)
-    chosen = device.choose(options.device)
-    with ranks.process_group(chosen) as group:
-        if plan := session.broadcast_plan(_alone(work, run, runs, log) if group.is_main else None, group):
-            progress = TrainingProgress(log, work.store, line_every=0.0)
-            how = session.SessionOptions(options.deadline, options.strategy, options.wave)
-            session.execute(plan, work.store, work.folders, chosen, progress, how, group)
+    how = session.SessionOptions(options.deadline, options.strategy, options.wave)
+    observer = partial(TrainingProgress, log, work.store, line_every=0.0)
+    with session.trainer(work.store, work.folders, options.device, observer, how) as train:
+        train(_alone(work, run, runs, log) if options.is_main else None)
 
 
 def _alone(work: Workspace, run: Run, runs: Sequence[Run], log: Console) -> Plan | None:
