@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import re
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from repro.config.recipe import PRECISIONS
 from repro.errors import UsageError
@@ -20,6 +22,9 @@ STRATEGIES = (
 LAUNCHERS = ("local", "ray", "slurm")
 DEVICES = ("auto", "cpu", "cuda")
 RUN_STATES = ("done", "diverged", "begun", "missing")
+PATHS = ("data_dir", "runs_dir", "out", "params_file")
+DRIVERS = ("workers", "launcher", "slurm", "without", "started")
+"""What workers do not take over. (They inherit $REPRO_WITHOUT.)"""
 FAMILIES = ("dense", "tickets", "gradual", "structures", "ppr", "memorization", "iterative", "batch-probe")
 
 
@@ -68,6 +73,22 @@ class Options:
                 raise UsageError(f"--{name} {value}: choose 1 or more")
         if self.slurm and self.launcher != "slurm":
             raise UsageError(f"--slurm {self.slurm[0]} goes with --launcher slurm")
+
+    def for_worker(self) -> str:
+        """All that a worker of this command needs, as JSON: without the defaults, and paths absolute, since the
+        worker's current folder may be another."""
+        given: dict[str, Any] = {}
+        for item in dataclasses.fields(self):
+            value = getattr(self, item.name)
+            if item.name not in DRIVERS and value != item.default:
+                given[item.name] = str(value.resolve()) if isinstance(value, Path) else value
+        return json.dumps(given)
+
+    @classmethod
+    def of_worker(cls, text: str) -> Options:
+        """The options that `for_worker` wrote."""
+        given: dict[str, Any] = json.loads(text)
+        return cls(**given | {name: Path(given[name]) for name in PATHS if name in given})
 
     @property
     def pooled(self) -> bool:

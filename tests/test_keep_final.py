@@ -9,7 +9,6 @@ import pytest
 from tiny import PHOTOS, TINY
 
 import repro
-from repro.cli.options import words
 from repro.options import Options
 from repro.plan import disk_bytes, forgotten
 from repro.pruning import sparsity_of
@@ -47,8 +46,8 @@ def test_every_trained_network_is_kept_and_no_key_changes(plans: Callable[[bool]
 
 
 def test_workers_are_told() -> None:
-    assert "--keep-final" in words(Options(keep_final=True))
-    assert "--keep-final" not in words(Options())
+    assert Options.of_worker(Options(keep_final=True).for_worker()).keep_final
+    assert not Options.of_worker(Options().for_worker()).keep_final
 
 
 def test_a_tickets_final_weights_are_kept_with_their_mask_or_trained_again(

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from repro import artifacts, files
+from repro.engine.events import Observer
 from repro.errors import BudgetSpent, CheckpointGone, Interrupted, MissingInput, RunFailed, UsageError
 from repro.experiments import Study
-from repro.launch import queue, schedule
+from repro.launch import driver
 from repro.launch.task import Task
 from repro.plan import Plan, make_plan
 from repro.record import DIVERGED, DONE, Record
@@ -75,17 +76,12 @@ class Workers:
         pass
 
 
-class Ears:
-    """An observer that keeps what it hears."""
+class Ears(Observer):
+    """Keeps what it is told."""
 
     def __init__(self) -> None:
         self.done: list[str] = []
         self.died: list[tuple[str, str, bool, list[str]]] = []
-
-    def started(self, plan: Plan, where: str) -> None: ...
-    def handed_out(self, run: Run) -> None: ...
-    def looked(self, note: str) -> None: ...
-    def ended(self) -> None: ...
 
     def run_done(self, run: Run, record: Record, left: int) -> None:
         self.done.append(run.label)
@@ -104,7 +100,7 @@ def task_for(store: Store) -> Callable[[Run, float | None], Task]:
 
 def go(plan: Plan, store: Store, workers: Workers, count: int = 2, deadline: float | None = None) -> Ears:
     ears = Ears()
-    schedule.execute(plan, store, workers, ears, task_for(store), count, deadline)
+    driver.execute(plan, store, workers, ears, task_for(store), count, deadline)
     return ears
 
 
@@ -140,7 +136,7 @@ def test_every_run_once_parents_first_never_more_than_asked(
 def test_what_most_others_wait_for_comes_first(study: Study_of, store: Store, record_of: Record_of) -> None:
     """Table 4's chain of rounds is begun before the tickets of Fig. 1, which nothing grows from."""
     plan = plan_of(study, store, "fig1", "table4")
-    counts = queue.descendants(plan.missing)
+    counts = driver.descendants(plan.missing)
     order = go(plan, store, Workers(plan, store, record_of), 1).done
     by_label = {run.label: counts[run.key] for run in plan.missing}
     assert [by_label[label] for label in order] == sorted(by_label.values(), reverse=True)
@@ -167,7 +163,7 @@ def test_three_deaths_in_a_row_give_a_run_up_and_what_grows_from_it(
     said = f"{chain[2].label}: its worker was killed .* 3 times.*for want .* {len(chain) - 3} Runs could"
     ears = Ears()
     with pytest.raises(RunFailed, match=said):
-        schedule.execute(plan, store, workers, ears, task_for(store), 2, None)
+        driver.execute(plan, store, workers, ears, task_for(store), 2, None)
     assert workers.submitted == [*labels(chain[:2]), *[chain[2].label] * 3]
     assert [(again, last) for _, _, again, last in ears.died] == [(n < 2, ["one", "two"]) for n in range(3)]
 

@@ -11,11 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import typer
 from launch_trials import alive, gone
-from typer.testing import CliRunner
 
-from repro.cli import options as cli_options
 from repro.errors import MissingInput, UsageError
 from repro.launch import task as tasks
 from repro.launch.local import LocalPool, slots
@@ -148,7 +145,7 @@ time.sleep(60)
 
 
 def test_a_worker_gets_the_commands_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
-    """Whatever the options are, `repro runs train` reads the same ones back from the Task's words."""
+    """Whatever the options are, `repro runs train` reads the same ones back from the Task."""
     monkeypatch.chdir(root)
     monkeypatch.setenv("REPRO_DATA", "data")
     changes = ["recipe.lr=0.05", "fig1={arch: resnet20, s: [1], v: [0]}"]
@@ -158,23 +155,12 @@ def test_a_worker_gets_the_commands_options(tmp_path: Path, monkeypatch: pytest.
     )  # fmt: skip
     made = task_for(Workspace(asked, ["fig1"]))
     run = Workspace(asked, ["fig1"]).asked()[0]
-    heard: list[tuple[Options, str, list[str]]] = []
-    app = typer.Typer()
-
-    @app.command()
-    @cli_options.takes(*cli_options.WORKING)
-    def train(options: Options, key: str, artifact: list[str]) -> None:
-        heard.append((options, key, artifact))
-
     argv = made(run, 90.0).argv
-    assert argv[1:5] == ("-m", "repro", "runs", "train")
-    words = [word for word in argv[5:] if word != "--artifact"]  # an option there, an argument here
-    assert CliRunner().invoke(app, words).exit_code == 0
-    (options, key, names), other = heard[0], asked
-    assert (key, names) == (run.key, ["fig1"])
+    assert argv[1:9] == ("-m", "repro", "runs", "train", run.key, "--artifact", "fig1", "--options")
+    options, names = Options.of_worker(argv[9]), ["fig1"]
     for field in ("profile", "arch", "seeds", "out", "device", "precision", "ignore_shipped", "gpus", "runs_dir"):
-        assert getattr(options, field) == getattr(other, field), field
-    assert list(options.overrides) == changes
+        assert getattr(options, field) == getattr(asked, field), field
+    assert list(options.overrides) == changes and options.workers == 1
     assert options.params_file == root / "params.yaml"
     assert options.deadline and 80 < options.deadline - time.monotonic() <= 90
     assert made(run, None).environment["REPRO_DATA"] == str(root / "data")

@@ -116,8 +116,9 @@ def runs_train(
     options: Options,
     key: Annotated[str, typer.Argument(help="the Run's key, or how it begins; --dry-run lists keys")],
     names: Artifacts = None,
+    given: Annotated[str | None, typer.Option("--options", hidden=True)] = None,  # JSON, in place of all others
 ) -> None:
     """Train one Run by its key: what each worker of --workers does. Leaves the ledger to the command that asks."""
     from repro.launch import worker
 
-    worker.train_run(options, names or [], key)
+    worker.train_run(Options.of_worker(given) if given else options, names or [], key)

@@ -112,26 +112,6 @@ WORKING = tuple(name for name in SHARED if name not in ("workers", "launcher", "
 """What the worker takes that trains a single Run."""
 
 
-def words(options: Options) -> list[str]:
-    """The command line that makes a worker's options equal to these: files by their absolute paths, the defaults
-    left out, as are the time budget and what concerns many workers."""
-    found: list[str] = []
-    for name in WORKING:
-        annotation, default = SHARED[name]
-        value = getattr(options, name)
-        declared = annotation.__metadata__[0].default  # where typer keeps a first name given to `Option`
-        flag = declared if isinstance(declared, str) else "--" + name.replace("_", "-")
-        if name == "time_budget" or not value or value == default:
-            continue
-        if value is True:
-            found.append(flag)
-        elif isinstance(value, list | tuple):
-            found += [word for text in value for word in (flag, str(text))]
-        else:
-            found += [flag, str(value.resolve() if isinstance(value, Path) else value)]
-    return found
-
-
 def takes(*names: str, checked: bool = True) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """A command takes the shared options ``names`` and receives them as its ``options``, one `Options`; unless
     not ``checked``, what they name is there."""

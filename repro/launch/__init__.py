@@ -1,8 +1,7 @@
-"""Training a plan many Runs at a time, each in a process of its own, here or on other machines.
+"""Trains many Runs of a plan at a time, each in a process of its own, here or on other machines.
 
-`schedule.py` goes through the plan; `local.py`, `ray_pool.py` and `slurm.py` start its workers; `worker.py` is
-what a worker does. They share the store and nothing else: a worker writes the folder of its Run, the driver the
-ledger.
+`driver.py` goes through the plan; `local.py`, `ray_pool.py` and `slurm.py` start its workers; `worker.py` is what
+a worker does. They share only the store: a worker writes its Run's folder, the driver writes the ledger.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 from rich.console import Console
 
-from repro.launch import schedule
+from repro.launch import driver
 from repro.launch.task import Launcher, task_for
 from repro.plan import Plan
 from repro.report.training_progress import PoolProgress
@@ -22,14 +21,14 @@ from repro.workspace import Workspace
 @contextlib.contextmanager
 def trainer(work: Workspace, log: Console, then: Callable[[], None]) -> Iterator[Callable[[Plan | None], bool]]:
     """Yield a function that trains a plan with the workers that the options ask for, and returns False without
-    one. ``then`` is called after each Run. It raises what `schedule.execute` raises."""
+    one. ``then`` is called after each Run. It raises what `driver.execute` raises."""
     options = work.options
     with contextlib.closing(make(work)) as launcher:
 
         def train(plan: Plan | None) -> bool:
             if plan:
                 progress, tasks = PoolProgress(log, work.store, then=then), task_for(work)
-                schedule.execute(plan, work.store, launcher, progress, tasks, options.workers, options.deadline)
+                driver.execute(plan, work.store, launcher, progress, tasks, options.workers, options.deadline)
             return plan is not None
 
         yield train

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from repro.cli import options as cli_options
 from repro.run import Run
 from repro.workspace import Workspace
 
@@ -68,15 +67,15 @@ class Launcher(Protocol):
 
 def task_for(work: Workspace) -> Callable[[Run, float | None], Task]:
     """Makes the Task of a Run, given the seconds that are left (None: no time budget): `repro runs train` with the
-    options of this command, so that the worker sees the same settings and keeps the same checkpoints."""
-    # Where a worker runs, the current folder may be another.
+    options of this command, so that the worker has the same settings and keeps the same checkpoints."""
     options = dataclasses.replace(work.options, params_file=work.params_file, runs_dir=work.store.runs_dir)
-    words = [*cli_options.words(options), *(word for name in work.names for word in ("--artifact", name))]
+    artifacts = [word for name in work.names for word in ("--artifact", name)]
     environment = _environment() | {"REPRO_HOME": str(work.root.resolve())}
 
     def make(run: Run, seconds: float | None) -> Task:
-        budget = [] if seconds is None else ["--time-budget", f"{seconds:.1f}s"]
-        argv = (sys.executable, "-m", "repro", "runs", "train", run.key, *words, *budget)
+        budget = None if seconds is None else f"{seconds:.1f}s"
+        given = dataclasses.replace(options, time_budget=budget).for_worker()
+        argv = (sys.executable, "-m", "repro", "runs", "train", run.key, *artifacts, "--options", given)
         return Task(run.key, run.label, argv, environment, work.store.folder(run).resolve() / "worker.log")
 
     return make
