@@ -13,15 +13,17 @@ import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tiny import TINY
 
 from repro.cli.app import main
-from repro.config import params
+from repro.config import params, yaml_loader
 from repro.engine import session
 from repro.options import FAMILIES, Options
-from repro.store import Store
+from repro.record import Record
+from repro.store import Store, ledger
 from repro.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("quickly_drawn")
@@ -58,6 +60,35 @@ def trained(_trained: Path, tmp_path: Path) -> Path:
     """The test's own folder, as after the tiny Fig. 1."""
     shutil.copytree(_trained, tmp_path, dirs_exist_ok=True)
     return tmp_path
+
+
+def test_params_and_ledger_are_parsed_once_a_command(
+    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the first option to the last page, five Runs trained on the way: a ledger of thousands costs once."""
+    parsed: list[str] = []
+    mapping, ledger_lines = yaml_loader.mapping, ledger._parsed
+
+    def counted_mapping(path: Path, *given: Any) -> dict[str, Any]:
+        parsed.append(path.name)
+        return mapping(path, *given)
+
+    def counted_ledger(path: Path, content: bytes) -> dict[str, Record]:
+        parsed.append(path.name)
+        return ledger_lines(path, content)
+
+    monkeypatch.setattr(params, "mapping", counted_mapping)
+    monkeypatch.setattr(ledger, "_parsed", counted_ledger)
+    params._parsed.cache_clear()
+    code, _, err = command("fig1", "--profile", "smoke", *TINY, "--ignore-shipped")
+    assert code == 0, err
+    assert parsed == ["params.yaml"], "a ledger that this process writes is not parsed at all"
+    ledger._known.clear()
+    params._parsed.cache_clear()
+    parsed.clear()
+    code, _, err = command("fig1", "--profile", "smoke", *TINY, "--ignore-shipped", "--no-train")
+    assert code == 0, err
+    assert sorted(parsed) == ["params.yaml", "runs.jsonl"]
 
 
 def test_fig1_writes_four_files_and_a_second_call_trains_nothing(

@@ -6,6 +6,8 @@ annotations.
 
 from __future__ import annotations
 
+import copy
+import functools
 import math
 import re
 from collections.abc import Mapping
@@ -29,7 +31,7 @@ from repro.config.recipe import (
     Recipe,
     one_of,
 )
-from repro.config.yaml_loader import build, extended, parse, read, replace_value
+from repro.config.yaml_loader import build, extended, mapping, parse, replace_value
 from repro.errors import MissingInput, UsageError
 
 __all__ = [
@@ -128,14 +130,22 @@ def settings(path: Path, name: str | None = None, overrides: Mapping[str, Any] |
 
 
 def _load(path: Path) -> tuple[Params, dict[str, Any]]:
-    """The whole file as values, and its profiles as plain mappings, extended ones filled up."""
+    """The whole file as values, and its profiles as plain mappings, extended ones filled up. Parsed once for every
+    content that it has."""
     try:
-        raw = read(path)
+        content = path.read_bytes()
     except FileNotFoundError:
         raise MissingInput(f"no {path}: run repro in a checkout, or name the file with --params") from None
     except OSError as error:
         raise MissingInput(f"{path} cannot be read ({error.strerror}): name a params.yaml with --params") from None
+    params, profiles = _parsed(path, content)
+    return params, copy.deepcopy(profiles)
+
+
+@functools.lru_cache(maxsize=8)
+def _parsed(path: Path, content: bytes) -> tuple[Params, dict[str, Any]]:
     try:
+        raw = mapping(path, content)
         profiles, noise = raw.get("profiles"), raw.get("replicate_sd")
         if isinstance(profiles, dict):
             raw["profiles"] = extended(profiles, f"{path.name}.profiles")

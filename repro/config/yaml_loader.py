@@ -25,8 +25,13 @@ from repro.errors import UsageError, one_line
 
 def read(path: Path, loader: type[Strict] | None = None) -> dict[str, Any]:
     """Return the mapping that a file holds. Raises OSError, or UsageError with the line for what is no YAML."""
+    return mapping(path, path.read_bytes(), loader)
+
+
+def mapping(path: Path, content: bytes, loader: type[Strict] | None = None) -> dict[str, Any]:
+    """`read`, of a file whose ``content`` is at hand."""
     try:
-        raw = parse(path.read_text(encoding="utf-8"), loader)
+        raw = parse(content.decode(), loader)
     except UnicodeDecodeError:
         raise UsageError(f"{path}: not UTF-8 text") from None
     except ValueError as error:
