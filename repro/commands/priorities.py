@@ -85,7 +85,7 @@ def decided(
     stages = [list(now or claims.tables_of(study, Results(records), seeds))]
     keys = [{name: _keys(IMPLEMENTED[name], work, seed) for name in PAPER} for seed in seeds]
     for part in ordered:
-        records |= {run.key: _imagined(run, work.store) for run in part.runs}
+        records |= {run.key: imagined(run, work.store) for run in part.runs}
         results, trained = Results(records), {run.key for run in part.runs}
         stages.append(
             [  # Fig. 2 alone has 13,000 cells: only artifacts that the part bears on are made anew
@@ -109,7 +109,7 @@ def _keys(artifact: Artifact, work: Workspace, seed: int) -> set[str]:
     return {run.key for run in runs}
 
 
-def _imagined(run: Run, store: Store) -> Record:
+def imagined(run: Run, store: Store) -> Record:
     """A Record with a value wherever a finished ``run`` has one; none of them means anything."""
     epochs = list(range(run.first_epoch + 1, run.last_epoch + 1))
     tested = [epoch for epoch in epochs if run.evaluates_after(epoch)]
