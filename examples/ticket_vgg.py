@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from repro import data
 from repro.data.images import Split
-from repro.ticket import Recipe, find_ticket
+from repro.ticket import Recipe, SearchOptions, find_ticket
 from repro.ticket.report import write
 
 
@@ -60,8 +60,8 @@ recipe = Recipe(
 
 torch.manual_seed(0)
 result = find_ticket(
-    network(), train_set, test_set, recipe=recipe, sparsity=0.8, tolerance=3.0, beside=["one-shot"],
-    folder=arguments.folder, on_event=print,
+    network(), train_set, test_set, recipe, sparsity=0.8, baselines=["one-shot"], folder=arguments.folder,
+    on_event=print, options=SearchOptions(tolerance=3.0),
 )  # fmt: skip
 
 print("\n" + result.table(), *result.sentences(), sep="\n")

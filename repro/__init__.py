@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from repro.config.recipe import Recipe
     from repro.pruning import hamming_distance, layer_rates, magnitude_masks, sparsity_of
     from repro.schedule import gradual_sparsity
-    from repro.ticket import find_ticket
+    from repro.ticket import SearchOptions, find_ticket
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "Recipe", "checkpoint", "find_ticket", "gradual_sparsity", "hamming_distance", "layer_rates",
+    "Recipe", "SearchOptions", "checkpoint", "find_ticket", "gradual_sparsity", "hamming_distance", "layer_rates",
     "load_checkpoint", "magnitude_masks", "runs", "sparsity_of",
 ]  # fmt: skip
 _MODULES = {
@@ -30,7 +30,7 @@ _MODULES = {
     "repro.config.recipe": ("Recipe",),
     "repro.pruning": ("hamming_distance", "layer_rates", "magnitude_masks", "sparsity_of"),
     "repro.schedule": ("gradual_sparsity",),
-    "repro.ticket": ("find_ticket",),
+    "repro.ticket": ("SearchOptions", "find_ticket"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -18,7 +18,7 @@ from repro.engine.device import Device
 from repro.errors import UsageError
 from repro.pruning import sparsity_of
 from repro.schedule import gradual_sparsity
-from repro.ticket import Event, Recipe, Result, find_ticket
+from repro.ticket import Event, Recipe, Result, SearchOptions, find_ticket
 from repro.ticket.trainer import Setup, Trainer
 
 EPOCHS = 4
@@ -60,8 +60,15 @@ TRAIN, TEST = images(97), images(40, seed=2)  # 97: the last batch would be a si
 
 
 def search(folder: Path, model: nn.Module | None = None, **changes: Any) -> Result:
-    options: dict[str, Any] = {"recipe": RECIPE, "device": "cpu", **SETTLES, **changes}
-    return find_ticket(model or small(), TRAIN, TEST, folder=folder, **options)
+    settings = {"recipe": RECIPE, "device": "cpu", **SETTLES, **changes}
+    return find_ticket(model or small(), TRAIN, TEST, folder=folder, **arguments(**settings))
+
+
+def arguments(**given: Any) -> dict[str, Any]:
+    """Arguments of `find_ticket`, with the options among ``given`` as its ``options``."""
+    names = {field.name for field in dataclasses.fields(SearchOptions)} & set(given)
+    options = SearchOptions(**{name: given.pop(name) for name in names})
+    return {**given, "options": options}
 
 
 def bits(tensors: dict[str, Tensor]) -> str:
@@ -79,10 +86,10 @@ def outcome(result: Result) -> tuple[Any, ...]:
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, list[Event]]:
-    """A search that settles, with everything beside it."""
+    """A search that settles, with both baselines."""
     events: list[Event] = []
     folder = tmp_path_factory.mktemp("ticket")
-    return search(folder, beside=("one-shot", "iterative"), on_event=events.append), events
+    return search(folder, baselines=("one-shot", "iterative"), on_event=events.append), events
 
 
 def test_a_torchvision_network_gets_its_ticket(tmp_path: Path) -> None:
@@ -91,7 +98,7 @@ def test_a_torchvision_network_gets_its_ticket(tmp_path: Path) -> None:
     model = torchvision.models.squeezenet1_1(num_classes=10)
     data = torch.randn(24, 3, 32, 32), torch.arange(24) % 10
     recipe = dataclasses.replace(RECIPE, epochs=2, milestones=(1,), batch_size=12)
-    result = find_ticket(model, data, data, recipe=recipe, sparsity=0.7, folder=tmp_path, device="cpu")
+    result = find_ticket(model, data, data, recipe, 0.7, folder=tmp_path)
     weights = dict(result.model.named_parameters())
     total = sum(mask.numel() for mask in result.masks.values())
     assert sum(int((~mask).sum()) for mask in result.masks.values()) == round(0.7 * total)
@@ -108,17 +115,17 @@ def test_the_safe_epoch_branches_and_is_told(found: tuple[Result, list[Event]]) 
     assert [check.epoch for check in result.checks] == list(range(1, result.known_at + 1))
     assert [event.epoch for event in events if event.kind == "safe"] == [result.safe_epoch]
     assert result.ticket.sparsity == pytest.approx(0.8, abs=1e-3)
-    assert {o.sparsity for o in result.beside.values()} == {result.ticket.sparsity}
+    assert {o.sparsity for o in result.baselines.values()} == {result.ticket.sparsity}
 
 
 def test_epochs_are_counted_by_hand(found: tuple[Result, list[Event]]) -> None:
     result, events = found
     known = result.known_at or 0
-    ticket, beside = result.ticket, result.beside
+    ticket, baselines = result.ticket, result.baselines
     assert (ticket.dense, ticket.checks, ticket.window, ticket.retraining) == (known, known, 1, EPOCHS)
     assert ticket.epochs == known + known + 1 + EPOCHS
-    assert beside["one-shot"].epochs == 2 * EPOCHS
-    assert beside["iterative"].epochs == result.iterative_epochs == 8 * EPOCHS  # 7 prunings make 80 %
+    assert baselines["one-shot"].epochs == 2 * EPOCHS
+    assert baselines["iterative"].epochs == result.iterative_epochs == 8 * EPOCHS  # 7 prunings make 80 %
     # Together: dense once, the checks, window and ticket, one-shot, seven more trainings.
     together = EPOCHS + known + 1 + EPOCHS + EPOCHS + 7 * EPOCHS
     trained = sum(event.kind in ("epoch", "check") for event in events)
@@ -144,7 +151,7 @@ def test_the_report_tells_all_of_it(found: tuple[Result, list[Event]]) -> None:
 def test_the_same_call_goes_on_and_trains_nothing_twice(found: tuple[Result, list[Event]]) -> None:
     result, _ = found
     events: list[Event] = []
-    again = search(result.folder, beside=("one-shot", "iterative"), on_event=events.append)
+    again = search(result.folder, baselines=("one-shot", "iterative"), on_event=events.append)
     assert {event.kind for event in events} == {"safe"}
     assert outcome(again) == outcome(result)
 
@@ -161,12 +168,12 @@ def test_checks_leave_no_trace_in_the_dense_training(tmp_path: Path) -> None:
 
 def test_a_curve_that_never_settles_is_said_and_pruned_at_the_end(tmp_path: Path) -> None:
     events: list[Event] = []
-    result = search(tmp_path, **NEVER, tolerance=0.0, beside=("one-shot",), on_event=events.append)
+    result = search(tmp_path, **NEVER, tolerance=0.0, baselines=("one-shot",), on_event=events.append)
     assert result.safe_epoch is None and result.window is None
     assert [event.kind for event in events].count("unsettled") == 1
     assert "did not settle" in result.sentences()[0]
     assert result.ticket.epochs == EPOCHS + EPOCHS + EPOCHS  # dense, checks, retraining
-    assert result.ticket.top1 == result.beside["one-shot"].top1
+    assert result.ticket.top1 == result.baselines["one-shot"].top1
     assert result.epochs_trained == 3 * EPOCHS  # and that retraining is shared
 
 
@@ -174,7 +181,7 @@ class Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize("options", [{**SETTLES, "beside": ("one-shot",)}, {**NEVER, "tolerance": 0.0}])
+@pytest.mark.parametrize("options", [{**SETTLES, "baselines": ("one-shot",)}, {**NEVER, "tolerance": 0.0}])
 def test_killed_at_every_event_ends_in_the_same_bits(tmp_path: Path, options: dict[str, Any]) -> None:
     whole = search(tmp_path / "whole", **options)
     heard: set[str] = set()
@@ -196,11 +203,11 @@ def test_killed_at_every_event_ends_in_the_same_bits(tmp_path: Path, options: di
 
 
 def test_damaged_files_are_trained_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    whole = search(tmp_path, beside=("one-shot",))
+    whole = search(tmp_path, baselines=("one-shot",))
     before = outcome(whole)
     for path in (tmp_path / "runs").glob("*/*/epoch-*.safetensors"):
         path.write_bytes(path.read_bytes()[:-1] + b"?")
-    again = search(tmp_path, beside=("one-shot",))
+    again = search(tmp_path, baselines=("one-shot",))
     assert outcome(again)[:2] == before[:2]
     assert "damaged" in capsys.readouterr().err
 

@@ -15,7 +15,7 @@ from test_ticket import RECIPE, bits, outcome, search, small
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from repro.ticket import Event, find_ticket
+from repro.ticket import Event, SearchOptions, find_ticket
 from repro.ticket.prunable import choose_prunable
 
 
@@ -52,8 +52,8 @@ def test_a_perceptron_and_a_random_dataset_repeat_to_the_bit(tmp_path: Path) -> 
     assert choose_prunable(model, None).names == ("0.weight", "2.weight")
     recipe = dataclasses.replace(RECIPE, augment=False, batch_size=8)
     runs = [
-        find_ticket(copy.deepcopy(model), Jittered(), Jittered(), recipe=recipe, prunable=["2.weight"],
-                    folder=tmp_path / name, device="cpu")
+        find_ticket(copy.deepcopy(model), Jittered(), Jittered(), recipe, folder=tmp_path / name,
+                    options=SearchOptions(prunable=("2.weight",), device="cpu"))
         for name in ("a", "b")
     ]  # fmt: skip
     assert list(runs[0].masks) == ["2.weight"]
@@ -62,8 +62,8 @@ def test_a_perceptron_and_a_random_dataset_repeat_to_the_bit(tmp_path: Path) -> 
 
 def test_a_strategy_named_by_a_string_is_a_list_of_one(tmp_path: Path) -> None:
     recipe = dataclasses.replace(RECIPE, epochs=1, milestones=())
-    result = search(tmp_path, beside="one-shot", recipe=recipe)
-    assert [*result.beside] == ["one-shot"]
+    result = search(tmp_path, baselines="one-shot", recipe=recipe)
+    assert [*result.baselines] == ["one-shot"]
 
 
 def test_a_cache_of_torchs_that_cannot_be_written_is_noted_and_the_search_trains(

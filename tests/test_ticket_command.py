@@ -46,7 +46,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def ticket(**options: Any) -> None:
-    command.ticket(**{"device": "cpu", "overrides": TINY, "beside": ["none"], **options})
+    command.ticket(**{"device": "cpu", "overrides": TINY, "baselines": ["none"], **options})
 
 
 def test_a_network_of_ones_own(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,7 +120,7 @@ def test_a_network_of_this_project_and_its_smoke_recipe(tmp_path: Path) -> None:
         ({"device": "tpu"}, "choose auto, cpu or cuda"),
         ({"sparsity": 80.0}, "between 0 and 1"),
         ({"check_every": 0}, "check_every 0"),
-        ({"beside": ["all"]}, "one-shot, iterative"),
+        ({"baselines": ["all"]}, "one-shot, iterative"),
     ],
 )
 def test_bad_input_is_one_line(own: Path, options: dict[str, Any], words: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from test_ticket import RECIPE, TEST, TRAIN, outcome
+from test_ticket import RECIPE, TEST, TRAIN, arguments, outcome
 from torch import Tensor, nn
 
 from repro.errors import UsageError
@@ -24,7 +24,7 @@ SHORT = Recipe(**{**vars(RECIPE), "epochs": 1, "milestones": ()})
 def search(model: nn.Module, folder: Path, heard: list[Event] | None = None, **changes: Any) -> Result:
     told = heard.append if heard is not None else None
     options: dict[str, Any] = {"recipe": SHORT, "device": "cpu", **changes}
-    return find_ticket(model, TRAIN, TEST, folder=folder, on_event=told, **options)
+    return find_ticket(model, TRAIN, TEST, folder=folder, on_event=told, **arguments(**options))
 
 
 class HeadFirst(nn.Module):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_ticket import RECIPE, TEST, TRAIN, search, small
+from test_ticket import RECIPE, TEST, TRAIN, arguments, search, small
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -32,25 +32,25 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "other test images": ({"test_set": (TEST[0][:, :2], TEST[1])}, "[2, 2, 8, 8] of test_set into logits"),
     "test labels": ({"test_set": (TEST[0], TEST[1] - 1)}, "test_set: a label of -1, but"),
     "no model": ({"model": None}, "model: a torch.nn.Module was expected, not None"),
-    "a state_dict": ({"model": small().state_dict()}, "have it take these with load_state_dict"),
+    "a state_dict": ({"model": small().state_dict()}, "load these with load_state_dict"),
     "a class": ({"model": nn.Sequential}, "not the class Sequential: call it"),
     "no recipe": ({"recipe": None}, "recipe: a Recipe was expected, not None"),
     "part of a recipe": ({"recipe": {"epochs": 3}}, "key 'recipe.batch_size' is missing"),
     "half epochs": ({"recipe": dataclasses.replace(RECIPE, epochs=2.5)}, "recipe.epochs: int expected, not 2.5"),
     "no epochs": ({"recipe": dataclasses.asdict(RECIPE) | {"epochs": 0}}, "recipe.epochs: 0 is below 1"),
-    "sparsity as text": ({"sparsity": "0.8"}, "sparsity '0.8': a number was expected"),
-    "no sparsity": ({"sparsity": None}, "sparsity None: a number was expected"),
-    "half a check": ({"check_every": 1.5}, "check_every 1.5: a whole number was expected"),
-    "tolerance": ({"tolerance": "little"}, "tolerance 'little'"),
+    "sparsity as text": ({"sparsity": "0.8"}, "sparsity: float expected, not '0.8'"),
+    "no sparsity": ({"sparsity": None}, "sparsity: float expected, not None"),
+    "half a check": ({"check_every": 1.5}, "options.check_every: int expected, not 1.5"),
+    "tolerance": ({"tolerance": "little"}, "options.tolerance: float expected, not 'little'"),
     "workers": ({"workers": -1}, "workers -1"),
-    "one name": ({"prunable": "3.weight"}, "prunable: a list of names was expected, ['3.weight']"),
+    "one name": ({"prunable": "3.weight"}, "options.prunable: a list was expected, not '3.weight'"),
     "nothing to prune": ({"model": nn.Sequential(nn.Flatten(), nn.Linear(192, 4))}, "nothing to prune"),
     "unknown weight": ({"prunable": ["conv.weight"]}, "no trainable weight 'conv.weight'"),
     "other inputs": ({"model": nn.Sequential(nn.Linear(5, 5), nn.Linear(5, 4))}, "does not turn inputs"),
     "no logits": ({"model": nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 1))}, "logits"),
-    "beside": ({"beside": ("iterativ",)}, "one-shot, iterative"),
-    "beside text": ({"beside": "one shot"}, "beside ['one shot']: choose from one-shot, iterative"),
-    "beside None": ({"beside": None}, "beside [None]: choose from one-shot, iterative"),
+    "baselines": ({"baselines": ("iterativ",)}, "one-shot, iterative"),
+    "baselines text": ({"baselines": "one shot"}, "baselines ['one shot']: choose from one-shot, iterative"),
+    "baselines None": ({"baselines": None}, "baselines [None]: choose from one-shot, iterative"),
     "no folder": ({"folder": None}, "folder: a path was expected, not None"),
     "arrays": ({"train_set": tuple(part.numpy() for part in TRAIN)},
                "not numpy's ndarray and numpy's ndarray; torch.from_numpy makes a tensor of an array"),
@@ -73,10 +73,10 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize("name", BAD)
 def test_what_cannot_be_is_one_clear_line(tmp_path: Path, name: str) -> None:
     changes, words = BAD[name]
-    arguments: dict[str, Any] = {"model": small(), "train_set": TRAIN, "test_set": TEST, "recipe": RECIPE,
-                                 "device": "cpu", "folder": tmp_path / "none", **changes}  # fmt: skip
+    given: dict[str, Any] = {"model": small(), "train_set": TRAIN, "test_set": TEST, "recipe": RECIPE,
+                             "device": "cpu", "folder": tmp_path / "none", **changes}  # fmt: skip
     with pytest.raises(UsageError) as error:
-        find_ticket(**arguments)
+        find_ticket(**arguments(**given))
     assert words in str(error.value) and "\n" not in str(error.value)
 
 

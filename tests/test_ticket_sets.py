@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from test_ticket import RECIPE, outcome
+from test_ticket import RECIPE, arguments, outcome
 from torch import Tensor, nn
 from torch.utils.data import Dataset, Subset
 
@@ -68,7 +68,7 @@ class Jittered(Items):
 def search(folder: Path, train_set: Any, test_set: Any = None, **changes: Any) -> Result:
     options: dict[str, Any] = {"recipe": PLAIN, "device": "cpu", "patience": 1, "tolerance": 0.0, **changes}
     return find_ticket(
-        perceptron(), train_set, Items() if test_set is None else test_set, folder=folder, **options
+        perceptron(), train_set, Items() if test_set is None else test_set, folder=folder, **arguments(**options)
     )
 
 
@@ -234,6 +234,6 @@ def test_test_images_of_another_size_are_noted_before_training(tmp_path: Path) -
         nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)
     )
     sizes = [(torch.randn(12, 3, size, size), torch.arange(12) % 3) for size in (8, 10)]
-    found = find_ticket(model, *sizes, recipe=SHORT, device="cpu", folder=tmp_path, on_event=heard.append)
+    found = find_ticket(model, *sizes, recipe=SHORT, folder=tmp_path, on_event=heard.append)
     words = "train_set has inputs [3, 8, 8], test_set has [3, 10, 10]: the network takes both"
     assert heard[0].kind == "note" and words in str(heard[0]) and words in found.notes[0]

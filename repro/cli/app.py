@@ -212,9 +212,11 @@ def ticket(
             help="accuracy points that are no gain yet (default: 25 / sqrt(test images), 0.25 for 10,000)"
         ),
     ] = None,
-    beside: Annotated[
+    baselines: Annotated[
         list[str] | None,
         typer.Option(
+            "--baseline",
+            "--beside",
             help="also train one-shot or iterative; may be repeated (default: none; smoke: one-shot)",
             autocompletion=offer(("one-shot", "iterative", "none")),
         ),
@@ -238,7 +240,7 @@ def ticket(
 
     command.ticket(
         arch=arch, network=network, profile=profile, sparsity=sparsity, check_every=check_every, patience=patience,
-        tolerance=tolerance, beside=beside, seed=seed, data_dir=data_dir, folder=folder, device=device,
+        tolerance=tolerance, baselines=baselines, seed=seed, data_dir=data_dir, folder=folder, device=device,
         precision=precision, time_budget=time_budget, overrides=overrides or (), as_json=as_json,
     )  # fmt: skip
 

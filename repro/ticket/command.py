@@ -26,6 +26,7 @@ from repro.errors import UsageError, one_line
 from repro.options import DEVICES, Options, choice
 from repro.places import find_root, params_file
 from repro.report import terminal
+from repro.ticket.options import SearchOptions
 from repro.ticket.progress import SearchProgress
 from repro.ticket.report import COUNTED, write
 from repro.ticket.search import find_ticket
@@ -46,7 +47,7 @@ def ticket(
     check_every: int | None = None,
     patience: int | None = None,
     tolerance: float | None = None,
-    beside: Sequence[str] | None = None,
+    baselines: Sequence[str] | None = None,
     seed: int = 0,
     data_dir: Path | None = None,
     folder: Path | None = None,
@@ -58,7 +59,7 @@ def ticket(
 ) -> None:
     """Find a ticket, write ticket.json, .md and .png into ``folder`` and print the table.
 
-    ``beside`` None means one-shot in the smoke profile and nothing elsewhere. What the network prints goes to
+    ``baselines`` None means one-shot in the smoke profile and nothing elsewhere. What the network prints goes to
     stderr. Raises `UsageError` for anything that cannot be, `MissingInput` without the data asked for,
     `BudgetSpent` where ``time_budget`` ends before the search: the same call goes on.
     """
@@ -86,23 +87,26 @@ def ticket(
     numbers = {"sparsity": sparsity, "check_every": check_every, "patience": patience, "tolerance": tolerance}
     given = {key: value for key, value in {**numbers, "data_dir": data_dir}.items() if value is not None}
     where = folder or _folder(root, name, own, seed, changes | given)
-    chosen = ([ONE_SHOT] if smoke else []) if beside is None else [b for b in beside if b != "none"]
+    chosen = ([ONE_SHOT] if smoke else []) if baselines is None else [name for name in baselines if name != "none"]
+    options = SearchOptions(
+        check_every=max(1, recipe.epochs // CHECKS) if check_every is None else check_every,
+        patience=patience,
+        tolerance=tolerance,
+        seed=seed,
+        device=device,
+        precision=own.precision,
+    )
     with SearchProgress(log, deadline) as progress, prints_aside():
         result = find_ticket(
             model,
             train_set,
             test_set,
-            recipe=recipe,
-            sparsity=own.sparsity if sparsity is None else sparsity,
-            check_every=max(1, recipe.epochs // CHECKS) if check_every is None else check_every,
-            patience=patience,
-            tolerance=tolerance,
-            beside=chosen,
-            seed=seed,
-            device=device,
-            precision=own.precision,
+            recipe,
+            own.sparsity if sparsity is None else sparsity,
+            baselines=chosen,
             folder=where,
             on_event=progress,
+            options=options,
         )
     on = f"{source}, {len(train_set):,} training and {len(test_set):,} test images"
     title = f"{name} on {on}, {recipe.epochs} epochs, batch {recipe.batch_size}"

@@ -88,8 +88,6 @@ def choose_prunable(model: nn.Module, asked: Sequence[str] | None, called: Seque
 
 def _asked(model: nn.Module, asked: Sequence[str]) -> tuple[str, ...]:
     weights = dict(model.named_parameters(remove_duplicate=False))
-    if isinstance(asked, str):
-        raise UsageError(f"prunable: a list of names was expected, ['{asked}'] for instance")
     unknown = [name for name in asked if name not in weights or not weights[name].requires_grad]
     if unknown or not asked:
         some = ", ".join([name for name, w in weights.items() if w.dim() > 1][:4])

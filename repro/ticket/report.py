@@ -68,7 +68,7 @@ def figure(result: Result, name: str, profile: str) -> Figure:
             "seeds": [spec.seed],
         },
     }
-    strategies = [result.ticket, *result.beside.values()]
+    strategies = [result.ticket, *result.baselines.values()]
     if result.dense_top1 is not None:
         whole = Outcome("dense", result.dense_top1, max(result.dense.values()), 0.0, spec.schedule, 0, 0, 0)
         strategies.insert(0, whole)

@@ -56,7 +56,7 @@ class Result:
 
     ``safe_epoch`` is the epoch from which pruning is safe and ``known_at`` the one at which that was known; both
     are None where PPR never settled. ``window`` is the gradual pruning's first and last epoch. ``dense`` holds
-    the dense accuracies by epoch, up to where it was trained: to the end only where something beside the ticket
+    the dense accuracies by epoch, up to where it was trained: to the end only where a baseline
     needed that, or where PPR did not settle. ``epochs_trained`` is all that was spent, shared trainings once.
     ``model`` is the ticket in eval mode, its pruned weights exactly zero, and ``masks`` says which (bool, True
     where a weight stays). ``left_out`` names the weights that are not pruned, and why; ``notes`` says in sentences
@@ -70,7 +70,7 @@ class Result:
     checks: tuple[Check, ...]
     dense: dict[int, float]
     ticket: Outcome
-    beside: dict[str, Outcome]
+    baselines: dict[str, Outcome]
     epochs_trained: int
     provenance: dict[str, Any]
     folder: Path
@@ -105,7 +105,7 @@ class Result:
         if self.window:
             found.append(f"Pruned gradually over epochs {self.window[0]}-{self.window[1]}, then retrained.")
         share = 100 * ticket.epochs / self.iterative_epochs
-        trained = "" if ITERATIVE in self.beside else ", not trained here"
+        trained = "" if ITERATIVE in self.baselines else ", not trained here"
         found.append(
             f"The ticket took {ticket.epochs:,} epochs, {share:.0f} % of iterative pruning's "
             f"{self.iterative_epochs:,} ({1 + spec.rounds} trainings{trained})."
@@ -127,7 +127,7 @@ class Result:
         if self.dense_top1 is not None:
             whole = f"{self.spec.schedule:,}"
             found.append(["dense", f"{self.dense_top1:.2f}", "", "0.0", whole, "", "", "", whole])
-        for outcome in (self.ticket, *self.beside.values()):
+        for outcome in (self.ticket, *self.baselines.values()):
             gain = "" if self.dense_top1 is None else f"{outcome.top1 - self.dense_top1:+.2f}"
             counts = (outcome.dense, outcome.checks, outcome.window, outcome.retraining)
             found.append(
@@ -148,7 +148,7 @@ class Result:
     def document(self) -> dict[str, Any]:
         """All but the network as JSON values."""
         spec = dataclasses.asdict(self.spec)
-        outcomes = [self.ticket, *self.beside.values()]
+        outcomes = [self.ticket, *self.baselines.values()]
         return {
             "title": "An early winning ticket",
             "safe_epoch": self.safe_epoch,
@@ -203,7 +203,7 @@ def assemble(
         checks=tuple(checks),
         dense=dict(zip(map(int, dense.curve["test_epoch"]), dense.curve["test_top1"], strict=True)),
         ticket=outcome("ticket", ticket, ticket_dense, len(checks), pruning, spec.schedule),
-        beside={
+        baselines={
             name: outcome(name, record, spec.schedule, 0, 0, trainings[name] * spec.schedule)
             for name, record in others.items()
         },

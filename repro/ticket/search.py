@@ -1,4 +1,4 @@
-"""find_ticket: the dense training with its PPR checks, the branch that becomes the ticket, and what is beside."""
+"""find_ticket: train dense with PPR checks, prune once that is safe, retrain, and train the baselines."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 from torch import nn
 
 from repro import files, machine
-from repro.config.params import PRECISIONS, Recipe
+from repro.config.recipe import Recipe
 from repro.engine import device as devices
 from repro.engine.events import EpochReport
 from repro.errors import CheckpointGone, UsageError
 from repro.files import Lock
-from repro.options import DEVICES, choice
 from repro.record import Record
 from repro.run import Data, Run
 from repro.store import Store
-from repro.ticket import arguments, inspect_model
+from repro.ticket import inspect_model
 from repro.ticket.datasets import samples
 from repro.ticket.events import Event, Kind
-from repro.ticket.plateau import Plateau, default_patience, default_tolerance, find_plateau
+from repro.ticket.options import SearchOptions, check, check_baselines, check_model, check_options, check_path
+from repro.ticket.plateau import Plateau, find_plateau
 from repro.ticket.prunable import choose_prunable
 from repro.ticket.randomness import untouched
 from repro.ticket.result import Check, Result, assemble
@@ -31,7 +31,6 @@ from repro.ticket.train import Stop, train
 from repro.ticket.trainer import Setup, Trainer
 
 Observer = Callable[[Event], object]
-# What people read for a Run's experiment.
 PHASES = {"dense": "dense", "ppr": "PPR check", "gradual": "gradual pruning", "ticket": "ticket"}
 
 
@@ -39,86 +38,68 @@ def find_ticket(
     model: nn.Module,
     train_set: Any,
     test_set: Any,
-    *,
     recipe: Recipe,
     sparsity: float = 0.8,
-    check_every: int = 1,
-    ppr_rate: float | None = None,
-    patience: int | None = None,
-    tolerance: float | None = None,
-    window: float = 0.25,
-    rewind: int | None = None,
-    prunable: Sequence[str] | None = None,
-    beside: str | Sequence[str] = (),
-    seed: int = 0,
-    device: str = "auto",
-    precision: str = "float32",
-    workers: int = 0,
+    *,
+    baselines: str | Sequence[str] = (),
     folder: str | Path = "runs/ticket",
     on_event: Observer | None = None,
+    options: SearchOptions | None = None,
 ) -> Result:
-    """Find an early winning ticket of ``model``, a classifier as initialised, by the paper's strategy (section 4).
+    """Find an early winning ticket of a classifier by the paper's strategy (section 4).
 
-    The network is trained dense by ``recipe``; every ``check_every`` epochs a copy is pruned to ``sparsity`` and
-    trained for one epoch at ``ppr_rate`` (default: a tenth of the recipe's rate), and its test accuracy taken.
-    Once these accuracies have settled (`find_plateau`: ``patience`` checks without a gain of more than
-    ``tolerance`` points; defaults `default_patience` and `default_tolerance`), the network of the epoch where
-    the plateau began is pruned gradually along the dense schedule (Eq. 6) for ``window`` times the schedule,
-    at most to its end, and retrained under that mask for a whole schedule. If they never settle, it is pruned at
-    the end.
+    Train dense and check PPR on the way: a copy is pruned, retrained for one epoch and tested. Once PPR has
+    reached its plateau (`find_plateau`), prune the network of the epoch at which the plateau begins gradually
+    along the dense schedule (Eq. 6), and retrain under that mask for a whole schedule. If there is no plateau,
+    prune at the end. Every epoch is kept in ``folder``: the same call resumes, with the same bits on one device.
 
-    ``beside`` names what is trained for comparison: ``"one-shot"`` (dense to the end, pruned, retrained) and
-    ``"iterative"`` (20 % of what is left at a time, rewound to epoch ``rewind``; default: a fortieth of the
-    schedule, 5 of 200, at least 1). The dense training is shared.
+    Args:
+        model: the network as initialised, inputs [N, ...] to logits [N, classes]. It stays unchanged, as do the
+            caller's random state and torch's settings.
+        train_set, test_set: torch Datasets of (tensor, label), or pairs of tensors: inputs float [N, ...], labels
+            int [N]. Both are read once before training, to check every item.
+        recipe: the schedule. ``augment`` crops and flips images [N, C, H, W]; turn it off for a Dataset with
+            random transforms of its own.
+        sparsity: the share of prunable weights to remove, between 0 and 1.
+        baselines: what to train for comparison, from the same dense training: ``"one-shot"`` (pruned at the end,
+            retrained) and ``"iterative"`` (20 % of the remaining weights at a time, rewound).
+        folder: where the search is kept, and the ticket (``ticket.safetensors``, ``masks.safetensors``).
+        on_event: called with each `Event`; ``print`` shows a line for each.
+        options: further settings; default: `SearchOptions()`.
 
-    ``train_set`` and ``test_set`` are torch Datasets of (tensor, label) or pairs of tensors, inputs float
-    [N, ...] and labels int [N]. ``prunable`` names the weights to prune (default: `choose_prunable`).
-    ``recipe`` is a `Recipe`, or its values by name; ``recipe.augment`` crops and flips images [N, C, H, W], and a
-    Dataset with random transforms of its own wants it off. ``workers`` processes read a Dataset. All of it is read
-    once before anything is trained: an item that cannot be used is said by its number.
-
-    Every epoch is kept in ``folder``, and the same call goes on from there; so is the ticket
-    (``ticket.safetensors``, ``masks.safetensors``). The given model, the global random state and torch's settings
-    stay as they are. The same call gives the same bits on one device.
-
-    Raises `UsageError` for what cannot be, in ``folder`` another search for instance, `RunFailed` for a loss
-    that is not finite, `MissingInput` for a full disk or a process of ``workers`` that died.
+    Raises:
+        UsageError: an argument is wrong, or ``folder`` holds another search.
+        RunFailed: the loss is not finite.
+        MissingInput: the disk is full, or a process that reads a Dataset died.
     """
-    if str(device) not in DEVICES:
-        raise UsageError(f"device {device}: choose {choice(DEVICES)}")
-    if precision not in PRECISIONS:
-        raise UsageError(f"precision {precision}: choose {choice(PRECISIONS)}")
-    model, recipe = arguments.network(model), arguments.checked_recipe(recipe)
-    numbers = arguments.numbers(
-        sparsity=sparsity, check_every=check_every, ppr_rate=ppr_rate, patience=patience, tolerance=tolerance,
-        window=window, rewind=rewind, seed=seed,
-    )  # fmt: skip
-    readers, others = arguments.whole("workers", workers), arguments.strategies(beside)
-    folder, tell = arguments.path("folder", folder), on_event or (lambda event: None)
-    settled = machine.settle_compiler_cache()
+    model, recipe, options = check_model(model), check(Recipe, recipe, "recipe"), check_options(options or {})
+    sparsity, names = check(float, sparsity, "sparsity"), check_baselines(baselines)
+    folder, tell = check_path("folder", folder), on_event or (lambda event: None)
+    moved_cache = machine.settle_compiler_cache()
     with untouched():
-        chosen = devices.choose(str(device))
+        device = devices.choose(options.device)
         training, testing = (
-            samples(data, name, chosen.torch, readers)
+            samples(data, name, device.torch, options.workers)
             for data, name in ((train_set, "train_set"), (test_set, "test_set"))
         )
-        resolved = devices.resolve_precision(precision, chosen)
-        devices.use_tf32(resolved)
-        kind = devices.dtype_of(resolved)
-        seen = inspect_model.look(model, training, testing, chosen.torch, kind, recipe)
-        pruned = choose_prunable(model, prunable, seen.called)
+        precision = devices.resolve_precision(options.precision, device)
+        devices.use_tf32(precision)
+        dtype = devices.dtype_of(precision)
+        seen = inspect_model.look(model, training, testing, device.torch, dtype, recipe)
+        pruned = choose_prunable(model, options.prunable, seen.called)
         spec = SearchSpec(
             network=inspect_model.fingerprint(model),
             prunable=pruned.names,
             data=Data("own", len(training), len(testing), ""),
             recipe=recipe,
-            precision=precision,
+            precision=options.precision,
+            sparsity=sparsity,
             chance=100 / seen.classes,
-            **_with_defaults(numbers, recipe, len(testing)),
+            **options.resolved(recipe, len(testing)),
         )
         files.check_writable(folder)
         notes = [*pruned.notes, *inspect_model.unlike(training, testing), *training.notes, *testing.notes]
-        for sentence in [*([settled] if settled else []), *notes, *training.ahead, *testing.ahead]:
+        for sentence in [*([moved_cache] if moved_cache else []), *notes, *training.ahead, *testing.ahead]:
             tell(Event("note", sentence, 0, spec.schedule, None, 0, 0))
         for side in (training, testing):  # last, since it may take as long as an epoch
             side.check(seen.classes)
@@ -128,41 +109,30 @@ def find_ticket(
             if not lock.take():
                 raise UsageError(f"{folder} is in use by another process: wait for it, or pass another folder")
             spec.check_folder(folder)
-            setup = Setup(model, pruned.names, chosen, kind, seen.layout, recipe, training, testing)
-            found = _Search(spec, setup, folder, others, tell).result()
-            found = replace(found, notes=tuple(notes), left_out=pruned.left_out)
-            found.save()
-            return found
-
-
-def _with_defaults(numbers: dict[str, Any], recipe: Recipe, tested: int) -> dict[str, Any]:
-    """``numbers``, with what was not asked for as the schedule and the number of test images suggest it."""
-    defaults = {
-        "ppr_rate": recipe.lr / 10,
-        "patience": default_patience(recipe.epochs, numbers["check_every"]),
-        "tolerance": default_tolerance(tested),
-        "rewind": min(max(1, round(recipe.epochs / 40)), recipe.epochs),
-    }
-    return {name: defaults[name] if value is None else value for name, value in numbers.items()}
+            setup = Setup(model, pruned.names, device, dtype, seen.layout, recipe, training, testing)
+            result = _Search(spec, setup, folder, names, tell).result()
+            result = replace(result, notes=tuple(notes), left_out=pruned.left_out)
+            result.save()
+            return result
 
 
 class _Search:
-    """One call of `find_ticket`: which Runs, in which order, and what the observer hears."""
+    """One call of `find_ticket`: which Runs it trains, in which order, and what the observer is told."""
 
     def __init__(
-        self, spec: SearchSpec, setup: Setup, folder: Path, beside: tuple[str, ...], tell: Observer
+        self, spec: SearchSpec, setup: Setup, folder: Path, baselines: tuple[str, ...], tell: Observer
     ) -> None:
-        self.spec, self.setup, self.beside, self.folder = spec, setup, beside, folder
+        self.spec, self.setup, self.baselines, self.folder = spec, setup, baselines, folder
         self.store = Store(folder / "runs", folder / "runs.jsonl")
         self._tell = tell
-        self._again: set[str] = set()  # keys of Runs whose files are lost: their Records do not count
+        self._again: set[str] = set()  # keys of Runs whose files are lost: train them although they have Records
         self._epochs: dict[str, int] = {}  # epochs trained, by the Run's key
 
     def result(self) -> Result:
         while True:
             try:
                 return self._search()
-            except CheckpointGone as lost:  # set aside by now: trained again, to the same bits
+            except CheckpointGone as lost:  # train its Run again, to the same bits
                 assert lost.run
                 self._again.add(lost.run.key)
                 for path in self.store.folder(lost.run).glob("*.safetensors"):
@@ -170,10 +140,10 @@ class _Search:
 
     def _search(self) -> Result:
         spec, end = self.spec, self.spec.schedule
-        dense = self._train(spec.dense(), {spec.rewind, end}, self._until_settled)
-        found = self._plateau(end)
-        safe = found.epoch if found.known_at else None
-        # The ticket before what stands beside it: it is what was asked for.
+        dense = self._train(spec.dense(), {spec.rewind, end}, self._until_plateau)
+        plateau = self._plateau(end)
+        safe = plateau.epoch if plateau.known_at else None
+        # The ticket comes before the baselines: it is what was asked for.
         if safe is None:
             self._say("unsettled", "dense", end, end)
         else:
@@ -181,11 +151,11 @@ class _Search:
             self._train(spec.gradual(safe), {spec.window_end(safe)})
         ticket = self._train(spec.ticket(safe), {end})
         others: dict[str, Record] = {}
-        if self.beside:
+        if self.baselines:
             dense = self._train(spec.dense(), {spec.rewind, end}, self._check)
-        if ONE_SHOT in self.beside:
+        if ONE_SHOT in self.baselines:
             others[ONE_SHOT] = self._train(spec.one_shot(), {end})
-        if ITERATIVE in self.beside:
+        if ITERATIVE in self.baselines:
             for number in range(1, spec.rounds + 1):
                 others[ITERATIVE] = self._train(spec.iterative(number), {end})
         checks = [Check(epoch, record.top1 or 0.0) for epoch, record in self._checks(end)]
@@ -193,7 +163,7 @@ class _Search:
         if loaded is None:
             raise CheckpointGone("the ticket is gone or was damaged", spec.ticket(safe))
         return assemble(
-            spec, self.setup, self.folder, found, checks, dense, ticket, others, loaded[0], self._spent
+            spec, self.setup, self.folder, plateau, checks, dense, ticket, others, loaded[0], self._spent
         )
 
     def _train(self, run: Run, keep: set[int], stop: Stop | None = None) -> Record:
@@ -218,12 +188,12 @@ class _Search:
             self._say("done", phase, run.last_epoch, run.last_epoch, record.top1)
         return record
 
-    def _until_settled(self, epoch: int, trainer: Trainer) -> bool:
-        """Asked along the dense training: check PPR where due, and stop once it has settled."""
+    def _until_plateau(self, epoch: int, trainer: Trainer) -> bool:
+        """Stop the dense training once the checks show a plateau; check PPR when due."""
         return self._check(epoch, trainer) or self._plateau(epoch).known_at is not None
 
     def _check(self, epoch: int, trainer: Trainer) -> bool:
-        """Check PPR where due and not settled yet, and keep the network that pruning may start from. No stop."""
+        """Check PPR when due, until there is a plateau, and keep the network that pruning may start from."""
         spec, dense = self.spec, self.spec.dense()
         if not spec.due(epoch) or self._plateau(epoch - 1).known_at is not None:
             return False
@@ -239,7 +209,7 @@ class _Search:
         return False
 
     def _plateau(self, epoch: int) -> Plateau:
-        """What the checks of the first ``epoch`` epochs tell."""
+        """Find the plateau in the checks of the first ``epoch`` epochs."""
         checks = [(e, record.top1 or 0.0) for e, record in self._checks(epoch)]
         return find_plateau(checks, self.spec.patience, self.spec.tolerance, self.spec.chance)
 
@@ -252,17 +222,17 @@ class _Search:
         return sum(self._epochs.values()) + len(self._checks(self.spec.schedule))
 
     def _left(self) -> int:
-        """Epochs still to come, at most."""
+        """Return the most epochs that may still be needed."""
         spec = self.spec
-        found = self._plateau(spec.schedule)
-        if found.known_at:
-            dense = spec.schedule if self.beside else found.known_at
+        plateau = self._plateau(spec.schedule)
+        if plateau.known_at:
+            dense = spec.schedule if self.baselines else plateau.known_at
             checks = len(self._checks(spec.schedule))
-            ticket = spec.window_end(found.epoch) - found.epoch + spec.schedule
+            ticket = spec.window_end(plateau.epoch) - plateau.epoch + spec.schedule
         else:
             dense, checks = spec.schedule, spec.schedule // spec.check_every
             ticket = spec.window_end(0) + spec.schedule
-        trainings = (ONE_SHOT in self.beside) + (ITERATIVE in self.beside) * spec.rounds
+        trainings = (ONE_SHOT in self.baselines) + (ITERATIVE in self.baselines) * spec.rounds
         return max(0, dense + checks + ticket + trainings * spec.schedule - self._spent)
 
     def _say(

@@ -19,8 +19,8 @@ from repro.run import Checkpoint, Data, Mask, Run
 from repro.schedule import gradual_steps, iterative_sparsity
 
 ONE_SHOT, ITERATIVE = "one-shot", "iterative"
-STRATEGIES = (ONE_SHOT, ITERATIVE)
-SHARE = 0.2  # of what is left, pruned after each training of iterative pruning (Frankle & Carbin; Table 4)
+BASELINES = (ONE_SHOT, ITERATIVE)
+PRUNED_PER_ROUND = 0.2  # of the remaining weights, in iterative pruning (Frankle & Carbin; Table 4)
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class SearchSpec:
     @property
     def rounds(self) -> int:
         """Prunings of iterative pruning: the number that comes nearest to the sparsity; 7 for 80 %."""
-        return max(1, round(math.log(1 - self.sparsity) / math.log(1 - SHARE)))
+        return max(1, round(math.log(1 - self.sparsity) / math.log(1 - PRUNED_PER_ROUND)))
 
     def due(self, epoch: int) -> bool:
         """Whether PPR is checked once ``epoch`` epochs are trained."""
@@ -117,7 +117,7 @@ class SearchSpec:
         compared at the same one.
         """
         before = self.dense() if number == 1 else self.iterative(number - 1)
-        rate = self.sparsity if number == self.rounds else iterative_sparsity(SHARE, number)
+        rate = self.sparsity if number == self.rounds else iterative_sparsity(PRUNED_PER_ROUND, number)
         mask = Mask(Checkpoint(before, self.schedule), rate)
         return self._run("iterative", weights=Checkpoint(self.dense(), self.rewind), mask=mask)
 
