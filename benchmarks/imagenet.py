@@ -37,9 +37,9 @@ from torchvision import models
 from repro import artifacts
 from repro.config import params
 from repro.config.params import IMAGENET_ARCHS, MicroBatchRecipe
-from repro.data.photos import OFFICIAL
-from repro.data.photos.augment import draw_crops, to_input
-from repro.data.photos.loader import Loader, Request, make_loader
+from repro.data.imagenet import OFFICIAL
+from repro.data.imagenet.augment import draw_crops, normalize
+from repro.data.imagenet.loader import Loader, Request, make_loader
 from repro.engine import calibration
 from repro.engine import device as devices
 from repro.engine.calibration import synchronize
@@ -129,7 +129,7 @@ class Ours:
                 batch = next(feed)
                 waited += batch.waited
                 images, labels = (t.to(device.torch, non_blocking=True) for t in (batch.images, batch.labels))
-                self.net.backward(to_input(images, None), labels, recipe.batch_size, True)
+                self.net.backward(normalize(images, None), labels, recipe.batch_size, True)
                 if (part + 1) % recipe.micro_batches == 0:
                     self.network.update(recipe, rate)
                     if part > recipe.micro_batches and time.perf_counter() - start > seconds:

@@ -3,7 +3,7 @@
     python benchmarks/loaders.py DIR [--cores 1] [--threads 1] [--seconds 4] [--turns 5] [--images 200] [--json]
 
 DIR holds JPEGs, in folders or not. ImageFolder: Pillow, torchvision's usual transforms, a DataLoader with batches
-of 32 in this process (with --threads of 2 and more: in as many worker processes). Ours: `repro.data.photos`,
+of 32 in this process (with --threads of 2 and more: in as many worker processes). Ours: `repro.data.imagenet`,
 batches of 32 as they go to the device, uint8; and with what the device would do, to float32, mirrored and
 normalised, on the same cores, which is what ImageFolder's batches are. From the files, and from the caches of
 smaller images that `repro data prepare imagenet --cache` writes. All run on --cores cores, the files in memory.
@@ -33,16 +33,16 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from repro.data.imagenet.shrink import shrink
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from repro.data.photos import CacheSplit, FileSplit, PhotoSplit
-from repro.data.photos.augment import MEAN, STD, Draws, crop_box, draw_crops, to_input
-from repro.data.photos.decode import decode, evaluation, training
-from repro.data.photos.loader import Loader, Request
-from repro.data.photos.shrink import shrink
+from repro.data.imagenet import CacheSplit, FileSplit, PhotoSplit
+from repro.data.imagenet.augment import MEAN, STD, CropParams, crop_box, draw_crops, normalize
+from repro.data.imagenet.decode import decode, evaluation, training
+from repro.data.imagenet.loader import Loader, Request
 from repro.engine import device as devices
 from repro.report.document import markdown_table
 
@@ -66,17 +66,17 @@ class Photos(ImageFolder):
 class Processes(Dataset[Tensor]):
     """Our decoding and cropping, an image at a time, for worker processes."""
 
-    def __init__(self, split: PhotoSplit, draws: Draws | None) -> None:
-        self.split, self.draws = split, draws
+    def __init__(self, split: PhotoSplit, crops: CropParams | None) -> None:
+        self.split, self.crops = split, crops
 
     def __len__(self) -> int:
         return len(self.split)
 
     def __getitem__(self, index: int) -> Tensor:
         image = decode(self.split.read(index), self.split.names[index])
-        if self.draws is None:
+        if self.crops is None:
             return evaluation(image, RESIZE, CROP)
-        return training(image, crop_box(self.draws, index, image.shape[2], image.shape[1]), CROP)
+        return training(image, crop_box(self.crops, index, image.shape[2], image.shape[1]), CROP)
 
 
 def transform(train: bool) -> transforms.Compose:
@@ -103,15 +103,15 @@ def through_loader(split: PhotoSplit, train: bool, threads: int, as_input: bool)
     """Endless batches in a random order."""
     asked, drawn = itertools.tee(_requests(len(split), train))
     for batch, request in zip(Loader(split, CROP, RESIZE, threads=threads).batches(asked), drawn, strict=False):
-        flip = torch.from_numpy(request.draws.flip) if request.draws else None
-        yield to_input(batch.images, flip) if as_input else batch.images
+        flip = torch.from_numpy(request.crops.flip) if request.crops else None
+        yield normalize(batch.images, flip) if as_input else batch.images
 
 
 def _requests(count: int, train: bool) -> Iterator[Request]:
     random = np.random.default_rng(0)
     for batch in itertools.count():
-        draws = draw_crops("benchmark", 0, batch, BATCH) if train else None
-        yield Request(random.integers(0, count, BATCH), draws)
+        crops = draw_crops("benchmark", 0, batch, BATCH) if train else None
+        yield Request(random.integers(0, count, BATCH), crops)
 
 
 @dataclass
@@ -149,8 +149,8 @@ def rows(args: argparse.Namespace, scratch: Path, train: bool) -> list[Row]:
     found.append(Row("ours", "uint8", ours(files, False)))
     found.append(Row("ours", "float32", ours(files, True)))
     if workers:
-        draws = draw_crops("benchmark", 0, 0, len(files)) if train else None
-        processes = Processes(files, draws)
+        crops = draw_crops("benchmark", 0, 0, len(files)) if train else None
+        processes = Processes(files, crops)
         found.append(Row("ours, in processes", "uint8", lambda: through_dataloader(processes, workers)))
     for side in (512, 256) if train else ():
         found.append(Row(f"ours, cache {side}", "uint8", ours(cached(files, side, scratch), False)))

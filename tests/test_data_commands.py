@@ -13,8 +13,8 @@ import pytest
 from repro.cli.app import main
 from repro.commands import data as data_commands
 from repro.data import cifar10
+from repro.data.imagenet import synthetic
 from repro.data.images import Split, assemble
-from repro.data.photos import synthetic
 
 
 @pytest.fixture

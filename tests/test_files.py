@@ -14,7 +14,7 @@ import pytest
 from conftest import Strangers
 
 from repro import files
-from repro.data.photos.workers import locked
+from repro.data.imagenet.parallel import locked
 from repro.errors import MissingInput
 from repro.files import Lock
 from repro.record import Record

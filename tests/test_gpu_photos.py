@@ -9,8 +9,8 @@ import torch
 from test_streamed import DATA, QUIET, RECIPE, RUN, InMemory
 from torch import Tensor
 
-from repro.data.photos.augment import to_input
-from repro.data.photos.loader import make_loader
+from repro.data.imagenet.augment import normalize
+from repro.data.imagenet.loader import make_loader
 from repro.engine import device as devices
 from repro.engine.data_source import StreamedData
 from repro.engine.network import Network
@@ -39,7 +39,7 @@ def test_compiled_gradients_are_those_of_eager_steps(arch: str, precision: torch
         network = Network(arch, 0, place)
         network.model.train()
         net = PhotoModel(network, precision, single_process(place), trained)
-        net.backward(to_input(images, None), labels, 32, True)
+        net.backward(normalize(images, None), labels, 32, True)
         assert net.strategy == ("compiled" if trained else "eager")
         gradients.append(network.gradients.clone())
     eager, compiled = gradients

@@ -14,7 +14,7 @@ from tiny import FEW, TINY
 from repro import artifacts
 from repro.commands import reproduce
 from repro.config import params
-from repro.data.photos import index
+from repro.data.imagenet import index
 from repro.experiments import Study
 from repro.options import Options
 from repro.run import ancestors

@@ -19,9 +19,9 @@ from torch import Tensor
 
 from repro import nets
 from repro.config.params import MicroBatchRecipe
-from repro.data.photos.augment import crop_box, draw_crops, to_input
-from repro.data.photos.decode import decode
-from repro.data.photos.loader import make_loader
+from repro.data.imagenet.augment import crop_box, draw_crops, normalize
+from repro.data.imagenet.decode import decode
+from repro.data.imagenet.loader import make_loader
 from repro.engine import device as devices
 from repro.engine.data_source import StreamedData
 from repro.engine.events import Observer, OutOfTime
@@ -105,21 +105,21 @@ def plain_loop(run: Run, split: InMemory, epochs: int) -> dict[str, Tensor]:
         order = epoch_order(run.stream, epoch, len(split))
         for number, start in enumerate(range(0, len(order), recipe.batch_size)):
             chosen = order[start : start + recipe.batch_size]
-            draws = draw_crops(run.stream, epoch, number, len(chosen))
+            crops = draw_crops(run.stream, epoch, number, len(chosen))
             images = []
             for i, index in enumerate(chosen):
                 image = decode(split.read(index), split.names[index])
-                top, left, height, width = crop_box(draws, i, image.shape[2], image.shape[1])
+                top, left, height, width = crop_box(crops, i, image.shape[2], image.shape[1])
                 cut = image[None, :, top : top + height, left : left + width]
                 shown = F.interpolate(cut, (run.data.crop,) * 2, mode="bilinear", antialias=True)[0]
-                images.append(shown.flip(2) if draws.flip[i] else shown)
+                images.append(shown.flip(2) if crops.flip[i] else shown)
             labels = torch.from_numpy(split.labels[chosen])
             buffers = {name: value.clone() for name, value in model.named_buffers()}
             means = {name: torch.zeros_like(value) for name, value in buffers.items()}
             cuts = [len(chosen) * n // recipe.micro_batches for n in range(recipe.micro_batches + 1)]
             optimizer.zero_grad()
             for first, last in itertools.pairwise(cuts):
-                logits = model(to_input(torch.stack(images[first:last]), None))
+                logits = model(normalize(torch.stack(images[first:last]), None))
                 (F.cross_entropy(logits, labels[first:last], reduction="sum") / len(chosen)).backward()
                 for name, value in model.named_buffers():
                     means[name] += value / recipe.micro_batches

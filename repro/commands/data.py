@@ -9,8 +9,8 @@ from typing import Any
 
 from repro import files
 from repro.data import cifar10
-from repro.data.photos import cache, index, tree, verify
-from repro.data.photos.index import Prepared
+from repro.data.imagenet import cache, index, layout, verify
+from repro.data.imagenet.index import Prepared
 from repro.errors import MissingInput, UsageError
 from repro.places import find_root
 from repro.report import terminal
@@ -48,11 +48,11 @@ def standing(folders: list[Path]) -> tuple[str, str]:
     try:
         found = index.find(folders)
         if found is None:
-            place = tree.find(folders)
+            place = layout.find(folders)
             line = (
                 f"{place} is not prepared: run `repro data prepare imagenet`"
                 if place
-                else str(tree.missing(folders))
+                else str(layout.missing(folders))
             )
             return "note", line
         if lost := _lost(found):
@@ -88,9 +88,9 @@ def _cifar10(folders: list[Path]) -> tuple[dict[str, Any], str]:
 def _imagenet(folders: list[Path]) -> tuple[dict[str, Any], str]:
     found = index.find(folders)
     if found is None:
-        if place := tree.find(folders):
+        if place := layout.find(folders):
             raise MissingInput(f"{place} is not prepared: run `repro data prepare imagenet --data-dir {place}`")
-        raise tree.missing(folders)
+        raise layout.missing(folders)
     lost = _lost(found)
     if lost and not _whole_caches(found):
         raise MissingInput(lost)
@@ -121,7 +121,7 @@ def _lost(found: Prepared) -> str:
     )
     return (
         f"{found.root}: of the {count:,} images that were verified {len(lost):,} are not as they were: "
-        f"{tree.some(lost, 3)}; {mend}"
+        f"{layout.some(lost, 3)}; {mend}"
     )
 
 
@@ -157,16 +157,16 @@ def _caches(found: Prepared) -> list[tuple[int, int, bool]]:
 
 
 def _prepare_imagenet(data_dir: Path | None, side: int | None, cache_dir: Path | None) -> None:
-    from repro.data.photos.cache_build import build
-    from repro.data.photos.prepare import prepare as prepare_tree
+    from repro.data.imagenet.cache_build import build
+    from repro.data.imagenet.prepare import prepare as prepare_tree
     from repro.report.progress import ImagesProgress
 
     if side is not None and side not in cache.SIDES:
         raise UsageError(f"--cache {side}: choose {' or '.join(map(str, cache.SIDES))}")
     folders = data_folders(data_dir, find_root())
-    root = tree.find(folders)
+    root = layout.find(folders)
     if root is None:
-        raise tree.missing(folders)
+        raise layout.missing(folders)
     progress = ImagesProgress(terminal.console(stderr=True))
     found = prepare_tree(root, cache_dir, progress)
     if side:

@@ -19,7 +19,7 @@ from rich.text import Text
 from repro import estimate, files, machine
 from repro.commands import data as data_commands
 from repro.data import cifar10
-from repro.data.photos import index
+from repro.data.imagenet import index
 from repro.errors import ReproError
 from repro.options import Options
 from repro.plan import cost, disk_bytes

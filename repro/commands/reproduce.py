@@ -17,7 +17,7 @@ from repro.commands import train
 from repro.config import params
 from repro.config.profile import ROWS, Profile
 from repro.data import cifar10
-from repro.data.photos import index
+from repro.data.imagenet import index
 from repro.errors import MissingInput, RunFailed
 from repro.options import Options
 from repro.places import find_root, params_file
@@ -83,7 +83,7 @@ def left_out(profile: Profile, folders: list[Path]) -> list[str]:
 
 
 class Rendering:
-    """Draws each artifact once, as soon as nothing that it shows is missing."""
+    """CropParams each artifact once, as soon as nothing that it shows is missing."""
 
     def __init__(self, work: Workspace, log: Console) -> None:
         """Of many ranks only the first draws."""

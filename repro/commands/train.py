@@ -11,7 +11,7 @@ from functools import partial
 from rich.console import Console
 
 from repro import files
-from repro.data import cifar10, photos
+from repro.data import cifar10, imagenet
 from repro.errors import CheckpointGone, MissingInput, RunFailed, UsageError
 from repro.options import FAMILIES, Options, ranked
 from repro.plan import Plan, cost, disk_bytes, forgotten
@@ -184,7 +184,7 @@ def _check_images(work: Workspace, plan: Plan) -> None:
     if "cifar10" in wanted and cifar10.find(work.folders) is None:
         raise cifar10.missing(work.folders)
     if "imagenet" in wanted:
-        photos.prepared(work.folders)
+        imagenet.prepared(work.folders)
 
 
 def check_inputs(work: Workspace, plan: Plan) -> None:

@@ -1,7 +1,7 @@
 """Images: CIFAR-10 from disk or a synthetic set from a seed, and what becomes of them on the device.
 
 `images.py` is the common form, `cifar10.py` and `synthetic.py` make it, `batches.py` augments on the device.
-ImageNet and its synthetic sibling, whose images stay on disk, are in `photos/`.
+ImageNet and its synthetic sibling, whose images stay on disk, are in `imagenet/`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from repro.config.params import DATASETS, PHOTO_SETS
-from repro.data import cifar10, photos, synthetic
+from repro.data import cifar10, imagenet, synthetic
 from repro.data.images import Images
 from repro.errors import UsageError
 
@@ -29,14 +29,14 @@ def fingerprint(name: str, folders: Sequence[Path]) -> str:
         place = cifar10.find(folders)
         return cifar10.load(place).fingerprint if place else cifar10.OFFICIAL_FINGERPRINT
     if name in PHOTO_SETS:
-        return photos.fingerprint(name, folders)
+        return imagenet.fingerprint(name, folders)
     raise UsageError(f"unknown data set '{name}'; there are {', '.join((*DATASETS, *PHOTO_SETS))}")
 
 
 def official(name: str, found: str) -> bool:
     """Whether ``found`` is the fingerprint of the data set that everybody calls ``name``."""
     if name in PHOTO_SETS:
-        return photos.official(found)
+        return imagenet.official(found)
     return found == {"synthetic": synthetic.FINGERPRINT, "cifar10": cifar10.OFFICIAL_FINGERPRINT}[name]
 
 

@@ -22,8 +22,8 @@ import torch
 
 from repro.config.params import MicroBatchRecipe, Recipe
 from repro.data.batches import EpochOrder
+from repro.data.imagenet.augment import normalize
 from repro.data.images import random_images
-from repro.data.photos.augment import to_input
 from repro.engine import device as devices
 from repro.engine import speeds as cached
 from repro.engine.device import Device
@@ -296,7 +296,7 @@ def time_photographs(
     rate = torch.tensor(recipe.lr, device=device.torch)
 
     def part() -> None:
-        model.backward(to_input(pixels, None), labels, recipe.batch_size, True)
+        model.backward(normalize(pixels, None), labels, recipe.batch_size, True)
 
     update = functools.partial(network.update, recipe, rate)
     parts, updates = (typical(times(work, device, seconds), device) for work in (part, update))

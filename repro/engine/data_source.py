@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repro import data
-from repro.data import photos
+from repro.data import imagenet
 from repro.data.images import Images
 from repro.engine.device import Device
 from repro.engine.device_dataset import DeviceDataset
@@ -18,7 +18,7 @@ from repro.errors import MissingInput
 from repro.run import Data, Photos
 
 if TYPE_CHECKING:
-    from repro.data.photos.loader import Loader
+    from repro.data.imagenet.loader import Loader
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,12 @@ def open_data(
     Raises `MissingInput` for data that is not there or not the data that the plan was made for.
     """
     if isinstance(wanted, Photos):
-        from repro.data.photos.loader import make_loader  # seconds of imports, only for those who need them
+        from repro.data.imagenet.loader import make_loader  # seconds of imports, only for those who need them
 
-        splits = photos.open_splits(wanted, folders, scratch)
+        splits = imagenet.open_splits(wanted, folders, scratch)
         say = _say_bad(ranks)
         train, test = (make_loader(split, wanted.crop, wanted.resize, device.torch, say) for split in splits)
-        content = photos.content_hash(folders) if wanted.name == "imagenet" else None
+        content = imagenet.content_hash(folders) if wanted.name == "imagenet" else None
         source = f"{wanted.name}, content {content}" if content else wanted.name
         return StreamedData(device, ranks, train, test, source)
     images = data.load(wanted.name, folders)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from repro.data.photos.split import IGNORED
+from repro.data.imagenet.split import IGNORED
 from repro.engine.lanes import forward
 from repro.engine.network import Network
 from repro.engine.ranks import Ranks

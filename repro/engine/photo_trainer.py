@@ -18,10 +18,10 @@ from torch import Tensor
 
 from repro.config.params import MicroBatchRecipe
 from repro.data.batches import seed_of
-from repro.data.photos.augment import draw_crops, to_input
-from repro.data.photos.loader import Batch as Loaded
-from repro.data.photos.loader import Request
-from repro.data.photos.split import IGNORED
+from repro.data.imagenet.augment import draw_crops, normalize
+from repro.data.imagenet.loader import Batch as Loaded
+from repro.data.imagenet.loader import Request
+from repro.data.imagenet.split import IGNORED
 from repro.engine.data_source import StreamedData
 from repro.engine.events import EpochTotals, Observer, StepReport, Stop, StoppedMidEpoch
 from repro.engine.microbatches import Batch, batches, check_ranks, microbatches
@@ -99,7 +99,7 @@ class PhotoTrainer:
             self._clock.waited += loaded.waited
             with self._clock.copying():
                 pixels, labels, flip = self._to_device(loaded, self._flips.popleft())
-            logits, loss = self._model.backward(to_input(pixels, flip), labels, batch.size, micro.last)
+            logits, loss = self._model.backward(normalize(pixels, flip), labels, batch.size, micro.last)
             with torch.no_grad():
                 sums += torch.stack((loss, (logits.argmax(1) == labels).sum(), (labels != IGNORED).sum()))
                 mean.add_(statistics, alpha=1 / len(mine))
@@ -118,7 +118,7 @@ class PhotoTrainer:
         with torch.no_grad(), contextlib.closing(self._test.batches(requests)) as feed:
             for loaded in feed:
                 pixels, labels, _ = self._to_device(loaded, None)
-                counts[0] += (self._model.evaluate(to_input(pixels, None)).argmax(1) == labels).sum()
+                counts[0] += (self._model.evaluate(normalize(pixels, None)).argmax(1) == labels).sum()
                 counts[1] += (labels != IGNORED).sum()
         self._ranks.all_reduce(counts)
         correct, seen = (int(count) for count in counts)

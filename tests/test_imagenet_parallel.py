@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from repro.data.photos import workers
+from repro.data.imagenet import parallel
 from repro.errors import MissingInput
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -17,17 +17,17 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def test_a_killed_worker_is_one_clear_line() -> None:
     # As the kernel does for want of memory. `eval` of text: a worker would have to import a function from here.
-    dies = "__import__('os').kill(__import__('os').getpid(), 9)".ljust(workers.CHUNK)
+    dies = "__import__('os').kill(__import__('os').getpid(), 9)".ljust(parallel.CHUNK)
     with pytest.raises(MissingInput, match="worker process was killed"):
-        list(workers.in_chunks(eval, dies * (workers.FEW // workers.CHUNK), workers=2))
+        list(parallel.in_chunks(eval, dies * (parallel.FEW // parallel.CHUNK), workers=2))
 
 
 ORPHANED = """
 import os
-from repro.data.photos import workers
+from repro.data.imagenet import parallel
 if __name__ == "__main__":
-    waits = "__import__('time').sleep(.1)".ljust(workers.CHUNK)
-    for _ in workers.in_chunks(eval, waits * 99, workers=2):
+    waits = "__import__('time').sleep(.1)".ljust(parallel.CHUNK)
+    for _ in parallel.in_chunks(eval, waits * 99, workers=2):
         os.kill(os.getpid(), 9)
 """
 

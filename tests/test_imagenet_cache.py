@@ -23,11 +23,11 @@ from photographs import photograph, pixels
 from PIL import Image
 
 from repro import files
-from repro.data import photos
-from repro.data.photos import cache, cache_build, index, workers
-from repro.data.photos.cache_build import build
-from repro.data.photos.index import Prepared
-from repro.data.photos.prepare import prepare
+from repro.data import imagenet
+from repro.data.imagenet import cache, cache_build, index, parallel
+from repro.data.imagenet.cache_build import build
+from repro.data.imagenet.index import Prepared
+from repro.data.imagenet.prepare import prepare
 from repro.errors import MissingInput, UsageError
 from repro.run import Photos
 
@@ -73,15 +73,15 @@ def prepared(root: Path) -> Prepared:
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shards of a handful of images, and chunks of three."""
     monkeypatch.setattr(cache_build, "SHARD", 100_000)
-    monkeypatch.setattr(workers, "CHUNK", 3)
+    monkeypatch.setattr(parallel, "CHUNK", 3)
 
 
 def of(prepared: Prepared, stored: int = 256, train: int = 40, test: int = 8) -> Photos:
     return Photos("imagenet", train, test, prepared.fingerprint, crop=224, resize=256, stored=stored)
 
 
-def opened(prepared: Prepared, **changes: int) -> tuple[photos.PhotoSplit, photos.PhotoSplit]:
-    return photos.open_splits(of(prepared, **changes), [prepared.home.parent], Path("/nonexistent"))
+def opened(prepared: Prepared, **changes: int) -> tuple[imagenet.PhotoSplit, imagenet.PhotoSplit]:
+    return imagenet.open_splits(of(prepared, **changes), [prepared.home.parent], Path("/nonexistent"))
 
 
 def cached_files(prepared: Prepared) -> dict[str, bytes]:
@@ -174,7 +174,7 @@ def test_another_side_is_refused(prepared: Prepared) -> None:
 # Interrupted, torn, damaged
 
 
-class Stopping(workers.Silent):
+class Stopping(parallel.Silent):
     """Ends everything after ``count`` images were written."""
 
     def __init__(self, count: int) -> None:
@@ -262,12 +262,12 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(
 KILLED = """
 import sys, time
 from pathlib import Path
-from repro.data.photos import cache_build, index, shrink, workers
-plain, workers.CHUNK = shrink.shrink, 3
+from repro.data.imagenet import cache_build, index, resize, parallel
+plain, parallel.CHUNK = resize.shrink, 3
 def slowly(content, side):
     time.sleep(0.02)
     return plain(content, side)
-shrink.shrink = slowly
+resize.shrink = slowly
 cache_build.build(index.find([Path(sys.argv[1])]), 256, workers=1)
 """
 
@@ -377,16 +377,16 @@ def test_what_a_run_lacks_is_said_with_what_to_do(prepared: Prepared, tmp_path: 
     where = [prepared.home.parent]
     with pytest.raises(MissingInput, match="no cache of images of 256 pixels: run `repro data prepare imagenet"):
         opened(prepared)
-    other = Photos("imagenet", 40, 8, photos.OFFICIAL, crop=224, resize=256, stored=0)
+    other = Photos("imagenet", 40, 8, imagenet.OFFICIAL, crop=224, resize=256, stored=0)
     with pytest.raises(MissingInput, match=f"fingerprint {prepared.fingerprint}, the Run is on ilsvrc2012"):
-        photos.open_splits(other, where, tmp_path)
+        imagenet.open_splits(other, where, tmp_path)
     with pytest.raises(UsageError, match="41 images asked for, the data set has 40"):
         opened(prepared, stored=0, train=41)
     shutil.rmtree(prepared.home)
     with pytest.raises(MissingInput, match="is not prepared: run `repro data prepare imagenet --data-dir"):
         opened(prepared)
     with pytest.raises(MissingInput, match="no ImageNet under"):
-        photos.open_splits(other, [tmp_path / "nothing"], tmp_path)
+        imagenet.open_splits(other, [tmp_path / "nothing"], tmp_path)
 
 
 def test_a_cache_folder_is_enough_to_train_from(prepared: Prepared, tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from repro import files
-from repro.data.photos import cache, index, prepare
-from repro.data.photos.cache_build import build
-from repro.data.photos.index import SYNTHETIC, Prepared
+from repro.data.imagenet import cache, index, prepare
+from repro.data.imagenet.cache_build import build
+from repro.data.imagenet.index import SYNTHETIC, Prepared
 from repro.errors import MissingInput
 
 CLASSES, TRAIN_EACH, VAL_EACH = 8, 24, 8
@@ -28,7 +28,7 @@ ODD = {5: "png", 30: "cmyk", 55: "rotated"}
 GRAY_EVERY = 17
 
 
-def made(scratch: Path) -> Prepared:
+def ensure_generated(scratch: Path) -> Prepared:
     """The tree under ``scratch``, prepared and with both caches; made (a second) where it is not there whole.
 
     Several processes may ask at the same time. Raises `MissingInput` where it cannot be written.

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from repro import files
-from repro.data.photos import tree, verify
-from repro.data.photos.index import FOLDER, Index, Prepared, read, save
-from repro.data.photos.workers import Observer, Silent, locked
+from repro.data.imagenet import layout, verify
+from repro.data.imagenet.index import FOLDER, Index, Prepared, read, save
+from repro.data.imagenet.parallel import Observer, Silent, locked
 from repro.errors import MissingInput
 from repro.machine import cores
 from repro.words import are
@@ -30,7 +30,7 @@ def prepare(
     """
     observer = observer or Silent()
     homes = _homes(root, cache_dir)
-    listing = tree.listing(root)
+    listing = layout.listing(root)
     _say_what_is_there(listing, observer)
     with locked(homes[0]):
         journal = verify.Journal(homes[0] / "journal.jsonl")
@@ -41,20 +41,20 @@ def prepare(
         with contextlib.suppress(OSError):
             journal.path.unlink()  # the index holds all of it by now
     if found := verify.odd(index):
-        observer.said(f"{are(len(found), 'image')} neither RGB nor grayscale JPEG: {tree.some(found, 30)}")
+        observer.said(f"{are(len(found), 'image')} neither RGB nor grayscale JPEG: {layout.some(found, 30)}")
     prepared = read(homes[-1])
     assert prepared is not None
     return prepared
 
 
-def _say_what_is_there(listing: tree.Listing, observer: Observer) -> None:
+def _say_what_is_there(listing: layout.Listing, observer: Observer) -> None:
     val = len(listing.names) - listing.train
     observer.said(f"{listing.root}: {len(listing.classes):,} classes, {listing.train:,} + {val:,} images")
     if listing.left_out:
         observer.said(
-            f"{are(len(listing.left_out), 'file')} left out, no images by name: {tree.some(listing.left_out)}"
+            f"{are(len(listing.left_out), 'file')} left out, no images by name: {layout.some(listing.left_out)}"
         )
-    if found := tree.differences(listing.classes, listing.labels, listing.train):
+    if found := layout.differences(listing.classes, listing.labels, listing.train):
         observer.said(f"this is not the official ILSVRC 2012, and no result compares with it: {'; '.join(found)}")
 
 

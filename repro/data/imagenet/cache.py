@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from repro import files
-from repro.data.photos.index import Index, Prepared
-from repro.data.photos.split import CacheSplit
+from repro.data.imagenet.index import Index, Prepared
+from repro.data.imagenet.split import CacheSplit
 from repro.errors import MissingInput
 
 FORMAT = 1

@@ -19,9 +19,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from repro.data.photos.augment import Draws, crop_box
-from repro.data.photos.decode import BadImage, decode, evaluation, training
-from repro.data.photos.split import IGNORED, PhotoSplit
+from repro.data.imagenet.augment import CropParams, crop_box
+from repro.data.imagenet.decode import BadImage, decode, evaluation, training
+from repro.data.imagenet.split import IGNORED, PhotoSplit
 from repro.errors import MissingInput
 from repro.machine import cores, share
 from repro.words import counted
@@ -33,11 +33,11 @@ OnBad = Callable[[str, str], None]
 
 @dataclass(frozen=True)
 class Request:
-    """The images of one batch: ``index`` int64 [n] into the split, and their random crops. ``draws`` None asks for
+    """The images of one batch: ``index`` int64 [n] into the split, and their random crops. ``crops`` None asks for
     evaluation's preprocessing."""
 
     index: npt.NDArray[np.int64]
-    draws: Draws | None
+    crops: CropParams | None
 
 
 @dataclass
@@ -151,22 +151,22 @@ class Loader:
         bad = []
         for i, index in enumerate(request.index[start:stop].tolist(), start):
             try:
-                batch.images[i] = self._load(index, request.draws, i)
+                batch.images[i] = self._load(index, request.crops, i)
             except BadImage as error:
                 bad.append(error)
                 batch.images[i], batch.labels[i] = 0, IGNORED
         return bad
 
-    def _load(self, index: int, draws: Draws | None, i: int) -> Tensor:
+    def _load(self, index: int, crops: CropParams | None, i: int) -> Tensor:
         name = self.split.names[index]
         try:
             content = self.split.read(index)
         except OSError as error:
             raise BadImage(name, f"cannot be read ({error.strerror or error})") from None
         image = decode(content, name)
-        if draws is None:
+        if crops is None:
             return evaluation(image, self.resize, self.crop)
-        return training(image, crop_box(draws, i, image.shape[2], image.shape[1]), self.crop)
+        return training(image, crop_box(crops, i, image.shape[2], image.shape[1]), self.crop)
 
 
 def make_loader(

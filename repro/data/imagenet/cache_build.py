@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from repro import files
-from repro.data.photos.cache import (
+from repro.data.imagenet.cache import (
     FORMAT,
     RECORD,
     SIDES,
@@ -29,9 +29,9 @@ from repro.data.photos.cache import (
     shard_sizes,
     state,
 )
-from repro.data.photos.index import PLAIN, Index, Prepared
-from repro.data.photos.shrink import QUALITY, Task, encode
-from repro.data.photos.workers import Observer, Silent, in_chunks, locked
+from repro.data.imagenet.index import PLAIN, Index, Prepared
+from repro.data.imagenet.parallel import Observer, Silent, in_chunks, locked
+from repro.data.imagenet.resize import QUALITY, Task, encode
 from repro.errors import MissingInput, UsageError
 from repro.machine import cores
 

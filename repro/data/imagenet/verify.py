@@ -18,9 +18,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from repro import files
-from repro.data.photos.index import FACTS, KINDS, Facts, Index, Prepared
-from repro.data.photos.tree import Listing
-from repro.data.photos.workers import Observer, in_chunks
+from repro.data.imagenet.index import FACTS, KINDS, Facts, Index, Prepared
+from repro.data.imagenet.layout import Listing
+from repro.data.imagenet.parallel import Observer, in_chunks
 from repro.errors import MissingInput
 
 FLUSH_EVERY = 3.0  # seconds

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from repro.data.photos import tree
+from repro.data.imagenet import layout
 from repro.errors import MissingInput
 
 WNIDS = ["n01440764", "n01443537", "n02084071"]
@@ -60,7 +60,7 @@ def write_solution(path: Path, root: Path, wnids: list[str]) -> None:
 
 
 def test_class_folders_are_listed_by_split_class_and_file_name(root: Path) -> None:
-    found = tree.listing(root)
+    found = layout.listing(root)
     assert found.classes == tuple(WNIDS)
     assert found.names == names()
     assert found.train == len(WNIDS) * TRAIN_EACH
@@ -73,16 +73,16 @@ def test_the_order_in_which_files_were_made_does_not_matter(root: Path, tmp_path
     shuffled = names()
     random.Random(3).shuffle(shuffled)
     other = plant(tmp_path / "other", shuffled)
-    assert tree.listing(other).names == tree.listing(root).names
+    assert layout.listing(other).names == layout.listing(root).names
 
 
-@pytest.mark.parametrize("name", tree.LISTS)
+@pytest.mark.parametrize("name", layout.LISTS)
 @pytest.mark.parametrize("folder", ["val", "."])
 def test_a_flat_val_has_the_classes_of_its_list(root: Path, folder: str, name: str) -> None:
-    with_folders = tree.listing(root)
+    with_folders = layout.listing(root)
     wnids = flatten(root)
     (root / folder / name).write_text("\n".join(wnids) + "\n")
-    found = tree.listing(root)
+    found = layout.listing(root)
     assert [Path(n).name for n in found.names] == [Path(n).name for n in with_folders.names]
     assert np.array_equal(found.labels, with_folders.labels)
     assert found.names[-1].count("/") == 1  # val/FILE
@@ -91,78 +91,78 @@ def test_a_flat_val_has_the_classes_of_its_list(root: Path, folder: str, name: s
 
 @pytest.mark.parametrize("above", [0, 1, 2, 3])
 def test_kaggles_archive_is_found_with_its_list_above(root: Path, tmp_path: Path, above: int) -> None:
-    with_folders = tree.listing(root)
+    with_folders = layout.listing(root)
     place = tmp_path / "kaggle" / "ILSVRC" / "Data" / "CLS-LOC"
     place.parent.mkdir(parents=True)
     root.rename(place)
     wnids = flatten(place)
-    write_solution([place, *place.parents][above] / tree.SOLUTION, place, wnids)
-    assert tree.find([tmp_path / "kaggle"]) == place
-    assert np.array_equal(tree.listing(place).labels, with_folders.labels)
+    write_solution([place, *place.parents][above] / layout.SOLUTION, place, wnids)
+    assert layout.find([tmp_path / "kaggle"]) == place
+    assert np.array_equal(layout.listing(place).labels, with_folders.labels)
 
 
 @pytest.mark.parametrize("place", ["", "imagenet", "ILSVRC2012", "ilsvrc2012", "ILSVRC/Data/CLS-LOC"])
 def test_every_usual_place_is_found(root: Path, tmp_path: Path, place: str) -> None:
     target = tmp_path / "data" / place
     shutil.copytree(root, target)
-    assert tree.find([tmp_path / "nothing", tmp_path / "data"]) == target
+    assert layout.find([tmp_path / "nothing", tmp_path / "data"]) == target
 
 
 def test_other_data_is_not_taken_for_imagenet(tmp_path: Path) -> None:
     plant(tmp_path, ["train/cats/1.jpg", "val/cats/2.jpg"])
-    assert tree.find([tmp_path]) is None
-    assert "--data-dir" in str(tree.missing([tmp_path]))
+    assert layout.find([tmp_path]) is None
+    assert "--data-dir" in str(layout.missing([tmp_path]))
 
 
 def test_train_without_val_is_said(root: Path) -> None:
     shutil.rmtree(root / "val")
     with pytest.raises(MissingInput, match="val/ is not"):
-        tree.find([root])
+        layout.find([root])
 
 
 @pytest.mark.parametrize(("split", "other"), [("train", "val"), ("val", "train")])
 def test_a_missing_class_folder_is_named(root: Path, split: str, other: str) -> None:
     shutil.rmtree(root / split / WNIDS[1])
     with pytest.raises(MissingInput, match=f"{split}/ lacks 1 of the classes of {other}/: {WNIDS[1]}"):
-        tree.listing(root)
+        layout.listing(root)
 
 
 def test_a_class_missing_under_a_flat_val_is_named(root: Path) -> None:
-    (root / tree.LISTS[0]).write_text(" ".join(flatten(root)))
+    (root / layout.LISTS[0]).write_text(" ".join(flatten(root)))
     shutil.rmtree(root / "train" / WNIDS[2])
     with pytest.raises(MissingInput, match=f"train/ lacks 1 .*{WNIDS[2]}"):
-        tree.listing(root)
+        layout.listing(root)
 
 
 def test_an_empty_class_folder_is_named(root: Path) -> None:
     for file in (root / "train" / WNIDS[0]).iterdir():
         file.unlink()
     with pytest.raises(MissingInput, match=f"without an image in train/: {WNIDS[0]}"):
-        tree.listing(root)
+        layout.listing(root)
 
 
 def test_a_flat_val_without_a_list_says_what_to_put_where(root: Path) -> None:
     flatten(root)
-    with pytest.raises(MissingInput, match=rf"no list says .* 6 images .*{tree.LISTS[0]}.*{tree.SOLUTION}"):
-        tree.listing(root)
+    with pytest.raises(MissingInput, match=rf"no list says .* 6 images .*{layout.LISTS[0]}.*{layout.SOLUTION}"):
+        layout.listing(root)
 
 
 def test_a_list_of_another_length_is_said(root: Path) -> None:
-    (root / tree.LISTS[0]).write_text("\n".join(flatten(root)[1:]))
+    (root / layout.LISTS[0]).write_text("\n".join(flatten(root)[1:]))
     with pytest.raises(MissingInput, match="lists 5 images, val/ has 6"):
-        tree.listing(root)
+        layout.listing(root)
 
 
 def test_an_image_that_kaggles_list_does_not_know_is_named(root: Path) -> None:
-    write_solution(root / tree.SOLUTION, root, flatten(root))
+    write_solution(root / layout.SOLUTION, root, flatten(root))
     plant(root, ["val/ILSVRC2012_val_00000099.JPEG"])
     with pytest.raises(MissingInput, match=r"does not say the class of val/ILSVRC2012_val_00000099\.JPEG"):
-        tree.listing(root)
+        layout.listing(root)
 
 
 def test_what_is_no_image_by_its_name_is_left_out_and_listed(root: Path) -> None:
     plant(root, [f"train/{WNIDS[0]}/readme.txt", f"train/{WNIDS[0]}/.DS_Store", "val/devkit.zip"])
-    found = tree.listing(root)
+    found = layout.listing(root)
     assert found.names == names()
     assert found.left_out == [
         f"train/{WNIDS[0]}/readme.txt",
@@ -176,19 +176,19 @@ def test_what_is_no_image_by_its_name_is_left_out_and_listed(root: Path) -> None
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the official ILSVRC 2012 were the small tree."""
-    monkeypatch.setattr(tree, "CLASSES", len(WNIDS))
-    monkeypatch.setattr(tree, "TRAIN", len(WNIDS) * TRAIN_EACH)
-    monkeypatch.setattr(tree, "VAL", len(WNIDS) * VAL_EACH)
-    monkeypatch.setattr(tree, "VAL_EACH", VAL_EACH)
+    monkeypatch.setattr(layout, "CLASSES", len(WNIDS))
+    monkeypatch.setattr(layout, "TRAIN", len(WNIDS) * TRAIN_EACH)
+    monkeypatch.setattr(layout, "VAL", len(WNIDS) * VAL_EACH)
+    monkeypatch.setattr(layout, "VAL_EACH", VAL_EACH)
 
 
 def differences(root: Path) -> str:
-    found = tree.listing(root)
-    return "; ".join(tree.differences(found.classes, found.labels, found.train))
+    found = layout.listing(root)
+    return "; ".join(layout.differences(found.classes, found.labels, found.train))
 
 
 def test_the_official_counts() -> None:
-    assert (tree.CLASSES, tree.TRAIN, tree.VAL, tree.VAL_EACH) == (1000, 1_281_167, 50_000, 50)
+    assert (layout.CLASSES, layout.TRAIN, layout.VAL, layout.VAL_EACH) == (1000, 1_281_167, 50_000, 50)
 
 
 @pytest.mark.usefixtures("small")
@@ -211,5 +211,5 @@ def test_every_difference_from_the_official_set_is_said(root: Path) -> None:
 
 
 def test_a_long_list_of_names_is_cut() -> None:
-    assert tree.some(["a", "b"], most=2) == "a, b"
-    assert tree.some([str(i) for i in range(1003)], most=3) == "0, 1, 2 and 1,000 more"
+    assert layout.some(["a", "b"], most=2) == "a, b"
+    assert layout.some([str(i) for i in range(1003)], most=3) == "0, 1, 2 and 1,000 more"

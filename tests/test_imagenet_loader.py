@@ -13,10 +13,10 @@ import pytest
 import torch
 from photographs import Memory, encode, picture, real_photographs
 
-from repro.data.photos.augment import crop_box, draw_crops
-from repro.data.photos.decode import decode, evaluation, training
-from repro.data.photos.loader import Loader, Request, make_loader
-from repro.data.photos.split import IGNORED, PhotoSplit
+from repro.data.imagenet.augment import crop_box, draw_crops
+from repro.data.imagenet.decode import decode, evaluation, training
+from repro.data.imagenet.loader import Loader, Request, make_loader
+from repro.data.imagenet.split import IGNORED, PhotoSplit
 from repro.errors import MissingInput
 
 CROP, RESIZE = 32, 40
@@ -50,10 +50,10 @@ def one_by_one(split: PhotoSplit, request: Request) -> torch.Tensor:
     found = []
     for i, index in enumerate(request.index.tolist()):
         image = decode(split.read(index), "x")
-        if request.draws is None:
+        if request.crops is None:
             found.append(evaluation(image, RESIZE, CROP))
         else:
-            box = crop_box(request.draws, i, image.shape[2], image.shape[1])
+            box = crop_box(request.crops, i, image.shape[2], image.shape[1])
             found.append(training(image, box, CROP))
     return torch.stack(found)
 
@@ -91,8 +91,8 @@ def test_a_batch_in_parts_is_the_batch() -> None:
     """As several GPUs, or micro-batches, divide it."""
     loader = make(Memory(IMAGES), threads=2)
     (whole,) = requests((16,))
-    assert whole.draws
-    parts = [Request(whole.index[at : at + 4], whole.draws.part(at, at + 4)) for at in range(0, 16, 4)]
+    assert whole.crops
+    parts = [Request(whole.index[at : at + 4], whole.crops.part(at, at + 4)) for at in range(0, 16, 4)]
     (batch,) = loader.batches([whole])
     assert torch.equal(batch.images, torch.cat([part.images for part in loader.batches(parts)]))
 
@@ -245,7 +245,7 @@ def test_the_loader_says_what_it_is() -> None:
 
 
 def test_processes_on_one_node_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("repro.data.photos.loader.cores", lambda: 64)
+    monkeypatch.setattr("repro.data.imagenet.loader.cores", lambda: 64)
     for name, value in (("RANK", "0"), ("WORLD_SIZE", "8"), ("LOCAL_WORLD_SIZE", "8")):  # torchrun's
         monkeypatch.setenv(name, value)
     assert Loader(Memory(IMAGES), CROP, RESIZE).threads == 8

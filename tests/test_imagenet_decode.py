@@ -14,7 +14,7 @@ from torch import Tensor
 from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
 from torchvision.transforms.functional import resized_crop
 
-from repro.data.photos.decode import BadImage, decode, evaluation, training
+from repro.data.imagenet.decode import BadImage, decode, evaluation, training
 
 SUBSAMPLED = ("4:4:4", "4:2:2", "4:2:0", "4:1:1")
 ENCODED = {"plain": {}, "restart": {"restart_marker_blocks": 3}, "optimized": {"optimize": True}}

@@ -17,16 +17,16 @@ import pytest
 from PIL import Image
 
 from repro import data, files
-from repro.data import photos
-from repro.data.photos import index, synthetic, tree, verify, workers
-from repro.data.photos.prepare import prepare
+from repro.data import imagenet
+from repro.data.imagenet import index, layout, parallel, synthetic, verify
+from repro.data.imagenet.prepare import prepare
 from repro.errors import MissingInput, UsageError
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = synthetic.CLASSES * (synthetic.TRAIN_EACH + synthetic.VAL_EACH)
 
 
-class Recorder(workers.Silent):
+class Recorder(parallel.Silent):
     """Remembers what it is told; stops everything after ``stop`` images, as Ctrl-C would."""
 
     def __init__(self, stop: int | None = None) -> None:
@@ -102,7 +102,7 @@ def test_processes_find_out_the_same(root: Path, pristine: Path, monkeypatch: py
     prepared = prepare(root, workers=1)
     alone = (root / index.FOLDER / "index.npz").read_bytes()
     shutil.rmtree(root / index.FOLDER)
-    monkeypatch.setattr(workers, "FEW", 10)
+    monkeypatch.setattr(parallel, "FEW", 10)
     assert prepare(root, workers=2) == prepared
     assert (root / index.FOLDER / "index.npz").read_bytes() == alone
 
@@ -117,7 +117,7 @@ def flatten(root: Path) -> None:
         (root / "val" / wnid / name).rename(root / "val" / name)
     for wnid in set(wnids.values()):
         (root / "val" / wnid).rmdir()
-    (root / "val" / tree.LISTS[1]).write_text("\n".join(wnids[name] for name in sorted(wnids)))
+    (root / "val" / layout.LISTS[1]).write_text("\n".join(wnids[name] for name in sorted(wnids)))
 
 
 def test_the_fingerprint_of_a_part_is_its_content_whatever_layout_and_times(root: Path) -> None:
@@ -147,16 +147,16 @@ def as_official(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the official ILSVRC 2012 had the counts of the synthetic tree."""
     counts = {"CLASSES": 8, "TRAIN": 192, "VAL": 64, "VAL_EACH": 8}
     for name, count in counts.items():
-        monkeypatch.setattr(tree, name, count)
+        monkeypatch.setattr(layout, name, count)
 
 
 @pytest.mark.usefixtures("as_official")
 def test_the_official_counts_make_the_official_fingerprint(root: Path) -> None:
     prepared = prepare(root)
-    assert prepared.fingerprint == photos.OFFICIAL
-    assert data.fingerprint("imagenet", [root]) == photos.OFFICIAL
-    assert data.official("imagenet", photos.OFFICIAL)
-    assert photos.content_hash([root]) == prepared.content_hash != photos.OFFICIAL
+    assert prepared.fingerprint == imagenet.OFFICIAL
+    assert data.fingerprint("imagenet", [root]) == imagenet.OFFICIAL
+    assert data.official("imagenet", imagenet.OFFICIAL)
+    assert imagenet.content_hash([root]) == prepared.content_hash != imagenet.OFFICIAL
     images(root)[0].unlink()
     fewer = prepare(root)
     assert data.fingerprint("imagenet", [root]) == fewer.fingerprint == fewer.content_hash
@@ -164,17 +164,17 @@ def test_the_official_counts_make_the_official_fingerprint(root: Path) -> None:
 
 
 def test_without_a_prepared_tree_the_official_fingerprint_is_assumed(root: Path) -> None:
-    assert data.fingerprint("imagenet", [root.parent / "nothing"]) == photos.OFFICIAL
-    assert data.fingerprint("imagenet", [root]) == photos.OFFICIAL
-    assert photos.content_hash([root]) is None
+    assert data.fingerprint("imagenet", [root.parent / "nothing"]) == imagenet.OFFICIAL
+    assert data.fingerprint("imagenet", [root]) == imagenet.OFFICIAL
+    assert imagenet.content_hash([root]) is None
     prepare(root)
     (root / index.FOLDER / "index.json").write_text("{")
-    assert data.fingerprint("imagenet", [root]) == photos.OFFICIAL
+    assert data.fingerprint("imagenet", [root]) == imagenet.OFFICIAL
 
 
 def test_the_synthetic_fingerprint_needs_no_images() -> None:
-    assert data.fingerprint("synthetic-ilsvrc", []) == photos.SYNTHETIC
-    assert data.official("synthetic-ilsvrc", photos.SYNTHETIC)
+    assert data.fingerprint("synthetic-ilsvrc", []) == imagenet.SYNTHETIC
+    assert data.official("synthetic-ilsvrc", imagenet.SYNTHETIC)
     with pytest.raises(UsageError, match="cifar10, synthetic, imagenet, synthetic-ilsvrc"):
         data.fingerprint("imagenette", [])
 
@@ -220,9 +220,9 @@ def test_a_file_that_cannot_be_read_is_bad(root: Path, monkeypatch: pytest.Monke
     path = images(root)[3]
     target = path.rename(path.with_suffix(".moved"))
     path.symlink_to(target)
-    listing = tree.listing(root)
+    listing = layout.listing(root)
     target.unlink()
-    monkeypatch.setattr(tree, "listing", lambda root: listing)
+    monkeypatch.setattr(layout, "listing", lambda root: listing)
     with pytest.raises(MissingInput, match=rf"{path.name} cannot be read \(No such file"):
         prepare(root)
 
@@ -263,7 +263,7 @@ def test_interrupted_at_any_time_it_goes_on(root: Path) -> None:
     for _ in range(3):
         with pytest.raises(KeyboardInterrupt):
             prepare(root, observer=Recorder(stop=1))
-        done += workers.CHUNK
+        done += parallel.CHUNK
         journal = root / index.FOLDER / "journal.jsonl"
         journal.write_bytes(journal.read_bytes() + b'["train/n900')  # what a kill leaves of the last line
     prepared = prepare(root, observer=(recorder := Recorder()))
@@ -274,7 +274,7 @@ def test_interrupted_at_any_time_it_goes_on(root: Path) -> None:
 KILLED = """
 import sys, time
 from pathlib import Path
-from repro.data.photos import verify, prepare
+from repro.data.imagenet import verify, prepare
 look = verify.look
 def slowly(content):
     time.sleep(0.01)
@@ -293,7 +293,7 @@ def test_killed_it_goes_on_where_it_was(root: Path) -> None:
     process.kill()
     process.wait()
     kept = len(journal.read_bytes().splitlines())
-    assert kept >= workers.CHUNK
+    assert kept >= parallel.CHUNK
     recorder = Recorder()
     prepared = prepare(root, observer=recorder)
     assert recorder.totals == {"verifying": IMAGES - kept}
@@ -311,14 +311,16 @@ def test_a_full_disk_is_one_line_and_what_was_verified_stays(
     small_files(resource.getrlimit(resource.RLIMIT_FSIZE)[1])
     recorder = Recorder()
     prepare(root, observer=recorder)
-    assert 0 < recorder.totals["verifying"] <= IMAGES - workers.CHUNK
+    assert 0 < recorder.totals["verifying"] <= IMAGES - parallel.CHUNK
 
 
 def test_a_full_disk_for_the_index_loses_nothing(
     root: Path, small_files: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save = index.save
-    monkeypatch.setattr("repro.data.photos.prepare.save", lambda *arguments: (small_files(1000), save(*arguments)))
+    monkeypatch.setattr(
+        "repro.data.imagenet.prepare.save", lambda *arguments: (small_files(1000), save(*arguments))
+    )
     with pytest.raises(MissingInput, match=r"no room left .*index\.npz"):
         prepare(root)
     small_files(resource.getrlimit(resource.RLIMIT_FSIZE)[1])
@@ -336,7 +338,7 @@ def test_a_damaged_index_is_said_and_written_anew(root: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(MissingInput, match=r"index\.npz.*again"):
         prepared.load()
-    assert prepare(root).load().names == tree.listing(root).names
+    assert prepare(root).load().names == layout.listing(root).names
 
 
 def test_an_index_of_before_is_not_taken_for_the_new_one(root: Path) -> None:
@@ -396,7 +398,7 @@ def test_an_index_with_odd_values_is_none(root: Path, change: dict[str, object])
 
 def test_two_at_a_time_are_refused(root: Path) -> None:
     (root / index.FOLDER).mkdir()
-    with workers.locked(root / index.FOLDER), pytest.raises(UsageError, match="another process"):
+    with parallel.locked(root / index.FOLDER), pytest.raises(UsageError, match="another process"):
         prepare(root)
 
 

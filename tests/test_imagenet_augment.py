@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchvision.transforms import RandomResizedCrop
 
-from repro.data.photos.augment import MEAN, STD, Draws, crop_box, draw_crops, to_input
+from repro.data.imagenet.augment import MEAN, STD, CropParams, crop_box, draw_crops, normalize
 
 SCALE, RATIO = [0.08, 1.0], [3 / 4, 4 / 3]  # RandomResizedCrop's defaults
 
 
-def same(one: Draws, other: Draws) -> bool:
+def same(one: CropParams, other: CropParams) -> bool:
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in vars(one))
 
 
@@ -99,7 +99,7 @@ def test_input_is_normalised_and_mirrored_where_asked(count: int, channels_last:
     images = torch.randint(0, 256, (count, 3, 20, 20), dtype=torch.uint8)
     flip = torch.arange(count) % 3 != 0
     given_ = images.contiguous(memory_format=torch.channels_last) if channels_last else images
-    found, plain = to_input(given_, flip), to_input(given_, None)
+    found, plain = normalize(given_, flip), normalize(given_, None)
     right = np.empty((count, 3, 20, 20))
     for i, image in enumerate(images.numpy().astype(float)):
         for channel in range(3):

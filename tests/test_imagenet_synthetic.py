@@ -12,43 +12,43 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from repro.data import photos
-from repro.data.photos import synthetic
+from repro.data import imagenet
+from repro.data.imagenet import synthetic
 from repro.run import Photos
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def smoke(stored: int = 0) -> Photos:
-    return Photos("synthetic-ilsvrc", 192, 64, photos.SYNTHETIC, crop=64, resize=73, stored=stored)
+    return Photos("synthetic-ilsvrc", 192, 64, imagenet.SYNTHETIC, crop=64, resize=73, stored=stored)
 
 
 def test_the_synthetic_tree_is_made_once_and_again_if_torn(tmp_path: Path) -> None:
-    first = photos.open_splits(smoke(), [], tmp_path)[0]
+    first = imagenet.open_splits(smoke(), [], tmp_path)[0]
     content = [first.read(i) for i in range(len(first))]
-    assert {path.name for path in tmp_path.iterdir()} == {photos.SYNTHETIC}
-    path = tmp_path / photos.SYNTHETIC / first.names[9]
+    assert {path.name for path in tmp_path.iterdir()} == {imagenet.SYNTHETIC}
+    path = tmp_path / imagenet.SYNTHETIC / first.names[9]
     with pytest.MonkeyPatch.context() as patch:
         patch.delattr(synthetic, "generate")
-        assert photos.open_splits(smoke(256), [], tmp_path)[0].read(9) == content[9]
+        assert imagenet.open_splits(smoke(256), [], tmp_path)[0].read(9) == content[9]
     os.truncate(path, 100)
-    again = photos.open_splits(smoke(), [], tmp_path)[0]
+    again = imagenet.open_splits(smoke(), [], tmp_path)[0]
     assert [again.read(i) for i in range(len(again))] == content
 
 
 def test_many_may_ask_for_the_synthetic_tree_at_once(tmp_path: Path) -> None:
-    ask = "import sys; from pathlib import Path; from repro.data.photos import synthetic; "
-    ask += "print(synthetic.made(Path(sys.argv[1])).content_hash)"
+    ask = "import sys; from pathlib import Path; from repro.data.imagenet import synthetic; "
+    ask += "print(synthetic.ensure_generated(Path(sys.argv[1])).content_hash)"
     command = [sys.executable, "-c", ask, str(tmp_path)]
     processes = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     hashes = {process.communicate()[0] for process in processes}
     assert [process.returncode for process in processes] == [0, 0, 0]
     assert len(hashes) == 1
-    assert {path.name for path in tmp_path.iterdir()} == {photos.SYNTHETIC}
+    assert {path.name for path in tmp_path.iterdir()} == {imagenet.SYNTHETIC}
 
 
 def test_the_synthetic_tree_is_in_imagenets_layout_with_odd_files(tmp_path: Path) -> None:
-    prepared = synthetic.made(tmp_path)
+    prepared = synthetic.ensure_generated(tmp_path)
     rows = prepared.load()
     assert (prepared.train, prepared.val, len(rows.classes)) == (192, 64, 8)
     assert np.bincount(rows.labels).tolist() == [24 + 8] * 8
@@ -67,7 +67,7 @@ def test_the_synthetic_tree_is_in_imagenets_layout_with_odd_files(tmp_path: Path
 def test_the_synthetic_classes_can_be_learned(tmp_path: Path) -> None:
     """Ridge regression on 8x8 thumbnails is right far more often than the one time in eight of a guess."""
     features, targets = [], []
-    for split in photos.open_splits(smoke(), [], tmp_path):
+    for split in imagenet.open_splits(smoke(), [], tmp_path):
         thumbnails = []
         for i in range(len(split)):
             with Image.open(io.BytesIO(split.read(i))) as image:

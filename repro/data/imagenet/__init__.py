@@ -1,6 +1,6 @@
 """Photographs: ImageNet (ILSVRC 2012) as it lies on disk, and a small tree of the same layout made from a seed.
 
-`tree.py` finds and counts, `verify.py` and `prepare.py` look at every image once and write the index (`index.py`),
+`layout.py` finds and counts, `verify.py` and `prepare.py` look at every image and write the index (`index.py`),
 `cache_build.py` writes a cache of smaller images (`cache.py`), `split.py` reads either. What becomes of the images
 after that is in `decode.py`, `augment.py` and `loader.py`.
 """
@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from repro.data.imagenet import cache, index, layout
+from repro.data.imagenet.index import OFFICIAL, SYNTHETIC
+from repro.data.imagenet.split import CacheSplit, FileSplit, PhotoSplit
 from repro.data.images import first_of_each
-from repro.data.photos import cache, index, tree
-from repro.data.photos.index import OFFICIAL, SYNTHETIC
-from repro.data.photos.split import CacheSplit, FileSplit, PhotoSplit
 from repro.errors import MissingInput
 
 if TYPE_CHECKING:
@@ -64,9 +64,9 @@ def open_splits(data: Photos, folders: Sequence[Path], scratch: Path) -> tuple[P
     Raises `MissingInput` saying what to do, `UsageError` where more images are asked for than there are.
     """
     if data.name == "synthetic-ilsvrc":
-        from repro.data.photos import synthetic
+        from repro.data.imagenet import synthetic
 
-        found = synthetic.made(scratch)
+        found = synthetic.ensure_generated(scratch)
     else:
         found = prepared(folders)
     if found.fingerprint != data.fingerprint:
@@ -97,6 +97,6 @@ def prepared(folders: Sequence[Path]) -> index.Prepared:
     """
     if found := index.find(folders):
         return found
-    if place := tree.find(folders):
+    if place := layout.find(folders):
         raise MissingInput(f"{place} is not prepared: run `repro data prepare imagenet --data-dir {place}`")
-    raise tree.missing(folders)
+    raise layout.missing(folders)

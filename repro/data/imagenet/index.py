@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from repro import files
-from repro.data.photos import tree
+from repro.data.imagenet import layout
 from repro.errors import MissingInput
 
 FOLDER = "repro-prepared"
@@ -44,7 +44,7 @@ Facts = npt.NDArray[np.void]
 
 @dataclass(frozen=True)
 class Index:
-    """Every image of a prepared tree, in canonical order; `tree.Listing` says which. ``facts`` is `FACTS` [N]."""
+    """Every image of a prepared tree, in the order of `layout.Listing`. ``facts`` is `FACTS` [N]."""
 
     classes: tuple[str, ...]
     names: list[str]
@@ -91,7 +91,7 @@ class Prepared:
 
 def find(folders: Sequence[Path]) -> Prepared | None:
     """What is prepared under ``folders``, read from index.json alone; None if nothing is."""
-    for place in tree.places(folders):
+    for place in layout.places(folders):
         if found := read(place / FOLDER):
             return found
     return None
@@ -134,7 +134,7 @@ def save(index: Index, root: Path, homes: Sequence[Path], cache_dir: Path | None
         facts=index.facts,
     )
     hashed = content_hash(index.names, index.classes, index.labels, index.facts)
-    differences = tree.differences(index.classes, index.labels, index.train)
+    differences = layout.differences(index.classes, index.labels, index.train)
     kinds = np.bincount(index.facts["kind"], minlength=len(KINDS)).tolist()
     told = {
         "format": FORMAT,
