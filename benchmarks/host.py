@@ -34,7 +34,7 @@ from repro.engine.lanes import Lane
 from repro.engine.wave import Waves
 from repro.experiments import Study
 from repro.machine import cores
-from repro.report.document import markdown_table
+from repro.report.tables import markdown_table
 from repro.run import Run
 from repro.store import Store
 

@@ -52,7 +52,7 @@ from repro.experiments import Study
 from repro.machine import cores
 from repro.plan import cost
 from repro.report import terminal
-from repro.report.document import markdown_table
+from repro.report.tables import markdown_table
 from repro.run import ancestors
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -44,7 +44,7 @@ from repro.data.imagenet.augment import MEAN, STD, CropParams, crop_box, draw_cr
 from repro.data.imagenet.decode import decode, evaluation, training
 from repro.data.imagenet.loader import Loader, Request
 from repro.engine import device as devices
-from repro.report.document import markdown_table
+from repro.report.tables import markdown_table
 
 BATCH, CROP, RESIZE = 32, 224, 256
 WARM_UP = 6  # batches off the clock, more than a loader works ahead

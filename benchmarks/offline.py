@@ -21,7 +21,7 @@ import triton
 from triton.backends.nvidia import compiler
 
 from repro.engine.strategies.fused import ahead
-from repro.report.document import markdown_table
+from repro.report.tables import markdown_table
 
 TOOLS = Path(compiler.__file__).parent / "bin"
 SHOWN = ("C", "SIDE", "MODE", "KIND", "DW", "EVAL", "M", "HS")

@@ -37,7 +37,7 @@ from repro.errors import ReproError, UsageError
 from repro.experiments import Study
 from repro.quantiles import student
 from repro.record import DONE, Record
-from repro.report.document import markdown_table
+from repro.report.tables import markdown_table
 from repro.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent

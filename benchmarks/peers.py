@@ -35,7 +35,7 @@ from repro.engine.strategies import ONE_BY_ONE
 from repro.errors import ReproError
 from repro.experiments import Study
 from repro.machine import cores, threads
-from repro.report.document import markdown_table
+from repro.report.tables import markdown_table
 from repro.run import Run
 
 IMAGES = 50_000

@@ -43,7 +43,7 @@ from repro.engine.speeds import Speeds, keep
 from repro.engine.strategies import ONE_BY_ONE, available, first_valid
 from repro.errors import ReproError
 from repro.experiments import Study
-from repro.report.document import markdown_table
+from repro.report.tables import markdown_table
 from repro.run import Run
 
 PLAIN, TEXTBOOK = "plain", "textbook"

@@ -46,6 +46,28 @@ class Cell:
         return self.reproduced - self.published
 
     @property
+    def shown(self) -> float | None:
+        """The value to show: none where a seed diverged, since the mean of the others is not the cell's."""
+        return None if self.verdict == DIVERGED else self.reproduced
+
+    @property
+    def x(self) -> float | None:
+        """The column as a number; None where it is none."""
+        try:
+            return float(self.col)
+        except ValueError:
+            return None
+
+    @property
+    def judged(self) -> bool:
+        """Whether the cell is compared with the paper's."""
+        return self.verdict in (WITHIN, OUTSIDE)
+
+    def value(self, field: str) -> float | None:
+        """The ``published`` value, or the ``reproduced`` one as it is `shown`."""
+        return self.published if field == "published" else self.shown
+
+    @property
     def z(self) -> float | None:
         """The difference in units of its noise, sd sqrt(1 + 1/n); None where the two are not compared.
 
@@ -54,7 +76,7 @@ class Cell:
         count as much. A number without noise (a count of epochs, the distance of a structure from itself over
         three seeds) has a band of 0, no unit, and no z.
         """
-        if self.verdict not in (WITHIN, OUTSIDE) or self.difference is None or not self.band:
+        if not self.judged or self.difference is None or not self.band:
             return None
         return self.difference * NORMAL / self.band
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import random
 import re
-from dataclasses import asdict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from repro import cells as compare
 from repro import published
+from repro.report.document import Document
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,7 +23,6 @@ TABLE4 = {
     (IP, "epochs"): 1600.0,
 }  # fmt: skip
 SIZES = {6000: 97.1, 8000: 91.0, 10000: 84.9, 12000: 78.8, 16000: 61.2, 24000: 37.9}
-Document = dict[str, Any]
 AXES = {"fig1": ["v", "s"], "fig2": ["layer", "epoch"], "fig3": ["x", "y"]}
 PROVENANCE = {
     "devices": ["NVIDIA H200"],
@@ -36,19 +36,19 @@ DRAWN = ("fig1", "fig2", "fig3", "table2")
 
 
 def document(artifact: str, cells: list[compare.Cell], *, paper: bool = True, **changes: Any) -> Document:
-    return {
-        "artifact": artifact,
-        "title": published.about(artifact).title,
-        "unit": UNITS.get(artifact, "top-1 accuracy, %"),
-        "digits": 4 if artifact in UNITS else 2,
-        "axes": AXES.get(artifact, ["network", "epoch"]),
-        "profile": "paper" if paper else "pilot",
-        "overrides": {},
-        "comparable": paper,
-        "assumptions": {"batch_size": "128"},
-        "provenance": PROVENANCE,
-        "cells": [asdict(cell) for cell in cells],
-    } | changes
+    made = Document(
+        artifact,
+        title=published.about(artifact).title,
+        unit=UNITS.get(artifact, "top-1 accuracy, %"),
+        digits=4 if artifact in UNITS else 2,
+        axes=AXES.get(artifact, ["network", "epoch"]),
+        profile="paper" if paper else "pilot",
+        comparable=paper,
+        assumptions={"batch_size": "128"},
+        provenance=PROVENANCE,
+        cells=cells,
+    )
+    return replace(made, **changes)
 
 
 def printed(artifact: str, *, seeds: int = 1, shift: float = 0.2, paper: bool = True, **changes: Any) -> Document:
@@ -112,8 +112,7 @@ def tens(epochs: str) -> str:
 
 
 def not_run(doc: Document) -> Document:
-    changed = {"reproduced": None, "n": 0, "sd": None, "best_epoch": None, "band": None, "verdict": "not run"}
-    return doc | {"cells": [cell | changed for cell in doc["cells"]]}
+    return without(doc)
 
 
 def whole(artifact: str) -> Document:
@@ -152,7 +151,7 @@ def probe(*, paper: bool = True, seeds: int = 1, epochs: tuple[int, ...] = (122,
              published=0.052 if e == 140 else None, replicate_sd=0.004, comparable=paper)
         for row, e in places
     ]  # fmt: skip
-    return document("fig3", found, paper=paper, unit="share of weights") | {"artifact": "batch-probe"}
+    return replace(document("fig3", found, paper=paper, unit="share of weights"), artifact="batch-probe")
 
 
 def table1(*, paper: bool = True, seeds: int = 1, shift: float = 0.4) -> Document:
@@ -183,10 +182,10 @@ def table4(*, paper: bool = True) -> Document:
 
 def without(doc: Document, verdict: str = "not run", **where: str) -> Document:
     """``doc`` with the cells at a place (all, where none is named) not run."""
-    changed = {"reproduced": None, "n": 0, "sd": None, "band": None, "verdict": verdict}
-    hit = [all(one[field] == value for field, value in where.items()) for one in doc["cells"]]
+    hit = [all(getattr(one, field) == value for field, value in where.items()) for one in doc.cells]
     assert any(hit)
-    return doc | {"cells": [one | changed if gone else one for one, gone in zip(doc["cells"], hit, strict=True)]}
+    lost = [replace(one, reproduced=None, n=0, sd=None, band=None, verdict=verdict) for one in doc.cells]
+    return replace(doc, cells=[new if gone else one for one, new, gone in zip(doc.cells, lost, hit, strict=True)])
 
 
 def every() -> dict[str, Document]:
@@ -194,7 +193,7 @@ def every() -> dict[str, Document]:
     overrides = {"recipe.epochs": 20, "data.train": 5000, "fig1.arch": "resnet56 $x^2 $", "x" * 300: "y"}
     found = {
         "curves-58": curves(58, 200, 120), "curves-1": curves(1), "fig1-one-seed": printed("fig1", shift=0.6),
-        "fig1-overridden": pilot("fig1") | {"overrides": overrides}, "table3": printed("table3"),
+        "fig1-overridden": replace(pilot("fig1"), overrides=overrides), "table3": printed("table3"),
         "fig7": fig7(),
     }  # fmt: skip
     for artifact in DRAWN:
@@ -210,7 +209,7 @@ def fig7() -> Document:
     """Return what docs/extending.md makes, as its file in a results folder."""
     cells = [compare.cell("tickets", s, f"{p}%", [60.0 + p / 100]) for s in ("2", "4") for p in (50, 80, 90, 95)]
     axes = ["pruned at epoch", "share of weights pruned"]
-    return document("fig1", cells, paper=False, axes=axes, title="How sparse?") | {"artifact": "fig7"}
+    return replace(document("fig1", cells, paper=False, axes=axes, title="How sparse?"), artifact="fig7")
 
 
 DOCUMENTS = {

@@ -5,16 +5,17 @@ from __future__ import annotations
 import functools
 import json
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 from repro import cells as compare
 from repro import published
+from repro.report.document import Document, from_values
 from repro.report.page import page
 
-Document = dict[str, Any]
+Found = dict[str, Any]
 PILOT = Path(__file__).parents[1] / "results" / "pilot"
 VOID = {"meta", "br", "link", "hr"}
 
@@ -79,17 +80,17 @@ def _is_mark(element: tuple[str, dict[str, str | None]]) -> bool:
 
 
 def document(artifact: str, cells: list[compare.Cell], *, paper: bool = True, **changes: Any) -> Document:
-    return {
-        "artifact": artifact, "title": f"what {artifact} shows", "unit": "top-1 accuracy, %", "digits": 2,
-        "profile": "paper" if paper else "pilot", "overrides": {}, "comparable": paper,
-        "assumptions": {"batch_size": "128"},
-        "provenance": {
+    made = Document(
+        artifact, f"what {artifact} shows", "top-1 accuracy, %", profile="paper" if paper else "pilot",
+        comparable=paper, assumptions={"batch_size": "128"},
+        provenance={
             "data": "cifar10: 50,000 training and 10,000 test images", "runs": 3, "seeds": [0, 1, 2],
             "packages": [{"torch": "2.11.0"}], "training_seconds": 7300.0, "ended": "2026-01-02T03:04:05+00:00",
             "schedule": "200 epochs, batch 128", "keys": ["ab12", "cd34", "ef56"],
         },
-        "verdicts": compare.count(cells), "cells": [asdict(cell) for cell in cells],
-    } | changes  # fmt: skip
+        cells=cells,
+    )  # fmt: skip
+    return replace(made, **changes)
 
 
 def printed(artifact: str, shift: float = 0.1, **changes: Any) -> Document:
@@ -114,17 +115,18 @@ def curves(artifact: str, series: tuple[str, ...], rows: tuple[str, ...], xs: ra
     return document(artifact, cells, **changes)
 
 
-def claim(name: str, verdict: str = "holds", **changes: Any) -> Document:
+def claim(name: str, verdict: str = "holds", **changes: Any) -> Found:
     return {
         "id": name, "section": "3.1", "artifact": ["fig1"],
         "quote": "a (s >= 100) quote", "claim": f"It is so: {name}.",
         "statistic": "x", "definition": f"Definition of {name}.", "above": -0.5, "below": 0.5, "published": 0.1508,
         "value": 0.2, "low": 0.1, "high": 0.3, "n": 3, "noise": "replicate noise", "verdict": verdict,
         "needed": None, "missing": "", "cells": 72, "repeats": [["Fig. 1", "again"]],
+        "next": None,
     } | changes  # fmt: skip
 
 
-def claims(*found: Document, comparable: bool = True, **changes: Any) -> Document:
+def claims(*found: Found, comparable: bool = True, **changes: Any) -> Found:
     return {
         "profile": "paper" if comparable else "pilot", "comparable": comparable, "source": "runs", "seeds": [0],
         "counts": dict(Counter(entry["verdict"] for entry in found)), "claims": list(found),
@@ -138,7 +140,7 @@ def claims(*found: Document, comparable: bool = True, **changes: Any) -> Documen
 
 
 @functools.cache
-def everything() -> tuple[tuple[Document, ...], Document, Document]:
+def everything() -> tuple[tuple[Document, ...], Found, Found]:
     """Every kind of drawing, every verdict, and a user's own artifact."""
     documents = (
         printed("fig1"), printed("fig3", 0.001, unit="share of weights", digits=4), printed("table2", 1.5),
@@ -166,4 +168,7 @@ def whole() -> tuple[str, Tree]:
 
 
 def pilot() -> list[Document]:
-    return [json.loads((PILOT / f"{name}.json").read_text()) for name in ("fig1", "fig2", "fig3", "table2")]
+    return [
+        from_values(json.loads((PILOT / f"{name}.json").read_text()))
+        for name in ("fig1", "fig2", "fig3", "table2")
+    ]

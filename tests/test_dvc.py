@@ -8,6 +8,7 @@ import hashlib
 import importlib.util
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from repro.commands.train import FAMILIES
 from repro.errors import MissingInput, UsageError
 from repro.experiments import Study
 from repro.report import metrics
+from repro.report.document import Document
 from repro.run import Run
 from repro.store import Store, shipped
 from repro.store.archive import checkpoints
@@ -77,7 +79,7 @@ def test_plots_name_columns_that_a_csv_has_and_templates_that_are_there() -> Non
 # ---- metrics -----------------------------------------------------------------------------------------------
 
 
-def document(comparable: bool = True, **reproduced: float) -> dict[str, Any]:
+def document(comparable: bool = True, **reproduced: float) -> Document:
     """Fig. 1 with three cells of which those in ``reproduced`` ran."""
     places = {
         "base": ("baseline", "baseline", "100"),
@@ -89,14 +91,7 @@ def document(comparable: bool = True, **reproduced: float) -> dict[str, Any]:
              comparable=comparable)
         for name, place in places.items()
     ]  # fmt: skip
-    verdicts = [one.verdict for one in made]
-    return {
-        "artifact": "fig1",
-        "axes": ["v", "s"],
-        "comparable": comparable,
-        "verdicts": {verdict: verdicts.count(verdict) for verdict in verdicts},
-        "cells": [vars(one) for one in made],
-    }
+    return Document("fig1", axes=["v", "s"], comparable=comparable, cells=made)
 
 
 def test_metrics_are_numbers_under_names_of_the_paper() -> None:
@@ -131,10 +126,9 @@ def test_cells_of_every_artifact_have_names_of_their_own(study: Callable[..., St
 
     made = study("paper")
     for name, artifact in artifacts.IMPLEMENTED.items():
-        cells = [vars(one) for one in artifact.cells(made, Results({}), [0])]
-        printed = [one | {"reproduced": 1.0} for one in cells if one["published"] is not None]
-        verdicts: dict[str, int] = {}
-        found = metrics.of_document({"artifact": name, "comparable": True, "verdicts": verdicts, "cells": printed})
+        cells = artifact.cells(made, Results({}), [0])
+        printed = [replace(one, reproduced=1.0) for one in cells if one.published is not None]
+        found = metrics.of_document(Document(name, comparable=True, cells=printed))
         assert len(found) == len(printed) + 1
 
 

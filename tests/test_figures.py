@@ -6,9 +6,9 @@ import itertools
 import json
 import math
 import re
-import struct
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,7 +22,6 @@ from figure_documents import (
     every,
     fig5,
     fig7,
-    not_run,
     pilot,
     ppr,
     printed,
@@ -32,13 +31,12 @@ from figure_documents import (
     texts,
     without,
 )  # fmt: skip
-from hypothesis import given
-from hypothesis import strategies as st
 
 from repro import artifacts
 from repro import cells as compare
 from repro.cells import cell
 from repro.report import figures, reading
+from repro.report.document import Document, from_values
 from repro.report.numbers import MINUS, fixed
 
 if TYPE_CHECKING:
@@ -49,6 +47,13 @@ if TYPE_CHECKING:
 
 EVERY = every()
 RESULTS = Path(__file__).parents[1] / "results"
+
+
+@pytest.fixture(autouse=True)
+def unplaced(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the places of axes and legend open, which takes most of the time, where no test looks at them."""
+    if "placed" not in request.keywords:
+        monkeypatch.setattr("repro.report.figures.sheet.Sheet._freeze", lambda sheet: None)
 
 
 def points(axes: Axes) -> set[tuple[float, float]]:
@@ -79,46 +84,22 @@ def titled(figure: Sheet, title: str) -> Axes:
     return found
 
 
-def curve(figure: Sheet, name: str) -> list[Line2D]:
-    """The marks of the curve of this name."""
-    return [marks(figure)[gid] for gid, title in figure.titles.items() if title.startswith(f"{name}, ")]
+def looks(figure: Sheet, name: str) -> set[tuple[Any, Any]]:
+    """Colours and markers of the curve of this name."""
+    lines: list[Line2D] = [marks(figure)[g] for g, title in figure.titles.items() if title.startswith(f"{name}, ")]
+    return {(line.get_color(), line.get_marker()) for line in lines}
 
 
 # ---- a picture, whatever the document ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_every_document_gives_a_png_and_a_title_a_mark(name: str, tmp_path: Path) -> None:
+def test_every_document_is_drawn_with_a_title_a_mark(name: str) -> None:
     figure = figures.draw(EVERY[name])
-    content = figures.as_png(figure)
-    assert content.startswith(b"\x89PNG\r\n\x1a\n") and content.endswith(b"IEND\xaeB`\x82")
-    width, height = struct.unpack(">II", content[16:24])
-    assert 1000 <= width <= 2500 and 250 <= height <= 2000
-    assert all(marks(figure)) and all(figure.titles.values())
-    assert len(texts(figure)) >= 3
-    assert not re.search(
-        r"\b(Ours|The paper's)\b", " ".join(texts(figure))
-    )  # "Reproduced" and "Published" everywhere
+    assert all(marks(figure)) and all(figure.titles.values()) and len(texts(figure)) >= 3
 
 
-@pytest.mark.parametrize("artifact", [*artifacts.IMPLEMENTED, "fig7", ""])
-def test_odd_documents_are_no_error(artifact: str) -> None:
-    cells: list[Any] = [
-        None,
-        [],
-        [{}],
-        [{"series": "s", "row": "r", "col": "1", "reproduced": 3}, {"series": "t", "row": "0", "col": "x"}],
-        [{"series": "calibration", "row": "r", "col": "64", "reproduced": 3}],
-        [{"series": "1-shot", "row": "r", "col": "64", "published": 3, "verdict": None}, None],
-        [{"series": "IP + WT", "row": "r", "col": "epochs", "reproduced": 0.0, "published": math.nan}],
-        [{"series": "w_std", "row": "a", "col": "3", "reproduced": -1.0}],
-    ]
-    for one in cells:
-        for comparable in (True, False):
-            figures.draw({"artifact": artifact, "cells": one, "comparable": comparable})
-    figures.draw({"artifact": artifact, "provenance": None, "overrides": None, "cells": None})
-
-
+@pytest.mark.placed
 def test_the_same_document_gives_the_same_bytes_under_any_matplotlibrc(tmp_path: Path) -> None:
     import matplotlib
 
@@ -127,7 +108,8 @@ def test_the_same_document_gives_the_same_bytes_under_any_matplotlibrc(tmp_path:
         before = dict(matplotlib.rcParams)
         figures.write(pilot("fig1"), tmp_path / "made" / "b.png")
         assert dict(matplotlib.rcParams) == before
-    assert (tmp_path / "made" / "a.png").read_bytes() == (tmp_path / "made" / "b.png").read_bytes()
+    content = (tmp_path / "made" / "a.png").read_bytes()
+    assert content == (tmp_path / "made" / "b.png").read_bytes() and content.startswith(b"\x89PNG\r\n\x1a\n")
     assert len(list((tmp_path / "made").iterdir())) == 2
 
 
@@ -141,40 +123,37 @@ def test_importing_the_figures_imports_neither_matplotlib_nor_numpy() -> None:
 @pytest.mark.parametrize("name", artifacts.IMPLEMENTED)
 def test_every_shipped_number_is_in_a_title(profile: str, name: str) -> None:
     """Of short curves: long ones bear a mark here and there."""
-    doc = json.loads((RESULTS / profile / f"{name}.json").read_text())
-    if len(doc["cells"]) > 200:
+    doc = from_values(json.loads((RESULTS / profile / f"{name}.json").read_text()))
+    if len(doc.cells) > 200:
         return
     figure = figures.draw(doc)
     said = " | ".join([*figure.titles.values(), *texts(figure)])
-    shown = [c for c in doc["cells"] if reading.shown(c) is not None or c.get("published") is not None]
-    for one in shown:
-        digits = 0 if one["col"] in doc["counted"] else 1 if one["col"] == "pruning rate" else doc["digits"]
-        if (value := reading.shown(one)) is not None:
+    for one, field in itertools.product(doc.cells, ("reproduced", "published")):
+        if (value := one.value(field)) is not None:
+            digits = 1 if one.col == "pruning rate" else doc.digits_of(field, one.col)
             assert fixed(value, digits) in said or f"{value:,.0f}" in said
-        if (value := one.get("published")) is not None:
-            assert fixed(value, min(digits, 3)) in said or f"{value:,.0f}" in said
 
 
 # ---- what stands around every picture ----------------------------------------------------------------------
 
 
 def test_another_profile_and_its_overrides_are_said() -> None:
-    said = " ".join(texts(figures.draw(pilot("fig1") | {"overrides": {"recipe.epochs": 7}})))
+    said = " ".join(texts(figures.draw(replace(pilot("fig1"), overrides={"recipe.epochs": 7}))))
     assert "pilot profile: not comparable with the published numbers" in said
     assert "recipe.epochs=7" in said
-    assert "not comparable" not in " ".join(texts(figures.draw(printed("fig1"))))
+    assert reading.warning(printed("fig1")) == ""
 
 
 def test_the_footer_names_data_device_once_and_seeds() -> None:
     doc = printed("fig1", seeds=3)
     devices = ["Xeon, 1 thread", "Xeon, 1 threads", "Xeon, 2 threads", "NVIDIA H200"]
-    doc["provenance"] = doc["provenance"] | {"devices": devices}
+    doc = replace(doc, provenance={**doc.provenance, "devices": devices})
     assert reading.footer(doc) == [
-        "profile paper", doc["provenance"]["data"], "Xeon, 1 or 2 threads, NVIDIA H200", "bfloat16",
+        "profile paper", doc.provenance["data"], "Xeon, 1 or 2 threads, NVIDIA H200", "bfloat16",
         "3 seeds: 0, 1, 2", "144 Runs",
     ]  # fmt: skip
     assert "1 seed a value, of seeds 0, 1, 2" in reading.footer(printed("fig1"))  # the Runs behind have more
-    assert reading.footer({"profile": "smoke"}) == ["profile smoke"]
+    assert reading.footer(Document("fig1", profile="smoke")) == ["profile smoke"]
 
 
 def test_what_a_page_says_beside_the_figure_is_aside() -> None:
@@ -184,54 +163,45 @@ def test_what_a_page_says_beside_the_figure_is_aside() -> None:
     assert "11 of 12 cells run" not in aside and "Reproduced" not in aside
 
 
-def test_the_tally_counts_every_cell_once() -> None:
+def test_cells_and_seeds_are_counted() -> None:
     doc = printed("fig1", shift=0.7)
-    found = compare.count(compare.Cell(**cell) for cell in doc["cells"])
-    text = reading.tally(doc["cells"], True)
-    assert text == f"154 cells, {found['within']} within the 95 % band, {found['outside']} outside it"
-    assert found["outside"] > 0
-    assert reading.tally(pilot("fig1")["cells"], False) == "11 of 12 cells run"
+    text = reading.tally(doc.cells, True)
+    within, outside = doc.verdicts[compare.WITHIN], doc.verdicts[compare.OUTSIDE]
+    assert text == f"154 cells, {within} within the 95 % band, {outside} outside it" and outside > 0
+    assert reading.tally(pilot("fig1").cells, False) == "11 of 12 cells run"
+    several = [cell("s", "r", str(n), [1.0] * n) for n in (1, 3)]
+    assert [reading.seeds(found) for found in ([], several[:1], several[1:], several)] == [
+        "", "one seed", "mean of 3 seeds", "mean of up to 3 seeds",
+    ]  # fmt: skip
 
 
-@given(st.text(alphabet="ab cdé", max_size=120), st.floats(0.3, 4), st.sampled_from([7.5, 13.0]))
-def test_wrapped_lines_fit_and_nothing_is_lost(text: str, width: float, size: float) -> None:
+def test_wrapped_lines_fit_and_nothing_is_lost_but_for_what_the_ellipsis_stands_for() -> None:
     from repro.report.figures.sheet import text_width, wrapped
 
-    lines = wrapped(text, width, size, lines=1000)
-    assert all(text_width(line, size) <= width for line in lines)
+    text = "several words and one that is much_too_long_for_any_line_of_this_width " * 3
+    lines = wrapped(text, 2, 9, lines=1000)
+    assert all(text_width(line, 9) <= 2 for line in lines)
     assert "".join("".join(lines).split()) == "".join(text.split())
-
-
-def test_what_does_not_fit_ends_in_an_ellipsis() -> None:
-    from repro.report.figures.sheet import wrapped
-
     lines = wrapped("word " * 200, 3, 9, lines=3)
     assert len(lines) == 3 and lines[-1].endswith(" …")
 
 
 @pytest.mark.parametrize("artifact", artifacts.IMPLEMENTED)
 def test_an_artifact_without_cells_says_so_in_words(artifact: str) -> None:
-    figure = figures.draw({"artifact": artifact, "profile": "pilot", "cells": []})
+    figure = figures.draw(Document(artifact, profile="pilot"))
     assert "not part of the pilot profile: there are no cells to show" in texts(figure)
     assert not figure.axes
 
 
-@pytest.mark.parametrize(
-    ("value", "text"), [(0.001, "0.00"), (-0.001, "0.00"), (0.5, "+0.50"), (-12.344, "\u221212.34")]
-)
-def test_differences_are_signed(value: float, text: str) -> None:
-    assert fixed(value, 2, sign=True) == text
-
-
 def test_a_title_names_place_numbers_and_verdict() -> None:
     doc = printed("fig1", seeds=2, shift=0.0)
-    (one,) = [c for c in doc["cells"] if (c["row"], c["col"]) == ("100", "60")]
+    (one,) = [c for c in doc.cells if (c.row, c.col) == ("100", "60")]
     assert reading.told(one, doc) == (
         "s = 60, v = 100: reproduced 91.39 % (2 seeds), published 91.39 %, within the 95 % band"
     )
-    gone = one | {"reproduced": None, "n": 0, "verdict": "diverged"}
+    gone = replace(one, reproduced=None, n=0, verdict="diverged")
     assert reading.told(gone, doc) == "s = 60, v = 100: diverged, published 91.39 %"
-    other = doc | {"paper_epochs": {"60": "600"}, "comparable": False}
+    other = replace(doc, paper_epochs={"60": "600"}, comparable=False)
     assert reading.told(one, other).endswith("published 91.39 % (the paper's s = 600), within the 95 % band")
 
 
@@ -240,18 +210,18 @@ def test_a_title_names_place_numbers_and_verdict() -> None:
 
 @pytest.mark.parametrize("artifact", ["fig1", "fig3"])
 def test_a_heat_map_shows_reproduced_published_and_their_difference(artifact: str) -> None:
-    doc = printed(artifact, seeds=3)
+    doc = printed(artifact, seeds=3, shift=0.8)
     figure = figures.draw(doc)
-    digits = doc["digits"]
     panels = [titled(figure, name) for name in ("Reproduced", "Published", f"Reproduced {MINUS} published")]
-    for axes, field, places in zip(
-        panels, ("reproduced", "published", ""), (digits, min(digits, 3), digits), strict=True
-    ):
-        values = [c[field] if field else c["reproduced"] - c["published"] for c in doc["cells"]]
-        wanted = [fixed(v, places, sign=not field) if v or not field else "0" for v in values]
+    for axes, field in zip(panels, ("reproduced", "published", "difference"), strict=True):
+        values = [getattr(one, field) for one in doc.cells]
+        sign = field == "difference"
+        wanted = [fixed(v, doc.digits_of(field), sign=sign) if v or sign else "0" for v in values]
         assert sorted(text.get_text() for text in axes.texts) == sorted(wanted)
     assert [axes.get_xlabel() for axes in panels] == [artifacts.get(artifact).columns] * 3
-    assert len(figure.titles) == 3 * len(doc["cells"])
+    assert len(figure.titles) == 3 * len(doc.cells)
+    outlined = [p for axes in figure.axes for p in axes.patches if p.get_zorder() == 3]
+    assert len(outlined) == 2 * doc.verdicts[compare.OUTSIDE] > 0 and "outside the 95 % band" in texts(figure)
 
 
 def test_colour_bars_have_labels() -> None:
@@ -269,30 +239,17 @@ def test_fig1_calls_the_papers_columns_by_the_papers_epochs_alone() -> None:
     assert [ticks(published, "y"), ticks(reproduced, "y")] == [[rows[0], "0", "30", "200"], rows]
     relative = titled(figure, f"Reproduced {MINUS} its own (s = 20, v = 20)")
     assert "0.00" in [text.get_text() for text in relative.texts]
+    assert "–  not printed in the paper" in texts(figure)
 
 
-@pytest.mark.parametrize("artifact", ["fig1", "fig3"])
-@pytest.mark.parametrize("word", ["not run", "diverged"])
+@pytest.mark.parametrize(("artifact", "word"), [("fig1", "not run"), ("fig3", "diverged")])
 def test_heat_maps_hatch_what_has_no_value(artifact: str, word: str) -> None:
     doc = without(printed(artifact), word, col="200")
-    figure, many = figures.draw(doc), sum(c["col"] == "200" for c in doc["cells"])
+    figure, many = figures.draw(doc), sum(c.col == "200" for c in doc.cells)
     hatched = [gid for gid, artist in marks(figure).items() if artist.get_hatch()]
     assert len(hatched) == 2 * many  # as reproduced and as difference
     assert all(f": {word}" in figure.titles[gid] for gid in hatched)
     assert word in texts(figure)
-    assert "–  not printed in the paper" in texts(figures.draw(pilot("fig1")))
-
-
-def test_cells_outside_the_band_are_outlined() -> None:
-    from matplotlib.patches import Rectangle
-
-    for artifact in ("fig1", "fig3"):
-        doc = printed(artifact, shift=0.8)
-        outside = sum(cell["verdict"] == "outside" for cell in doc["cells"])
-        figure = figures.draw(doc)
-        frames = [p for axes in figure.axes for p in axes.findobj(Rectangle) if p.get_zorder() == 3]
-        assert len(frames) == 2 * outside > 0
-        assert "outside the 95 % band" in texts(figure)
 
 
 def test_a_far_outlier_does_not_take_the_contrast_of_the_others() -> None:
@@ -309,17 +266,14 @@ def test_a_far_outlier_does_not_take_the_contrast_of_the_others() -> None:
 def test_numbers_stand_out_from_every_colour() -> None:
     from matplotlib.colors import to_rgb
 
-    from repro.report.figures.heat import Scale, around_zero, ink_on
-
-    def luminance(colour: tuple[float, ...]) -> float:
-        red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour)
-        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    from repro.report.figures.heat import Scale, around_zero, ink_on, luminance
 
     for scale in (Scale(0, 1), around_zero([1.0], 0.5)):
         for step in range(101):
             colour = scale.colour(scale.low + (scale.high - scale.low) * step / 100)
             pair = sorted([luminance(colour), luminance(to_rgb(ink_on(colour)))])
             assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 4  # WCAG asks 3 of large and 4.5 of small text
+    assert luminance((1.0, 1.0, 1.0)) == pytest.approx(1) and luminance((0.0, 0.0, 0.0)) == 0
 
 
 # ---- curves ------------------------------------------------------------------------------------------------
@@ -327,37 +281,29 @@ def test_numbers_stand_out_from_every_colour() -> None:
 
 def test_fig4_draws_every_series_where_it_was_run() -> None:
     doc = without(without(ppr(20), series="ppr 0.01", col="7"), "diverged", series="ppr 0.1", col="9")
-    for one in doc["cells"]:
-        if one["verdict"] == "diverged":
-            one["reproduced"] = 88.0  # the mean of the seeds that did not diverge
-    figure = figures.draw(doc)
-    axes = titled(figure, "ResNet20 on CIFAR-10")
-    shown = {(float(c["col"]), round(v, 6)) for c in doc["cells"] if (v := reading.shown(c)) is not None}
-    assert shown <= points(axes) and len(shown) == 58
-    assert marked(figure, "PPR, rate 0.1, epoch 9: diverged")
-    assert not marked(figure, "88.00")
+    other = [
+        replace(c, reproduced=88.0) if c.verdict == "diverged" else c for c in doc.cells
+    ]  # of the other seeds
+    figure = figures.draw(replace(doc, cells=other))
+    shown = {(float(c.col), round(c.shown, 6)) for c in doc.cells if c.shown is not None}
+    assert shown <= points(titled(figure, "ResNet20 on CIFAR-10")) and len(shown) == 58
+    assert marked(figure, "PPR, rate 0.1, epoch 9: diverged") and not marked(figure, "88.00")
     said = " ".join(texts(figure))
     assert "PPR, rate 0.1: 1 of 20 diverged; PPR, rate 0.01: 1 of 20 not run" in said
     assert {"PPR, rate 0.1", "PPR, rate 0.01", "dense baseline", "top-1 accuracy, %"} <= set(texts(figure))
 
 
 def test_the_same_curve_has_the_same_colour_in_every_figure() -> None:
-    both, single = figures.draw(ppr(20)), figures.draw(without(ppr(20)) | {"cells": [
-        c for c in ppr(20)["cells"] if c["series"] != "ppr 0.1"
-    ], "artifact": "fig6"})  # fmt: skip
+    cells = [c for c in ppr(20).cells if c.series != "ppr 0.1"]
+    both, single = figures.draw(ppr(20)), figures.draw(replace(ppr(20), artifact="fig6", cells=cells))
     for name in ("PPR, rate 0.01", "dense baseline"):
-        looks = [
-            {(line.get_color(), line.get_marker()) for line in curve(figure, name)} for figure in (both, single)
-        ]
-        assert looks[0] == looks[1] and len(looks[0]) == 1
-    assert {line.get_color() for line in curve(both, "PPR, rate 0.1")}.isdisjoint(
-        line.get_color() for line in curve(both, "PPR, rate 0.01")
-    )
+        assert looks(both, name) == looks(single, name) and len(looks(both, name)) == 1
+    assert looks(both, "PPR, rate 0.1").isdisjoint(looks(both, "PPR, rate 0.01"))
 
 
 def test_the_level_is_the_mean_of_the_later_half_and_only_of_a_whole_one() -> None:
     doc = ppr(20)
-    late = [one["reproduced"] for one in doc["cells"] if one["series"] == "ppr 0.01" and int(one["col"]) >= 10]
+    late = [one.reproduced or 0.0 for one in doc.cells if one.series == "ppr 0.01" and int(one.col) >= 10]
     assert f"later half {sum(late) / 11:.2f}" in texts(figures.draw(doc))
     said = texts(figures.draw(without(doc, series="ppr 0.01", col="15")))
     assert len([text for text in said if text.startswith("later half")]) == 1
@@ -367,7 +313,7 @@ def test_values_far_below_the_others_are_left_out_aloud() -> None:
     doc = ppr(200)
     figure = figures.draw(doc)
     low = figure.axes[0].get_ylim()[0]
-    below = [one["reproduced"] for one in doc["cells"] if one["reproduced"] < low]
+    below = [one.reproduced for one in doc.cells if one.reproduced is not None and one.reproduced < low]
     assert low > 60
     assert f"{len(below)} values lie below the axis, down to {min(below):.1f}" in " ".join(texts(figure))
     assert "below the axis" not in " ".join(texts(figures.draw(ppr(12))))
@@ -375,57 +321,45 @@ def test_values_far_below_the_others_are_left_out_aloud() -> None:
 
 def test_several_seeds_have_a_band_that_ends_at_100_percent() -> None:
     doc = fig5(seeds=3)
-    doc["cells"] = [one | {"reproduced": 99.0, "sd": 5.0} for one in doc["cells"]]
+    doc = replace(doc, cells=[replace(one, reproduced=99.0, sd=5.0) for one in doc.cells])
     bands = figures.draw(doc).axes[0].collections
     tops = [path.vertices[:, 1].max() for band in bands for path in band.get_paths()]
     assert tops == [100.0] * 3
     assert len(figures.draw(ppr(12)).axes[0].collections) == 0
 
 
-@given(st.lists(st.floats(0, 100) | st.just(math.nan), max_size=40))
-def test_medians_keep_gaps_and_stay_among_their_neighbours(values: list[float]) -> None:
+def test_medians_keep_gaps_and_steps() -> None:
     from repro.report.figures.curves import medians
 
-    found = medians(values)
-    assert [math.isnan(value) for value in found] == [math.isnan(value) for value in values]
-    for index, value in enumerate(found):
-        near = [v for v in values[max(0, index - 4) : index + 5] if not math.isnan(v)]
-        assert math.isnan(value) or min(near) <= value <= max(near)
     step = [85.0] * 120 + [91.0] * 80
     assert medians(step) == step
+    found = medians([1.0, math.nan, 9.0, 2.0, 3.0])
+    assert math.isnan(found[1]) and [found[0], *found[2:]] == [1.0, 2.5, 2.5, 2.5]
 
 
-@given(st.lists(st.floats(0, 3), min_size=1, max_size=12))
-def test_labels_are_kept_apart_in_order_and_inside(wanted: list[float]) -> None:
+def test_labels_are_kept_apart_in_order_and_inside() -> None:
     from repro.report.figures.curves import spaced
 
-    found = spaced(wanted, 0.2, 3.0)
-    assert all(-1e-9 <= place <= 3 + 1e-9 for place in found)
-    pairs = sorted(zip(wanted, found, strict=True))
-    assert all(b[1] - a[1] >= 0.2 - 1e-9 for a, b in itertools.pairwise(pairs) if a[0] < b[0])
-    assert all(b - a >= 0.2 - 1e-9 for a, b in itertools.pairwise(sorted(found)))
-    if all(b[0] - a[0] >= 0.2 for a, b in itertools.pairwise(pairs)):
-        assert found == pytest.approx(wanted)
+    assert spaced([0.5, 1.0, 2.9], 0.2, 3.0) == pytest.approx([0.5, 1.0, 2.9])
+    assert spaced([3.0, 1.0, 1.02, 2.95], 0.2, 3.0) == pytest.approx([3.0, 0.91, 1.11, 2.8])
+    assert spaced([1.0] * 4, 2.0, 3.0) == pytest.approx([0.0, 1.0, 2.0, 3.0])  # a smaller gap
 
 
 def test_fig5_names_every_structure_and_marks_it_differently() -> None:
     figure = figures.draw(fig5())
     names = [f"pruned at epoch {epoch}" for epoch in (20, 120, 200)]
     assert set(names) <= set(texts(figure))
-    looks = {(line.get_color(), line.get_marker()) for name in names for line in curve(figure, name)}
-    assert len(looks) == 3
+    assert len(set.union(*(looks(figure, name) for name in names))) == 3
     assert ticks(figure.axes[0]) == ["5,000", "10,000", "20,000", "30,000", "40,000", "50,000"]
     assert figure.axes[0].get_xlabel() == "number of examples with random labels"
 
 
 def test_fig6_draws_each_network_along_its_own_schedule() -> None:
     """ResNet56 over 200 epochs of CIFAR-10, ResNet18 over 90 of ImageNet, every fifth checked."""
-    other = [cell | {"row": "resnet18", "col": str(5 * int(cell["col"]))} for cell in ppr(18)["cells"]]
-    doc = document("fig6", []) | {"cells": [*ppr(200, ("resnet56",))["cells"], *other]}
-    figure = figures.draw(doc)
+    other = [replace(one, row="resnet18", col=str(5 * int(one.col))) for one in ppr(18).cells]
+    figure = figures.draw(document("fig6", [*ppr(200, ("resnet56",)).cells, *other]))
     left, right = titled(figure, "(a)  ResNet56 on CIFAR-10"), titled(figure, "(b)  ResNet18 on ImageNet")
     assert 200 <= left.get_xlim()[1] < 210 and 90 <= right.get_xlim()[1] < 95
-    assert titled(figures.draw(ppr(20)), "ResNet20 on CIFAR-10")  # of one network no letter
 
 
 def test_the_probe_has_the_printed_point_once_and_rings_what_lies_outside() -> None:
@@ -457,20 +391,15 @@ def test_fig2_draws_every_layer_and_eq5_from_the_first_drop_on() -> None:
     assert len(solid) == 20 and len({str(line.get_color()) for line in solid}) == 19  # first and last are grey
     assert len([line for line in right.get_lines() if line.get_linestyle() == "-"]) == 18
     assert "layers that are never pruned (first, last)" in texts(figure)
-    assert any("12 of 58 layers" in text for text in texts(figures.draw(curves(58, 30, 12))))
-    assert "nothing of this has been run yet" in " ".join(texts(figures.draw(not_run(curves()))))
+    assert any("12 of 58 layers" in text for text in texts(figures.draw(curves(58, 15, 12))))
+    assert "nothing of this has been run yet" in " ".join(texts(figures.draw(without(curves()))))
 
 
-@given(st.integers(0, 80), st.integers(0, 20))
-def test_spread_keeps_order_and_both_ends(count: int, most: int) -> None:
+def test_spread_keeps_order_and_both_ends() -> None:
     from repro.report.figures.layers import spread
 
-    rows = [str(index) for index in range(count)]
-    found = spread(rows, most)
-    assert len(found) == len(set(found)) == min(count, most)
-    assert list(found) == sorted(found, key=int)
-    if count and most > 1:
-        assert (found[0], found[-1]) == (rows[0], rows[-1])
+    rows = [str(index) for index in range(10)]
+    assert spread(rows, 4) == ("0", "3", "6", "9") and spread(rows, 12) == tuple(rows) and spread([], 3) == ()
 
 
 # ---- dots --------------------------------------------------------------------------------------------------
@@ -490,14 +419,13 @@ def test_table2_marks_published_reproduced_spread_and_what_lies_outside() -> Non
     doc = printed("table2", seeds=3, shift=0.9)
     figure = figures.draw(doc)
     heights = {y for axes in figure.axes for _, y in points(axes)}
-    for one in doc["cells"]:
-        assert {round(one["published"], 6), round(one["reproduced"], 6)} <= heights
+    assert {
+        round(v, 6) for one in doc.cells for f in ("published", "reproduced") if (v := one.value(f))
+    } <= heights
     assert sum(len(axes.collections) for axes in figure.axes) == 18  # error bars
-    assert {"Reproduced ± sd", "Reproduced ± sd, outside the band", "95 % band of a repetition"} <= set(
-        texts(figure)
-    )
-    outside = [c for c in doc["cells"] if c["verdict"] == "outside"]
-    assert len(marked(figure, "outside the 95 % band")) == 2 * len(outside) > 0
+    wanted = {"Reproduced ± sd", "Reproduced ± sd, outside the band", "95 % band of a repetition"}
+    assert wanted <= set(texts(figure))
+    assert len(marked(figure, "outside the 95 % band")) == 2 * doc.verdicts["outside"] > 0
     single = figures.draw(printed("table2", seeds=1))
     assert sum(len(axes.collections) for axes in single.axes) == 0
 
@@ -519,11 +447,9 @@ def test_a_missing_dot_is_hatched_and_said_where_the_published_one_is_not(word: 
     assert sum(text.get_text() == word for axes in figure.axes for text in axes.texts) == 21
     assert len(marked(figure, f": {word}, published")) == 42
     for axes in figure.axes:
-        low, high = axes.get_ylim()
         words = sorted(axes.texts, key=lambda text: text.get_position()[0])
-        printed_at = sorted(points(axes))
-        for text, (_, y) in zip(words, printed_at, strict=True):
-            assert (text.get_position()[1] > 0.5) is bool(y < (low + high) / 2)
+        for text, (_, y) in zip(words, sorted(points(axes)), strict=True):
+            assert (text.get_position()[1] > 0.5) is bool(y < sum(axes.get_ylim()) / 2)
 
 
 def test_table2_of_another_profile_has_axes_of_their_own_for_the_papers_numbers() -> None:
@@ -538,24 +464,22 @@ def test_table2_of_another_profile_has_axes_of_their_own_for_the_papers_numbers(
 
 def test_fig7_of_ones_own_has_axis_names() -> None:
     figure = figures.draw(fig7())
-    assert [axes.get_title("left") for axes in figure.axes] == [
-        "pruned at epoch 2, tickets",
-        "pruned at epoch 4, tickets",
-    ]
+    titles = [axes.get_title("left") for axes in figure.axes]
+    assert titles == ["pruned at epoch 2, tickets", "pruned at epoch 4, tickets"]
     assert {axes.get_xlabel() for axes in figure.axes} == {"share of weights pruned"}
     assert figure.axes[0].get_ylabel() == "top-1 accuracy, %"
     assert ticks(figure.axes[0]) == ["50%", "80%", "90%", "95%"]
-    many = document("fig1", [cell("s", "r", str(x), [float(x)]) for x in range(30)]) | {"artifact": "fig7"}
+    many = replace(fig7(), cells=[cell("s", "r", str(x), [float(x)]) for x in range(30)])
     assert isinstance(figures.drawing_of(many), artifacts.drawing.Curves)
 
 
 def test_table1_says_what_gradual_pruning_gains_but_not_in_the_calibration_column() -> None:
     doc = table1()
     said = texts(figures.draw(doc))
-    values = {(one["series"], one["col"]): one for one in doc["cells"]}
+    values = {(one.series, one.col): one for one in doc.cells}
     for epoch, field in itertools.product(("160", "200", "240"), ("published", "reproduced")):
-        gain = values["4-shot gradual", epoch][field] - values["1-shot", epoch][field]
-        assert fixed(gain, 2, sign=True) in said
+        gradual, at_once = (values[series, epoch].value(field) for series in ("4-shot gradual", "1-shot"))
+        assert gradual and at_once and fixed(gradual - at_once, 2, sign=True) in said
     assert len([text for text in said if text[0] in f"+{MINUS}"]) == 6
     assert "calibration" in said and any("6 cells," in text for text in said)
 
@@ -574,17 +498,17 @@ def test_table1_marks_the_chosen_number_of_examples() -> None:
 def test_the_chosen_number_is_the_engines() -> None:
     from repro.report.figures.dots import chosen
 
-    def col(values: dict[str, float | None], target: float | None = 80.0, *more: Any) -> str | None:
-        ladder = [vars(cell("calibration", "r", col, [] if v is None else [v], diverged=v is None))
+    def col(values: dict[str, float | None], target: float | None = 80.0, *more: compare.Cell) -> str | None:
+        ladder = [cell("calibration", "r", col, [] if v is None else [v], diverged=v is None)
                   for col, v in values.items()]  # fmt: skip
         found = chosen([*ladder, *more], target)
-        return None if found is None else str(found["col"])
+        return None if found is None else found.col
 
     assert col({"10": 90.0, "20": 81.0, "30": 60.0}) == "20"
     assert col({"10": 81.0, "20": 79.0}) == "10"  # of two equally near, the smaller
     assert col({"10": 90.0, "20": None}) == "10"  # one that diverged was tried
     assert col({"10": 90.0}, None) is None
-    assert col({"10": 80.0}, 80.0, vars(cell("calibration", "r", "20", []))) is None
+    assert col({"10": 80.0}, 80.0, cell("calibration", "r", "20", [])) is None
 
 
 def test_table1_says_what_is_missing() -> None:
@@ -630,7 +554,7 @@ def test_table4_tells_a_missing_part_from_a_missing_row() -> None:
 
     half = without(table4(), series=GP, row="resnet20", col="accuracy delta")
     half = without(half, series=GP, row="resnet20", col="retraining epochs")
-    row = {one["col"]: one for one in half["cells"] if (one["series"], one["row"]) == (GP, "resnet20")}
+    row = {one.col: one for one in half.cells if (one.series, one.row) == (GP, "resnet20")}
     drawing = artifacts.get("table4").drawing
     assert isinstance(drawing, artifacts.drawing.Bars)
     found = [text for text, _ in pieces(row, "reproduced", half, drawing)]

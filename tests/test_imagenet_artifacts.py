@@ -161,24 +161,23 @@ def test_unofficial_photographs_are_compared_with_nothing_and_leave_cifar10_alon
         cells = artifact.cells(subset, results, [0])
         judged = {cell.verdict for cell in cells if cell.row in params.IMAGENET_ARCHS}
         assert not judged & {"within", "outside"}
-        assert document.make(artifact, subset, cells, [])["comparable"] is expected
+        assert document.make(artifact, subset, cells, []).comparable is expected
 
 
 def test_documents_say_what_they_rest_on(study: Study_of) -> None:
     paper, pilot = study("paper"), study("pilot")
 
-    def made(name: str, of: Study) -> dict[str, object]:
+    def made(name: str, of: Study) -> document.Document:
         artifact = artifacts.get(name)
         return document.make(artifact, of, artifact.cells(of, Results({}), [0]), [])
 
-    both = made("fig6", paper)["provenance"]
-    assert isinstance(both, dict)
+    both = made("fig6", paper).provenance
     assert "cifar10: 50,000" in both["data"] and "imagenet: 1,281,167" in both["data"]
     assert both["schedule"] == "200 epochs, batch 64; 90 epochs, batch 256"
-    told = {name: str(made(name, paper)["assumptions"]) for name in ("table2", "table3", "table4", "fig6")}
+    told = {name: str(made(name, paper).assumptions) for name in ("table2", "table3", "table4", "fig6")}
     assert "8 parts of 32" not in told["table2"] and "ResNet20" not in told["table3"]
     assert all("8 parts of 32" in told[name] for name in ("table3", "table4", "fig6"))
-    assert "8 parts of 32" not in str(made("fig6", pilot)["assumptions"])  # it has ResNet56 alone
+    assert "8 parts of 32" not in str(made("fig6", pilot).assumptions)  # it has ResNet56 alone
 
 
 def test_table_4_on_imagenet_against_a_hand_count(study: Study_of, record_of: Record_of) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import asdict
 from typing import Any
 
 import figure_documents
@@ -74,8 +73,9 @@ def test_everything_is_escaped() -> None:
                    overrides={evil: evil}, profile=evil, comparable=False)  # fmt: skip
     odd = claim(evil, evil, claim=evil, quote=evil, section=evil, definition=evil, artifact=[evil], noise=evil,
                 missing=evil, repeats=[[evil, evil]])  # fmt: skip
-    text = page([bad], claims(odd, contradictions=[{"id": evil, "says": evil, "value": 1, "cells": [[evil] * 5]}],
-                              untested=[{"section": evil, "quote": evil, "why": evil}]), claims(odd))  # fmt: skip
+    entry = {"id": evil, "says": evil, "value": 1, "computed": evil, "cells": [[evil] * 5]}
+    untested = [{"section": evil, "quote": evil, "why": evil}]
+    text = page([bad], claims(odd, contradictions=[entry], untested=untested), claims(odd))
     tree = Tree(text)
     assert [tag for tag, _ in tree.elements].count("script") == 1
     assert "<script>alert" not in text and "<b>" not in re.sub(r"<b>[^<]*</b>", "", text)
@@ -117,7 +117,7 @@ def test_cells_are_counted_as_in_the_documents() -> None:
     documents, _, _ = everything()
     _, tree = whole()
     titles = Counter(a["title"] for a in tree.having("part") if "title" in a)
-    expected = Counter(f"{n} {verdict}" for each in documents for verdict, n in each["verdicts"].items())
+    expected = Counter(f"{n} {verdict}" for each in documents for verdict, n in each.verdicts.items())
     assert titles == expected
     table = tree.text.split("Every artifact of the paper")[1].split("The claims")[0]
     assert "Table 3" in table and "not run" in table.split("Table 3")[1]
@@ -170,16 +170,16 @@ def test_every_cell_stands_in_a_table_with_ours_the_spread_the_papers_and_its_ve
     documents, _, _ = everything()
     shown = Counter((a.get("ours", ""), a.get("paper", "")) for a in whole()[1].cells)
     for doc in documents:
-        if doc["artifact"] == "table4" or len({cell["col"] for cell in doc["cells"]}) > 16:
+        if doc.artifact == "table4" or len({cell.col for cell in doc.cells}) > 16:
             continue  # decimals of each column's own, and curves of which every few columns are shown
-        for cell in doc["cells"]:
+        for cell in doc.cells:
             ours, paper = (
-                "" if (value := cell[field]) is None else fixed(value, doc["digits"])
+                "" if (value := getattr(cell, field)) is None else fixed(value, doc.digits)
                 for field in ("reproduced", "published")
             )
-            verdict = cell["verdict"] if not ours else ""
-            beside = f" {cell['verdict']}" if ours and cell["verdict"] in ("outside", "diverged") else ""
-            spread = f" ± {fixed(cell['sd'], doc['digits'])}" if cell["sd"] is not None else ""
+            verdict = cell.verdict if not ours else ""
+            beside = f" {cell.verdict}" if ours and cell.verdict in ("outside", "diverged") else ""
+            spread = f" ± {fixed(cell.sd, doc.digits)}" if cell.sd is not None else ""
             shown.subtract([(ours + spread + beside + verdict, paper)])
     assert not {place: n for place, n in shown.items() if n < 0}
 
@@ -187,7 +187,7 @@ def test_every_cell_stands_in_a_table_with_ours_the_spread_the_papers_and_its_ve
 @pytest.mark.usefixtures("no_pictures")
 def test_the_papers_columns_are_called_by_the_papers_epochs() -> None:
     found = {"1": "10", "2": "20", "20": "200", "3": "30"}
-    assert figure_documents.pilot("fig1")["paper_epochs"] == found
+    assert figure_documents.pilot("fig1").paper_epochs == found
     tree = Tree(page([figure_documents.pilot("fig1")]))
     assert "2 (20)" in tree.text and "20 (200)" in tree.text and "(the paper’s epochs in brackets)" in tree.text
 
@@ -229,13 +229,8 @@ def test_missing_and_odd_values_are_no_error(artifact: str) -> None:
     none = [compare.cell("s", "r", "1", []), compare.cell("s", "r", "2", [], diverged=True)]
     tree = Tree(page([document(artifact, none)], None, None))
     assert "not run" in tree.text and "diverged" in tree.text
-    odd = [
-        asdict(c)
-        for c in [*none, compare.cell("s", "r", "x", [5.0]), compare.cell("s", "r", "3", [-1.0], published=0.0)]
-    ]
-    odd[2]["reproduced"] = float("nan")
-    odd += [{"series": "s", "row": "r2", "col": "1", "verdict": "a new word"}, {}]
-    Tree(page([document(artifact, []) | {"cells": odd}], None, None))
+    odd = [*none, compare.cell("s", "r", "x", [5.0]), compare.cell("s", "r", "3", [-1.0], published=0.0)]
+    Tree(page([document(artifact, odd)], None, None))
     Tree(page([document(artifact, [])], None, None))
 
 
@@ -267,7 +262,6 @@ def test_the_shipped_pilot_and_an_empty_folder() -> None:
     assert "Nothing has been run" in empty.text and len(empty.having("absent")) == 10
     assert not empty.having("caveat")
     Tree(page([], claims(claim("a")), claims(claim("a"))))
-    Tree(page([{"summary": "not an artifact"}], None, None))
 
 
 # ---- pieces --------------------------------------------------------------------------------------------------

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import page_documents
 
 from repro.report import claims_table
+from repro.report.document import Document, from_values
 from repro.report.page import readme
 from repro.report.templates import markdown
 from repro.words import machines
@@ -17,8 +19,11 @@ from repro.words import machines
 PILOT = Path(__file__).parents[1] / "results" / "pilot"
 
 
-def documents() -> list[dict[str, Any]]:
-    return [json.loads((PILOT / f"{name}.json").read_text()) for name in ("fig1", "fig2", "fig3", "table2")]
+def documents() -> list[Document]:
+    return [
+        from_values(json.loads((PILOT / f"{name}.json").read_text()))
+        for name in ("fig1", "fig2", "fig3", "table2")
+    ]
 
 
 def claims() -> dict[str, Any]:
@@ -27,6 +32,7 @@ def claims() -> dict[str, Any]:
             "id": name, "section": "3.1", "artifact": ["fig1"], "quote": "so | it is", "claim": f"Claim {name}",
             "definition": "d", "above": 0, "below": None, "published": 0.12345, "value": 1.5,
             "low": 1.0, "high": 2.0, "n": 1, "verdict": verdict, "needed": None, "missing": "", "repeats": [],
+            "cells": 3, "noise": "exact", "next": None,
         } | changes  # fmt: skip
 
     found = [
@@ -64,9 +70,9 @@ def test_the_answer_the_caveat_and_every_claim() -> None:
 
 def test_every_artifact_tells_the_device_that_it_was_trained_on() -> None:
     text, found = readme(documents(), claims()), documents()
-    assert all(document["provenance"]["devices"] for document in found)
+    assert all(document.provenance["devices"] for document in found)
     for document in found:
-        assert f"on {markdown(machines(document['provenance']['devices']))} " in text.replace(".", " ")
+        assert f"on {markdown(machines(document.provenance['devices']))} " in text.replace(".", " ")
 
 
 def test_tables_are_whole_and_links_lead_to_files_beside_it() -> None:
@@ -92,7 +98,7 @@ def test_what_was_not_run_is_listed() -> None:
 
 def test_markup_in_a_document_is_text() -> None:
     assert markdown("a|b\n<b>_c_") == "a\\|b &lt;b&gt;\\_c\\_"
-    bad = documents()[0] | {"title": "<script>x</script> | y"}
+    bad = replace(documents()[0], title="<script>x</script> | y")
     assert "<script>" not in readme([bad], None)
     assert readme([bad], claims()) == readme([bad], claims())
 

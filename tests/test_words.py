@@ -9,6 +9,7 @@ import pytest
 from repro import artifacts, words
 from repro.experiments import Study
 from repro.report import document, reading
+from repro.report.document import Document
 from repro.run import Run
 from repro.words import counted, machines
 
@@ -36,7 +37,7 @@ def test_a_verb_agrees_with_its_number() -> None:
 )
 def test_a_machine_is_named_once(devices: list[str], told: str) -> None:
     assert machines(devices) == told
-    footer = reading.footer({"profile": "pilot", "provenance": {"devices": devices, "runs": 1}})
+    footer = reading.footer(Document("fig1", profile="pilot", provenance={"devices": devices, "runs": 1}))
     assert footer == list(filter(None, ["profile pilot", told, "1 Run"]))
 
 
@@ -49,4 +50,4 @@ def test_tickets_of_another_sparsity_have_names_of_their_own(study: Callable[...
 def test_every_artifact_says_what_its_rows_and_columns_are(study: Callable[..., Study]) -> None:
     for artifact in artifacts.IMPLEMENTED.values():
         assert "row" not in artifact.axes and "column" not in artifact.axes
-        assert document.make(artifact, study("smoke"), [], [])["axes"] == list(artifact.axes)
+        assert document.make(artifact, study("smoke"), [], []).axes == artifact.axes

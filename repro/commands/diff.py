@@ -9,8 +9,9 @@ from typing import Any
 from repro.cells import DIVERGED, NOT_COMPARABLE, NOT_RUN, OUTSIDE, WITHIN
 from repro.errors import NOTHING_COMPARED, OUTSIDE_BAND
 from repro.options import Options
+from repro.record import measured
 from repro.report import terminal
-from repro.report.document import Document
+from repro.report.document import Document, flat
 from repro.report.numbers import MOST_PRINTED
 from repro.words import counted, tally
 from repro.workspace import Workspace, reading
@@ -27,15 +28,15 @@ def compared(work: Workspace, documents: Sequence[Document]) -> Differences:
     cells: list[dict[str, Any]] = []
     largest: dict[str, float] = {}
     for made in documents:
-        name = made["artifact"]
-        cells += [{"artifact": name, **cell} for cell in made["cells"] if cell["published"] is not None]
-        held = [cell["difference"] for cell in made["cells"] if cell["verdict"] in (WITHIN, OUTSIDE)]
+        name = made.artifact
+        cells += [{"artifact": name, **flat(cell)} for cell in made.cells if cell.published is not None]
+        held = [measured(cell.difference) for cell in made.cells if cell.judged and cell.difference is not None]
         if held:
             largest[name] = max(map(abs, held))
     return {
         "profile": work.settings.name,
         "comparable": work.study.comparable,
-        "verdicts": {made["artifact"]: made["verdicts"] for made in documents},
+        "verdicts": {made.artifact: made.verdicts for made in documents},
         "largest_difference": largest,
         "cells": sorted(cells, key=lambda cell: (ORDER.index(cell["verdict"]), -abs(cell["z"] or 0.0))),
     }

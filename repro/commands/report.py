@@ -92,7 +92,7 @@ def write_report(work: Workspace, as_json: bool = False) -> list[Document]:
     others_written = ["README.md", "claims.md", *written]
     if as_json:
         paths = [str(work.out / name) for name in ("index.html", *others_written)]
-        artifacts = {made["artifact"]: str(work.out / f"{made['artifact']}.json") for made in documents}
+        artifacts = {made.artifact: str(work.out / f"{made.artifact}.json") for made in documents}
         told = {"profile": work.settings.name, "written": paths, "artifacts": artifacts, "claims": found["counts"]}
         print(json.dumps(told))
     else:

@@ -144,11 +144,11 @@ def _show_shipped(work: Workspace, log: Console) -> None:
 
 def _standing(documents: Sequence[Document]) -> str:
     """A line an artifact: how its cells compare, or that nothing of it has run."""
-    return "\n".join(f"  {made['artifact']:<12}{_verdicts(made)}" for made in documents)
+    return "\n".join(f"  {made.artifact:<12}{_verdicts(made)}" for made in documents)
 
 
 def _verdicts(made: Document) -> str:
-    return tally(made["verdicts"]) or "no cells in this profile"
+    return tally(made.verdicts) or "no cells in this profile"
 
 
 def _what_a_cpu_does(work: Workspace, place: Path) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from repro.report import statistic
-from repro.report.document import markdown_table
 from repro.report.grid import Grid
 from repro.report.page_summary import waits_for, words
+from repro.report.tables import markdown_table
 from repro.report.templates import render
 from repro.words import counted
 

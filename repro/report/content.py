@@ -6,23 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from repro import cells as compare
+from repro.cells import Cell
 from repro.report import hypotheses_table, statistic, svg_hypotheses
 from repro.report import page_summary as summary
-from repro.report.document import Table, both, tables
-from repro.report.numbers import brief, fixed, shown
-from repro.report.page_summary import CELL_VERDICTS, CLAIM_VERDICTS, TEXT, claim_verdict, home, title
-from repro.report.reading import (
-    Cell,
-    Document,
-    cells_of,
-    comparable,
-    label,
-    number,
-    paper_epochs,
-    seeds,
-    verdict,
-)
+from repro.report.document import Document
+from repro.report.numbers import brief, fixed
+from repro.report.page_summary import CELL_VERDICTS, CLAIM_VERDICTS, TEXT, home, title
+from repro.report.reading import label, seeds
 from repro.report.svg_claims import interval, state
+from repro.report.tables import Table, tables
 from repro.report.templates import slug
 from repro.report.terminal import duration
 from repro.words import counted, machines
@@ -34,35 +26,34 @@ ALWAYS = ("holds", "fails", "undecided", "not run")  # verdicts that are counted
 
 def content(documents: Sequence[Document], claims: Found | None, published: Found | None = None) -> Values:
     """Return everything that the page and the README show, apart from hypotheses and drawings."""
-    by_name, found = summary.shown_of(documents), claims or {}
-    shown_ = list(by_name.values())
-    theirs = {str(one.get("id")): claim_verdict(one) for one in summary.claims_of(published)}
-    every = [_claim(one, theirs.get(str(one.get("id")), "")) for one in summary.claims_of(claims)]
+    theirs = {one["id"]: one["verdict"] for one in summary.claims_of(published)}
+    every = [_claim(one, theirs.get(one["id"], "")) for one in summary.claims_of(claims)]
+    by_name = {document.artifact: document for document in documents}
     artifacts = [
         _artifact(name, by_name.get(name), [one for one in every if name in one["artifacts"]])
-        for name in summary.order(shown_, claims)
+        for name in summary.order(documents, claims)
     ]
     for one in artifacts:
         one["own"] = [claim for claim in every if claim["home"] == one["name"]]
         one["own_ruled"] = _ruled(one["own"])
-    decisive, counts = summary.decisive(shown_, claims), summary.counts(claims)
+    said = claims or published
+    decisive, counts = summary.decisive(documents, claims), summary.counts(claims)
     verdicts = [name for name in CLAIM_VERDICTS if counts[name] or (decisive and name in ALWAYS)]
     return {
-        "answer": summary.answer(shown_, claims),
+        "answer": summary.answer(documents, claims),
         "decisive": decisive,
-        "comparable": bool(found.get("comparable")),
-        "profile": summary.profile(shown_, claims),
+        "comparable": bool(claims and claims["comparable"]),
+        "profile": summary.profile(documents, claims),
         "claims": every,
         "artifacts": artifacts,
         "counts": [(name, counts[name]) for name in (*verdicts, *sorted(set(counts) - set(CLAIM_VERDICTS)))],
         "theirs": summary.words(summary.counts(published), CLAIM_VERDICTS) if theirs else "",
         "epochs": statistic.epochs(claims),
-        "contradictions": [_contradiction(entry) for entry in _entries(claims or published, "contradictions")],
-        "untested": [
-            (section_name(entry.get("section")), typeset(entry.get("quote")), str(entry.get("why") or ""))
-            for entry in _entries(claims or published, "untested")
-        ],
-        "colophon": _colophon(shown_),
+        "contradictions": [_contradiction(entry) for entry in said["contradictions"]] if said else [],
+        "untested": [(section_name(one["section"]), typeset(one["quote"]), one["why"]) for one in said["untested"]]
+        if said
+        else [],
+        "colophon": _colophon(documents),
     }
 
 
@@ -138,33 +129,32 @@ def _listed(value: object) -> str:
 
 def _claim(given: Found, theirs: str) -> Values:
     """One claim; ``theirs`` is its verdict from the paper's own numbers."""
-    ruling, needed = claim_verdict(given), number(given, "needed")
+    ruling, needed = given["verdict"], given["needed"]
     told, bounds, printed = (
         statistic.typeset(of(given)) for of in (statistic.told, statistic.bounds, statistic.printed)
     )
-    waits, missing = summary.waits_for(given), str(given.get("missing") or "")
-    seeds_ = f"about {needed:.0f} {'seed' if needed == 1 else 'seeds'}" if needed is not None else ""
+    waits, missing = summary.waits_for(given), given["missing"]
+    enough = f"about {counted(needed, 'seed')}" if needed is not None else ""
     facts = [
-        ("Measured as", typeset(given.get("definition"))),
+        ("Measured as", typeset(given["definition"])),
         ("Bounds", bounds),
         ("Ours, with its 95 % interval", told),
         ("The paper’s numbers", (f"{printed}: " if printed else "") + (theirs or "not put to the test")),
         ("From", _from(given)),
-        ("Noise", statistic.amount(noise) if isinstance(noise := given.get("noise"), float) else noise),
-        ("To decide it", seeds_ or waits),
+        ("Noise", given["noise"]),
+        ("To decide it", enough or waits),
         ("Missing", missing),
     ]
-    repeats = [(*entry, "", "")[:2] for entry in given.get("repeats") or []]
     return {
         "id": f"claim-{slug(given.get('id', ''))}",
         "home": home(given),
-        "artifacts": [str(name) for name in given.get("artifact") or []],
+        "artifacts": given["artifact"],
         "verdict": ruling,
         "theirs": theirs,
-        "plain": str(given.get("claim", "")),
-        "sentence": typeset(given.get("claim")),
-        "quote": typeset(given.get("quote")),
-        "where": section_name(given.get("section")),
+        "plain": given["claim"],
+        "sentence": typeset(given["claim"]),
+        "quote": typeset(given["quote"]),
+        "where": section_name(given["section"]),
         "plot": interval(given, state(ruling)),
         "value": statistic.typeset(statistic.value(given)),
         "range": statistic.with_unit(statistic.typeset(f"({statistic.interval(given)})"), given),
@@ -173,29 +163,24 @@ def _claim(given: Found, theirs: str) -> Values:
         "printed": printed,
         "missing": missing,
         "waits": waits,
-        "needed": f"{seeds_} would decide" if seeds_ and ruling == "undecided" else "",
+        "needed": f"{enough} would decide" if enough and ruling == "undecided" else "",
         "facts": [(name, fact) for name, fact in facts if fact],
-        "about": [
-            ("" if name == TEXT else anchor(name), title(name)) for name in map(str, given.get("artifact") or [])
-        ],
-        "repeats": [(section_name(where), typeset(quote)) for where, quote in repeats],
+        "about": [("" if name == TEXT else anchor(name), title(name)) for name in given["artifact"]],
+        "repeats": [(section_name(where), typeset(quote)) for where, quote in given["repeats"]],
     }
 
 
 def _from(claim: Found) -> str:
-    cells, n = number(claim, "cells"), number(claim, "n")
-    parts = [f"{cells:.0f} cells" if cells is not None else "", counted(int(n), "seed") if n else ""]
-    return ", ".join(filter(None, parts))
+    return ", ".join(filter(None, [f"{claim['cells']} cells", counted(claim["n"], "seed") if claim["n"] else ""]))
 
 
 def _contradiction(entry: Found) -> Values:
-    value = number(entry, "value")
     return {
-        "id": f"contradiction-{slug(entry.get('id', ''))}",
-        "value": "–" if value is None else brief(float(f"{value:.4g}")),
-        "says": typeset(entry.get("says")),
-        "computed": typeset(entry.get("computed")),
-        "cells": [[title(str(cell[0])), *map(_part, cell[1:])] for cell in entry.get("cells") or []],
+        "id": f"contradiction-{slug(entry['id'])}",
+        "value": brief(float(f"{entry['value']:.4g}")),
+        "says": typeset(entry["says"]),
+        "computed": typeset(entry["computed"]),
+        "cells": [[title(cell[0]), *map(_part, cell[1:])] for cell in entry["cells"]],
     }
 
 
@@ -205,39 +190,35 @@ def _part(part: object) -> str:
     return "–" if part is None else str(part)
 
 
-def _entries(found: Found | None, name: str) -> list[Found]:
-    return [entry for entry in (found or {}).get(name) or [] if isinstance(entry, Mapping)]
-
-
 # ---- artifacts -----------------------------------------------------------------------------------------------
 
 
 def _artifact(name: str, document: Document | None, claims: Sequence[Values]) -> Values:
     """One figure or table; ``claims`` are those that rest on it."""
-    given: Document = document or {}
-    cells, about = cells_of(given), given.get("provenance") or {}
-    counts = summary.cell_counts(given)
-    parts = [(v, counts[v]) for v in (*CELL_VERDICTS, *sorted(set(counts) - set(CELL_VERDICTS))) if counts[v]]
+    given = document or Document(name)
+    about, cells = given.provenance, given.cells
+    counts = given.verdicts
+    parts = [(verdict, counts[verdict]) for verdict in CELL_VERDICTS if verdict in counts]
     return {
         "name": name,
         "id": f"claims-{slug(name)}" if name == TEXT else anchor(name),
         "label": title(name),
-        "title": str(given.get("title") or ""),
+        "title": given.title,
         "there": document is not None,
-        "ran": any(number(cell, "reproduced") is not None for cell in cells),
-        "orientation": f"{given.get('profile')}" if given and not comparable(given) else "",
+        "ran": any(cell.reproduced is not None for cell in cells),
+        "orientation": given.profile if document and not document.comparable else "",
         "claims": claims,
         "ruled": _ruled(claims),
         "parts": parts,
         "told": ", ".join(f"{n:,} {v}" for v, n in parts) or "no cells",
-        "facts": _facts(given, about, cells),
-        "devices": machines(about.get("devices") or []),
-        "printed": any(number(cell, "published") is not None for cell in cells),
-        "renamed": bool(paper_epochs(given)),
-        "tables": [_table(table, given) for table in tables(cells)],
-        "assumptions": [(_words(k), _listed(v)) for k, v in (given.get("assumptions") or {}).items()],
-        "origin": _origin(given, about),
-        "runs": " ".join(map(str, about.get("keys") or [])) or "none",
+        "facts": _facts(given),
+        "devices": machines(about.get("devices", ())),
+        "printed": any(cell.published is not None for cell in cells),
+        "renamed": bool(given.paper_epochs),
+        "tables": [_table(series, table, given) for series, table in tables(given).items()],
+        "assumptions": [(_words(name), text) for name, text in given.assumptions.items()],
+        "origin": _origin(given),
+        "runs": " ".join(about.get("keys", ())) or "none",
     }
 
 
@@ -245,77 +226,69 @@ def _ruled(claims: Sequence[Values]) -> str:
     return summary.words(summary.counts({"claims": claims}), CLAIM_VERDICTS) if claims else ""
 
 
-def _facts(document: Document, about: Found, cells: Sequence[Cell]) -> list[str]:
-    if not cells:
+def _facts(document: Document) -> list[str]:
+    if not document.cells:
         return ["This profile asks for nothing of it"]
-    spent = about.get("training_seconds")
+    about, cells = document.provenance, document.cells
     found = [
-        f"{counted(len(cells), 'cell')}: {summary.words(summary.cell_counts(document), CELL_VERDICTS)}",
+        f"{counted(len(cells), 'cell')}: {summary.words(document.verdicts, CELL_VERDICTS)}",
         seeds(cells),
         counted(about["runs"], "Run") if about.get("runs") else "",
-        f"{duration(float(spent))} of training" if isinstance(spent, int | float) and spent else "",
+        f"{duration(about['training_seconds'])} of training" if about.get("training_seconds") else "",
     ]
     return [fact for fact in found if fact]
 
 
-def _origin(document: Document, about: Found) -> list[tuple[str, str]]:
+def _origin(document: Document) -> list[tuple[str, str]]:
+    about = document.provenance
     found = [(_words(k), _listed(v)) for k, v in about.items() if k not in ("keys", "packages")]
-    packages = [each for each in about.get("packages") or [] if isinstance(each, Mapping)]
-    found += [("packages", ", ".join(f"{name} {version}" for name, version in each.items())) for each in packages]
-    changed = document.get("overrides") or {}
-    return found + [(_words(f"changed: {name}"), _listed(value)) for name, value in changed.items()]
+    found += [("packages", ", ".join(f"{n} {v}" for n, v in each.items())) for each in about.get("packages", ())]
+    return found + [(_words(f"changed: {name}"), _listed(value)) for name, value in document.overrides.items()]
 
 
-def _table(table: Table, document: Document) -> Values:
-    columns = {col: [cell for (_, own), cell in table.cells.items() if own == col] for col in table.cols}
-    digits = {col: _decimals(document, cells) for col, cells in columns.items()}
+def _table(series: str, table: Table, document: Document) -> Values:
+    cols = table.cols[:: table.step]
+    digits = {col: _decimals(document, [c for c in table.cells.values() if c.col == col]) for col in cols}
     every = f" (every {table.step}th column; all are in the CSV)" if table.step > 1 else ""
     return {
-        "caption": table.series + every,
-        "corner": " \\ ".join(filter(None, summary.axes(str(document.get("artifact"))))),
-        "columns": [both(col, document) for col in table.cols],
+        "caption": series + every,
+        "corner": " \\ ".join(filter(None, document.long_axes)),
+        "columns": [document.both(col) for col in cols],
         "rows": [
-            (
-                both(row, document),
-                [_shown(table.cells.get((row, col)), document, digits[col]) for col in table.cols],
-            )
+            (document.both(row), [_shown(table.cells.get((row, col)), digits[col]) for col in cols])
             for row in table.rows
         ],
     }
 
 
-def _decimals(document: Document, column: Sequence[Cell]) -> int | None:
-    """Return as few decimals as a column needs where the unit is a list of units, as in Table 4; else None."""
-    if "%" not in (unit := str(document.get("unit", ""))) or unit.endswith("%"):
-        return None
-    known = [v for cell in column for f in ("reproduced", "published") if (v := number(cell, f)) is not None]
+def _decimals(document: Document, column: Sequence[Cell]) -> int:
+    """Return the decimals of a column: the document's, or no more than it needs where units differ (Table 4)."""
+    if "%" not in document.unit or document.percent:
+        return document.digits
+    known = [v for cell in column for v in (cell.reproduced, cell.published) if v is not None]
     return next((d for d in (0, 1) if all(round(v, d) == round(v, 2) for v in known)), 2)
 
 
-def _shown(cell: Cell | None, document: Document, decimals: int | None) -> Values | None:
+def _shown(cell: Cell | None, decimals: int) -> Values | None:
     """One cell of a table; ``fate`` is a verdict that stands beside its number."""
     if cell is None:
         return None
-
-    def told(field: str) -> str:
-        if (value := number(cell, field)) is None:
-            return ""
-        return shown(value, document) if decimals is None else fixed(value, decimals)
-
-    ours, fate = told("reproduced"), verdict(cell)
+    ours, sd, paper = (
+        "" if value is None else fixed(value, decimals) for value in (cell.reproduced, cell.sd, cell.published)
+    )
     return {
-        "verdict": fate,
-        "ours": ours or fate,
-        "sd": told("sd") if ours else "",
-        "fate": fate if ours and fate in (compare.OUTSIDE, compare.DIVERGED) else "",
-        "paper": told("published"),
+        "verdict": cell.verdict,
+        "ours": ours or cell.verdict,
+        "sd": sd if ours else "",
+        "fate": cell.verdict if ours and cell.verdict in (compare.OUTSIDE, compare.DIVERGED) else "",
+        "paper": paper,
     }
 
 
 def _colophon(documents: Sequence[Document]) -> list[str]:
-    about = [document.get("provenance") or {} for document in documents]
-    runs = {key for one in about for key in one.get("keys") or []}
-    ended = max((str(when) for one in about if (when := one.get("ended"))), default="")
+    about = [document.provenance for document in documents]
+    runs = {key for one in about for key in one.get("keys", ())}
+    ended = max((str(one["ended"]) for one in about if one.get("ended")), default="")
     shared = "those that artifacts share are counted with each of them"
     found = [
         f"{counted(len(runs), 'Run')} in all; {shared}." if runs else "",

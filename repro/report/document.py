@@ -1,4 +1,4 @@
-"""An artifact as files: ``<artifact>.json``, ``.csv``, ``.md``, ``.png``, and numbers for DVC (metrics.py)."""
+"""An artifact as a `Document`, and a document as JSON, CSV and Markdown."""
 
 from __future__ import annotations
 
@@ -8,59 +8,125 @@ import io
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from repro import files
-from repro.artifacts import Artifact
+from repro.artifacts import IMPLEMENTED, Artifact
 from repro.cells import Cell, count
 from repro.config.params import CIFAR_ARCHS, IMAGENET_ARCHS
 from repro.experiments import Study
 from repro.record import Record, measured
 from repro.report.numbers import MOST_PRINTED
+from repro.report.tables import grids, markdown_table
 
-Document = dict[str, Any]
 FIELDS = ("series", "row", "col", "published", "reproduced", "difference", "n", "sd", "best_epoch", "band", "z",
           "verdict")  # fmt: skip
 DERIVED = ("difference", "z")
 
 
+@dataclass(frozen=True)
+class Document:
+    """One artifact of one profile, as it is shown. The fields are those of its JSON."""
+
+    artifact: str
+    title: str = ""
+    unit: str = ""
+    digits: int = 2
+    counted: Sequence[str] = ()
+    """Columns of whole numbers."""
+    axes: Sequence[str] = ("row", "column")
+    profile: str = "unknown"
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    profile_comparable: bool = False
+    """Whether the profile follows the paper, on any images."""
+    comparable: bool = False
+    """Whether the numbers should agree with the published ones."""
+    assumptions: Mapping[str, str] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    synthetic: Sequence[str] = ()
+    """The data sets in whose place there are synthetic images."""
+    paper_epochs: Mapping[str, str] = field(default_factory=dict)
+    """What the paper calls the epochs of rows and columns, where it calls them otherwise."""
+    cells: Sequence[Cell] = ()
+
+    @property
+    def verdicts(self) -> dict[str, int]:
+        """The number of cells by verdict."""
+        return count(self.cells)
+
+    @property
+    def about(self) -> Artifact | None:
+        """The artifact, where it is known here."""
+        return IMPLEMENTED.get(self.artifact)
+
+    @property
+    def long_axes(self) -> Sequence[str]:
+        """The names of rows and columns, with as many words as they need."""
+        return self.about.long_axes if self.about else self.axes
+
+    @property
+    def percent(self) -> bool:
+        """Whether all values are percentages."""
+        return self.unit.endswith("%")
+
+    def of(self, series: str) -> list[Cell]:
+        """Return the cells of one series."""
+        return [cell for cell in self.cells if cell.series == series]
+
+    def in_paper(self, label: str) -> str:
+        """Return what the paper calls a row or column."""
+        return self.paper_epochs.get(label, label)
+
+    def both(self, label: str) -> str:
+        """Return ``1 (10)``: the profile's epoch and, in brackets as its numbers are, the paper's."""
+        return f"{label} ({self.paper_epochs[label]})" if label in self.paper_epochs else label
+
+    def capped(self, value: float) -> float:
+        """Return the end of a band or error bar: no percentage lies beyond 0 and 100."""
+        return min(max(value, 0.0), 100.0) if self.percent else value
+
+    def digits_of(self, field: str = "reproduced", column: str = "") -> int:
+        """Return the number of decimals of a field's numbers, in a column."""
+        digits = 0 if column in self.counted else self.digits
+        return min(digits, MOST_PRINTED) if field == "published" else digits
+
+
+def from_values(values: Mapping[str, Any]) -> Document:
+    """Return the document that JSON holds."""
+    known = {item.name: values[item.name] for item in dataclasses.fields(Document) if item.name in values}
+    names = [item.name for item in dataclasses.fields(Cell)]
+    return Document(**known | {"cells": [Cell(**{n: cell.get(n) for n in names}) for cell in values["cells"]]})
+
+
 def make(artifact: Artifact, study: Study, cells: Sequence[Cell], records: Sequence[Record]) -> Document:
-    """The artifact as JSON values. ``records`` are the finished Runs behind it."""
+    """Make the document of ``cells``. ``records`` are the finished Runs behind them."""
     settings = study.settings
     archs = list(dict.fromkeys(run.arch for run in artifact.runs(study, [0])))
     photos = any(arch in IMAGENET_ARCHS for arch in archs)
     synthetic = [name for name, own in _sets(study, archs).items() if own.startswith("synthetic")]
-    renamed = _paper_epochs(artifact, study, cells)
-    return {
-        "artifact": artifact.name,
-        "title": _titled(_present(artifact.title, archs), synthetic, len(synthetic) < len(_sets(study, archs))),
-        "unit": artifact.unit,
-        "digits": artifact.digits,
-        "counted": list(artifact.counted),
-        "axes": list(artifact.axes),
-        "profile": settings.name,
-        "overrides": dict(settings.overrides),
-        "profile_comparable": settings.profile.comparable,
-        "comparable": settings.comparable and all(map(study.comparable_for, archs)),
-        "assumptions": {
+    return Document(
+        artifact=artifact.name,
+        title=_titled(_present(artifact.title, archs), synthetic, len(synthetic) < len(_sets(study, archs))),
+        unit=artifact.unit,
+        digits=artifact.digits,
+        counted=artifact.counted,
+        axes=artifact.axes,
+        profile=settings.name,
+        overrides=dict(settings.overrides),
+        profile_comparable=settings.profile.comparable,
+        comparable=settings.comparable and all(map(study.comparable_for, archs)),
+        assumptions={
             name: settings.assumptions[name]
             for name in artifact.assumptions
             if photos or not name.startswith("imagenet_")
         },
-        "provenance": provenance(study, records, archs),
-        **({"synthetic": synthetic} if synthetic else {}),
-        **({"paper_epochs": renamed} if renamed else {}),
-        "verdicts": count(cells),
-        "cells": [flat(cell) for cell in cells],
-    }
-
-
-def flat(cell: Cell) -> Document:
-    """Every field of a cell, and what follows from them."""
-    found = dataclasses.asdict(cell)
-    found |= {name: None if (value := getattr(cell, name)) is None else measured(value) for name in DERIVED}
-    return {name: found[name] for name in FIELDS}
+        provenance=provenance(study, records, archs),
+        synthetic=synthetic,
+        paper_epochs=_paper_epochs(artifact, study, cells),
+        cells=cells,
+    )
 
 
 def _sets(study: Study, archs: Sequence[str]) -> dict[str, str]:
@@ -140,10 +206,10 @@ def _each(texts: Iterable[str]) -> str:
 
 
 def write(document: Document, folder: Path) -> list[Path]:
-    """Write the four files into ``folder``; returns them. Raises `MissingInput` where it cannot."""
+    """Write the four files into ``folder`` and return their paths. Raises `MissingInput` if that fails."""
     from repro.report import figures, metrics
 
-    stem = folder / document["artifact"]
+    stem = folder / document.artifact
     paths = [stem.with_suffix(suffix) for suffix in (".json", ".csv", ".md", ".png")]
     files.write_text(paths[0], as_json(document))
     files.write_text(paths[1], as_csv(document))
@@ -154,136 +220,65 @@ def write(document: Document, folder: Path) -> list[Path]:
 
 
 def as_json(document: Document) -> str:
-    """The document, a cell a line: numbers with the digits that are kept of what is measured, without the fields
-    that a cell has no value for. Fig. 2 has 13,000 cells."""
-    head = json.dumps(document | {"cells": []}, indent=1).removesuffix("[]\n}")
-    kept = [
-        {name: _kept(value) for name, value in cell.items() if value is not None} for cell in document["cells"]
-    ]
-    cells = ",\n".join(json.dumps(cell, separators=(",", ":")) for cell in kept)
+    """Return the document as JSON, a cell a line, since Fig. 2 has 13,000.
+
+    Measured numbers have the digits that are kept of them. Empty fields of a cell are left out.
+    """
+    values = {item.name: getattr(document, item.name) for item in dataclasses.fields(document)}
+    values = {name: value for name, value in values.items() if value or name not in ("synthetic", "paper_epochs")}
+    del values["cells"]
+    head = json.dumps(values | {"verdicts": document.verdicts, "cells": []}, indent=1).removesuffix("[]\n}")
+    cells = ",\n".join(json.dumps(_kept(flat(cell)), separators=(",", ":")) for cell in document.cells)
     return f"{head}[\n{cells}\n]\n}}\n"
 
 
-def _kept(value: Any) -> Any:
-    return measured(value) if isinstance(value, float) else value
+def flat(cell: Cell) -> dict[str, Any]:
+    """Return the cell's fields, and the numbers derived from them."""
+    found = {name: getattr(cell, name) for name in FIELDS}
+    return found | {name: measured(found[name]) for name in DERIVED if found[name] is not None}
+
+
+def _kept(cell: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: measured(v) if isinstance(v, float) else v for name, v in cell.items() if v is not None}
 
 
 def as_csv(document: Document) -> str:
-    """The cells, one a line."""
+    """Return the cells as CSV, one a line."""
     text = io.StringIO()
     writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(document["cells"])
+    writer.writerows(map(flat, document.cells))
     return text.getvalue()
 
 
 def as_markdown(document: Document) -> str:
-    """A page that reads by itself: what it is, the table, the verdicts, assumptions and provenance."""
-    about = document["provenance"]
-    lines = [f"# {document['artifact']}: {document['title']}", "", standing(document), ""]
-    lines += [f"![{document['artifact']}]({document['artifact']}.png)", ""]
+    """Return a page of its own: what it is, tables, assumptions and provenance."""
+    about, name = document.provenance, document.artifact
+    lines = [f"# {name}: {document.title}", "", standing(document), "", f"![{name}]({name}.png)", ""]
     for heading, header, rows in grids(document):
         lines += [f"## {heading}", "", markdown_table(header, rows), ""]
-    lines += ["## Assumptions", "", *(f"- {name}: {text}" for name, text in document["assumptions"].items())]
+    lines += ["## Assumptions", "", *(f"- {name}: {text}" for name, text in document.assumptions.items())]
     lines += ["", "## Provenance", ""]
     shown = {name: value for name, value in about.items() if name not in ("keys", "packages")}
-    lines += [f"- {name}: {_plain(value)}" for name, value in shown.items()]
+    lines += [
+        f"- {name}: {', '.join(map(str, value)) if isinstance(value, list) else value}"
+        for name, value in shown.items()
+    ]
     lines += [f"- packages: {', '.join(f'{n} {v}' for n, v in p.items())}" for p in about["packages"]]
     return "\n".join(lines) + "\n"
 
 
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown, columns aligned where tabulate is installed (bare GPU machines have none)."""
-    try:
-        from tabulate import tabulate
-    except ImportError:
-        ruled = [header, ["---"] * len(header), *rows]
-        return "\n".join("| " + " | ".join(row) + " |" for row in ruled)
-    return tabulate(rows, header, tablefmt="github", disable_numparse=True)
-
-
 def standing(document: Document) -> str:
-    """One sentence: may these numbers stand against the paper's, and how do they."""
-    verdicts = ", ".join(f"{n} {verdict}" for verdict, n in document["verdicts"].items()) or "no cells"
-    if document["comparable"]:
-        return f"Profile {document['profile']}, {document['unit']}: {verdicts}."
-    if not document["overrides"] and document["profile_comparable"]:
-        return (
-            f"NOT the official images: not comparable with the published numbers. {document['unit']}: {verdicts}."
-        )
-    changed = "".join(f", {key}={value}" for key, value in document["overrides"].items())
-    epochs = " Epochs in brackets are the paper's." if document.get("paper_epochs") else ""
+    """Say in a sentence how the numbers compare with the paper's, and whether they may be compared."""
+    verdicts = ", ".join(f"{n} {verdict}" for verdict, n in document.verdicts.items()) or "no cells"
+    told = f"{document.unit}: {verdicts}."
+    if document.comparable:
+        return f"Profile {document.profile}, {told}"
+    if not document.overrides and document.profile_comparable:
+        return f"NOT the official images: not comparable with the published numbers. {told}"
+    changed = "".join(f", {key}={value}" for key, value in document.overrides.items())
+    epochs = " Epochs in brackets are the paper's." if document.paper_epochs else ""
     return (
-        f"Profile {document['profile']}{changed}: not comparable with the published numbers, which stand beside "
-        f"it for orientation only.{epochs} {document['unit']}: {verdicts}."
+        f"Profile {document.profile}{changed}: not comparable with the published numbers, which stand beside it "
+        f"for orientation only.{epochs} {told}"
     )
-
-
-@dataclasses.dataclass(frozen=True)
-class Table:
-    """The cells of one series by row and column; only each ``step``-th column where there are many."""
-
-    series: str
-    rows: list[str]
-    cols: list[str]
-    step: int
-    cells: dict[tuple[str, str], Mapping[str, Any]]
-
-
-MOST_COLUMNS, THINNED = 16, 11
-
-
-def tables(cells: Iterable[Mapping[str, Any]]) -> list[Table]:
-    """Arrange cells in a table for each series, rows and columns in the order in which they appear."""
-    by_series: dict[str, dict[tuple[str, str], Mapping[str, Any]]] = {}
-    for cell in cells:
-        place = str(cell.get("row", "")), str(cell.get("col", ""))
-        by_series.setdefault(str(cell.get("series", "")), {})[place] = cell
-    found = []
-    for series, own in by_series.items():
-        rows, cols = (list(dict.fromkeys(place[axis] for place in own)) for axis in (0, 1))
-        step = -(-len(cols) // THINNED) if len(cols) > MOST_COLUMNS else 1
-        found.append(Table(series, rows, cols[::step], step, own))
-    return found
-
-
-def grids(document: Document) -> list[tuple[str, list[str], list[list[str]]]]:
-    """Return (heading, header, rows) for each series."""
-    corner = " \\ ".join(filter(None, document.get("axes", ("row", "column"))))
-    return [
-        (
-            table.series + (" (some epochs; all are in the CSV)" if table.step > 1 else ""),
-            [corner, *(both(col, document) for col in table.cols)],
-            [
-                [both(row, document), *(_shown(table.cells.get((row, col)), document) for col in table.cols)]
-                for row in table.rows
-            ],
-        )
-        for table in tables(document["cells"])
-    ]
-
-
-def both(label: str, document: Mapping[str, Any]) -> str:
-    """``1 (10)``: the profile's epoch, and the paper's, whose numbers stand in brackets too."""
-    paper = (document.get("paper_epochs") or {}).get(label)
-    return label if paper is None else f"{label} ({paper})"
-
-
-MARKS = {"within": "", "outside": " !", "not comparable": "", "unpublished": ""}
-
-
-def _shown(cell: Mapping[str, Any] | None, document: Document) -> str:
-    """``91.32 (91.54)``: reproduced, the published one in brackets, ``!`` outside the band."""
-    if cell is None:
-        return ""
-    digits = 0 if cell["col"] in document.get("counted", ()) else document["digits"]
-    value = cell["verdict"] if cell["reproduced"] is None else f"{cell['reproduced']:.{digits}f}"
-    if cell["sd"] is not None:
-        value += f" ± {cell['sd']:.{digits}f}"
-    if cell["published"] is not None:
-        value += f" ({cell['published']:.{min(digits, MOST_PRINTED)}f})"
-    return value + MARKS.get(cell["verdict"], "")
-
-
-def _plain(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

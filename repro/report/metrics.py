@@ -17,16 +17,17 @@ from pathlib import Path
 from typing import Any
 
 from repro import files
-from repro.cells import NOT_RUN, OUTSIDE, WITHIN
+from repro.cells import NOT_RUN, OUTSIDE, WITHIN, Cell
 from repro.record import measured
+from repro.report.document import Document
 
 Numbers = dict[str, float]
 FOLDER = "metrics"
 
 
-def write(document: Mapping[str, Any], folder: Path) -> None:
-    """Bring the artifact's files under ``folder`` up to date; those of cells that are gone go."""
-    place = folder / FOLDER / document["artifact"]
+def write(document: Document, folder: Path) -> None:
+    """Update the artifact's files under ``folder``, and remove those of cells that are gone."""
+    place = folder / FOLDER / document.artifact
     made = of_document(document)
     for name, numbers in made.items():
         put(place / f"{name}.json", numbers)
@@ -35,52 +36,55 @@ def write(document: Mapping[str, Any], folder: Path) -> None:
             path.unlink()
 
 
-def of_document(document: Mapping[str, Any]) -> dict[str, Numbers]:
-    """The numbers by file name: ``all``, and the cells that are published and reproduced."""
-    cells = [cell for cell in document["cells"] if cell.get("published") is not None]
-    found = {_name(document.get("axes", ()), cell): _of_cell(cell, document["comparable"]) for cell in cells}
+def of_document(document: Document) -> dict[str, Numbers]:
+    """Return the numbers by file name: ``all``, and the cells that are published and reproduced."""
+    cells = [cell for cell in document.cells if cell.published is not None]
+    found = {_name(document.axes, cell): _of_cell(cell, document.comparable) for cell in cells}
     return {"all": _of_all(document)} | {name: numbers for name, numbers in found.items() if numbers}
 
 
 def of_claims(document: Mapping[str, Any]) -> Numbers:
-    """How many claims hold, fail, are undecided or wait for Runs."""
+    """Return how many claims hold, fail, are undecided or wait for Runs."""
     shown = ("holds", "fails", "undecided", NOT_RUN)
     return {name.replace(" ", "_"): count for name, count in document["counts"].items() if name in shown}
 
 
 def put(path: Path, numbers: Numbers) -> None:
-    """Write ``numbers`` where the file says something else."""
+    """Write ``numbers`` unless the file holds them."""
     text = json.dumps(numbers) + "\n"
     if not path.exists() or path.read_text() != text:
         files.write_text(path, text)
 
 
-def _of_all(document: Mapping[str, Any]) -> Numbers:
-    verdicts = document["verdicts"]
-    found: Numbers = {"cells": len(document["cells"])}
-    found |= {verdict.replace(" ", "_"): verdicts.get(verdict, 0) for verdict in (WITHIN, OUTSIDE, NOT_RUN)}
-    compared = [cell for cell in document["cells"] if cell["verdict"] in (WITHIN, OUTSIDE)]
-    gaps = [abs(cell["reproduced"] - cell["published"]) for cell in compared]
+def _of_all(document: Document) -> Numbers:
+    found: Numbers = {"cells": len(document.cells)}
+    found |= {
+        verdict.replace(" ", "_"): document.verdicts.get(verdict, 0) for verdict in (WITHIN, OUTSIDE, NOT_RUN)
+    }
+    gaps = [abs(cell.difference) for cell in document.cells if cell.judged and cell.difference is not None]
     if gaps:
         found |= {"mean_difference": measured(statistics.fmean(gaps)), "largest_difference": measured(max(gaps))}
     return found
 
 
-def _of_cell(cell: Mapping[str, Any], comparable: bool) -> Numbers:
-    ours, published = cell.get("reproduced"), cell["published"]
-    if ours is None:
+def _of_cell(cell: Cell, comparable: bool) -> Numbers:
+    if cell.reproduced is None or cell.published is None or cell.difference is None:
         return {}
     if not comparable:
-        return {"reproduced": measured(ours)}
-    return {"reproduced": measured(ours), "published": published, "difference": measured(ours - published)}
+        return {"reproduced": measured(cell.reproduced)}
+    return {
+        "reproduced": measured(cell.reproduced),
+        "published": cell.published,
+        "difference": measured(cell.difference),
+    }
 
 
-def _name(axes: Sequence[str], cell: Mapping[str, Any]) -> str:
-    """``tickets.v20.s100``: series, row and column, fit for a file; numbers behind an axis of one letter."""
-    letters = [axis if len(axis) == 1 else "" for axis in axes] or ["", ""]
+def _name(axes: Sequence[str], cell: Cell) -> str:
+    """Return ``tickets.v20.s100``: series, row and column, fit for a file; one-letter axes precede numbers."""
+    letters = [axis if len(axis) == 1 else "" for axis in axes]
     row, col = (
         prefix + text if text.isdigit() else text
-        for prefix, text in zip(letters, (cell["row"], cell["col"]), strict=True)
+        for prefix, text in zip(letters, (cell.row, cell.col), strict=True)
     )
-    parts = dict.fromkeys((cell["series"], row, col))  # each once: Fig. 1's baseline is series and row
+    parts = dict.fromkeys((cell.series, row, col))  # each once: Fig. 1's baseline is series and row
     return ".".join(re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-") for part in parts)

@@ -14,9 +14,8 @@ from markupsafe import Markup
 
 from repro.report import figures
 from repro.report.content import content, hypotheses
+from repro.report.document import Document
 from repro.report.inline import inline_svg
-from repro.report.page_summary import shown_of
-from repro.report.reading import Document, cells_of, number
 from repro.report.svg_claims import SHAPES
 from repro.report.templates import render, slug
 
@@ -38,7 +37,7 @@ def page(
         published: the same claims, decided from the paper's own numbers.
         others: its profile beside others (repro/commands/hypotheses.py).
     """
-    pictures = {name: picture(document, slug(name)) for name, document in shown_of(documents).items()}
+    pictures = {document.artifact: picture(document, slug(document.artifact)) for document in documents}
     return render(
         "page.html.j2",
         **content(documents, claims, published),
@@ -53,8 +52,7 @@ def page(
 
 def picture(document: Document, name: str) -> Markup:
     """Return an artifact's figure as SVG, ids starting with ``name``; nothing where no cell has a number."""
-    cells = cells_of(document)
-    if all(number(cell, field) is None for cell in cells for field in ("reproduced", "published")):
+    if all(cell.reproduced is None and cell.published is None for cell in document.cells):
         return Markup("")
     with figures.styled():
         return inline_svg(figures.draw(document), name)

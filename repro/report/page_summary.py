@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from repro import cells as compare
-from repro.artifacts import IMPLEMENTED, PAPER
-from repro.report.reading import Document, cells_of, comparable, label, verdict
+from repro.artifacts import PAPER
+from repro.report.document import Document
+from repro.report.reading import label
 from repro.words import counted
 
 Claim = Mapping[str, Any]
@@ -31,19 +32,9 @@ class Answer:
     caveat: str
 
 
-def shown_of(documents: Sequence[Document]) -> dict[str, Document]:
-    """Return the documents by artifact, without other JSON files of a folder, which have no cells."""
-    return {str(document.get("artifact")): document for document in documents if document.get("cells") is not None}
-
-
 def claims_of(claims: Mapping[str, Any] | None) -> list[Claim]:
     """Return the claims of a document; none where there is no document."""
-    return [claim for claim in (claims or {}).get("claims") or [] if isinstance(claim, Mapping)]
-
-
-def claim_verdict(claim: Claim | None) -> str:
-    """Return a claim's verdict, "not run" where there is none."""
-    return str((claim or {}).get("verdict") or NOT_RUN)
+    return list(claims["claims"]) if claims else []
 
 
 def waits_for(claim: Claim) -> str:
@@ -56,28 +47,22 @@ def waits_for(claim: Claim) -> str:
 
 def counts(claims: Mapping[str, Any] | None) -> Counter[str]:
     """Count claims by verdict."""
-    return Counter(claim_verdict(claim) for claim in claims_of(claims))
-
-
-def cell_counts(document: Document) -> Counter[str]:
-    """Count cells by verdict."""
-    return Counter(verdict(cell) for cell in cells_of(document))
+    return Counter(claim["verdict"] for claim in claims_of(claims))
 
 
 def decisive(documents: Sequence[Document], claims: Mapping[str, Any] | None) -> bool:
     """Return whether all results have the paper's own setting, so that they may decide its claims."""
-    return all(comparable(document) for document in documents) and (not claims or bool(claims.get("comparable")))
+    return all(document.comparable for document in documents) and (not claims or claims["comparable"])
 
 
 def home(claim: Claim) -> str:
     """Return the artifact under which a claim is listed: the first that it names."""
-    named = [str(name) for name in claim.get("artifact") or []]
-    return named[0] if named else TEXT
+    return str(claim["artifact"][0])
 
 
 def order(documents: Sequence[Document], claims: Mapping[str, Any] | None) -> list[str]:
     """Return every artifact to list: the paper's, a user's own, and last "text", if a claim is about it."""
-    names = [*PAPER, *(str(document.get("artifact", "")) for document in documents), *map(home, claims_of(claims))]
+    names = [*PAPER, *(document.artifact for document in documents), *map(home, claims_of(claims))]
     found = [name for name in dict.fromkeys(names) if name != TEXT]
     return [*found, TEXT] if TEXT in names else found
 
@@ -87,15 +72,10 @@ def title(artifact: str) -> str:
     return "Text" if artifact == TEXT else label(artifact)
 
 
-def axes(artifact: str) -> tuple[str, str]:
-    """Return what rows and columns of an artifact are; nothing where it is unknown."""
-    return IMPLEMENTED[artifact].long_axes if artifact in IMPLEMENTED else ("", "")
-
-
 def profile(documents: Sequence[Document], claims: Mapping[str, Any] | None) -> str:
     """Return the profile's name; several names where the documents differ."""
-    names = dict.fromkeys(str(document.get("profile") or "unknown") for document in documents)
-    return ", ".join(names) or str((claims or {}).get("profile") or "unknown")
+    names = dict.fromkeys(document.profile for document in documents)
+    return ", ".join(names) or (str(claims["profile"]) if claims else "unknown")
 
 
 def answer(documents: Sequence[Document], claims: Mapping[str, Any] | None) -> Answer:
@@ -113,7 +93,7 @@ def answer(documents: Sequence[Document], claims: Mapping[str, Any] | None) -> A
         return Answer(short, f"Of {total} claims {tally}.", caveat)
     cells = Counter[str]()
     for document in documents:
-        cells += cell_counts(document)
+        cells.update(document.verdicts)
     if not total:
         return Answer(
             "No claim was evaluated", f"Of {sum(cells.values()):,} cells {words(cells, CELL_VERDICTS)}.", ""
@@ -139,9 +119,9 @@ def _short(found: Counter[str], total: int, decided: int) -> str:
 
 def _caveat(name: str, documents: Sequence[Document]) -> str:
     """Say why these numbers decide nothing, and what the setting is."""
-    provenance = next((p for d in documents if isinstance(p := d.get("provenance"), Mapping)), {})
-    setting = ", ".join(str(provenance[key]) for key in ("schedule", "data") if provenance.get(key))
-    changed: Mapping[str, Any] = next((over for d in documents if (over := d.get("overrides"))), {})
+    about = documents[0].provenance if documents else {}
+    setting = ", ".join(str(about[key]) for key in ("schedule", "data") if about.get(key))
+    changed: Mapping[str, Any] = next((d.overrides for d in documents if d.overrides), {})
     setting += "".join(f", {key} = {value}" for key, value in changed.items())
     what = "The images are not the official ones" if _as_published(documents) and not changed else ""
     text = what or f"The {name} profile is not the paper's setting"
@@ -151,7 +131,7 @@ def _caveat(name: str, documents: Sequence[Document]) -> str:
 
 def _as_published(documents: Sequence[Document]) -> bool:
     """Return whether the profile follows the paper, on any images."""
-    return any(document.get("profile_comparable") for document in documents)
+    return any(document.profile_comparable for document in documents)
 
 
 NONE = {

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from repro.report.numbers import MINUS
-from repro.report.reading import number
 
 Claim = Mapping[str, Any]
 COUNTED = ("points", "%", "epochs")
@@ -23,12 +22,12 @@ def amount(value: float) -> str:
 
 def has_value(claim: Claim) -> bool:
     """Return whether the statistic was computed; it is infinite for a curve that never settles."""
-    return number(claim, "value") is not None or "value" in (claim.get("unbounded") or ())
+    return claim.get("value") is not None or "value" in (claim.get("unbounded") or ())
 
 
 def value(claim: Claim) -> str:
     """Format the statistic; empty where there is none."""
-    return _end(claim, "value") if number(claim, "value") is not None else "unbounded" if has_value(claim) else ""
+    return _end(claim, "value") if claim.get("value") is not None else "unbounded" if has_value(claim) else ""
 
 
 def interval(claim: Claim) -> str:
@@ -61,7 +60,7 @@ def told(claim: Claim) -> str:
 
 def printed(claim: Claim) -> str:
     """Format the same statistic of the paper's own numbers, with its unit; empty where it prints none."""
-    found = number(claim, "published")
+    found = claim.get("published")
     plain = {**claim, "own_epochs": None}
     return "" if found is None else with_unit(_as_unit(found, claim), plain)
 
@@ -69,7 +68,7 @@ def printed(claim: Claim) -> str:
 def bounds(claim: Claim) -> str:
     """Format the bounds between which the claim is true: ``> -0.5 and < 0.5``."""
     found = [
-        f"{sign} {v:g}" for key, sign in (("above", ">"), ("below", "<")) if (v := number(claim, key)) is not None
+        f"{sign} {v:g}" for key, sign in (("above", ">"), ("below", "<")) if (v := claim.get(key)) is not None
     ]
     return " and ".join(found)
 
@@ -91,7 +90,7 @@ def typeset(words: str) -> str:
 
 
 def _end(claim: Claim, field: str) -> str:
-    found = number(claim, field)
+    found = claim.get(field)
     return "" if found is None else _as_unit(found, claim)
 
 

@@ -9,7 +9,6 @@ from markupsafe import Markup
 
 from repro.report import statistic
 from repro.report.numbers import brief
-from repro.report.reading import number
 from repro.report.svg import Scale, canvas, circle, diamond, line, mark, rect, text
 
 WIDTH, HEIGHT, MIDDLE, EDGE = 260.0, 48.0, 17.0, 12.0
@@ -21,7 +20,7 @@ def interval(claim: Mapping[str, Any], state: str) -> Markup:
     The zone in which it holds is tinted, our value is solid, the published statistic hollow.
     """
     above, below, value, low, high, printed = (
-        number(claim, name) for name in ("above", "below", "value", "low", "high", "published")
+        claim.get(name) for name in ("above", "below", "value", "low", "high", "published")
     )
     known = [v for v in (above, below, value, low, high, printed) if v is not None]
     x = scale(known)

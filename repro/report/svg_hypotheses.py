@@ -7,8 +7,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from repro.artifacts import IMPLEMENTED
 from repro.report.numbers import fixed
-from repro.report.page_summary import axes
 from repro.report.reading import label
 from repro.report.svg import Panel, Scale, canvas, circle, key, line, mark, padded, rect, tag, text, x_axis
 
@@ -29,7 +29,7 @@ def drawing(found: Found) -> Panel | None:
     cells = _telling(one["cells"])
     shown = _furthest(cells) if len(cells) > MOST_LINES else cells
     subtitle = f"{len(cells)} cells that all have: " if len(cells) > 1 else "the one cell that all have: "
-    subtitle += " / ".join(filter(None, axes(one["artifact"])))
+    subtitle += " / ".join(filter(None, IMPLEMENTED[one["artifact"]].long_axes))
     if len(shown) < len(cells):
         subtitle += f"; the {len(shown)} on which the profiles are furthest apart"
     return Panel(label(one["artifact"]), subtitle, _plot(found, one, shown), keys(found["profiles"]))

@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from repro.options import rank
-from repro.report.document import Document, grids, standing
+from repro.report.document import Document, standing
 from repro.report.grid import Grid
+from repro.report.tables import grids
 
 UNBOUNDED = 100_000  # columns
 table = Grid
@@ -29,13 +30,11 @@ def console(stderr: bool = False) -> Console:
 
 def show(document: Document, to: Console) -> None:
     """The artifact's tables, then where it stands."""
-    to.print(f"\n[bold]{document['artifact']}[/bold]  {escape(document['title'])}")
+    to.print(f"\n[bold]{document.artifact}[/bold]  {escape(document.title)}")
     for heading, header, rows in grids(document):
         to.print(Grid(header, rows, heading))
-    brackets = (
-        " Published numbers in brackets." if any(c["published"] is not None for c in document["cells"]) else ""
-    )
-    to.print(standing(document) + brackets, markup=False)
+    printed = any(cell.published is not None for cell in document.cells)
+    to.print(standing(document) + (" Published numbers in brackets." if printed else ""), markup=False)
 
 
 def duration(seconds: float) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from repro import files
 from repro.report import figures
+from repro.report.document import Document
 from repro.report.figures.look import BLUE, INK, MUTED, VERMILION
 from repro.ticket.result import Outcome, Result
 from repro.words import counted
@@ -57,17 +58,18 @@ def figure(result: Result, name: str, profile: str) -> Figure:
     from repro.report.figures.sheet import Sheet
 
     spec, made = result.spec, result.provenance
-    about = {
-        "title": "An early winning ticket",
-        "comparable": True,  # with nothing of the paper's, that is: the page warns of numbers that are
-        "profile": profile,
-        "provenance": {
+    about = Document(
+        artifact="",
+        title="An early winning ticket",
+        comparable=True,  # with nothing of the paper's, that is: the page warns of numbers that are
+        profile=profile,
+        provenance={
             "data": name,
             "devices": made["device"],
             "precisions": made["precision"],
             "seeds": [spec.seed],
         },
-    }
+    )
     strategies = [result.ticket, *result.baselines.values()]
     if result.dense_top1 is not None:
         whole = Outcome("dense", result.dense_top1, max(result.dense.values()), 0.0, spec.schedule, 0, 0, 0)

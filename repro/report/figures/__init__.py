@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from repro.artifacts.drawing import Bars, Curves, Dots, Drawing, Heat, Layers
 from repro.files import write_bytes
+from repro.report.document import Document
 from repro.report.figures.look import DPI, STYLE
-from repro.report.reading import Document, artifact_of, cells_of, place, shown, text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,7 +33,7 @@ def draw(document: Document) -> Sheet:
 
     with styled():
         drawing = drawing_of(document)
-        if not cells_of(document):
+        if not document.cells:
             figure = sheet.of_nothing(document)
         elif isinstance(drawing, Heat):
             figure = heat.draw(document, drawing)
@@ -51,13 +51,12 @@ def draw(document: Document) -> Sheet:
 
 def drawing_of(document: Document) -> Drawing:
     """Return the drawing that the artifact names, else curves over many numeric columns, else dots."""
-    artifact = artifact_of(document)
-    if artifact and artifact.drawing:
-        return artifact.drawing
-    cells = cells_of(document)
-    numeric = all(place(cell) is not None for cell in cells if shown(cell) is not None)
-    if numeric and len({text(cell, "col") for cell in cells}) >= MANY_COLUMNS:
-        return Curves(panel="row" if len({text(cell, "row") for cell in cells}) <= 2 else "series")
+    if document.about and document.about.drawing:
+        return document.about.drawing
+    cells = document.cells
+    numeric = all(cell.x is not None for cell in cells if cell.shown is not None)
+    if numeric and len({cell.col for cell in cells}) >= MANY_COLUMNS:
+        return Curves(panel="row" if len({cell.row for cell in cells}) <= 2 else "series")
     return Dots()
 
 

@@ -11,11 +11,13 @@ from matplotlib.ticker import MaxNLocator
 
 from repro import cells as compare
 from repro.artifacts.drawing import Bars
+from repro.cells import Cell
 from repro.report import reading as read
+from repro.report.document import Document
 from repro.report.figures.look import BLUE, FAINT, INK, MUTED, VERMILION
 from repro.report.figures.sheet import AWAY, MARGIN, Sheet, hatched
 from repro.report.numbers import fixed
-from repro.report.reading import Cell, Document
+from repro.report.tables import ordered
 
 Row = Mapping[str, Cell]
 """The cells of one row and series, by column."""
@@ -26,14 +28,14 @@ OUTSIDE = "◆"
 
 def draw(document: Document, drawing: Bars) -> Sheet:
     """Draw reproduced and published side by side, on one scale where they are comparable."""
-    cells, against_paper = read.cells_of(document), read.comparable(document)
-    names, series = (read.ordered(read.text(cell, field) for cell in cells) for field in ("row", "series"))
+    cells, against_paper = document.cells, document.comparable
+    names, series = (ordered(getattr(cell, field) for cell in cells) for field in ("row", "series"))
     rows: dict[tuple[str, str], dict[str, Cell]] = {(name, one): {} for name in names for one in series}
     for cell in cells:
-        rows[read.text(cell, "row"), read.text(cell, "series")][read.text(cell, "col")] = cell
+        rows[cell.row, cell.series][cell.col] = cell
     high = len(names) * (HEADING + PITCH * len(series)) + 0.1
-    sheet, known = Sheet(2 * MARGIN + 10.2, high + 0.9), read.artifact_of(document)
-    sheet.note(read.tally(cells, against_paper), known.note if known else "")
+    sheet = Sheet(2 * MARGIN + 10.2, high + 0.9)
+    sheet.note(read.tally(cells, against_paper), document.about.note if document.about else "")
     titles = {
         "reproduced": "Reproduced",
         "published": "Published" + ("" if against_paper else " (orientation only)"),
@@ -71,18 +73,18 @@ def draw(document: Document, drawing: Bars) -> Sheet:
 def pieces(row: Row, field: str, document: Document, drawing: Bars) -> list[tuple[str, bool]]:
     """Return what a row comes to, in words, and which of them lie outside their band."""
     parts = [cell for col, cell in row.items() if col in drawing.parts]
-    values = [read.shown(cell, field) for cell in parts]
+    values = [cell.value(field) for cell in parts]
     words = " + ".join("?" if value is None else f"{value:,.0f}" for value in values)
     found = [(f"{words} {drawing.unit}", any(_out(cell, field) for cell in parts))] if parts else []
     for col, cell in row.items():
-        value, unit = read.shown(cell, field), drawing.texts.get(col, "")
+        value, unit = cell.value(field), drawing.texts.get(col, "")
         if col in drawing.parts:
             continue
         if value is None:
             found.append((f"{col}: {'not printed' if field == 'published' else read.without_value(cell)}", False))
             continue
-        digits = 1 if unit.startswith("%") else read.digits_of(document, "published")
-        spread = read.number(cell, "sd") if field == "reproduced" else None
+        digits = 1 if unit.startswith("%") else document.digits_of("published")
+        spread = cell.sd if field == "reproduced" else None
         words = fixed(value, digits, sign=unit == "points")
         words += f" ± {fixed(spread, digits)}" if spread else ""
         found.append((f"{words} {unit}", _out(cell, field)))
@@ -90,12 +92,12 @@ def pieces(row: Row, field: str, document: Document, drawing: Bars) -> list[tupl
 
 
 def _out(cell: Cell, field: str) -> bool:
-    return field == "reproduced" and read.verdict(cell) == compare.OUTSIDE
+    return field == "reproduced" and cell.verdict == compare.OUTSIDE
 
 
 def _stack(row: Row, field: str, drawing: Bars) -> dict[str, float]:
     """Return the parts of a row that are known."""
-    found = {col: read.shown(row[col], field) for col in drawing.parts if col in row}
+    found = {col: row[col].value(field) for col in drawing.parts if col in row}
     return {col: value for col, value in found.items() if value is not None and value >= 0}
 
 
@@ -113,9 +115,11 @@ def _saving(rows: Sequence[Row], series: Sequence[str], field: str, drawing: Bar
 
 def _row(sheet: Sheet, axes: Axes, row: Row, field: str, y: float, document: Document, drawing: Bars) -> None:
     """Draw a row's bar with its text above, or hatch it where there is neither."""
-    cell = next(iter(row.values()), {})
-    name = f"{read.pretty(read.text(cell, 'row'))}, {read.text(cell, 'series')}"
-    if all(read.shown(cell, field) is None for cell in row.values()):
+    if not row:
+        return
+    first = next(iter(row.values()))
+    name = f"{read.pretty(first.row)}, {first.series}"
+    if all(cell.value(field) is None for cell in row.values()):
         if field == "published":
             _write(axes, y + 0.32, [("–  not printed in the paper", False)], MUTED)
             return

@@ -14,12 +14,14 @@ from matplotlib.patches import Patch
 
 from repro import cells as compare
 from repro.artifacts.drawing import Curves
+from repro.cells import Cell
 from repro.report import reading as read
+from repro.report.document import Document
 from repro.report.figures.heat import spanning
 from repro.report.figures.look import BLUE, FAINT, INK, MUTED, PALE, VERMILION
 from repro.report.figures.sheet import AWAY, MARGIN, Sheet, number_ticks, of_nothing, text_width, value_axis
 from repro.report.numbers import fixed
-from repro.report.reading import Cell, Document
+from repro.report.tables import grouped, ordered
 
 REACH = 4  # neighbours to each side that a median is taken of
 MANY = 60  # a curve of more points is drawn thin, under the medians of neighbours
@@ -51,12 +53,12 @@ class Curve:
     @property
     def xs(self) -> list[float]:
         """Return the columns as numbers."""
-        return [read.place(cell) or 0.0 for cell in self.cells]
+        return [cell.x or 0.0 for cell in self.cells]
 
     @property
     def values(self) -> list[float]:
         """Return the heights, NaN in gaps."""
-        return [math.nan if (value := read.shown(cell)) is None else value for cell in self.cells]
+        return [math.nan if (value := cell.shown) is None else value for cell in self.cells]
 
     @property
     def level(self) -> float | None:
@@ -70,7 +72,7 @@ class Curve:
     @property
     def gaps(self) -> str:
         """Say what was not run or diverged; empty where all is there."""
-        empty = [read.without_value(cell) for cell in self.cells if read.shown(cell) is None]
+        empty = [read.without_value(cell) for cell in self.cells if cell.shown is None]
         if empty.count("not run") == len(self.cells):
             return f"{self.name}: not run"
         words = [
@@ -81,7 +83,7 @@ class Curve:
 
 def draw(document: Document, drawing: Curves) -> Sheet:
     """Draw a panel for each row or series, curves over the columns."""
-    cells = [cell for cell in read.cells_of(document) if read.place(cell) is not None]
+    cells = [cell for cell in document.cells if cell.x is not None]
     if not cells:
         return of_nothing(document)
     panels = panels_of(document, drawing, cells)
@@ -89,19 +91,17 @@ def draw(document: Document, drawing: Curves) -> Sheet:
     deep = -(-len(panels) // across)
     wide, high = (6.6, 3.6) if across == 1 else (4.0, 3.3 if deep == 1 else 2.5)
     names = max(text_width(curve.name, 8.5, "bold") for curves in panels.values() for curve in curves) + 0.35
-    judged = read.comparable(document) and any(read.number(cell, "band") is not None for cell in cells)
+    judged = document.comparable and any(cell.band is not None for cell in cells)
     sheet = Sheet(2 * MARGIN + across * (0.7 + wide + names), deep * (high + 0.7))
-    sheet.note(read.unit_of(document), read.tally(cells, judged), read.seeds(cells), read.unprinted(document))
+    sheet.note(document.unit, read.tally(cells, judged), read.seeds(cells), read.unprinted(document))
     sheet.note(_printed_words(document, drawing, cells))
     every = sheet.subplots(deep, across, squeeze=False).flatten()
     for axes in every[len(panels) :]:
         axes.remove()
     for axes, (title, curves) in zip(every, panels.items(), strict=False):
-        axes.set(title=title, xlabel=read.axes_of(document)[1], ylabel=read.unit_of(document))
-        own = [cell for curve in curves for cell in curve.cells if read.number(cell, "published") is not None]
-        beside = (
-            sorted(own, key=lambda cell: read.number(cell, "band") or 0.0) if read.comparable(document) else []
-        )
+        axes.set(title=title, xlabel=document.long_axes[1], ylabel=document.unit)
+        own = [cell for curve in curves for cell in curve.cells if cell.published is not None]
+        beside = sorted(own, key=lambda cell: cell.band or 0.0) if document.comparable else []
         printed = increasing(beside)  # of each column one, the one with the widest band
         axes.set_ylim(*_limits(sheet, curves, printed, title if len(panels) > 1 else ""))
         value_axis(axes)
@@ -110,26 +110,26 @@ def draw(document: Document, drawing: Curves) -> Sheet:
             _printed(sheet, axes, cell, document, drawing)
         for curve in curves:
             _curve(sheet, axes, curve, document)
-        _names(sheet, axes, curves, high, read.digits_of(document))
+        _names(sheet, axes, curves, high, document.digits)
     return sheet
 
 
 def panels_of(document: Document, drawing: Curves, cells: Sequence[Cell]) -> dict[str, list[Curve]]:
     """Return curves by the title of their panel, a curve of the same name in the same look in each."""
     line = "series" if drawing.panel == "row" else "row"
-    plain = [name for name in read.ordered(read.text(cell, line) for cell in cells) if not _dense(name)]
+    plain = [name for name in ordered(getattr(cell, line) for cell in cells) if not _dense(name)]
     order = list(dict.fromkeys((*drawing.order, *plain)))
     found: dict[str, list[Curve]] = {}
-    groups = read.grouped(cells, drawing.panel)
+    groups = grouped(cells, drawing.panel)
     for (panel,), own in groups.items():
         letter = f"({chr(ord('a') + len(found))})  " if len(groups) > 1 else ""
         title = letter + read.network(panel, document) if drawing.panel == "row" or letter else ""
-        for label in read.ordered(read.text(cell, line) for cell in own):
+        for label in ordered(getattr(cell, line) for cell in own):
             look = DENSE if _dense(label) else LOOKS[order.index(label) % len(LOOKS)]
-            points = increasing([cell for cell in own if read.text(cell, line) == label])
+            points = increasing([cell for cell in own if getattr(cell, line) == label])
             called = drawing.name(label)
             if called == label and line == "row" and label.isdecimal():
-                called = f"{read.axes_of(document)[0]} {label}"
+                called = f"{document.long_axes[0]} {label}"
             curve = Curve(read.pretty(called), look, points, drawing.levels and look is not DENSE)
             found.setdefault(title, []).append(curve)
     return found
@@ -137,7 +137,7 @@ def panels_of(document: Document, drawing: Curves, cells: Sequence[Cell]) -> dic
 
 def increasing(cells: Sequence[Cell]) -> list[Cell]:
     """Return cells by column, one for each."""
-    found = {x: cell for cell in cells if (x := read.place(cell)) is not None}
+    found = {x: cell for cell in cells if (x := cell.x) is not None}
     return [found[x] for x in sorted(found)]
 
 
@@ -183,9 +183,9 @@ def _limits(sheet: Sheet, curves: Sequence[Curve], printed: Sequence[Cell], titl
     lowest = spanning(values).low if len(values) > MANY else -math.inf
     if values and max(values) - min(values) < 1.3 * (max(values) - lowest):
         lowest = -math.inf  # so little would be gained that nothing has to be left out
-    reproduced = [(cell, "sd", v) for c in curves for cell in c.cells if (v := read.shown(cell)) is not None]
-    published = [(cell, "band", v) for cell in printed if (v := read.shown(cell, "published")) is not None]
-    spans = [(value, read.number(cell, spread) or 0.0) for cell, spread, value in reproduced + published]
+    reproduced = [(cell, "sd", v) for c in curves for cell in c.cells if (v := cell.shown) is not None]
+    published = [(cell, "band", v) for cell in printed if (v := cell.value("published")) is not None]
+    spans = [(value, getattr(cell, spread) or 0.0) for cell, spread, value in reproduced + published]
     ends = [value + side * reach for value, reach in spans if value >= lowest for side in (-1, 1)]
     room = 0.06 * (max(ends) - min(ends)) or 0.5 if ends else 0.0
     low, high = (min(ends) - room, max(ends) + room) if ends else (0.0, 1.0)
@@ -200,29 +200,27 @@ def _limits(sheet: Sheet, curves: Sequence[Curve], printed: Sequence[Cell], titl
 def _curve(sheet: Sheet, axes: Axes, curve: Curve, document: Document) -> None:
     colour, xs, values = curve.look["color"], curve.xs, curve.values
     shown = medians(values) if len(xs) > MANY else values
-    if any(read.number(cell, "sd") is not None for cell in curve.cells):
-        reach = [read.number(cell, "sd") or 0.0 for cell in curve.cells]
-        low, high = (
-            [read.capped(v + s * r, document) for v, r in zip(values, reach, strict=True)] for s in (-1, 1)
-        )
+    if any(cell.sd is not None for cell in curve.cells):
+        reach = [cell.sd or 0.0 for cell in curve.cells]
+        low, high = ([document.capped(v + s * r) for v, r in zip(values, reach, strict=True)] for s in (-1, 1))
         axes.fill_between(xs, low, high, color=colour, alpha=0.16, linewidth=0, zorder=1.5)
         sheet.key("± sd over the seeds", Patch(facecolor=MUTED, alpha=0.25))
     if shown is not values and not all(map(math.isnan, values)):
         axes.plot(xs, values, color=colour, linewidth=0.6, alpha=0.45, zorder=2)
-        unit = (document.get("axes") or ("", "column"))[1]
+        unit = document.axes[1]
         sheet.key(f"every {unit}", Line2D([], [], color=MUTED, linewidth=0.6))
         sheet.key(f"median of {2 * REACH + 1} {unit}s", Line2D([], [], color=MUTED, linewidth=1.7))
     axes.plot(xs, shown, color=colour, linestyle=curve.look["linestyle"], linewidth=1.7, zorder=3)
     for index, (x, cell) in enumerate(zip(xs, curve.cells, strict=True)):
         title = read.told(cell, document, [curve.name, *read.where(cell, document)[:1]])
         style: dict[str, Any] = {"linestyle": "", "color": colour, "zorder": 3.5}
-        if read.verdict(cell) == compare.DIVERGED:
+        if cell.verdict == compare.DIVERGED:
             (cross,) = axes.plot(
                 x, 0.025, marker="x", markersize=4.5, transform=axes.get_xaxis_transform(), **style
             )
             sheet.mark(cross, title)
             sheet.key("diverged", Line2D([], [], linestyle="", marker="x", color=MUTED, markersize=4.5))
-        if read.verdict(cell) == compare.OUTSIDE:
+        if cell.verdict == compare.OUTSIDE:
             axes.plot(x, values[index], zorder=4, **RING)
             sheet.key("outside the band", Line2D([], [], **RING))
         alone = all(not 0 <= near < len(xs) or math.isnan(values[near]) for near in (index - 1, index + 1))
@@ -233,7 +231,7 @@ def _curve(sheet: Sheet, axes: Axes, curve: Curve, document: Document) -> None:
             x, shown[index], marker=curve.look["marker"] or "x", markersize=4.6, markerfacecolor="white",
             markeredgewidth=1.3, alpha=float(visible), **style,
         )  # fmt: skip
-        smooth = f"; median around it {fixed(shown[index], read.digits_of(document))}"
+        smooth = f"; median around it {fixed(shown[index], document.digits)}"
         sheet.mark(point, title + (smooth if shown is not values else ""))
     if curve.level is not None:
         axes.axhline(curve.level, color=colour, zorder=2.5, **LEVEL)
@@ -242,12 +240,12 @@ def _curve(sheet: Sheet, axes: Axes, curve: Curve, document: Document) -> None:
 
 def _printed(sheet: Sheet, axes: Axes, cell: Cell, document: Document, drawing: Curves) -> None:
     """Draw the paper's number, pale behind it the band of a repetition."""
-    x, value, band = read.place(cell) or 0.0, read.number(cell, "published") or 0.0, read.number(cell, "band")
+    x, value, band = cell.x or 0.0, cell.published or 0.0, cell.band
     (point,) = axes.plot(x, value, marker="o", markersize=8, zorder=2.8, **HOLLOW)
     sheet.mark(point, read.told(cell, document))
     sheet.key(f"Published, {drawing.source}" if drawing.source else "Published", point)
     if band is not None:
-        ends = [read.capped(value - band, document), read.capped(value + band, document)]
+        ends = [document.capped(value - band), document.capped(value + band)]
         axes.plot([x, x], ends, color=PALE, linewidth=16, solid_capstyle="butt", zorder=1)
         sheet.key("95 % band of a repetition", Patch(facecolor=PALE))
 
@@ -273,14 +271,14 @@ def _names(sheet: Sheet, axes: Axes, curves: Sequence[Curve], high: float, digit
             axes.annotate(level, (1.035, at / high), (2, -11), size=7.5, color=MUTED, **style)
     if not drawn:
         axes.set_yticks([])
-        lost = any(read.verdict(cell) == compare.DIVERGED for curve in curves for cell in curve.cells)
+        lost = any(cell.verdict == compare.DIVERGED for curve in curves for cell in curve.cells)
         axes.text(0.5, 0.5, "diverged" if lost else "not run", transform=axes.transAxes, size=11, **AWAY)
 
 
 def _printed_words(document: Document, drawing: Curves, cells: Sequence[Cell]) -> str:
     """Say which numbers the paper prints, where they are not drawn."""
-    found = {read.in_paper(read.text(cell, "col"), document): read.number(cell, "published") for cell in cells}
-    digits = read.digits_of(document, "published")
+    found = {document.in_paper(cell.col): cell.published for cell in cells}
+    digits = document.digits_of("published")
     words = [f"{fixed(value, digits)} at {col}" for col, value in found.items() if value is not None]
     source = f" ({drawing.source})" if drawing.source else ""
-    return f"published{source}: {', '.join(words)}" if words and not read.comparable(document) else ""
+    return f"published{source}: {', '.join(words)}" if words and not document.comparable else ""

@@ -18,10 +18,11 @@ from matplotlib.ticker import MaxNLocator
 from repro import cells as compare
 from repro.artifacts.drawing import Heat
 from repro.report import reading as read
+from repro.report.document import Document
 from repro.report.figures.look import FAINT, INK, LINE
 from repro.report.figures.sheet import MARGIN, Sheet, hatched, text_width
 from repro.report.numbers import MINUS, fixed
-from repro.report.reading import Document, Grid
+from repro.report.tables import Table, ordered
 
 GAP = 0.25  # of a row's height, between the row that is set apart and the others
 RGB = tuple[float, float, float]
@@ -72,9 +73,9 @@ class Panel:
 
 def draw(document: Document, drawing: Heat) -> Sheet:
     """Draw reproduced, published and their difference side by side."""
-    cells, (rows_name, columns_name) = read.cells_of(document), read.axes_of(document)
-    whole = Grid.of(cells)
-    inner = read.ordered(row for row in whole.rows if row != drawing.apart)
+    cells, (rows_name, columns_name) = document.cells, document.long_axes
+    whole = Table.of(cells)
+    inner = ordered(row for row in whole.rows if row != drawing.apart)
     rows, cols = (*(row for row in whole.rows if row == drawing.apart), *inner), whole.cols
     panels = panels_of(document, whole, inner, drawing)
     digits = max((len(panel.text(v)) for panel in panels for v in panel.values.values()), default=4)
@@ -82,7 +83,7 @@ def draw(document: Document, drawing: Heat) -> Sheet:
     names = max(text_width(line, 8.5) for row in rows for line in _row_name(row, drawing).split("\n"))
     least = [max(wide * len(cols), text_width(panel.title, 10.5, "bold")) for panel in panels]
     sheet = Sheet(2 * MARGIN + len(panels) * (max(least) + names + 0.4), high * (len(rows) + GAP) + 1.4)
-    sheet.note(read.unit_of(document), read.tally(cells, read.comparable(document)), read.seeds(cells))
+    sheet.note(document.unit, read.tally(cells, document.comparable), read.seeds(cells))
     every = sheet.subplots(1, len(panels), squeeze=False)[0]
     tops = [index + (GAP if index and rows[0] == drawing.apart else 0.0) for index in range(len(rows))]
     for axes, panel in zip(every, panels, strict=True):
@@ -103,9 +104,13 @@ def draw(document: Document, drawing: Heat) -> Sheet:
     return sheet
 
 
-def panels_of(document: Document, whole: Grid, inner: Sequence[str], drawing: Heat) -> list[Panel]:
+def panels_of(document: Document, whole: Table, inner: Sequence[str], drawing: Heat) -> list[Panel]:
     """Return the panels. Colours span the ``inner`` rows, or the row that is set apart if it is alone."""
-    ours, theirs, unit = whole.known(), whole.known("published"), read.unit_of(document)
+    ours, theirs = (
+        {at: v for at, cell in whole.cells.items() if (v := cell.value(field)) is not None}
+        for field in ("reproduced", "published")
+    )
+    unit = document.unit
 
     def of_inner(values: Values) -> list[float]:
         return [value for (row, _), value in values.items() if row in inner] or list(values.values())
@@ -113,13 +118,13 @@ def panels_of(document: Document, whole: Grid, inner: Sequence[str], drawing: He
     def text(digits: int, sign: bool = False) -> Callable[[float], str]:
         return lambda value: fixed(value, digits, sign=sign) if value or sign else "0"
 
-    shown, printed = text(read.digits_of(document)), text(read.digits_of(document, "published"))
-    signed = text(read.digits_of(document), sign=True)
-    if read.comparable(document):
+    shown, printed = text(document.digits), text(document.digits_of("published"))
+    signed = text(document.digits, sign=True)
+    if document.comparable:
         scale = spanning(of_inner(theirs) + of_inner(ours))
         difference = {place: value - theirs[place] for place, value in ours.items() if place in theirs}
         # Differences within the band stay pale, however small the largest of them is.
-        bands = of_inner(whole.known("band"))
+        bands = of_inner({at: cell.band for at, cell in whole.cells.items() if cell.band is not None})
         around = around_zero(of_inner(difference), 2 * statistics.median(bands) if bands else 0.5)
         points = f"{'points; ' if unit.endswith('%') else ''}blue: reproduced is higher"
         found = [
@@ -130,12 +135,12 @@ def panels_of(document: Document, whole: Grid, inner: Sequence[str], drawing: He
         return found if theirs else found[:1]
     found = [Panel("Reproduced", ours, spanning(of_inner(ours)), shown, unit)]
     if theirs:
-        name, scale = functools.partial(read.in_paper, document=document), spanning(of_inner(theirs))
+        name, scale = document.in_paper, spanning(of_inner(theirs))
         found.append(Panel("Published (orientation only)", theirs, scale, printed, unit, ours=False, name=name))
     if drawing.relative:
         row, col = (inner or whole.rows)[-1], whole.cols[-1]
         own = {place: value - ours[row, col] for place, value in ours.items()} if (row, col) in ours else {}
-        rows, columns = document.get("axes") or ("row", "column")
+        rows, columns = document.axes
         title = f"Reproduced {MINUS} its own ({columns} = {col}, {rows} = {row})"
         found.append(Panel(title, own, around_zero(of_inner(own), 0.5), signed, "points"))
     return found
@@ -159,11 +164,15 @@ def around_zero(values: Sequence[float], at_least: float) -> Scale:
     return Scale(-reach, reach, diverging=True)
 
 
+def luminance(colour: RGB) -> float:
+    """Return the relative luminance of WCAG."""
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
 def ink_on(colour: RGB) -> str:
-    """Return dark or white, whichever stands out more on ``colour`` (relative luminance as in WCAG)."""
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
-    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    return INK if luminance > 0.2117 else "white"
+    """Return dark or white, whichever stands out more on ``colour``."""
+    return INK if luminance(colour) > 0.2117 else "white"
 
 
 def _row_name(row: str, drawing: Heat) -> str:
@@ -171,7 +180,7 @@ def _row_name(row: str, drawing: Heat) -> str:
 
 
 def _tile(
-    sheet: Sheet, axes: Axes, panel: Panel, document: Document, whole: Grid, place: tuple[str, str],
+    sheet: Sheet, axes: Axes, panel: Panel, document: Document, whole: Table, place: tuple[str, str],
     at: tuple[float, float],
 ) -> None:  # fmt: skip
     cell, value, middle = whole.cells[place], panel.values.get(place), (at[0] + 0.5, at[1] + 0.5)
@@ -179,7 +188,7 @@ def _tile(
         colour = panel.scale.colour(value)
         tile = Rectangle(at, 1, 1, facecolor=colour, edgecolor="white", linewidth=0.8)
         axes.text(*middle, panel.text(value), size=8, color=ink_on(colour), ha="center", va="center_baseline")
-    elif panel.ours and read.shown(cell) is None:
+    elif panel.ours and cell.shown is None:
         tile = hatched(sheet, at, 1, 1, read.without_value(cell))
     else:
         tile = Rectangle(at, 1, 1, facecolor="#f4f5f6", edgecolor=LINE)
@@ -187,7 +196,7 @@ def _tile(
         sheet.key("–  not printed in the paper", tile)
     axes.add_patch(tile)
     sheet.mark(tile, read.told(cell, document))
-    if panel.ours and read.verdict(cell) == compare.OUTSIDE:
+    if panel.ours and cell.verdict == compare.OUTSIDE:
         corner = (at[0] + 0.04, at[1] + 0.06)
         frame = Rectangle(corner, 0.92, 0.88, fill=False, edgecolor=INK, linewidth=1.6, zorder=3)
         axes.add_patch(frame)

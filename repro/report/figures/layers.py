@@ -14,10 +14,10 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from repro.artifacts.drawing import CurvePanel, Layers
 from repro.report import reading as read
+from repro.report.document import Document
 from repro.report.figures.look import FAINT, INK
 from repro.report.figures.sheet import AWAY, Sheet, value_axis
 from repro.report.numbers import fixed
-from repro.report.reading import Document
 
 MOST_EXPECTED = 24
 EXPECTED: dict[str, Any] = {"color": INK, "linewidth": 0.75, "linestyle": (0, (4, 3))}
@@ -32,14 +32,14 @@ def draw(document: Document, drawing: Layers) -> Sheet:
     rows = next((list(found) for found in measured if found), [])
     everywhere = [row for row in rows if all(row in found for found in measured if found)]
     depth = _depth([row in everywhere for row in rows])
-    cells = [cell for panel in drawing.panels for cell in read.cells_of(document, panel.series)]
+    cells = [cell for panel in drawing.panels for cell in document.of(panel.series)]
     sheet = Sheet(12.6, 4.3)
     sheet.note(f"{len(rows)} layers" if rows else "nothing of this has been run yet", read.seeds(cells))
     sheet.note(read.unprinted(document))
     every = sheet.subplots(1, len(drawing.panels), squeeze=False)[0]
     for index, (axes, panel, found) in enumerate(zip(every, drawing.panels, measured, strict=True)):
         letter = f"({chr(ord('a') + index)})  " if len(every) > 1 else ""
-        axes.set(title=letter + panel.title, xlabel=read.axes_of(document)[1], ylabel=panel.unit)
+        axes.set(title=letter + panel.title, xlabel=document.long_axes[1], ylabel=panel.unit)
         value_axis(axes)
         for row, line in found.items():
             colour = depth.cmap(rows.index(row)) if row in rows else FAINT
@@ -50,7 +50,7 @@ def draw(document: Document, drawing: Layers) -> Sheet:
             number = f"layer {rows.index(row) + 1}, {row}" if row in rows else row
             sheet.mark(drawn, f"{number}: {_ends(line, panel)}")
         if not found:
-            lost = "diverged" in map(read.without_value, read.cells_of(document, panel.series))
+            lost = "diverged" in map(read.without_value, document.of(panel.series))
             axes.text(0.5, 0.5, "diverged" if lost else "not run", transform=axes.transAxes, size=11, **AWAY)
         _scales(axes, found, panel)
     _expected(sheet, every, document, drawing)
@@ -64,9 +64,9 @@ def draw(document: Document, drawing: Layers) -> Sheet:
 def lines_of(document: Document, series: str) -> Lines:
     """Return what is known of a series by row and column."""
     found: Lines = {}
-    for cell in read.cells_of(document, series) if series else []:
-        if (value := read.shown(cell)) is not None and read.text(cell, "col").isdecimal():
-            found.setdefault(read.text(cell, "row"), {})[int(read.text(cell, "col"))] = value
+    for cell in document.of(series) if series else []:
+        if (value := cell.shown) is not None and cell.col.isdecimal():
+            found.setdefault(cell.row, {})[int(cell.col)] = value
     return found
 
 

@@ -17,8 +17,8 @@ from matplotlib.textpath import text_to_path
 from matplotlib.ticker import MaxNLocator
 
 from repro.report import reading as read
+from repro.report.document import Document
 from repro.report.figures.look import DPI, INK, LINE, MUTED, STYLE, VERMILION
-from repro.report.reading import Document
 
 MARGIN, NARROWEST = 0.28, 7.3  # inches
 TITLE, NOTE, SMALL = 13.0, 9.0, 7.5  # points
@@ -58,7 +58,7 @@ class Sheet(Figure):
         """Put title and notes above the axes, legend and provenance below; leave room for them."""
         wide = self.get_figwidth()
         room = 0.99 * (wide - 2 * MARGIN)  # hinting may widen a text by a pixel or two
-        title = f"{read.label(read.text(document, 'artifact'))}   {document.get('title', '')}".strip()
+        title = f"{read.label(document.artifact)}   {document.title}".strip()
         head = [(line, TITLE, INK, "bold") for line in wrapped(title, room, TITLE, "bold")]
         head += [(line, NOTE, MUTED, "normal") for line in wrapped("  ·  ".join(self.notes), room, NOTE)]
         warned = wrapped(read.warning(document), room, NOTE, "bold", lines=3)
@@ -118,7 +118,7 @@ class Sheet(Figure):
 def of_nothing(document: Document) -> Sheet:
     """Say in words that the profile has no cells of this artifact."""
     sheet = Sheet(NARROWEST, 0.1)
-    sheet.note(f"not part of the {document.get('profile') or 'unknown'} profile: there are no cells to show")
+    sheet.note(f"not part of the {document.profile} profile: there are no cells to show")
     return sheet
 
 
