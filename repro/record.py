@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from typing import Any
 
 from repro import files
 from repro.errors import UsageError
-from repro.run import Run
+from repro.run import Run, key_of
 
 DONE = "done"
 DIVERGED = "diverged"
@@ -83,7 +82,7 @@ class Record:
 
     def line(self) -> str:
         """One line of JSON, without the newline."""
-        return json.dumps(dataclasses.asdict(self), separators=(",", ":"), allow_nan=False)
+        return json.dumps(vars(self), separators=(",", ":"), allow_nan=False)
 
     @classmethod
     def parse(cls, line: str) -> Record:
@@ -97,8 +96,7 @@ class Record:
 
     def tells_of(self, run: Run) -> bool:
         """Whether its ``spec`` is that of ``run``, of which the key is a hash."""
-        spec = run.spec()
-        return self.spec in (spec, json.loads(json.dumps(spec)))  # read back it has lists where the Run has tuples
+        return key_of(self.spec) == run.key
 
     def _check(self) -> None:
         for name in ("key", "label"):

@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,8 +107,7 @@ class Run:
     @functools.cached_property
     def key(self) -> str:
         """16 hex digits: a hash of everything that can change the result."""
-        text = json.dumps({"semantics": SEMANTICS, **self.spec()}, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return key_of(self.spec())
 
     def spec(self) -> dict[str, Any]:
         """The Run as plain JSON values; parents by key and epoch."""
@@ -116,7 +115,7 @@ class Run:
         for item in dataclasses.fields(self):
             value = getattr(self, item.name)
             if isinstance(value, Data | Recipe):
-                value = dataclasses.asdict(value)
+                value = dict(vars(value))  # their fields are plain values
             elif isinstance(value, Checkpoint):
                 value = {"run": value.run.key, "epoch": value.epoch}
             elif isinstance(value, Mask):
@@ -197,6 +196,12 @@ class Run:
     def evaluates_after(self, epoch: int) -> bool:
         """Whether the test set is evaluated once ``epoch`` epochs are done."""
         return epoch == self.last_epoch or epoch % self.recipe.evaluate_every == 0
+
+
+def key_of(spec: Mapping[str, Any]) -> str:
+    """Return the key of the Run that has this `Run.spec`, also one that was read back from JSON."""
+    text = json.dumps({"semantics": SEMANTICS, **spec}, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def ancestors(runs: list[Run]) -> list[Run]:
