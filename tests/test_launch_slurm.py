@@ -1,4 +1,4 @@
-"""Slurm (docs/cluster.md sets up one of one node) trains four Runs into one store, two jobs at a time; a worker, a
+"""Slurm (scripts/one-node-slurm.sh sets one up) trains four Runs into one store, two jobs at a time; a worker, a
 job and the driver are killed on the way."""
 
 from __future__ import annotations
