@@ -40,7 +40,8 @@ def bare(key: str) -> Record:
 ADD = """
 import sys
 from pathlib import Path
-from repro import ledger, record
+from repro import record
+from repro.store import ledger
 for number in range(int(sys.argv[2]), int(sys.argv[3])):
     empty = record.empty_curve()
     run = record.Record(f"{number:04d}", "", "diverged", {}, None, None, None, None, empty)

@@ -76,6 +76,6 @@ def test_names_with_commas_are_quoted() -> None:
 
 
 def test_options_that_name_nothing_import_no_torch() -> None:
-    code = "import sys; from repro import named; from repro.options import Options; named.check(Options()); "
+    code = "import sys; from repro.cli import inputs; from repro.options import Options; inputs.check(Options()); "
     code += "sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
