@@ -53,6 +53,7 @@ class Workspace:
         if options.arch:
             overrides |= _arch_overrides(plain, options.arch, names)
         self.settings = params.settings(self.params_file, options.profile, overrides)
+        self._check_blocks()
         if options.seeds is not None and not 1 <= options.seeds <= MOST_SEEDS:
             raise UsageError(f"--seeds {options.seeds}: choose 1 to {MOST_SEEDS}")
         self.seeds = range(options.seeds or self.settings.profile.seeds)
@@ -66,6 +67,17 @@ class Workspace:
         shipped_ledgers = [] if options.ignore_shipped else [folder / "runs.jsonl" for folder in shipped]
         runs_dir = options.runs_dir or self.root / "runs"
         self.store = Store(runs_dir, self.out / "runs.jsonl", shipped_ledgers)
+
+    def _check_blocks(self) -> None:
+        """Raise `UsageError` for a block in params.yaml that no artifact declares, or that is not as declared."""
+        for name in self.settings.profile.artifacts:
+            artifact = artifacts.IMPLEMENTED.get(name)
+            if artifact is None or artifact.params is None:
+                raise UsageError(
+                    f"{self.params_file.name}: artifacts.{name}: no artifact of that name declares parameters (is "
+                    "its file in $REPRO_ARTIFACTS?)"
+                )
+            self.settings.profile.block(name, artifact.params)
 
     def runs(self, artifact: Artifact, seeds: Sequence[int] | None = None, guess: bool = True) -> list[Run]:
         """The artifact's Runs for ``seeds`` (default: those asked for), of ``--arch`` alone where given.

@@ -30,7 +30,7 @@ def repro(*arguments: str, file: Path = EXAMPLE) -> subprocess.CompletedProcess[
 def test_the_document_shows_the_file_itself() -> None:
     shown = (ROOT / "docs" / "extending.md").read_text().split("```python\n")[1].split("```")[0]
     assert shown == EXAMPLE.read_text()
-    assert len(shown.splitlines()) < 55
+    assert len(shown.splitlines()) < 70
 
 
 def test_fig7_trains_renders_and_shares_runs_with_fig1(tmp_path: Path) -> None:
@@ -49,16 +49,36 @@ def test_fig7_trains_renders_and_shares_runs_with_fig1(tmp_path: Path) -> None:
     assert shared == [2, 1]  # the dense network, and the ticket (2, 2) at 80 %
 
 
+def params_with(block: str) -> str:
+    """params.yaml with a block of its own for an artifact of the smoke profile."""
+    return (ROOT / "params.yaml").read_text().replace("  smoke:\n", f"  smoke:\n    artifacts: {block}\n", 1)
+
+
+@pytest.mark.parametrize(
+    ("block", "said"),
+    [
+        ("{fig7: {sparsitys: [0.5]}}", "unknown key 'artifacts.fig7.sparsitys'; did you mean 'sparsities'?"),
+        ("{fig7: {sparsities: 0.5}}", "artifacts.fig7.sparsities: a list was expected, not 0.5"),
+        ("{fig8: {}}", "artifacts.fig8: no artifact of that name declares parameters"),
+        ("{fig1: {}}", "artifacts.fig1: no artifact of that name declares parameters"),
+    ],
+)
+def test_a_block_that_is_not_as_declared_is_refused_with_its_place(tmp_path: Path, block: str, said: str) -> None:
+    (tmp_path / "params.yaml").write_text(params_with(block))
+    refused = repro("list", "--profile", "smoke", "--params", str(tmp_path / "params.yaml"))
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1) and said in refused.stderr
+
+
 def test_the_same_file_in_the_package_is_an_artifact_without_another_line(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "repro", tmp_path / "repro", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(EXAMPLE, tmp_path / "repro" / "artifacts" / "fig7.py")
-    for name in ("params.yaml", "paper_tables"):
-        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "paper_tables").symlink_to(ROOT / "paper_tables")
+    (tmp_path / "params.yaml").write_text(params_with("{fig7: {sparsities: [0.5, 0.9]}}"))
     code = (
         "from repro import artifacts; from repro.options import Options; from repro.workspace import Workspace; "
         "work = Workspace(Options(profile='smoke'), ['fig7']); "
-        "print(artifacts.__file__, artifacts.PAPER[-1], *artifacts.IMPLEMENTED, work.render(artifacts.get('fig7'))"
-        "['title'], sep='|')"
+        "made = work.render(artifacts.get('fig7')); columns = sorted({cell.col for cell in made.cells}); "
+        "print(artifacts.__file__, artifacts.PAPER[-1], *artifacts.IMPLEMENTED, made.title, *columns, sep='|')"
     )
     environment = dict(os.environ, PYTHONPATH=str(tmp_path), REPRO_HOME=str(tmp_path), REPRO_ARTIFACTS="")
     made = subprocess.run(
@@ -66,7 +86,8 @@ def test_the_same_file_in_the_package_is_an_artifact_without_another_line(tmp_pa
     )
     file, last, *rest = made.stdout.strip().split("|")
     assert file.startswith(str(tmp_path)) and last == "table4", made.stderr
-    assert rest[-3:] == ["batch-probe", "fig7", "How sparse may an early ticket be? on synthetic images"]
+    title = "How sparse may an early ticket be? on synthetic images"
+    assert rest[-5:] == ["batch-probe", "fig7", title, "50%", "90%"]
     assert (tmp_path / "results" / "smoke" / "fig7.png").exists()
 
 

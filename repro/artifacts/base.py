@@ -53,6 +53,9 @@ class Artifact:
     The rest is presentation. ``axes`` name rows and columns in tables; ``rows`` and ``columns`` name them in
     pictures, where that takes more words. ``epochs`` says which of ``row`` and ``column`` count epochs (or windows
     of epochs) of the profile's schedule. ``note`` explains abbreviations, ``drawing`` chooses the picture.
+
+    ``params`` is the dataclass of the artifact's block in params.yaml, under ``artifacts:`` of a profile; `runs`
+    and `cells` get it from ``study.settings.profile.block(name, params)``.
     """
 
     name: str
@@ -71,6 +74,7 @@ class Artifact:
     epochs: tuple[str, ...] = ()
     note: str = ""
     drawing: Drawing | None = None
+    params: type | None = None
 
     @property
     def long_axes(self) -> tuple[str, str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from repro.config.recipe import (
     ARCHS,
@@ -20,6 +21,10 @@ from repro.config.recipe import (
     check_milestones,
     one_of,
 )
+from repro.config.yaml_loader import build
+from repro.errors import UsageError
+
+Block = TypeVar("Block")
 
 
 @dataclass(frozen=True)
@@ -214,6 +219,8 @@ class Profile:
     table3: Mapping[str, PruningRow]
     table4: IterativeParams
     batch_probe: Mapping[str, BatchProbeParams]
+    artifacts: Mapping[str, object] = field(default_factory=dict)
+    """The blocks of artifacts that declare their own parameters (`block`)."""
 
     def __post_init__(self) -> None:
         one_of("precision", self.precision, PRECISIONS)
@@ -259,6 +266,17 @@ class Profile:
             yield "table4.rewind", arch, (self.table4.rewind,)
         for arch, probe in self.batch_probe.items():
             yield f"batch_probe.{arch}.epochs", arch, probe.epochs
+
+    def block(self, artifact: str, kind: type[Block]) -> Block:
+        """Return the block of an artifact as ``kind``, the dataclass that the artifact declares.
+
+        What the block does not set has its default. Raises `UsageError` with its place.
+        """
+        try:
+            found: Block = build(kind, self.artifacts.get(artifact, {}), f"artifacts.{artifact}")
+        except ValueError as error:
+            raise UsageError(f"params.yaml: {error}") from None
+        return found
 
     def recipe_of(self, arch: str) -> Recipe:
         """How ``arch`` is trained."""
