@@ -10,7 +10,7 @@ from typing import TypeVar, cast
 
 from repro.config.params import IMAGENET_ARCHS, PhotoParams, Recipe, Settings
 from repro.run import Checkpoint, Data, Mask, Photos, Run
-from repro.schedule import gradual_steps, iterative_sparsity
+from repro.schedule import gradual_steps, iterative_sparsity, ppr_recipe
 
 Making = TypeVar("Making", bound=Callable[..., Run])
 PAPER_EPOCHS = {"cifar10": 200, "imagenet": 90}
@@ -105,8 +105,7 @@ class Study:
     def ppr(self, arch: str, seed: int, epoch: int, rate: float) -> Run:
         """PPR (section 3.3): the dense weights of an epoch, pruned, trained for one epoch at a constant rate."""
         start = Checkpoint(self.dense(arch, seed), epoch)
-        whole = self.settings.profile.recipe_of(arch)
-        recipe = replace(whole, epochs=1, milestones=(), lr=rate, evaluate_every=1)
+        recipe = ppr_recipe(self.settings.profile.recipe_of(arch), rate)
         mask = Mask(start, self.settings.profile.sparsity)
         return self._run("ppr", arch, seed, 0, 1, weights=start, mask=mask, recipe=recipe)
 

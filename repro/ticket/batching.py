@@ -1,4 +1,4 @@
-"""Batches of examples, and what is checked of them. Pure."""
+"""Cut examples into batches, augment and check them. Pure."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from repro.data.batches import PAD, EpochOrder
 from repro.errors import UsageError
 
 Batch = tuple[Tensor, Tensor]
-WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)  # what labels may be
+WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)  # types of labels
 
 
 def chunks(count: int, size: int) -> list[tuple[int, int]]:
-    """``count`` examples in batches of ``size``, the rest as a smaller one; a single left-over example joins the
-    batch before, since BatchNorm cannot normalise one alone."""
+    """Return the bounds of batches of ``size`` and of a smaller last one. A single remaining example joins the
+    batch before it, since BatchNorm cannot normalise one example."""
     starts = list(range(0, count, size))
     if len(starts) > 1 and count - starts[-1] == 1:
         del starts[-1]
@@ -25,7 +25,7 @@ def chunks(count: int, size: int) -> list[tuple[int, int]]:
 
 
 def crop(images: Tensor, order: EpochOrder, first: int, last: int) -> Tensor:
-    """Images [B, C, H, W], padded by 4 zeros, cropped and flipped as ``first`` to ``last`` of ``order`` say."""
+    """Pad images [B, C, H, W] by 4 zeros, crop and flip them as ``first`` to ``last`` of ``order``."""
     height, width = images.shape[2:]
     top, left, flip = (part[first:last].to(images.device) for part in order.tensors()[1:])
     side = torch.arange(width, device=images.device)
@@ -37,7 +37,7 @@ def crop(images: Tensor, order: EpochOrder, first: int, last: int) -> Tensor:
 
 
 def check_labels(labels: Tensor, classes: int, name: str) -> None:
-    """Raise `UsageError` for the first label that is none of ``classes``."""
+    """Raise `UsageError` for the first label outside 0 to ``classes`` - 1."""
     wrong = torch.nonzero((labels < 0) | (labels >= classes))
     if len(wrong):
         item = int(wrong[0])
@@ -48,7 +48,7 @@ def check_labels(labels: Tensor, classes: int, name: str) -> None:
 
 
 def check_finite(inputs: Tensor, name: str, first: int = 0) -> None:
-    """Raise `UsageError` for an input that is infinite or no number; ``first`` is the number of the first one."""
+    """Raise `UsageError` for an input that is not finite; ``first`` is the index of the first input."""
     if bool(torch.isfinite(inputs).all()):
         return
     item = first + int(torch.nonzero(~torch.isfinite(inputs).reshape(len(inputs), -1).all(1))[0])
@@ -56,7 +56,7 @@ def check_finite(inputs: Tensor, name: str, first: int = 0) -> None:
 
 
 def digest_of(*tensors: Tensor) -> str:
-    """A hash of kind, shape and content."""
+    """Return a hash of types, shapes and contents."""
     digest = hashlib.sha256()
     for tensor in tensors:
         digest.update(f"{tensor.dtype} {list(tensor.shape)}".encode())

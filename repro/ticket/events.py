@@ -1,4 +1,4 @@
-"""What an observer of a search hears. The search itself prints nothing."""
+"""What a search reports to its observer. The search itself prints nothing."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ Kind = Literal["note", "epoch", "check", "safe", "unsettled", "done"]
 
 @dataclass(frozen=True)
 class Event:
-    """One step of a search; ``print`` makes a line of it.
+    """One step of a search, as a line if printed.
 
-    ``note``: what is left out or read, before anything is trained; ``phase`` is the sentence. ``epoch``: one epoch
-    of ``phase`` is trained and kept on disk. ``check``: the PPR accuracy of dense epoch ``epoch``. ``safe``: the
-    curve has settled and pruning is safe from ``epoch``. ``unsettled``: it never did. ``done``: ``phase`` has
-    ended with ``top1``. Accuracies are per cent of the test set.
+    ``note``: a fact that is known before training; ``phase`` is the sentence. ``epoch``: one epoch of ``phase`` is
+    trained and kept on disk. ``check``: the PPR accuracy of dense epoch ``epoch``. ``safe``: PPR has reached its
+    plateau, and pruning is safe from ``epoch``. ``unsettled``: it reached none. ``done``: ``phase`` ended with
+    ``top1``. Accuracies are per cent of the test set.
 
-    ``spent`` counts the epochs behind the search, PPR checks and earlier calls included; ``left`` the epochs
-    still to come, at most: a curve that settles early leaves fewer.
+    ``spent`` counts the epochs so far, PPR checks and earlier calls included; ``left`` is the most epochs that may
+    still be needed: an early plateau needs fewer.
     """
 
     kind: Kind
@@ -34,9 +34,9 @@ class Event:
         if self.kind == "note":
             return self.phase
         if self.kind == "safe":
-            return f"safe to prune from epoch {self.epoch}: PPR has settled"
+            return f"safe to prune from epoch {self.epoch}: PPR has reached its plateau"
         if self.kind == "unsettled":
-            return f"PPR did not settle within {self.last} epochs: pruned at the end of the dense schedule"
+            return f"PPR reached no plateau within {self.last} epochs: pruned at the end of the dense schedule"
         accuracy = "" if self.top1 is None else f": top-1 {self.top1:.2f} %"
         if self.kind == "done":
             return f"{self.phase} done{accuracy}"

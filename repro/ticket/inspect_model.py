@@ -1,4 +1,4 @@
-"""A first look at the user's network: does it take these inputs, how many classes, in which layout is it run."""
+"""Run a network once before training: check its inputs, count its classes, choose its memory layout."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from repro.ticket.trainer import copied, laid_out, move_to
 
 
 def fingerprint(model: nn.Module) -> str:
-    """The network's class and a hash of its modules, parameters and buffers as they are now."""
+    """Return the network's class and a hash of its modules, parameters and buffers."""
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     content = save({name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()})
     modules = re.sub(r"0x[0-9a-f]+", "", repr(model))  # addresses differ from process to process
@@ -28,26 +28,26 @@ def fingerprint(model: nn.Module) -> str:
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a network was seen to do: the memory ``layout`` to train in (channels_last, a fifth faster, where the
-    network takes it), how many ``classes`` it tells apart, and its layers in the order in which they ran."""
+class Inspection:
+    """The memory ``layout`` to train in (channels_last, a fifth faster, if the network accepts it), the number of
+    ``classes``, and the layers ``called``, in the order in which they ran."""
 
     layout: torch.memory_format
     classes: int
     called: tuple[str, ...]
 
 
-def look(
+def inspect_model(
     model: nn.Module,
     training: Samples,
     testing: Samples,
     device: torch.device,
     precision: torch.dtype,
     recipe: Recipe,
-) -> Look:
+) -> Inspection:
     """Run two examples of each set through copies of the network.
 
-    Raises `UsageError` where it does not take them, or gives something else than logits [N, classes].
+    Raises `UsageError` if the network does not turn them into logits [N, classes].
     """
     if any(isinstance(p, UninitializedParameter) for p in model.parameters()):
         raise UsageError("the network has lazy layers: run one batch through it first, so that it has weights")
@@ -76,11 +76,11 @@ def look(
     if tested.shape[1] != found.shape[1]:
         shapes = f"{[*found.shape]} for train_set and {[*tested.shape]} for test_set"
         raise UsageError(f"the network gives logits {shapes}: as many classes were expected")
-    return Look(layout, found.shape[1], tuple(called))
+    return Inspection(layout, found.shape[1], tuple(called))
 
 
 def unlike(training: Samples, testing: Samples) -> list[str]:
-    """A sentence where the sets have inputs of two shapes, and the network takes both."""
+    """Return a note if the sets have inputs of different shapes, which the network accepts."""
     train, test = ([*side.two.shape[1:]] for side in (training, testing))
     if train == test:
         return []

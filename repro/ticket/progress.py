@@ -14,10 +14,10 @@ from repro.words import counted
 
 
 class SearchProgress(Progress):
-    """An observer for `find_ticket`: phase, epoch, images/s, accuracy, and the time left for everything.
+    """An observer for `find_ticket`, and a context manager that stops the bar at the end.
 
-    A context manager, which stops the bar at the end. Raises `BudgetSpent` after the last epoch that ends before
-    ``deadline`` (on `time.monotonic`'s clock), assuming that the next epoch takes as long as the previous one.
+    Raises `BudgetSpent` once the next epoch would end after ``deadline`` (on `time.monotonic`'s clock) if it took
+    as long as the last one.
     """
 
     def __init__(self, console: Console, deadline: float | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Which weights of any network are pruned, and which are not, and why."""
+"""Choose the weights of a network that are pruned."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHOWN = 3  # names in a note
 
 @dataclass(frozen=True)
 class Prunable:
-    """``names`` of the weights to prune, in the network's order; ``left_out`` has the other weights of two
+    """The ``names`` of the weights to prune, in the network's order; ``left_out`` has the other weights of two
     dimensions or more, each with the reason."""
 
     names: tuple[str, ...]
@@ -26,7 +26,7 @@ class Prunable:
 
     @property
     def notes(self) -> list[str]:
-        """What is left out though the paper's networks have nothing like it, a sentence a reason."""
+        """Sentences about weights that are left out for a reason which the paper's networks do not have."""
         return [f"Not pruned: {part}" for part in self._unlike]
 
     @property
@@ -42,13 +42,12 @@ class Prunable:
 
 
 def choose_prunable(model: nn.Module, asked: Sequence[str] | None, called: Sequence[str] = ()) -> Prunable:
-    """The weights ``asked`` for, or those that the paper prunes (appendix A).
+    """Choose the weights ``asked`` for, or those that the paper prunes (appendix A).
 
-    That is every convolution but the first, and neither the last linear layer nor, in a network that classifies
-    by one, the last convolution. In a network without a second convolution: every linear layer but the last.
-    Which is first and which classifies is read off ``called``, names of layers in the order in which they ran, or
-    off the network's own order; another layer that shares the weight of either stays whole as well. Raises
-    `UsageError` where that leaves nothing, or where a name asked for is no trainable weight.
+    These are all convolutions but the first and one that classifies; in a network without a second convolution,
+    all linear layers but the last. ``called`` has the names of layers in the order in which they ran (default: the
+    order of the network). A layer that shares the weight of the first or of the classifier is not pruned either.
+    Raises `UsageError` if nothing is left to prune, or if a name is not that of a trainable weight.
     """
     if asked is not None:
         return Prunable(_asked(model, asked))
@@ -56,7 +55,7 @@ def choose_prunable(model: nn.Module, asked: Sequence[str] | None, called: Seque
     ran = [layers[name] for name in called if name in layers] or [*layers.values()]
     first = next((module for module in ran if isinstance(module, CONVOLUTIONS)), None)
     whole = [(module, why) for module, why in ((first, FIRST), (ran[-1] if ran else None, CLASSIFIER)) if module]
-    # By tensor, not by name: one may have several. What a parametrization computes is no parameter.
+    # By tensor, since one may have several names. The result of a parametrization is not a parameter.
     names = {id(weight): name for name, weight in model.named_parameters()}
     stays = {names[id(module.weight)]: why for module, why in whole if id(module.weight) in names}
     computed = {name for name, module in layers.items() if id(module.weight) not in names}
@@ -110,6 +109,6 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def weights_of(model: nn.Module, names: Sequence[str]) -> dict[str, nn.Parameter]:
-    """The network's parameters of these ``names``, in their order."""
+    """Return the network's parameters of these ``names``, in their order."""
     weights = dict(model.named_parameters())
     return {name: weights[name] for name in names}

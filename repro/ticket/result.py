@@ -1,4 +1,4 @@
-"""What a search found, and what each strategy cost."""
+"""The result of a search, and the cost of each strategy."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from repro import files
 from repro.engine.network import masks_of
 from repro.pruning import Masks, sparsity_of
 from repro.record import Record
+from repro.report.tables import markdown_table
 from repro.ticket.plateau import Plateau
 from repro.ticket.search_spec import ITERATIVE, ONE_SHOT, SearchSpec
 from repro.ticket.trainer import Setup, copied, fill
 
-NOT_SHOWN = ("data", "parents", "ended")  # of the provenance: the same for every search, or of no use without it
+NOT_SHOWN = ("data", "parents", "ended")  # of a Record's provenance
 
 
 @dataclass(frozen=True)
 class Check:
-    """PPR of one dense epoch (section 3.3): test accuracy in % after pruning and one epoch of retraining."""
+    """PPR of one dense epoch (section 3.3): test accuracy in per cent after pruning and one epoch of training."""
 
     epoch: int
     top1: float
@@ -32,8 +33,8 @@ class Check:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One strategy: test accuracy of its last and its best epoch in %, share of prunable weights that are zero,
-    and the epochs that it takes by itself, dense training and PPR checks included."""
+    """One strategy: test accuracy of its last and its best epoch in per cent, the share of prunable weights that
+    are zero, and the epochs that it would take alone."""
 
     name: str
     top1: float
@@ -46,21 +47,26 @@ class Outcome:
 
     @property
     def epochs(self) -> int:
-        """All epochs of the strategy, each pass over the training set counted as one."""
+        """The number of passes over the training set."""
         return self.dense + self.checks + self.window + self.retraining
 
 
 @dataclass(frozen=True)
 class Result:
-    """What `find_ticket` found. Epochs are epochs done of the schedule, accuracies per cent of the test set.
+    """The result of `find_ticket`. Epochs are epochs trained of the schedule, accuracies per cent of the test set.
 
-    ``safe_epoch`` is the epoch from which pruning is safe and ``known_at`` the one at which that was known; both
-    are None where PPR never settled. ``window`` is the gradual pruning's first and last epoch. ``dense`` holds
-    the dense accuracies by epoch, up to where it was trained: to the end only where a baseline
-    needed that, or where PPR did not settle. ``epochs_trained`` is all that was spent, shared trainings once.
-    ``model`` is the ticket in eval mode, its pruned weights exactly zero, and ``masks`` says which (bool, True
-    where a weight stays). ``left_out`` names the weights that are not pruned, and why; ``notes`` says in sentences
-    what of that, and of the data, a user should know.
+    Args:
+        safe_epoch: the epoch from which pruning is safe; None if PPR reached no plateau.
+        known_at: the epoch at which that was known, or None.
+        window: first and last epoch of gradual pruning, or None.
+        checks: PPR by epoch.
+        dense: accuracy by epoch of the dense training, which ends early unless it is needed to its end.
+        ticket, baselines: the strategies.
+        epochs_trained: epochs of all strategies together, shared trainings once.
+        model: the ticket in eval mode, its pruned weights exactly zero.
+        masks: bool tensors by name, True where a weight stays.
+        notes: what to know about network and data, in sentences.
+        left_out: the weights that are not pruned, each with the reason.
     """
 
     spec: SearchSpec
@@ -81,16 +87,16 @@ class Result:
 
     @property
     def dense_top1(self) -> float | None:
-        """Accuracy at the end of the dense training, None where it stopped early."""
+        """Accuracy at the end of the dense training; None if it stopped early."""
         return self.dense.get(self.spec.schedule)
 
     @property
     def iterative_epochs(self) -> int:
-        """What iterative pruning to this sparsity takes, whether it was trained or not."""
+        """The epochs of iterative pruning to this sparsity, trained or not."""
         return (1 + self.spec.rounds) * self.spec.schedule
 
     def sentences(self) -> list[str]:
-        """The finding in words."""
+        """Return the finding in words."""
         spec, ticket = self.spec, self.ticket
         if self.safe_epoch is None:
             found = [
@@ -113,15 +119,18 @@ class Result:
         return [*found, *(f"{note}." for note in self.notes)]
 
     def save(self) -> None:
-        """Keep the ticket in ``folder``: ``ticket.safetensors``, which `load_state_dict` takes, and
-        ``masks.safetensors``. Raises `MissingInput` where the disk is full."""
+        """Write ``ticket.safetensors``, for `load_state_dict`, and ``masks.safetensors`` into ``folder``.
+
+        Raises `MissingInput` if the disk is full.
+        """
         state = {name: value for name, value in self.model.state_dict().items() if isinstance(value, Tensor)}
         for name, tensors in (("ticket", state), ("masks", self.masks)):
             content = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
             files.write_bytes(self.folder / f"{name}.safetensors", save(content))
 
     def rows(self) -> tuple[list[str], list[list[str]]]:
-        """Header and rows of the table: one row a strategy, the dense network first where it was trained whole."""
+        """Return header and rows of the table, a row a strategy; the dense network comes first if trained to its
+        end."""
         header = ["", "top-1 %", "to dense", "pruned %", "dense", "checks", "window", "retraining", "epochs"]
         found = []
         if self.dense_top1 is not None:
@@ -137,17 +146,12 @@ class Result:
             )
         return header, found
 
-    def table(self, style: str = "simple") -> str:
-        """The table as text; ``style`` is one of tabulate's, ``github`` for Markdown."""
-        from tabulate import tabulate  # here, since bare GPU machines have none
-
-        header, rows = self.rows()
-        align = ["left"] + ["right"] * (len(header) - 1)
-        return tabulate(rows, header, tablefmt=style, colalign=align, disable_numparse=True)
+    def table(self) -> str:
+        """Return the table of strategies as Markdown."""
+        return markdown_table(*self.rows())
 
     def document(self) -> dict[str, Any]:
-        """All but the network as JSON values."""
-        spec = dataclasses.asdict(self.spec)
+        """Return all but the network as JSON values."""
         outcomes = [self.ticket, *self.baselines.values()]
         return {
             "title": "An early winning ticket",
@@ -162,7 +166,7 @@ class Result:
             "iterative_epochs": self.iterative_epochs,
             "checks": [[check.epoch, check.top1] for check in self.checks],
             "dense": [[epoch, top1] for epoch, top1 in self.dense.items()],
-            "search": spec,
+            "search": dataclasses.asdict(self.spec),
             "provenance": self.provenance,
         }
 
@@ -179,10 +183,10 @@ def assemble(
     tensors: dict[str, Tensor],
     epochs_trained: int,
 ) -> Result:
-    """The Result from the Records of a search; ``tensors`` are the ticket's, masks included."""
+    """Make the Result of a search from its Records; ``tensors`` are the ticket's checkpoint."""
     safe = found.epoch if found.known_at else None
     window = (safe, spec.window_end(safe)) if safe is not None else None
-    # What the ticket takes by itself: the dense training only to where it was known to be safe.
+    # Alone, the ticket needs the dense training only up to where pruning was known to be safe.
     ticket_dense = spec.schedule if found.known_at is None else found.known_at
     pruning = window[1] - window[0] if window else 0
     model = copied(setup.model).eval()

@@ -18,9 +18,9 @@ from repro.files import Lock
 from repro.record import Record
 from repro.run import Data, Run
 from repro.store import Store
-from repro.ticket import inspect_model
 from repro.ticket.datasets import samples
 from repro.ticket.events import Event, Kind
+from repro.ticket.inspect_model import fingerprint, inspect_model, unlike
 from repro.ticket.options import SearchOptions, check, check_baselines, check_model, check_options, check_path
 from repro.ticket.plateau import Plateau, find_plateau
 from repro.ticket.prunable import choose_prunable
@@ -85,10 +85,10 @@ def find_ticket(
         precision = devices.resolve_precision(options.precision, device)
         devices.use_tf32(precision)
         dtype = devices.dtype_of(precision)
-        seen = inspect_model.look(model, training, testing, device.torch, dtype, recipe)
+        seen = inspect_model(model, training, testing, device.torch, dtype, recipe)
         pruned = choose_prunable(model, options.prunable, seen.called)
         spec = SearchSpec(
-            network=inspect_model.fingerprint(model),
+            network=fingerprint(model),
             prunable=pruned.names,
             data=Data("own", len(training), len(testing), ""),
             recipe=recipe,
@@ -98,7 +98,7 @@ def find_ticket(
             **options.resolved(recipe, len(testing)),
         )
         files.check_writable(folder)
-        notes = [*pruned.notes, *inspect_model.unlike(training, testing), *training.notes, *testing.notes]
+        notes = [*pruned.notes, *unlike(training, testing), *training.notes, *testing.notes]
         for sentence in [*([moved_cache] if moved_cache else []), *notes, *training.ahead, *testing.ahead]:
             tell(Event("note", sentence, 0, spec.schedule, None, 0, 0))
         for side in (training, testing):  # last, since it may take as long as an epoch

@@ -1,6 +1,6 @@
-"""A search as a frozen value: everything that shapes it, and the Runs that it consists of. Pure: no torch.
+"""A search as a frozen value: everything that shapes it, and its Runs. Imports no torch.
 
-The Runs are the same values as those of the paper's experiments (repro/run.py), on the user's network and data.
+The Runs are values like those of the paper's experiments (repro/run.py), on the user's network and data.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from repro import files
 from repro.config.params import Recipe
 from repro.errors import UsageError
 from repro.run import Checkpoint, Data, Mask, Run
-from repro.schedule import gradual_steps, iterative_sparsity
+from repro.schedule import gradual_steps, iterative_sparsity, ppr_recipe
 
 ONE_SHOT, ITERATIVE = "one-shot", "iterative"
 BASELINES = (ONE_SHOT, ITERATIVE)
@@ -25,9 +25,11 @@ PRUNED_PER_ROUND = 0.2  # of the remaining weights, in iterative pruning (Frankl
 
 @dataclass(frozen=True)
 class SearchSpec:
-    """What a search is. ``network`` names the class and a hash of its modules and initial weights; epochs are
-    epochs of the recipe's schedule, ``ppr_rate`` a learning rate, ``tolerance`` accuracy points, ``chance`` the
-    accuracy of guessing in %, ``window`` a share of the schedule. Raises `UsageError` for what cannot be."""
+    """The settings of a search, which a folder is bound to.
+
+    ``network`` names the class and a hash of its modules and initial weights, ``chance`` is the accuracy of
+    guessing in per cent, the other fields are those of `SearchOptions`. Raises `UsageError` for impossible values.
+    """
 
     network: str
     prunable: tuple[str, ...]
@@ -62,67 +64,68 @@ class SearchSpec:
 
     @property
     def schedule(self) -> int:
-        """Epochs of the whole schedule."""
+        """The number of epochs of the whole schedule."""
         return self.recipe.epochs
 
     @property
     def rounds(self) -> int:
-        """Prunings of iterative pruning: the number that comes nearest to the sparsity; 7 for 80 %."""
+        """The number of prunings of iterative pruning that comes closest to the sparsity; 7 for 80 %."""
         return max(1, round(math.log(1 - self.sparsity) / math.log(1 - PRUNED_PER_ROUND)))
 
     def due(self, epoch: int) -> bool:
-        """Whether PPR is checked once ``epoch`` epochs are trained."""
+        """Tell whether PPR is checked after ``epoch`` epochs."""
         return epoch > 0 and epoch % self.check_every == 0
 
     def window_end(self, safe: int) -> int:
-        """The epoch at which gradual pruning from ``safe`` on ends: never beyond the schedule."""
+        """Return the last epoch of gradual pruning that starts at ``safe``, at most the schedule's."""
         return min(safe + max(1, round(self.window * self.schedule)), self.schedule)
 
     def dense(self) -> Run:
-        """The dense training of the whole schedule, tested after every epoch."""
-        return self._run("dense", recipe=replace(self.recipe, evaluate_every=1))
+        """Train the whole schedule, tested after every epoch."""
+        recipe = replace(self.recipe, evaluate_every=1)
+        return Run("dense", self.network, self.data, recipe, self.precision, self.seed, 0, self.schedule)
 
     def ppr(self, epoch: int) -> Run:
-        """The check of an epoch (section 3.3): its weights, pruned, trained for one epoch at a constant rate."""
+        """Check an epoch (section 3.3): prune its weights, and train them for one epoch at a constant rate."""
         start = Checkpoint(self.dense(), epoch)
-        recipe = replace(self.recipe, epochs=1, milestones=(), lr=self.ppr_rate, evaluate_every=1)
-        return self._run("ppr", recipe=recipe, weights=start, mask=Mask(start, self.sparsity))
+        recipe = ppr_recipe(self.recipe, self.ppr_rate)
+        return self._branch("ppr", start, Mask(start, self.sparsity), recipe=recipe, last_epoch=1)
 
     def gradual(self, safe: int) -> Run:
-        """Gradual pruning along the dense schedule (section 3.4, Eq. 6), one step an epoch."""
+        """Prune gradually along the dense schedule (section 3.4, Eq. 6), one step an epoch."""
         last = self.window_end(safe)
         steps = gradual_steps(safe, last, self.sparsity)
         start = Checkpoint(self.dense(), safe)
-        return self._run("gradual", weights=start, prune_at=steps, first=safe, last=last)
+        return self._branch("gradual", start, None, prune_at=steps, first_epoch=safe, last_epoch=last)
 
     def ticket(self, safe: int | None) -> Run:
-        """The retraining that makes the ticket: the whole schedule, from the window's end and under its mask.
+        """Retrain for the whole schedule from the window's end under its mask.
 
-        Where PPR never settled (``safe`` None) there is no window, and this is `one_shot`.
+        If PPR reached no plateau (``safe`` is None), there is no window, and this is `one_shot`.
         """
         if safe is None:
             return self.one_shot()
         end = Checkpoint(self.gradual(safe), self.window_end(safe))
-        return self._run("ticket", weights=end, mask=Mask(end, None))
+        return self._branch("ticket", end, Mask(end, None))
 
     def one_shot(self) -> Run:
-        """The conventional cost: dense to the end, pruned at once, retrained for the whole schedule."""
+        """Prune the dense network at its end in one step, and retrain it for the whole schedule."""
         end = Checkpoint(self.dense(), self.schedule)
-        return self._run("one-shot", weights=end, mask=Mask(end, self.sparsity))
+        return self._branch("one-shot", end, Mask(end, self.sparsity))
 
     def iterative(self, number: int) -> Run:
-        """The training after the ``number``-th pruning of `rounds`, rewound to an early epoch of the dense one.
+        """Train after the ``number``-th pruning of `rounds`, rewound to an early epoch of the dense training.
 
-        Each pruning takes 20 % of what is left; the last goes to the sparsity itself, so that all strategies are
-        compared at the same one.
+        Each pruning removes 20 % of the remaining weights. The last one prunes to the sparsity itself, so that all
+        strategies are compared at the same sparsity.
         """
         before = self.dense() if number == 1 else self.iterative(number - 1)
         rate = self.sparsity if number == self.rounds else iterative_sparsity(PRUNED_PER_ROUND, number)
         mask = Mask(Checkpoint(before, self.schedule), rate)
-        return self._run("iterative", weights=Checkpoint(self.dense(), self.rewind), mask=mask)
+        return self._branch("iterative", Checkpoint(self.dense(), self.rewind), mask)
 
     def check_folder(self, folder: Path) -> None:
-        """Take ``folder`` for this search. Raises `UsageError` naming what differs where it holds another one."""
+        """Bind ``folder`` to this search. Raises `UsageError`, naming the differences, if it holds another one."""
         path, own = folder / "search.json", _flat(self)
         if not path.exists():
             files.write_text(path, json.dumps(own, indent=1) + "\n")
@@ -138,34 +141,13 @@ class SearchSpec:
                 f"{folder} holds another search, it differs in {what}: pass another folder, or remove it"
             )
 
-    def _run(
-        self,
-        family: str,
-        recipe: Recipe | None = None,
-        weights: Checkpoint | None = None,
-        mask: Mask | None = None,
-        prune_at: tuple[tuple[int, float], ...] = (),
-        first: int = 0,
-        last: int | None = None,
-    ) -> Run:
-        recipe = recipe or self.recipe
-        return Run(
-            experiment=family,
-            arch=self.network,
-            data=self.data,
-            recipe=recipe,
-            precision=self.precision,
-            seed=self.seed,
-            first_epoch=first,
-            last_epoch=recipe.epochs if last is None else last,
-            weights=weights,
-            mask=mask,
-            prune_at=prune_at,
-        )
+    def _branch(self, family: str, weights: Checkpoint, mask: Mask | None, **changes: Any) -> Run:
+        changes = {"recipe": self.recipe, **changes}
+        return replace(self.dense(), experiment=family, weights=weights, mask=mask, **changes)
 
 
 def _flat(spec: SearchSpec) -> dict[str, Any]:
-    """The spec as JSON values, the parts of data and recipe by dotted names."""
+    """Return the fields as JSON values, those of data and recipe by dotted names."""
     found: dict[str, Any] = {}
     for item in dataclasses.fields(spec):
         value = getattr(spec, item.name)
