@@ -94,8 +94,8 @@ class Record:
         record._check()
         return record
 
-    def tells_of(self, run: Run) -> bool:
-        """Whether its ``spec`` is that of ``run``, of which the key is a hash."""
+    def matches(self, run: Run) -> bool:
+        """Return whether its ``spec`` is that of ``run``, of which the key is a hash."""
         return key_of(self.spec) == run.key
 
     def _check(self) -> None:

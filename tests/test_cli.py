@@ -191,10 +191,10 @@ def test_export_and_import_round_trip(command: Command, trained: Path) -> None:
     from repro.store import archive
 
     (members,) = archive.read(parts).values()
-    first = archive.take(other, members)
+    first = archive.import_runs(other, members)
     assert (first.new, first.conflicts) == (TINY_RUNS, ())
     assert first.checkpoints == 3  # dense at 0, 1 and 2
-    again = archive.take(other, members)
+    again = archive.import_runs(other, members)
     assert (again.new, again.known, again.checkpoints) == (0, TINY_RUNS, 0)
     code, out, err = command("fig1", "--profile", "smoke", *TINY, "--json", runs="b-runs", out="b")
     assert code == 0, err

@@ -102,7 +102,7 @@ def test_a_line_that_is_nested_too_deeply_is_named_with_file_and_line(tmp_path: 
 
 
 @pytest.mark.parametrize("without", [True, False])
-def test_a_record_that_tells_of_another_run_is_refused_with_ledger_and_key(
+def test_a_record_that_matches_another_run_is_refused_with_ledger_and_key(
     tmp_path: Path, some_run: Run, record_of: RecordOf, without: bool
 ) -> None:
     whole = record_of(some_run)
@@ -120,8 +120,8 @@ def test_a_record_that_tells_of_another_run_is_refused_with_ledger_and_key(
 
 def test_a_record_is_taken_for_its_run_before_and_after_it_was_written(some_run: Run, record_of: RecordOf) -> None:
     made = dataclasses.replace(record_of(some_run), spec=some_run.spec())
-    assert made.tells_of(some_run) and Record.parse(made.line()).tells_of(some_run)
-    assert not made.tells_of(dataclasses.replace(some_run, seed=some_run.seed + 1))
+    assert made.matches(some_run) and Record.parse(made.line()).tells_of(some_run)
+    assert not made.matches(dataclasses.replace(some_run, seed=some_run.seed + 1))
 
 
 @pytest.fixture

@@ -395,7 +395,7 @@ def test_the_dearest_goes_first_where_not_all_may_go(tmp_path: Path) -> None:
 
 def test_a_state_here_that_is_as_far_is_kept(tmp_path: Path) -> None:
     store = Store(tmp_path / "runs", tmp_path / "l.jsonl")
-    assert store.take_state("dense", "k", "state-e0003-aa.safetensors", b"x")
-    assert not store.take_state("dense", "k", "state-e0003-bb.safetensors", b"y")
-    assert not store.take_state("dense", "k", "state-e0002-cc.safetensors", b"y")
-    assert store.take_state("dense", "k", "state-e0004.000012-dd.safetensors", b"y")
+    assert store.import_state("dense", "k", "state-e0003-aa.safetensors", b"x")
+    assert not store.import_state("dense", "k", "state-e0003-bb.safetensors", b"y")
+    assert not store.import_state("dense", "k", "state-e0002-cc.safetensors", b"y")
+    assert store.import_state("dense", "k", "state-e0004.000012-dd.safetensors", b"y")

@@ -73,14 +73,17 @@ def test_an_import_of_a_crafted_file_writes_nothing(command: Command, tmp_path: 
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("records/x", "not something that this version of repro exports"),
+        ("records/x", "this version of repro exports no such file"),
         ("records/../x.json", "not something"),
         ("checkpoints/epoch-0001-0000000000000000.safetensors", "not something"),
         ("checkpoints/../smoke/runs/epoch-0001-0000000000000000.safetensors", "not something"),
         ("states/dense/0123/state-e1.2.3-0000000000000000.safetensors", "not something"),
         ("masks/dense/0123/mask.safetensors", "not something"),
         ("/etc/passwd", "not something"),
-        ("checkpoints/dense/0123/epoch-0001-0000000000000000.safetensors", "another content than its name says"),
+        (
+            "checkpoints/dense/0123/epoch-0001-0000000000000000.safetensors",
+            "its content does not match the hash in its name",
+        ),
         ("records/0123.json", "Expecting value"),
     ],
 )

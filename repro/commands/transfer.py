@@ -72,7 +72,7 @@ def import_runs(options: Options, paths: Sequence[Path], ship: bool) -> None:
         with store.lock():
             if ship:
                 shipped.unpack(out)
-            result = archive.take(store, members, out / shipped.FOLDER if ship else None)
+            result = archive.import_runs(store, members, out / shipped.FOLDER if ship else None)
         states = f", {counted(result.states, 'state')} of Runs under way" if result.states else ""
         print(
             f"{out}: {counted(result.new, 'Run')} new, {result.known} known already, "

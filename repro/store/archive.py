@@ -1,8 +1,8 @@
-"""Finished Runs in files that travel: `repro runs export` and `repro runs import`.
+"""Pack finished and unfinished Runs into files for another machine (`repro runs export` and `repro runs import`).
 
-A file is a zip of Records, checkpoints, states of Runs under way, and a manifest with the SHA-256 of each, whose
-own hash closes it. What does not fit one file goes into numbered ones; each can be imported by itself, in any
-order.
+A file is a zip of Records, checkpoints, resume states, and a manifest with the SHA-256 of each; the zip's comment
+is the manifest's own hash. If one file is not enough, several numbered ones are written, which can be imported
+separately and in any order.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from repro.store import Store, metadata_of
 MANIFEST = "manifest.json"
 Member = tuple[str, bytes]
 Members = dict[str, bytes]
-OVERHEAD = 400  # bytes that zip and manifest spend on a member
+OVERHEAD = 400  # bytes per member in zip and manifest
 MEMBER = re.compile(
     r"records/(?P<record>\w+)\.json"
     r"|(checkpoints/\w[^/]*/\w+/epoch-\d+|states/\w[^/]*/\w+/state-e\d+(\.\d+)?)-(?P<hash>\w{16})\.safetensors"
@@ -37,7 +37,7 @@ UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError,
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import did: Runs ``new`` and ``known``, files taken over, and labels of ``conflicts``."""
+    """Counts of an import: Runs ``new`` and ``known`` before, files copied, and the labels of ``conflicts``."""
 
     new: int
     known: int
@@ -48,21 +48,21 @@ class Imported:
 
 @dataclass(frozen=True)
 class Exported:
-    """The files written, and the names of what ``max_total`` left no room for."""
+    """The files written, and the names of members that did not fit into ``max_total``."""
 
     files: tuple[Path, ...]
     left_out: tuple[str, ...]
 
 
 def records(store: Store, runs: Sequence[Run]) -> Iterator[Member]:
-    """The finished ones of ``runs``."""
+    """Yield the Records of finished ``runs``."""
     for run in runs:
         if record := store.record(run):
             yield f"records/{run.key}.json", record.line().encode()
 
 
 def checkpoints(store: Store, runs: Sequence[Run], keep: Mapping[str, set[int]]) -> Iterator[Member]:
-    """Kept checkpoints of ``runs``, also of unfinished ones, at the epochs that ``keep`` has for their keys."""
+    """Yield kept checkpoints of finished and unfinished ``runs``, at the epochs in ``keep[run.key]``."""
     for run in runs:
         for epoch in sorted(keep.get(run.key, ())):
             if kept := store.checkpoint(run, epoch):
@@ -70,7 +70,7 @@ def checkpoints(store: Store, runs: Sequence[Run], keep: Mapping[str, set[int]])
 
 
 def states(store: Store, runs: Sequence[Run]) -> Iterator[Member]:
-    """Where the unfinished ones of ``runs`` stand."""
+    """Yield the latest resume states of unfinished ``runs``."""
     for run in runs:
         if store.record(run) is None and (newest := store.newest_state(run)):
             yield f"states/{run.experiment}/{run.key}/{newest.name}", newest.read_bytes()
@@ -79,10 +79,19 @@ def states(store: Store, runs: Sequence[Run]) -> Iterator[Member]:
 def export(
     members: Iterable[Member], path: Path, max_size: int, results: str, max_total: int | None = None
 ) -> Exported:
-    """Write ``members``, the dearest first, to ``path``, or to numbered files beside it where one of ``max_size``
-    bytes does not hold them; what would bring all files beyond ``max_total`` is left out. ``results`` names the
-    results folder that they belong to. Raises `MissingInput` where there is nothing, `UsageError` where a member
-    alone is too large."""
+    """Write ``members``, the most valuable first, to ``path``.
+
+    Args:
+        members: (name, content) pairs.
+        path: the file; if one is not enough, numbered files next to it are written instead.
+        max_size: bytes per file.
+        results: the name of the results folder to which the members belong.
+        max_total: bytes of all files together; members that do not fit are left out.
+
+    Raises:
+        MissingInput: there are no members.
+        UsageError: a single member is larger than ``max_size``, or ``path`` is not a file's name.
+    """
     check_target(path)
     parts: list[list[Member]] = [[]]
     left_out: list[str] = []
@@ -112,74 +121,63 @@ def export(
 
 
 def check_target(path: Path) -> None:
-    """Raise `UsageError` where ``path`` is no name of a file to write."""
+    """Raise `UsageError` if ``path`` cannot be the name of a file."""
     if not path.name or path.is_dir():
         raise UsageError(f"'{path}' names no file to write: runs.zip, for instance")
 
 
 def read(paths: Sequence[Path]) -> dict[str, Members]:
-    """What ``paths`` hold, by the name of the results folder that it belongs to.
+    """Read and check exported files; return their members by the name of their results folder.
 
     Raises `MissingInput` for a file that is damaged or altered.
     """
-    found: dict[str, Members] = {}
+    by_results: dict[str, Members] = {}
     for path in paths:
         results, members = _unpack(path)
-        found.setdefault(results, {}).update(members)
-    return found
+        by_results.setdefault(results, {}).update(members)
+    return by_results
 
 
-def take(store: Store, members: Members, checkpoints_to: Path | None = None) -> Imported:
-    """Take over ``members``, which `read` has checked.
+def import_runs(store: Store, members: Members, checkpoints_to: Path | None = None) -> Imported:
+    """Add ``members``, as returned by `read`, to the store.
 
-    A Run that is finished here stays as it is; where the file's differs, it is named in ``conflicts``. So is a
-    Run that grew from another parent than the checkpoint kept here. Checkpoints go to the store, or to
-    ``checkpoints_to``/<key>/ (what git keeps); states go to the store, where none is there that is as far.
+    A Run that is finished here is not replaced. It is a conflict if the imported Record differs from ours, or if a
+    Run was trained from a parent checkpoint with another hash than ours. Checkpoints are written to the store, or
+    to ``checkpoints_to``/<key>/ (for DVC). A state is skipped if the Run is finished, or at least as far, here.
     """
-    arrived = [Record.parse(content.decode()) for name, content in members.items() if name.startswith("records/")]
+    imported = [Record.parse(content.decode()) for name, content in members.items() if name.startswith("records/")]
     ours = {record.key: record for record in store.records()}
-    conflicts = [r.label for r in arrived if r.key in ours and ours[r.key] != r]
-    fresh = [r for r in arrived if r.key not in ours]
-    foreign = [r for r in fresh if _other_parent(r, ours)]
-    taken = [r for r in fresh if r not in foreign]
-    conflicts += [f"{r.label} (grown from another parent)" for r in foreign]
-    refused = {r.key for r in arrived if r.key in ours and ours[r.key] != r} | {r.key for r in foreign}
-    copied = 0
+    differing = [record for record in imported if ours.get(record.key, record) != record]
+    new = [record for record in imported if record.key not in ours]
+    foreign = [record for record in new if _other_parent(record.provenance.get("parents", {}), ours)]
+    accepted = [record for record in new if record not in foreign]
+    refused = {record.key for record in (*differing, *foreign)}
+    conflicts = [r.label for r in differing] + [f"{r.label} (trained from another parent)" for r in foreign]
+    ours |= {record.key: record for record in accepted}
+    copied = begun = 0
     for name, content in members.items():
-        _, *rest = name.split("/")
-        if not name.startswith("checkpoints/") or rest[1] in refused:
-            continue
-        experiment, key, file = rest
-        target = (checkpoints_to / key if checkpoints_to else store.runs_dir / experiment / key) / file
-        if not target.exists():
-            files.write_bytes(target, content)
-            copied += 1
-    begun, foreign_states = _take_states(store, members, ours | {r.key: r for r in taken})
-    store.add(taken)
-    known = len(arrived) - len(taken) - len(conflicts)
-    return Imported(len(taken), known, copied, begun, (*conflicts, *foreign_states))
-
-
-def _take_states(store: Store, members: Members, ours: dict[str, Record]) -> tuple[int, list[str]]:
-    """Take over the states of Runs that are not among ``ours``; returns how many, and which grew from another
-    parent."""
-    count, foreign = 0, []
-    for name, content in members.items():
-        kind, *place = name.split("/")
-        if kind != "states" or place[1] in ours:
-            continue
-        if _another(parents_of_state(content), ours):
-            foreign.append(f"{place[0]} {place[1]} (under way, grown from another parent)")
-        else:
-            experiment, key, file = place
-            count += store.take_state(experiment, key, file, content)
-    return count, foreign
+        kind, *location = name.split("/")
+        if kind == "checkpoints" and location[1] not in refused:
+            experiment, key, file = location
+            target = (checkpoints_to / key if checkpoints_to else store.runs_dir / experiment / key) / file
+            if not target.exists():
+                files.write_bytes(target, content)
+                copied += 1
+        elif kind == "states" and location[1] not in ours:
+            experiment, key, file = location
+            if _other_parent(parents_of_state(content), ours):
+                conflicts.append(f"{experiment} {key} (unfinished, trained from another parent)")
+            else:
+                begun += store.import_state(experiment, key, file, content)
+    store.add(accepted)
+    known = len(imported) - len(accepted) - len(differing) - len(foreign)
+    return Imported(len(accepted), known, copied, begun, tuple(conflicts))
 
 
 def parents_of_state(content: bytes) -> dict[str, str]:
-    """What the Run behind a state grew from: "key@epoch" -> hash."""
-    found: dict[str, str] = _history(content)["provenance"].get("parents", {})
-    return found
+    """Return the parents of a state's Run: "key@epoch" -> hash."""
+    parents: dict[str, str] = _history(content)["provenance"].get("parents", {})
+    return parents
 
 
 def _history(content: bytes) -> dict[str, Any]:
@@ -188,7 +186,7 @@ def _history(content: bytes) -> dict[str, Any]:
 
 
 def parse_size(text: str, option: str = "--max-size") -> int:
-    """``15MiB``, ``900kB``, ``1000000``, in bytes. Raises `UsageError` for anything else."""
+    """Parse ``15MiB``, ``900kB`` or ``1000000`` into bytes. Raises `UsageError` for anything else."""
     units = {"": 1, "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
     digits = text.rstrip("kKMGiB ")
     unit = text[len(digits) :].strip()
@@ -201,15 +199,10 @@ def parse_size(text: str, option: str = "--max-size") -> int:
     return size
 
 
-def _other_parent(record: Record, ours: dict[str, Record]) -> bool:
-    """Whether ``record`` grew from a checkpoint whose hash differs from what our parent's Record says."""
-    return _another(record.provenance.get("parents", {}), ours)
-
-
-def _another(parents: Mapping[str, str], ours: Mapping[str, Record]) -> bool:
-    """Whether one of ``parents`` ("key@epoch" -> hash) is another than ours."""
-    for place, digest in parents.items():
-        key, _, epoch = place.partition("@")
+def _other_parent(parents: Mapping[str, str], ours: Mapping[str, Record]) -> bool:
+    """Return whether one of ``parents`` ("key@epoch" -> hash) has another hash in our Records."""
+    for parent, digest in parents.items():
+        key, _, epoch = parent.partition("@")
         known = ours[key].checkpoints.get(epoch) if key in ours else None
         if known is not None and known != digest:
             return True
@@ -258,13 +251,14 @@ def _unpack(path: Path) -> tuple[str, Members]:
 
 
 def _check(name: str, content: bytes) -> None:
-    """Raise ValueError or TypeError where a member is not what its name says, or of a kind that there is not."""
-    found = MEMBER.fullmatch(name)
-    if not found:
-        raise ValueError("not something that this version of repro exports")
-    if found["record"] and Record.parse(content.decode()).key != found["record"]:
+    """Raise ValueError or TypeError if a member's name is unknown, or its content does not match the name."""
+    match = MEMBER.fullmatch(name)
+    if not match:
+        raise ValueError("this version of repro exports no such file")
+    if match["record"] and Record.parse(content.decode()).key != match["record"]:
         raise ValueError("the Record of another Run")
-    if found["hash"] and not files.sha256(content).startswith(found["hash"]):
+    if match["hash"] and not files.sha256(content).startswith(match["hash"]):
+        raise ValueError("its content does not match the hash in its name")
         raise ValueError("another content than its name says")
     if name.startswith("states/"):
         check_history(_history(content))

@@ -1,4 +1,4 @@
-"""The ledger: Records of finished Runs, one a line, the first of a key for good. Many processes may add to it."""
+"""The ledger: one Record per line. The first Record of a key stays; several processes may add to it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from repro.files import Lock
 from repro.record import Record
 
 PATIENCE = 600.0
-"""Seconds to wait for another process, which has the ledger for a fraction of one."""
+"""Seconds to wait for another process, which holds the ledger for a fraction of a second."""
 
 _Stamp = tuple[int, int, int, int]
-_known: dict[Path, tuple[_Stamp, dict[str, Record]]] = {}  # as each was when it was last read here
+_known: dict[Path, tuple[_Stamp, dict[str, Record]]] = {}  # each ledger as it was last read
 
 
 def read(path: Path) -> Mapping[str, Record]:
-    """The Records of a ledger by their keys, none if it is absent; parsed again only where it has changed.
+    """Return the Records of a ledger by key, none if there is no file. It is parsed again only if it has changed.
 
     Raises `UsageError` naming a line that is not a Record.
     """
@@ -37,16 +37,18 @@ def read(path: Path) -> Mapping[str, Record]:
 
 
 def add(path: Path, records: Sequence[Record]) -> list[Record]:
-    """Add ``records`` to the ledger where their key is new there; returns those.
+    """Add the ``records`` whose keys are not in the ledger yet; return those.
 
-    Raises `MissingInput` where it cannot be written, `UsageError` where another process does not let go of it.
+    Raises `MissingInput` if it cannot be written, `UsageError` if another process does not release it.
     """
     path = Path(os.path.realpath(path))
     if not _new(records, read(path)):
         return []
     with Lock(path.with_name(f".{path.name}.lock")) as lock:
         if not lock.take(PATIENCE):
-            raise UsageError(f"{path} is held by another process, for {PATIENCE / 60:g} minutes now: end that one")
+            raise UsageError(
+                f"{path} is locked by another process, for {PATIENCE / 60:g} minutes now: end that one"
+            )
         known = read(path)
         new = _new(records, known)
         if new:
@@ -66,15 +68,15 @@ def _new(records: Sequence[Record], known: Mapping[str, Record]) -> list[Record]
 
 
 def _parsed(path: Path, content: bytes) -> dict[str, Record]:
-    found: dict[str, Record] = {}
+    records: dict[str, Record] = {}
     for number, line in enumerate(content.splitlines(), 1):
         try:
             record = Record.parse(line.decode())
         except (ValueError, TypeError) as error:
             raise UsageError(f"{path}, line {number}: not a Record ({error}); restore the file from git") from None
-        found.setdefault(record.key, record)
-    return found
+        records.setdefault(record.key, record)
+    return records
 
 
-def _stamp(found: os.stat_result) -> _Stamp:
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+def _stamp(status: os.stat_result) -> _Stamp:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
