@@ -24,7 +24,7 @@ from unittest.mock import patch
 
 from repro import data
 from repro.config import params
-from repro.config.params import CIFAR_ARCHS
+from repro.config.recipe import CIFAR_ARCHS
 from repro.data import cifar10
 from repro.data.images import random_images
 from repro.engine import device as devices

@@ -36,7 +36,7 @@ from torchvision import models
 
 from repro import artifacts
 from repro.config import params
-from repro.config.params import IMAGENET_ARCHS, MicroBatchRecipe
+from repro.config.recipe import IMAGENET_ARCHS, MicroBatchRecipe
 from repro.data.imagenet import OFFICIAL
 from repro.data.imagenet.augment import draw_crops, normalize
 from repro.data.imagenet.loader import Loader, Request, make_loader

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from repro import data
 from repro.config import params
-from repro.config.params import CIFAR_ARCHS
+from repro.config.recipe import CIFAR_ARCHS
 from repro.data import cifar10
 from repro.engine import device as devices
 from repro.engine.data_source import InMemoryData, in_memory_data

@@ -26,7 +26,7 @@ import openlth
 from common import headline, measured_on, settings_of, strategy_of
 from strong import SideBySide, StrongLoop
 
-from repro.config.params import CIFAR_ARCHS
+from repro.config.recipe import CIFAR_ARCHS
 from repro.data.images import Images, random_images
 from repro.engine import calibration
 from repro.engine import device as devices

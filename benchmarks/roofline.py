@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from repro import nets
-from repro.config.params import Recipe
+from repro.config.recipe import Recipe
 from repro.data.batches import SIDE
 from repro.engine.calibration import PATIENCE, times
 from repro.engine.device import Device

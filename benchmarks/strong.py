@@ -17,7 +17,7 @@ from common import pytorch_defaults, settings_of
 from torch import Tensor
 
 from repro import nets
-from repro.config.params import Recipe
+from repro.config.recipe import Recipe
 from repro.data.images import Images, random_images
 from repro.engine import device as devices
 from repro.engine.calibration import times

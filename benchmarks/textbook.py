@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler
 from torchvision import transforms
 
 from repro import nets
-from repro.config.params import Recipe
+from repro.config.recipe import Recipe
 from repro.data.images import Images, Split
 from repro.engine.calibration import synchronize
 from repro.engine.device import Device

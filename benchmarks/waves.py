@@ -32,7 +32,7 @@ from roofline import copy_bandwidth, floor_of, matmul_flops
 from torch.profiler import ProfilerActivity, profile
 
 from repro import data
-from repro.config.params import CIFAR_ARCHS
+from repro.config.recipe import CIFAR_ARCHS
 from repro.data import cifar10
 from repro.data.images import Images
 from repro.engine import calibration

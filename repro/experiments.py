@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar, cast
 
-from repro.config.params import IMAGENET_ARCHS, PhotoParams, Recipe, Settings
+from repro.config.params import Settings
+from repro.config.recipe import IMAGENET_ARCHS, PhotoParams, Recipe
 from repro.run import Checkpoint, Data, Mask, Photos, Run
 from repro.schedule import gradual_steps, iterative_sparsity, ppr_recipe
 

@@ -168,7 +168,7 @@ def _named(raw: Any) -> Published:
 def _unique(what: str, names: Sequence[object]) -> None:
     for name in names:
         if names.count(name) > 1:
-            raise ValueError(f"{what} {name!r} stands twice")
+            raise ValueError(f"{what} {name!r} occurs twice")
 
 
 Text = Annotated[str, lambda raw: str(raw) if type(raw) is int else raw]

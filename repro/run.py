@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from repro.config.params import Recipe
+from repro.config.recipe import Recipe
 
 # Part of every key. Raise it when the meaning of a training changes (augmentation, initialisation, the
 # order of random numbers, what an epoch does), so that old results are not taken for new ones.

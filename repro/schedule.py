@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from repro.config.params import Recipe
+from repro.config.recipe import Recipe
 
 
 def learning_rate(recipe: Recipe, epoch: int) -> float:

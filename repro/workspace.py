@@ -18,7 +18,7 @@ from typing import Any
 from repro import artifacts, data, files, places
 from repro.artifacts import Artifact, Results
 from repro.cells import Cell
-from repro.config import params
+from repro.config import params, recipe
 from repro.errors import UsageError
 from repro.experiments import Study
 from repro.options import Options
@@ -41,7 +41,7 @@ class Workspace:
         self.names = tuple(names)
         _ = options.deadline  # a duration that is none is refused before any work
         for name in options.without:
-            if name not in (known := (*params.DATASETS, *params.PHOTO_SETS)):
+            if name not in (known := (*recipe.DATASETS, *recipe.PHOTO_SETS)):
                 raise UsageError(f"$REPRO_WITHOUT: unknown data set '{name}'; there are {', '.join(known)}")
         self.root = places.find_root(options.params_file)
         self.artifacts = [artifacts.get(name) for name in names or artifacts.IMPLEMENTED]
@@ -201,20 +201,20 @@ class Workspace:
 
 def _arch_overrides(plain: params.Settings, arch: str, names: Sequence[str]) -> dict[str, object]:
     """What makes the artifacts ``names`` about ``arch``. Raises `UsageError` where one of them cannot be."""
-    if arch not in params.ARCHS:
-        raise UsageError(f"--arch {arch}: unknown; there are {', '.join(params.ARCHS)}")
+    if arch not in recipe.ARCHS:
+        raise UsageError(f"--arch {arch}: unknown; there are {', '.join(recipe.ARCHS)}")
     overrides: dict[str, object] = {}
     for name in names:
         field = name.replace("-", "_")
         own = getattr(plain.profile, field, None)
-        if name == "table4" and arch in params.IMAGENET_ARCHS:
+        if name == "table4" and arch in recipe.IMAGENET_ARCHS:
             own = plain.profile.table3  # its windows are what Table 4 needs
         if isinstance(own, Mapping):  # one row a network: only those that the profile has
             if arch not in own:
                 has = ", ".join(own) or "none"
                 raise UsageError(f"--arch {arch}: profile {plain.name} has no {arch} in {name}; it has {has}")
-        elif own is not None and arch not in params.CIFAR_ARCHS:
-            raise UsageError(f"--arch {arch}: {name} is about CIFAR-10; there are {', '.join(params.CIFAR_ARCHS)}")
+        elif own is not None and arch not in recipe.CIFAR_ARCHS:
+            raise UsageError(f"--arch {arch}: {name} is about CIFAR-10; there are {', '.join(recipe.CIFAR_ARCHS)}")
         elif own is not None and own.arch != arch:
             overrides[f"{field}.arch"] = arch
     return overrides

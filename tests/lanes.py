@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from repro.config import params
-from repro.config.params import Recipe
+from repro.config.recipe import Recipe
 from repro.data import synthetic
 from repro.data.batches import EpochOrder
 from repro.data.images import Images

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from repro.config.params import MicroBatchRecipe
+from repro.config.recipe import MicroBatchRecipe
 from repro.engine import calibration, speeds
 from repro.engine.device import Device
 from repro.errors import MissingInput

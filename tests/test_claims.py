@@ -31,7 +31,8 @@ from repro.claims import (
 )
 from repro.claims.decide import decide
 from repro.config import params
-from repro.config.params import Recipe, StepsParams
+from repro.config.profile import StepsParams
+from repro.config.recipe import Recipe
 from repro.experiments import Study
 from repro.published import Claim
 from repro.record import DIVERGED, Record

@@ -15,7 +15,7 @@ import pytest
 from repro import published
 from repro.claims import FAILS, HOLDS, UNDECIDED, Judgement, SeedTable, Setting, judge
 from repro.claims.tables import Cell
-from repro.config.params import Recipe
+from repro.config.recipe import Recipe
 from repro.published import Claim
 
 World = dict[Cell, float]

@@ -33,7 +33,7 @@ from repro.claims.statistics import STATISTICS, expression_of
 from repro.claims.statistics.fig1 import first_ticket
 from repro.claims.statistics.ppr import settled
 from repro.claims.tables import Cell, CellIndex
-from repro.config.params import Recipe
+from repro.config.recipe import Recipe
 
 SD = 0.02  # small beside every margin, so that each end can be wrong
 DECLARED = {"resnet20": SD, "ppr_small": SD, "log_w_std": SD}

@@ -8,7 +8,7 @@ import pytest
 
 from repro.artifacts import IMPLEMENTED
 from repro.cli.app import main
-from repro.config import params
+from repro.config import recipe
 from repro.options import FAMILIES, LAUNCHERS, STRATEGIES
 
 
@@ -34,11 +34,11 @@ def at_tab(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     [
         ("repro fig1 --profile ", ["smoke", "pilot", "paper", "paper-128"]),
         ("repro fig1 --profile pa", ["paper", "paper-128"]),
-        ("repro table2 --arch ", params.ARCHS),
-        ("repro ticket --arch ", params.CIFAR_ARCHS),
+        ("repro table2 --arch ", recipe.ARCHS),
+        ("repro ticket --arch ", recipe.CIFAR_ARCHS),
         ("repro table2 --strategy ", STRATEGIES),
         ("repro table2 --launcher ", LAUNCHERS),
-        ("repro table2 --precision ", params.PRECISIONS),
+        ("repro table2 --precision ", recipe.PRECISIONS),
         ("repro train ", FAMILIES),
         ("repro plan ", IMPLEMENTED),
         ("repro runs export all.zip --artifact table", ["table1", "table2", "table3", "table4"]),

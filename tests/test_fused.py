@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from repro import nets
-from repro.config.params import Recipe
+from repro.config.recipe import Recipe
 from repro.data.batches import PAD
 from repro.engine.calibration import random_lanes
 from repro.engine.device import Device

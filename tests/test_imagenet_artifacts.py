@@ -15,8 +15,8 @@ from repro.artifacts import Results, table4
 from repro.cells import Cell
 from repro.claims import FAILS, HOLDS, NOT_RUN, Judgement, judge, tables_of
 from repro.commands.alternatives import halved
-from repro.config import params
-from repro.config.params import MicroBatchRecipe
+from repro.config import params, recipe
+from repro.config.recipe import MicroBatchRecipe
 from repro.experiments import Study
 from repro.record import Record
 from repro.report import document
@@ -159,7 +159,7 @@ def test_unofficial_photographs_are_compared_with_nothing_and_leave_cifar10_alon
         artifact = artifacts.get(name)
         results = finished(record_of, artifact.runs(subset, [0]), lambda run: 90.0)
         cells = artifact.cells(subset, results, [0])
-        judged = {cell.verdict for cell in cells if cell.row in params.IMAGENET_ARCHS}
+        judged = {cell.verdict for cell in cells if cell.row in recipe.IMAGENET_ARCHS}
         assert not judged & {"within", "outside"}
         assert document.make(artifact, subset, cells, []).comparable is expected
 

@@ -120,7 +120,7 @@ def test_a_record_that_matches_another_run_is_refused_with_ledger_and_key(
 
 def test_a_record_is_taken_for_its_run_before_and_after_it_was_written(some_run: Run, record_of: RecordOf) -> None:
     made = dataclasses.replace(record_of(some_run), spec=some_run.spec())
-    assert made.matches(some_run) and Record.parse(made.line()).tells_of(some_run)
+    assert made.matches(some_run) and Record.parse(made.line()).matches(some_run)
     assert not made.matches(dataclasses.replace(some_run, seed=some_run.seed + 1))
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repro.config.params import MicroBatchRecipe
+from repro.config.recipe import MicroBatchRecipe
 from repro.engine import microbatches
 from repro.errors import UsageError
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from repro import nets
-from repro.config.params import Recipe
+from repro.config.recipe import Recipe
 from repro.engine.network import MOMENTUM, Network, masks_of
 from repro.errors import UsageError
 from repro.pruning import magnitude_masks, sparsity_of

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from repro.artifacts import IMPLEMENTED
-from repro.config import params
+from repro.config import params, recipe
 from repro.errors import MissingInput, UsageError
 
 
@@ -97,9 +97,9 @@ def test_the_paper_profile_is_the_papers(shipped: Path) -> None:
 
 def test_each_network_has_its_own_data_and_recipe(shipped: Path) -> None:
     profile = params.settings(shipped, "paper").profile
-    for arch in params.CIFAR_ARCHS:
+    for arch in recipe.CIFAR_ARCHS:
         assert (profile.recipe_of(arch), profile.data_of(arch)) == (profile.recipe, profile.data)
-    for arch in params.IMAGENET_ARCHS:
+    for arch in recipe.IMAGENET_ARCHS:
         assert (profile.recipe_of(arch), profile.data_of(arch)) == (profile.imagenet.recipe, profile.imagenet.data)
 
 
@@ -277,7 +277,7 @@ def test_set_reads_its_value_as_yaml(text: str, expected: tuple[str, Any]) -> No
         ("recipe.milestones=[2, 03]", ["03 is 3 in YAML"]),
         ("recipe.epochs=1:30", ['1:30 is 90 in YAML: write 90, or "1:30" for text']),
         ("recipe.lr=1:30.5", ["1:30.5 is 90.5 in YAML"]),
-        ("recipe={lr: 1.0, lr: 2.0}", ["'lr' stands twice"]),
+        ("recipe={lr: 1.0, lr: 2.0}", ["'lr' occurs twice"]),
         ("data.name=\0", ["data.name", "not YAML"]),
     ],
 )

@@ -13,7 +13,7 @@ from tiny import FEW, TINY
 
 from repro import artifacts
 from repro.commands import reproduce
-from repro.config import params
+from repro.config import params, recipe
 from repro.data.imagenet import index
 from repro.experiments import Study
 from repro.options import Options
@@ -150,7 +150,7 @@ def test_the_rest_is_trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     monkeypatch.setenv("REPRO_WITHOUT", "imagenet")
     part = Workspace(Options(profile="paper", **places), ["table4"])  # type: ignore[arg-type]
     assert {run.arch for run in part.asked()} == {"resnet20"}
-    assert {run.arch for run in part.left_out()} == set(params.IMAGENET_ARCHS)
+    assert {run.arch for run in part.left_out()} == set(recipe.IMAGENET_ARCHS)
     assert not whole.left_out()
     assert len(ancestors(part.asked())) + len(part.left_out()) == len(ancestors(whole.asked()))
 

@@ -6,7 +6,7 @@ import pytest
 import roofline
 import torch
 
-from repro.config.params import Recipe
+from repro.config.recipe import Recipe
 from repro.engine.device import Device
 
 DEVICE = Device(torch.device("cpu"), "some processor")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from repro import run as run_module
-from repro.config.params import Recipe
+from repro.config.recipe import Recipe
 from repro.experiments import Study
 from repro.run import Checkpoint, Data, Mask, Run, ancestors, generations, kept_epochs
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repro.config.params import Recipe
+from repro.config.recipe import Recipe
 from repro.experiments import Study
 from repro.schedule import (
     gradual_sparsity,

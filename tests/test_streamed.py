@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from repro import nets
-from repro.config.params import MicroBatchRecipe
+from repro.config.recipe import MicroBatchRecipe
 from repro.data.imagenet.augment import crop_box, draw_crops, normalize
 from repro.data.imagenet.decode import decode
 from repro.data.imagenet.loader import make_loader

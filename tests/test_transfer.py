@@ -74,12 +74,12 @@ def test_an_import_of_a_crafted_file_writes_nothing(command: Command, tmp_path: 
     ("name", "told"),
     [
         ("records/x", "this version of repro exports no such file"),
-        ("records/../x.json", "not something"),
-        ("checkpoints/epoch-0001-0000000000000000.safetensors", "not something"),
-        ("checkpoints/../smoke/runs/epoch-0001-0000000000000000.safetensors", "not something"),
-        ("states/dense/0123/state-e1.2.3-0000000000000000.safetensors", "not something"),
-        ("masks/dense/0123/mask.safetensors", "not something"),
-        ("/etc/passwd", "not something"),
+        ("records/../x.json", "exports no such file"),
+        ("checkpoints/epoch-0001-0000000000000000.safetensors", "exports no such file"),
+        ("checkpoints/../smoke/runs/epoch-0001-0000000000000000.safetensors", "exports no such file"),
+        ("states/dense/0123/state-e1.2.3-0000000000000000.safetensors", "exports no such file"),
+        ("masks/dense/0123/mask.safetensors", "exports no such file"),
+        ("/etc/passwd", "exports no such file"),
         (
             "checkpoints/dense/0123/epoch-0001-0000000000000000.safetensors",
             "its content does not match the hash in its name",

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from repro.artifacts.base import Artifact, Results, accuracy_cell
 from repro.artifacts.drawing import Curves
 from repro.cells import Cell, cell
-from repro.config.params import PprParams
+from repro.config.profile import PprParams
 from repro.experiments import Study
 from repro.run import Run
 

@@ -8,7 +8,7 @@ from repro import published
 from repro.artifacts.base import Artifact, Results, accuracy_cell
 from repro.artifacts.drawing import Dots
 from repro.cells import Cell
-from repro.config.params import PruningRow
+from repro.config.profile import PruningRow
 from repro.experiments import Study
 from repro.run import Run
 

@@ -11,7 +11,7 @@ from repro import published
 from repro.artifacts.base import CIFAR10, IMAGENET, Artifact, Results, joined
 from repro.artifacts.drawing import Bars
 from repro.cells import Cell, cell
-from repro.config.params import IMAGENET_ARCHS
+from repro.config.recipe import IMAGENET_ARCHS
 from repro.experiments import Study
 from repro.run import Run
 from repro.schedule import iterative_sparsity

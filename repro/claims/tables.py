@@ -15,7 +15,7 @@ from repro import published
 from repro.artifacts import IMPLEMENTED, PAPER
 from repro.artifacts.base import Results
 from repro.cells import DIVERGED
-from repro.config.params import CIFAR_ARCHS, IMAGENET_ARCHS, Recipe
+from repro.config.recipe import CIFAR_ARCHS, IMAGENET_ARCHS, Recipe
 from repro.experiments import Study, paper_epochs
 
 Key = published.Key

@@ -7,7 +7,7 @@ import math
 from repro.claims.expressions import Linear, Quantity
 from repro.claims.noise import NoiseSource
 from repro.claims.tables import PAPER_EPOCHS, Cell, CellIndex, MissingCells
-from repro.config.params import IMAGENET_ARCHS
+from repro.config.recipe import IMAGENET_ARCHS
 
 DENSE = "dense_early"  # dense accuracy while the rate is still at its first value
 LARGE_RATE = 0.1  # section 3.3: "the large retraining learning rate (= 0.1)"

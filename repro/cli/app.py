@@ -29,7 +29,7 @@ from repro.cli.options import (
     Set,
     takes,
 )
-from repro.config import params
+from repro.config import recipe
 from repro.options import FAMILIES, Options
 from repro.published import CURVES, PRINTED
 
@@ -189,7 +189,7 @@ def ticket(
     arch: Annotated[
         str | None,
         typer.Option(
-            help="a network of this project: resnet20 or resnet56", autocompletion=offer(params.CIFAR_ARCHS)
+            help="a network of this project: resnet20 or resnet56", autocompletion=offer(recipe.CIFAR_ARCHS)
         ),
     ] = None,
     network: Annotated[str | None, typer.Option(help="a network of your own: package.module:function")] = None,

@@ -11,7 +11,7 @@ import typer
 
 from repro.cli import inputs
 from repro.cli.completion import artifact_names, offer, profile_names
-from repro.config import params
+from repro.config import recipe
 from repro.options import DEVICES, LAUNCHERS, STRATEGIES, Options
 
 Profile = Annotated[
@@ -24,7 +24,7 @@ Profile = Annotated[
 Arch = Annotated[
     str | None,
     typer.Option(
-        help="only this network: resnet20, resnet56, resnet18 or resnet50", autocompletion=offer(params.ARCHS)
+        help="only this network: resnet20, resnet56, resnet18 or resnet50", autocompletion=offer(recipe.ARCHS)
     ),
 ]
 Seeds = Annotated[int | None, typer.Option(help="seeds 0 to N-1 of everything, dense networks included")]
@@ -37,7 +37,7 @@ Device = Annotated[str, typer.Option(help="auto, cpu or cuda", autocompletion=of
 Precision = Annotated[
     str | None,
     typer.Option(
-        help="auto, float32, tf32 or bfloat16 (default: the profile's)", autocompletion=offer(params.PRECISIONS)
+        help="auto, float32, tf32 or bfloat16 (default: the profile's)", autocompletion=offer(recipe.PRECISIONS)
     ),
 ]
 Budget = Annotated[str | None, typer.Option(help="stop cleanly in time: 90s, 9m, 1.5h")]

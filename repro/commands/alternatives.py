@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from repro.config.params import IMAGENET_ARCHS, Profile
+from repro.config.profile import Profile
+from repro.config.recipe import IMAGENET_ARCHS
 from repro.experiments import PAPER_EPOCHS
 from repro.plan import Cost, cost, disk_bytes
 from repro.workspace import Workspace

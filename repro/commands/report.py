@@ -11,7 +11,7 @@ from typing import Any
 from repro import claims, files, published
 from repro.artifacts import Artifact
 from repro.commands import diff, hypotheses, priorities
-from repro.config.params import CIFAR_ARCHS, IMAGENET_ARCHS
+from repro.config.recipe import CIFAR_ARCHS, IMAGENET_ARCHS
 from repro.errors import UsageError
 from repro.experiments import paper_epochs
 from repro.options import Options

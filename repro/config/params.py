@@ -1,8 +1,5 @@
-"""params.yaml -> frozen, validated values.
-
-The values are plain frozen dataclasses (`profile`, `recipe`); `yaml_loader` checks the file against their
-annotations.
-"""
+"""Load params.yaml as frozen, validated values: the dataclasses of `profile` and `recipe`, checked by
+`yaml_loader`."""
 
 from __future__ import annotations
 
@@ -15,50 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from repro.config.profile import BatchProbeParams, IterativeParams, PprParams, Profile, PruningRow, StepsParams
-from repro.config.recipe import (
-    ARCHS,
-    CIFAR_ARCHS,
-    DATASETS,
-    IMAGENET_ARCHS,
-    PHOTO_SETS,
-    PRECISIONS,
-    STORED,
-    DataParams,
-    ImageNetParams,
-    MicroBatchRecipe,
-    PhotoParams,
-    Recipe,
-    one_of,
-)
+from repro.config.profile import Profile
+from repro.config.recipe import one_of
 from repro.config.yaml_loader import build, extended, mapping, parse, replace_value
 from repro.errors import MissingInput, UsageError
-
-__all__ = [
-    "ARCHS",
-    "CIFAR_ARCHS",
-    "DATASETS",
-    "IMAGENET_ARCHS",
-    "PHOTO_SETS",
-    "PRECISIONS",
-    "STORED",
-    "BatchProbeParams",
-    "DataParams",
-    "ImageNetParams",
-    "IterativeParams",
-    "MicroBatchRecipe",
-    "Params",
-    "PhotoParams",
-    "PprParams",
-    "Profile",
-    "PruningRow",
-    "Recipe",
-    "Settings",
-    "StepsParams",
-    "load",
-    "parse_override",
-    "settings",
-]
 
 
 @dataclass(frozen=True)
@@ -84,7 +41,7 @@ class Params:
 
 @dataclass(frozen=True)
 class Settings:
-    """One profile of params.yaml, with what was set on the command line (``overrides``)."""
+    """One profile of params.yaml, with the ``overrides`` of the command line applied."""
 
     name: str
     profile: Profile
@@ -92,21 +49,22 @@ class Settings:
     replicate_sd: Mapping[str, float]
     overrides: Mapping[str, Any] = field(default_factory=dict)
     published_sd: Mapping[str, float] = field(default_factory=dict)
-    """The replicate noise of the paper's own numbers, whatever profile this is."""
+    """The seed-to-seed noise of the paper's own numbers, whatever the profile."""
 
     @property
     def comparable(self) -> bool:
-        """Whether its numbers may stand against the published ones: it declares so, and nothing was changed."""
+        """Whether results may be compared with published numbers: declared by the profile, and nothing
+        overridden."""
         return self.profile.comparable and not self.overrides
 
 
 def load(path: Path) -> Params:
-    """Read and check params.yaml. Raises `MissingInput` without the file, `UsageError` if it is wrong."""
+    """Read and check params.yaml. Raises `MissingInput` if there is no such file, `UsageError` if it is wrong."""
     return _load(path)[0]
 
 
 def settings(path: Path, name: str | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
-    """The profile called ``name`` (default: the file's own ``profile:``) with dotted ``overrides`` applied.
+    """Return the profile ``name`` (default: the file's own ``profile:``) with dotted ``overrides`` applied.
 
     Raises `UsageError` naming the key and what would be right.
     """
@@ -125,13 +83,13 @@ def settings(path: Path, name: str | None = None, overrides: Mapping[str, Any] |
             raise UsageError(f"--set {', '.join(overrides)}: {error}") from None
     noise = params.replicate_sd
     assumptions = {**params.assumptions, **profile.supposes}
-    own = next((noise.get(other, {}) for other, its in params.profiles.items() if its.comparable), {})
-    return Settings(name, profile, assumptions, noise.get(name, {}), dict(overrides or {}), own)
+    published = next((noise.get(other, {}) for other, one in params.profiles.items() if one.comparable), {})
+    return Settings(name, profile, assumptions, noise.get(name, {}), dict(overrides or {}), published)
 
 
 def _load(path: Path) -> tuple[Params, dict[str, Any]]:
-    """The whole file as values, and its profiles as plain mappings, extended ones filled up. Parsed once for every
-    content that it has."""
+    """Return the file as values, and its profiles as mappings after ``extends``. The same content is parsed
+    once."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -149,9 +107,9 @@ def _parsed(path: Path, content: bytes) -> tuple[Params, dict[str, Any]]:
         profiles, noise = raw.get("profiles"), raw.get("replicate_sd")
         if isinstance(profiles, dict):
             raw["profiles"] = extended(profiles, f"{path.name}.profiles")
-            if isinstance(noise, dict):  # what a profile does not declare is that of the one it extends
-                bases = {name: own for name, own in profiles.items() if isinstance(own, dict) and "extends" in own}
-                also = {name: {"extends": own["extends"]} | (noise.get(name) or {}) for name, own in bases.items()}
+            if isinstance(noise, dict):  # a profile inherits the noise of the profile that it extends
+                bases = {n: p["extends"] for n, p in profiles.items() if isinstance(p, dict) and "extends" in p}
+                also = {name: {"extends": base} | (noise.get(name) or {}) for name, base in bases.items()}
                 raw["replicate_sd"] = extended({name: {} for name in profiles} | noise | also, "replicate_sd")
         params: Params = build(Params, raw, path.name)
         return params, raw["profiles"]
@@ -160,7 +118,7 @@ def _parsed(path: Path, content: bytes) -> tuple[Params, dict[str, Any]]:
 
 
 def parse_override(text: str) -> tuple[str, Any]:
-    """``recipe.epochs=4`` -> ("recipe.epochs", 4); the value is read as YAML."""
+    """Parse ``recipe.epochs=4`` into ("recipe.epochs", 4); the value is read as YAML."""
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise UsageError(f"--set {text!r}: write key=value, recipe.epochs=4 for instance")

@@ -1,4 +1,4 @@
-"""A profile of params.yaml: data, recipes, and the shape of every artifact. Pure."""
+"""A profile of params.yaml: data, recipes, and the settings of every artifact. Pure."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class DistanceParams:
 
 @dataclass(frozen=True)
 class PruningRow:
-    """Tables 2 and 3, one network: one-shot epochs and gradual windows (first and last epoch)."""
+    """Tables 2 and 3, one network: epochs of one-shot pruning, and (first, last) epochs of gradual windows."""
 
     one_shot: tuple[int, ...]
     windows: tuple[tuple[int, int], ...]
@@ -79,7 +79,7 @@ class PruningRow:
 
 @dataclass(frozen=True)
 class PprParams:
-    """Fig. 4 and 6, one network: the constant ``rates`` of one epoch's retraining, from ``every`` n-th epoch."""
+    """Fig. 4 and 6, one network: after every ``every``-th epoch, retrain for one epoch at each constant rate."""
 
     rates: tuple[float, ...]
     every: int
@@ -95,8 +95,8 @@ class PprParams:
 
 @dataclass(frozen=True)
 class MemorizationParams:
-    """How a network is trained on random labels (Fig. 5, Table 1): the profile's recipe, without augmentation,
-    with a schedule of its own, since what can be memorized depends on its length."""
+    """Training on random labels (Fig. 5, Table 1): the profile's recipe without augmentation and with its own
+    schedule, since the number of memorized examples depends on its length."""
 
     epochs: int
     milestones: tuple[int, ...]
@@ -124,8 +124,8 @@ class CapacityParams:
 
 @dataclass(frozen=True)
 class StepsParams:
-    """Table 1: pruning ``steps`` of (epoch, rate) along the dense schedule, which goes on beyond its end with
-    ``further_milestones``, and the ``sizes`` among which the number of examples is calibrated."""
+    """Table 1: pruning ``steps`` of (epoch, rate) along the dense schedule. Beyond its end, training continues
+    with ``further_milestones``. The number of examples is calibrated among ``sizes``."""
 
     arch: str
     steps: tuple[tuple[int, float], ...]
@@ -144,9 +144,9 @@ class StepsParams:
 
 @dataclass(frozen=True)
 class IterativeParams:
-    """Table 4: ``trainings`` of the whole schedule, ``share`` of what is left pruned after each but the last,
-    each rewound to epoch ``rewind`` of the dense training. ``imagenet`` is the network of ImageNet that is pruned
-    iteratively as well, where that is asked for (``--with-iterative``)."""
+    """Table 4: ``trainings`` of the whole schedule; after each but the last, prune ``share`` of the remaining
+    weights and rewind to epoch ``rewind`` of the dense training. ``imagenet`` is the network of ImageNet for
+    ``--with-iterative``."""
 
     arch: str
     imagenet: str
@@ -165,8 +165,8 @@ class IterativeParams:
 
 @dataclass(frozen=True)
 class BatchProbeParams:
-    """The batch probe, one network: its dense training of epoch ``start`` goes on at each of ``batch_sizes``, and
-    how far its mask has moved is looked at after ``epochs``."""
+    """The batch probe, one network: continue its dense training from epoch ``start`` at each of ``batch_sizes``,
+    and measure after each of ``epochs`` how far its mask has moved."""
 
     start: int
     epochs: tuple[int, ...]
@@ -181,7 +181,7 @@ class BatchProbeParams:
             raise ValueError(f"epochs: {list(self.epochs)} do not increase from the start at {self.start}")
 
 
-# Which networks a figure or table may have one row for each of.
+# Networks that may have a row in these figures and tables.
 ROWS = {
     "fig4": ARCHS, "fig6": ARCHS, "table2": CIFAR_ARCHS, "table3": IMAGENET_ARCHS, "batch_probe": CIFAR_ARCHS,
 }  # fmt: skip
@@ -189,11 +189,11 @@ ROWS = {
 
 @dataclass(frozen=True)
 class Profile:
-    """One way to run everything: data, recipe, and the shape of each artifact.
+    """One way to run everything: data, recipe, and the settings of each artifact.
 
-    ``data`` and ``recipe`` are those of the networks of CIFAR-10, ``imagenet`` has those of ImageNet's. A profile
-    that follows the paper's text in all that it says is ``comparable``: its numbers stand against the published
-    ones. ``supposes`` has the assumptions in which it differs from those of the whole file.
+    ``data`` and ``recipe`` are for the networks of CIFAR-10, ``imagenet`` for those of ImageNet. A profile that
+    follows the paper's text is ``comparable``: its results are compared with the published numbers. ``supposes``
+    lists the assumptions that differ from the file's own.
     """
 
     comparable: bool
@@ -204,7 +204,7 @@ class Profile:
     imagenet: ImageNetParams
     precision: str
     precision_of: Mapping[str, str]
-    """Networks that need another precision than the others."""
+    """Networks that need another precision."""
     sparsity: float
     seeds: int
     fig1: GridParams
@@ -234,11 +234,11 @@ class Profile:
             for arch in getattr(self, name):
                 one_of(name, arch, known)
         self._check_memorization()
-        for place, arch, epochs in self._asked():
+        for key, arch, epochs in self._epochs():
             schedule = self.recipe_of(arch).epochs
             for epoch in epochs:
                 if epoch > schedule:
-                    raise ValueError(f"{place}: epoch {epoch} lies beyond the schedule's {schedule}")
+                    raise ValueError(f"{key}: epoch {epoch} lies beyond the schedule's {schedule}")
 
     def _check_memorization(self) -> None:
         for milestone in self.table1.further_milestones:
@@ -246,18 +246,16 @@ class Profile:
                 raise ValueError(
                     f"table1.further_milestones: {milestone} lies within the schedule of {self.recipe.epochs}"
                 )
-        sizes = {"fig5.sizes": self.fig5.sizes, "table1.sizes": self.table1.sizes}
-        for place, counts in sizes.items():
-            for count in counts:
-                if count > self.data.train:
-                    raise ValueError(f"{place}: {count} examples, but data.train is {self.data.train}")
+        for key, sizes in (("fig5.sizes", self.fig5.sizes), ("table1.sizes", self.table1.sizes)):
+            for size in sizes:
+                if size > self.data.train:
+                    raise ValueError(f"{key}: {size} examples, but data.train is {self.data.train}")
 
-    def _asked(self) -> Iterator[tuple[str, str, tuple[int, ...]]]:
-        """(place, network, epochs of its schedule that are asked for there)."""
-        yield "fig1.s", self.fig1.arch, self.fig1.s
+    def _epochs(self) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+        """Yield (key, network, epochs of its schedule that the key names)."""
+        for figure in ("fig1", "fig3", "fig5"):
+            yield f"{figure}.s", getattr(self, figure).arch, getattr(self, figure).s
         yield "fig1.v", self.fig1.arch, self.fig1.v
-        yield "fig3.s", self.fig3.arch, self.fig3.s
-        yield "fig5.s", self.fig5.arch, self.fig5.s
         for table in ("table2", "table3"):
             for arch, row in getattr(self, table).items():
                 yield f"{table}.{arch}.one_shot", arch, row.one_shot
@@ -279,25 +277,21 @@ class Profile:
         return found
 
     def recipe_of(self, arch: str) -> Recipe:
-        """How ``arch`` is trained."""
+        """Return the recipe of ``arch``."""
         return self.imagenet.recipe if arch in IMAGENET_ARCHS else self.recipe
 
     def data_of(self, arch: str) -> DataParams | PhotoParams:
-        """What ``arch`` is trained and tested on."""
+        """Return the data of ``arch``."""
         return self.imagenet.data if arch in IMAGENET_ARCHS else self.data
 
     @property
     def memorization_recipe(self) -> Recipe:
-        """The recipe of trainings on random labels; accuracy is taken at the end."""
+        """The recipe for random labels; accuracy is evaluated at the end only."""
         own = self.memorization
         return replace(
-            self.recipe,
-            epochs=own.epochs,
-            milestones=own.milestones,
-            batch_size=own.batch_size,
-            augment=False,
+            self.recipe, epochs=own.epochs, milestones=own.milestones, batch_size=own.batch_size, augment=False,
             evaluate_every=own.epochs,
-        )
+        )  # fmt: skip
 
 
 def check_sizes(name: str, sizes: tuple[int, ...]) -> None:

@@ -1,4 +1,4 @@
-"""Networks, data sets and recipes by name: what a Run is made of, as validated values. Pure."""
+"""Networks, data sets and recipes: the parts of a Run, as validated values. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PRECISIONS = ("auto", "float32", "tf32", "bfloat16")
 
 @dataclass(frozen=True)
 class DataParams:
-    """Which images: ``train`` and ``test`` count them (the whole of CIFAR-10 is 50,000 and 10,000)."""
+    """A data set of 32x32 images; ``train`` and ``test`` are numbers of images (CIFAR-10: 50,000 and 10,000)."""
 
     name: str
     train: int
@@ -30,10 +30,10 @@ class DataParams:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained (appendix A.1): SGD with momentum, Eq. 1, and a stepwise learning rate.
+    """The training of a network (appendix A.1): SGD with momentum, Eq. 1, and a stepwise learning rate.
 
-    ``milestones`` are epochs at which the rate is multiplied by ``gamma``; ``evaluate_every`` counts
-    epochs between evaluations on the test set (the last epoch is always evaluated).
+    At each of the epochs ``milestones`` the rate is multiplied by ``gamma``. The test set is evaluated every
+    ``evaluate_every`` epochs, and after the last one.
     """
 
     epochs: int
@@ -61,11 +61,11 @@ class Recipe:
 
 @dataclass(frozen=True)
 class PhotoParams:
-    """Which photographs (ImageNet): ``train`` and ``test`` count them (the whole: 1,281,167 and 50,000).
+    """A data set of photographs (ImageNet); ``train`` and ``test`` are numbers of images (1,281,167 and 50,000).
 
-    Training crops are resized to ``crop`` x ``crop``; for evaluation the shorter side becomes ``resize`` and the
-    centre is cut out. ``stored`` is the shorter side of the images read: 0 for the original files, else that of
-    the cache that `repro data prepare imagenet --cache` wrote.
+    Training crops are resized to ``crop`` x ``crop``. For evaluation the shorter side is resized to ``resize`` and
+    the centre is cropped. ``stored`` is the shorter side of the images that are read: 0 for the original files,
+    else that of the cache written by `repro data prepare imagenet --cache`.
     """
 
     name: str
@@ -87,8 +87,8 @@ class PhotoParams:
 
 @dataclass(frozen=True)
 class MicroBatchRecipe(Recipe):
-    """A recipe whose batches go through the network in ``micro_batches`` equal parts, each with BatchNorm
-    statistics of its own, as they would on that many GPUs. So the result does not depend on how many there are.
+    """A recipe whose batches are split into ``micro_batches`` equal parts, each with its own BatchNorm statistics,
+    as on that number of GPUs. The result therefore does not depend on the number of GPUs.
     """
 
     micro_batches: int
@@ -105,7 +105,7 @@ class MicroBatchRecipe(Recipe):
 
 @dataclass(frozen=True)
 class ImageNetParams:
-    """Appendix A.2: the data and the recipe of the networks of ImageNet, ResNet18 and ResNet50."""
+    """Appendix A.2: data and recipe of the networks of ImageNet, ResNet18 and ResNet50."""
 
     data: PhotoParams
     recipe: MicroBatchRecipe

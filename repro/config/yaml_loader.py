@@ -1,7 +1,7 @@
-"""YAML -> frozen dataclasses, checked against their annotations.
+"""Load YAML as frozen dataclasses, checked against their annotations.
 
-An unknown key, a wrong type or an impossible value is refused with its place (``profiles.smoke.recipe.epochs``).
-Standard library and PyYAML only, so that the engine runs on bare GPU machines (docs/dependencies.md).
+An error names the place of an unknown key, wrong type or bad value (``profiles.smoke.recipe.epochs``). Needs only
+the standard library and PyYAML, so that the engine runs on bare GPU machines (docs/dependencies.md).
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from repro.errors import UsageError, one_line
 
 
 def read(path: Path, loader: type[Strict] | None = None) -> dict[str, Any]:
-    """Return the mapping that a file holds. Raises OSError, or UsageError with the line for what is no YAML."""
+    """Read a file that contains a mapping. Raises OSError, or UsageError with the line of an error."""
     return mapping(path, path.read_bytes(), loader)
 
 
 def mapping(path: Path, content: bytes, loader: type[Strict] | None = None) -> dict[str, Any]:
-    """`read`, of a file whose ``content`` is at hand."""
+    """Parse the ``content`` of a file that contains a mapping, as `read` does."""
     try:
         raw = parse(content.decode(), loader)
     except UnicodeDecodeError:
@@ -42,12 +42,12 @@ def mapping(path: Path, content: bytes, loader: type[Strict] | None = None) -> d
 
 
 def parse(text: str, loader: type[Strict] | None = None) -> Any:
-    """Return YAML as plain values, no two of which are the same object, whatever aliases it has.
+    """Parse YAML into plain values; aliases are copied, so that no two values are the same object.
 
-    Raises ValueError with the line (", line 3: ...") for what is no YAML, or reads as another value than it looks.
+    Raises ValueError with the line (", line 3: ...") if it is not YAML, or if a value is ambiguous (`Strict`).
     """
     try:
-        return _apart(yaml.load(text, loader or Strict))
+        return _copied(yaml.load(text, loader or Strict))
     except yaml.YAMLError as error:
         where, why = getattr(error, "problem_mark", None), getattr(error, "problem", None) or str(error)
         why = why if isinstance(error, _Refused) else f"not YAML ({' '.join(why.split())})"
@@ -58,19 +58,18 @@ def parse(text: str, loader: type[Strict] | None = None) -> Any:
         raise ValueError(f": not YAML ({one_line(error)})") from None
 
 
-def _apart(value: Any) -> Any:
+def _copied(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _apart(inner) for key, inner in value.items()}
-    return [_apart(inner) for inner in value] if isinstance(value, list) else value
+        return {key: _copied(inner) for key, inner in value.items()}
+    return [_copied(inner) for inner in value] if isinstance(value, list) else value
 
 
 class _Refused(yaml.MarkedYAMLError):
-    """A value that is YAML and yet refused, for the reason that it states."""
+    """A value that is valid YAML but not accepted."""
 
 
 class Strict(yaml.SafeLoader):
-    """YAML takes the last of two equal keys in silence, 010 for 8 and 1:30 for 90; here these are errors. What
-    looks like a date is text."""
+    """Refuse a repeated key, 010 (8 in YAML) and 1:30 (90 in YAML). Read dates as text."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012  (PyYAML's own)
         first: [pair for pair in pairs if pair[0] != "tag:yaml.org,2002:timestamp"]
@@ -87,18 +86,18 @@ class Strict(yaml.SafeLoader):
 
     def number(self, node: yaml.ScalarNode) -> int | float:
         text = str(node.value)
-        found = self.construct_yaml_float(node) if node.tag.endswith("float") else self.construct_yaml_int(node)
+        value = self.construct_yaml_float(node) if node.tag.endswith("float") else self.construct_yaml_int(node)
         if ":" in text or re.fullmatch(r"[-+]?0[0-9_]+", text):
             other = f'"{text}" for text' if ":" in text else str(int(text, 10))
-            why = f"{text} is {found} in YAML: write {found}, or {other}"
+            why = f"{text} is {value} in YAML: write {value}, or {other}"
             raise _Refused(problem=why, problem_mark=node.start_mark)
-        return found
+        return value
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for key in keys:
             if keys.count(key) > 1:
-                raise yaml.MarkedYAMLError(problem=f"key '{key}' stands twice", problem_mark=node.start_mark)
+                raise yaml.MarkedYAMLError(problem=f"key '{key}' occurs twice", problem_mark=node.start_mark)
         return super().construct_mapping(node, deep)
 
 
@@ -107,7 +106,7 @@ for _kind in ("int", "float"):
 
 
 class _Written(float):
-    """A number that knows how it was written: 94.00 is as much as 94, but says more."""
+    """A float that keeps its text: 94.00 equals 94, but has two decimals."""
 
     text: str
 
@@ -116,74 +115,71 @@ class _Written(float):
 
 
 class Exact(Strict):
-    """Keep the digits of numbers with a point, and refuse what is empty or not finite."""
+    """Keep the digits of decimal numbers, and refuse empty and non-finite values."""
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        found = super().construct_object(node, deep)
-        infinite = isinstance(found, float) and not math.isfinite(found)
+        value = super().construct_object(node, deep)
+        infinite = isinstance(value, float) and not math.isfinite(value)
         if infinite or not node.value or str(node.value).isspace():
             why = f"a text, a finite number or a filled list was expected, not {node.value!r}"
             raise _Refused(problem=why, problem_mark=node.start_mark)
-        if isinstance(found, float):
-            found = _Written(found)
-            found.text = node.value
-        return found
+        if isinstance(value, float):
+            value = _Written(value)
+            value.text = node.value
+        return value
 
 
 def replace_value(tree: Any, dotted: str, value: Any) -> None:
+    """Set the value of a dotted key in nested mappings. Raises `UsageError` if there is no such key."""
     if dotted == "extends":
-        raise UsageError("--set extends: that can be said in params.yaml alone; choose a profile with --profile")
-    *way, last = dotted.split(".")
+        raise UsageError("--set extends: only params.yaml can set it; choose a profile with --profile")
+    parts = dotted.split(".")
     node, seen = tree, ""
-    for part in [*way, last]:
+    for part in parts:
         if not isinstance(node, dict) or part not in node:
             known = list(node) if isinstance(node, dict) else []
             raise UsageError(f"--set {dotted}: no key '{seen}{part}' in this profile{_did_you_mean(part, known)}")
-        if seen.count(".") == len(way):
-            node[part] = value
-            return
-        node, seen = node[part], f"{seen}{part}."
+        parent, node, seen = node, node[part], f"{seen}{part}."
+    parent[parts[-1]] = value
 
 
 def extended(tables: Mapping[str, Any], place: str) -> dict[str, Any]:
-    """``tables`` by name, each that says ``extends: other`` laid over that one: mappings are merged key by key,
-    everything else replaces what was there. ``extends`` itself is gone from the result.
+    """Resolve ``extends: other`` in ``tables``: mappings are merged key by key, all other values are replaced.
 
-    Raises ValueError, with its place, for a name that there is not, and for tables that extend each other in a
-    circle.
+    Raises ValueError at ``place`` for an unknown name, and if tables extend each other in a circle.
     """
-    found: dict[str, Any] = {}
+    resolved: dict[str, Any] = {}
 
-    def visit(name: str, way: tuple[str, ...]) -> Any:
-        own = tables[name]
-        if name in found or not isinstance(own, dict):
-            return found.setdefault(name, own)
-        base = own.get("extends")
-        own = {key: value for key, value in own.items() if key != "extends"}
+    def resolve(name: str, path: tuple[str, ...]) -> Any:
+        table = tables[name]
+        if name in resolved or not isinstance(table, dict):
+            return resolved.setdefault(name, table)
+        base = table.get("extends")
+        table = {key: value for key, value in table.items() if key != "extends"}
         if base is not None:
             if not isinstance(base, str) or base not in tables:
                 close = _did_you_mean(str(base), list(tables))
                 raise ValueError(f"{place}.{name}.extends: there is no '{base}'{close}")
-            if base in (*way, name):
-                circle = " -> ".join((*way, name, str(base)))
+            if base in (*path, name):
+                circle = " -> ".join((*path, name, str(base)))
                 raise ValueError(f"{place}.{name}.extends: a circle ({circle})")
-            own = _laid_over(visit(base, (*way, name)), own)
-        return found.setdefault(name, own)
+            table = _merged(resolve(base, (*path, name)), table)
+        return resolved.setdefault(name, table)
 
-    return {name: visit(name, ()) for name in tables}
+    return {name: resolve(name, ()) for name in tables}
 
 
-def _laid_over(base: Any, own: Any) -> Any:
-    if not isinstance(base, dict) or not isinstance(own, dict):
-        return copy.deepcopy(own)
-    return {key: _laid_over(base.get(key), own.get(key, base.get(key))) for key in base | own}
+def _merged(base: Any, table: Any) -> Any:
+    if not isinstance(base, dict) or not isinstance(table, dict):
+        return copy.deepcopy(table)
+    return {key: _merged(base.get(key), table.get(key, base.get(key))) for key in base | table}
 
 
 def build(kind: Any, value: Any, place: str) -> Any:
-    """Return ``value`` as ``kind``, or raise a ValueError that starts with its place ("" is the top of a file).
+    """Convert ``value`` to ``kind``. Raises ValueError that starts with ``place`` ("" is the top of a file).
 
-    ``kind`` is a dataclass, tuple, mapping or scalar, one of these ``| None``, or ``Annotated[kind, read]`` where
-    ``read`` first converts the value or refuses it.
+    ``kind`` is a dataclass, tuple, mapping or scalar, one of these ``| None``, or ``Annotated[kind, read]``, where
+    ``read`` converts the value first, or raises.
     """
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         return value if isinstance(value, kind) else _dataclass(kind, value, place)

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Sequence
 from pathlib import Path
 
-from repro.config.params import DATASETS, PHOTO_SETS
+from repro.config.recipe import DATASETS, PHOTO_SETS
 from repro.data import cifar10, imagenet, synthetic
 from repro.data.images import Images
 from repro.errors import UsageError

@@ -20,7 +20,7 @@ from statistics import median
 
 import torch
 
-from repro.config.params import MicroBatchRecipe, Recipe
+from repro.config.recipe import MicroBatchRecipe, Recipe
 from repro.data.batches import EpochOrder
 from repro.data.imagenet.augment import normalize
 from repro.data.images import random_images

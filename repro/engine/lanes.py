@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from repro.config.params import Recipe
+from repro.config.recipe import Recipe
 from repro.data.batches import PAD
 from repro.engine.device_dataset import DeviceDataset, Subset
 from repro.engine.network import FlatParameters, Network, shaped

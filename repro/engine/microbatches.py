@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from repro.config.params import MicroBatchRecipe
+from repro.config.recipe import MicroBatchRecipe
 from repro.errors import UsageError
 
 LEAST = 2  # images in a micro-batch: BatchNorm has no variance over one value

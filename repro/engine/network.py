@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from repro import nets
-from repro.config.params import Recipe
+from repro.config.recipe import Recipe
 from repro.errors import UsageError
 from repro.pruning import MASK as MASK
 from repro.pruning import Masks, prunable_names, prune_further

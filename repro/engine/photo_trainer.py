@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from repro.config.params import MicroBatchRecipe
+from repro.config.recipe import MicroBatchRecipe
 from repro.data.batches import seed_of
 from repro.data.imagenet.augment import draw_crops, normalize
 from repro.data.imagenet.loader import Batch as Loaded

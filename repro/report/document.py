@@ -15,7 +15,7 @@ from typing import Any
 from repro import files
 from repro.artifacts import IMPLEMENTED, Artifact
 from repro.cells import Cell, count
-from repro.config.params import CIFAR_ARCHS, IMAGENET_ARCHS
+from repro.config.recipe import CIFAR_ARCHS, IMAGENET_ARCHS
 from repro.experiments import Study
 from repro.record import Record, measured
 from repro.report.numbers import MOST_PRINTED

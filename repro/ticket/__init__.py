@@ -6,7 +6,7 @@ result = find_ticket(model, train_set, test_set, Recipe(...), sparsity=0.8, on_e
 print(result.table())
 """
 
-from repro.config.params import Recipe
+from repro.config.recipe import Recipe
 from repro.ticket.events import Event
 from repro.ticket.options import SearchOptions
 from repro.ticket.plateau import Plateau, find_plateau

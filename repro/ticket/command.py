@@ -18,7 +18,7 @@ from torch import nn
 from repro import data, files, nets
 from repro.aside import prints_aside
 from repro.config import params
-from repro.config.params import DataParams, Recipe
+from repro.config.recipe import CIFAR_ARCHS, DataParams, Recipe
 from repro.config.yaml_loader import build, replace_value
 from repro.data.batches import DeviceImages, seed_of
 from repro.engine import device as devices
@@ -72,10 +72,10 @@ def ticket(
     recipe, smoke = own.recipe, own.name == "smoke"
     if arch is not None and network is not None:
         raise UsageError("--arch and --network: choose one")
-    if arch not in (None, *params.CIFAR_ARCHS):
-        known = ", ".join(params.CIFAR_ARCHS)
+    if arch not in (None, *CIFAR_ARCHS):
+        known = ", ".join(CIFAR_ARCHS)
         raise UsageError(f"unknown arch '{arch}' for CIFAR-10; there are {known}; --network takes any other")
-    name = next((given for given in (network, arch) if given is not None), params.CIFAR_ARCHS[0])
+    name = next((given for given in (network, arch) if given is not None), CIFAR_ARCHS[0])
     model = nets.build(name, seed) if network is None else own_network(network, seed)
     if device not in DEVICES:
         raise UsageError(f"--device {device}: choose {choice(DEVICES)}")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
 from repro import files
-from repro.config.params import Recipe
+from repro.config.recipe import Recipe
 from repro.engine.lanes import forward
 from repro.errors import UsageError
 from repro.ticket.datasets import Samples

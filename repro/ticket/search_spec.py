@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from repro import files
-from repro.config.params import Recipe
+from repro.config.recipe import Recipe
 from repro.errors import UsageError
 from repro.run import Checkpoint, Data, Mask, Run
 from repro.schedule import gradual_steps, iterative_sparsity, ppr_recipe

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from repro.config.params import Recipe
+from repro.config.recipe import Recipe
 from repro.data.batches import EpochOrder
 from repro.engine.device import Device
 from repro.engine.events import EpochTotals

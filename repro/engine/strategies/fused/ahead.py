@@ -46,7 +46,7 @@ def launches(
     arch: str, batch: int, tiles: Mapping[int, StageTiles] = TILES
 ) -> list[tuple[Any, tuple[Any, ...], dict[str, int]]]:
     """Kernels with arguments and sizes of a step and an evaluation, each once, what takes longest first."""
-    from repro.config.params import Recipe
+    from repro.config.recipe import Recipe
     from repro.engine.calibration import random_lanes
     from repro.engine.device import Device
     from repro.engine.strategies.fused.network import FusedNetwork
