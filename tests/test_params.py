@@ -348,7 +348,7 @@ def test_the_paper_profile_with_something_set_is_not_comparable(shipped: Path) -
         ("recipe.epochs.x", 4, ["recipe.epochs.x"]),
         ("recipe.epochs", "ten", ["recipe.epochs", "'ten'"]),
         ("recipe.epochs", "1e2", ["recipe.epochs", "YAML reads 1e2 as text: write 100"]),
-        ("extends", "nosuch", ["extends", "in params.yaml alone", "--profile"]),
+        ("extends", "nosuch", ["extends", "only params.yaml can set it", "--profile"]),
         ("recipe.epochs", -1, ["recipe.epochs", "-1"]),
         ("recipe.epochs", 3, ["fig1.s", "epoch 4", "schedule's 3"]),
         ("fig1.s", 3, ["fig1.s", "list"]),
