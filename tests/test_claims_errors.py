@@ -1,5 +1,5 @@
 """How often a verdict is wrong, by simulation: truth exactly at the bound, noise shared in every way.
-``python tests/test_claims_errors.py`` prints the table of docs/claims.md."""
+``python tests/test_claims_errors.py`` prints the forms that docs/claims.md summarises."""
 
 from __future__ import annotations
 

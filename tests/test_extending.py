@@ -27,10 +27,11 @@ def repro(*arguments: str, file: Path = EXAMPLE) -> subprocess.CompletedProcess[
     )  # fmt: skip
 
 
-def test_the_document_shows_the_file_itself() -> None:
+def test_the_document_shows_the_end_of_the_file_itself() -> None:
     shown = (ROOT / "docs" / "extending.md").read_text().split("```python\n")[1].split("```")[0]
-    assert shown == EXAMPLE.read_text()
-    assert len(shown.splitlines()) < 70
+    whole = EXAMPLE.read_text()
+    assert shown.startswith("def runs(") and whole.endswith(shown)
+    assert len(whole.splitlines()) < 70
 
 
 def test_fig7_trains_renders_and_shares_runs_with_fig1(tmp_path: Path) -> None:
