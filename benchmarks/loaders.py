@@ -5,8 +5,8 @@
 DIR holds JPEGs, in folders or not. ImageFolder: Pillow, torchvision's usual transforms, a DataLoader with batches
 of 32 in this process (with --threads of 2 and more: in as many worker processes). Ours: `repro.data.imagenet`,
 batches of 32 as they go to the device, uint8; and with what the device would do, to float32, mirrored and
-normalised, on the same cores, which is what ImageFolder's batches are. From the files, and from the caches of
-smaller images that `repro data prepare imagenet --cache` writes. All run on --cores cores, the files in memory.
+normalised, on the same cores, which is what ImageFolder's batches are. From the files, and from copies with
+smaller images, as `repro data prepare imagenet --resize` writes. All run on --cores cores, the files in memory.
 
 The loaders take turns, so that a machine that drifts hurts all alike; a turn begins with batches off the clock.
 Ratios are medians over turns of the ratio within a turn. Last, pixels: evaluation's preprocessing against
@@ -22,7 +22,6 @@ import os
 import sys
 import tempfile
 import time
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -33,16 +32,16 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from repro.data.imagenet.shrink import shrink
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from repro.data.imagenet import CacheSplit, FileSplit, PhotoSplit
+from repro.data.imagenet import FileSplit, PhotoSplit
 from repro.data.imagenet.augment import MEAN, STD, CropParams, crop_box, draw_crops, normalize
 from repro.data.imagenet.decode import decode, evaluation, training
 from repro.data.imagenet.loader import Loader, Request
+from repro.data.imagenet.resize import shrink
 from repro.engine import device as devices
 from repro.report.tables import markdown_table
 
@@ -153,7 +152,7 @@ def rows(args: argparse.Namespace, scratch: Path, train: bool) -> list[Row]:
         processes = Processes(files, crops)
         found.append(Row("ours, in processes", "uint8", lambda: through_dataloader(processes, workers)))
     for side in (512, 256) if train else ():
-        found.append(Row(f"ours, cache {side}", "uint8", ours(cached(files, side, scratch), False)))
+        found.append(Row(f"ours, {side} pixels", "uint8", ours(resized(files, side, scratch), False)))
     return found
 
 
@@ -164,15 +163,12 @@ def file_split(root: Path, count: int) -> FileSplit:
     return FileSplit(root, names, np.zeros(len(names), dtype=np.int64), sizes)
 
 
-def cached(files: FileSplit, side: int, scratch: Path) -> CacheSplit:
-    """The same images, as the cache has them."""
-    contents = [shrink(files.read(i), side) for i in range(len(files))]
-    shard = scratch / f"shard-{side}.bin"
-    shard.write_bytes(b"".join(contents))
-    ends = np.cumsum([len(content) for content in contents])
-    places = np.array([[0, end - len(c), len(c)] for c, end in zip(contents, ends, strict=True)], dtype=np.int64)
-    sums = np.array([zlib.crc32(content) for content in contents], dtype=np.uint32)
-    return CacheSplit([shard], files.names, files.labels, places, sums)
+def resized(files: FileSplit, side: int, scratch: Path) -> FileSplit:
+    """The same images with a shorter side of ``side``."""
+    names, sizes = [f"{side}-{i}.jpeg" for i in range(len(files))], []
+    for i, name in enumerate(names):
+        sizes.append((scratch / name).write_bytes(shrink(files.read(i), side)))
+    return FileSplit(scratch, names, files.labels, np.array(sizes, dtype=np.int64))
 
 
 def differences(args: argparse.Namespace) -> dict[str, float]:

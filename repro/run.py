@@ -44,7 +44,7 @@ class Photos(Data):
     """Photographs of any size (ImageNet), read from disk as training goes on, instead of 32x32 images in memory.
 
     Training crops are ``crop`` pixels wide and high; for evaluation the shorter side becomes ``resize``, then the
-    centre is taken. ``stored`` is the shorter side of the cached images that are read, 0 for the original files.
+    centre is taken. ``stored`` is the shorter side of the resized images that are read, 0 for the original files.
     """
 
     crop: int

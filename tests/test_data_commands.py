@@ -35,17 +35,19 @@ def test_the_commands_prepare_and_tell(root: Path, capsys: pytest.CaptureFixture
     where = ("--data-dir", str(root))
     code, out, err = run(capsys, "status", "imagenet", *where)
     assert code == 3 and "run `repro data prepare imagenet --data-dir" in err and not out
-    code, out, err = run(capsys, "prepare", "imagenet", *where, "--cache", "256")
+    code, out, err = run(capsys, "prepare", "imagenet", *where, "--resize", "256")
     assert code == 0, err
-    assert "192 + 64 images" in out and "NOT the official" in out and "256 pixels" in out
+    assert f"{root}/resized-256: 192 + 64 images" in out and "NOT the official" in out
+    assert "RESIZED to 256 pixels (imagenet.data.stored=256)" in out
     assert "not the official ILSVRC 2012, and no result compares with it: 8 classes instead of 1,000" in err
-    assert "will take about" in err and "are free" in err
+    assert "GB when complete" in err and "are free" in err
     before = {path: path.stat().st_mtime_ns for path in root.parent.rglob("*")}
     code, out, _ = run(capsys, "status", "imagenet", *where, "--json")
     assert before == {path: path.stat().st_mtime_ns for path in root.parent.rglob("*")}
     told = json.loads(out)
-    assert (told["train"], told["test"], told["official"]) == (192, 64, False)
-    assert told["caches"] == [{"side": 256, "complete": True}]
+    assert (told["train"], told["test"], told["official"], told["stored"]) == (192, 64, False, 0)
+    _, out, _ = run(capsys, "status", "imagenet", "--data-dir", str(root / "resized-256"), "--json")
+    assert (json.loads(out)["official"], json.loads(out)["stored"]) == (False, 256)
 
 
 @pytest.fixture
@@ -75,14 +77,6 @@ def test_an_image_that_was_cut_short_since_is_found(prepared: Path, capsys: pyte
     assert code == 3 and f"{image.relative_to(prepared)} (another size)" in err
 
 
-def test_images_that_a_whole_cache_stands_for_may_go(prepared: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run(capsys, "prepare", "imagenet", "--data-dir", str(prepared), "--cache", "256")
-    shutil.rmtree(prepared / "train")
-    code, out, _ = run(capsys, "status", "imagenet", "--data-dir", str(prepared))
-    assert code == 0 and "192 are not as they were" in out and "the cache of 256 pixels" in out
-    assert data_commands.standing([prepared])[0] == "note"
-
-
 def test_offline_it_is_said_what_to_fetch_by_hand_and_where_to_put_it(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,8 +101,8 @@ def test_offline_it_is_said_what_to_fetch_by_hand_and_where_to_put_it(
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("prepare", "imagenet", "--cache", "100"), 2, "--cache 100: choose 256 or 512"),
-        (("prepare", "--cache", "256"), 2, "go with `repro data prepare imagenet`"),
+        (("prepare", "imagenet", "--resize", "100"), 2, "--resize 100: choose 256 or 512"),
+        (("prepare", "--resize", "256"), 2, "go with `repro data prepare imagenet`"),
         (("status", "mnist"), 2, "no data set 'mnist'; there are cifar10, imagenet"),
         (("prepare", "imagenet", "--data-dir", "/nonexistent"), 3, "no ImageNet under /nonexistent"),
         (("status", "imagenet", "--data-dir", "/nonexistent"), 3, "no ImageNet under /nonexistent"),

@@ -17,17 +17,17 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def test_a_killed_worker_is_one_clear_line() -> None:
     # As the kernel does for want of memory. `eval` of text: a worker would have to import a function from here.
-    dies = "__import__('os').kill(__import__('os').getpid(), 9)".ljust(parallel.CHUNK)
+    dies = "__import__('os').kill(__import__('os').getpid(), 9)"
     with pytest.raises(MissingInput, match="worker process was killed"):
-        list(parallel.in_chunks(eval, dies * (parallel.FEW // parallel.CHUNK), workers=2))
+        list(parallel.in_parallel(eval, [dies] * parallel.FEW, 2, "dying", parallel.Silent()))
 
 
 ORPHANED = """
 import os
 from repro.data.imagenet import parallel
 if __name__ == "__main__":
-    waits = "__import__('time').sleep(.1)".ljust(parallel.CHUNK)
-    for _ in parallel.in_chunks(eval, waits * 99, workers=2):
+    waits = ["__import__('time').sleep(.01)"] * parallel.FEW
+    for _ in parallel.in_parallel(eval, waits, 2, "waiting", parallel.Silent()):
         os.kill(os.getpid(), 9)
 """
 

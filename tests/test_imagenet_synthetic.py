@@ -30,10 +30,18 @@ def test_the_synthetic_tree_is_made_once_and_again_if_torn(tmp_path: Path) -> No
     path = tmp_path / imagenet.SYNTHETIC / first.names[9]
     with pytest.MonkeyPatch.context() as patch:
         patch.delattr(synthetic, "generate")
-        assert imagenet.open_splits(smoke(256), [], tmp_path)[0].read(9) == content[9]
+        assert imagenet.open_splits(smoke(), [], tmp_path)[0].read(9) == content[9]
     os.truncate(path, 100)
     again = imagenet.open_splits(smoke(), [], tmp_path)[0]
     assert [again.read(i) for i in range(len(again))] == content
+
+
+def test_the_synthetic_tree_has_a_resized_copy(tmp_path: Path) -> None:
+    """Its images are small: all but those of odd kinds stay as they are."""
+    resized, original = (imagenet.open_splits(smoke(stored), [], tmp_path)[0] for stored in (256, 0))
+    changed = [name for i, name in enumerate(original.names) if resized.read(i) != original.read(i)]
+    assert resized.names == original.names
+    assert sorted(name.partition("_")[2] for name in changed) == ["30.JPEG", "5.JPEG"]
 
 
 def test_many_may_ask_for_the_synthetic_tree_at_once(tmp_path: Path) -> None:

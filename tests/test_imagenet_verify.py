@@ -5,11 +5,9 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import resource
 import shutil
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +17,7 @@ from PIL import Image
 from repro import data, files
 from repro.data import imagenet
 from repro.data.imagenet import index, layout, parallel, synthetic, verify
-from repro.data.imagenet.prepare import prepare
+from repro.data.imagenet.verify import prepare
 from repro.errors import MissingInput, UsageError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -145,7 +143,7 @@ def test_one_byte_a_name_or_a_class_changes_the_fingerprint(root: Path) -> None:
 @pytest.fixture
 def as_official(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the official ILSVRC 2012 had the counts of the synthetic tree."""
-    counts = {"CLASSES": 8, "TRAIN": 192, "VAL": 64, "VAL_EACH": 8}
+    counts = {"CLASSES": 8, "TRAIN": 192, "VAL": 64, "VAL_EACH": 8, "LARGEST": 32}
     for name, count in counts.items():
         monkeypatch.setattr(layout, name, count)
 
@@ -161,6 +159,17 @@ def test_the_official_counts_make_the_official_fingerprint(root: Path) -> None:
     fewer = prepare(root)
     assert data.fingerprint("imagenet", [root]) == fewer.fingerprint == fewer.content_hash
     assert not data.official("imagenet", fewer.fingerprint)
+
+
+@pytest.mark.usefixtures("as_official")
+def test_resized_images_are_not_the_official_ones_whatever_their_number(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a resized copy that has lost its note."""
+    monkeypatch.setattr(layout, "LARGEST", 160)
+    prepared = prepare(root)
+    assert prepared.fingerprint == prepared.content_hash
+    assert re.fullmatch(r"no image has a shorter side above \d+ pixels: resized images", *prepared.differences)
 
 
 def test_without_a_prepared_tree_the_official_fingerprint_is_assumed(root: Path) -> None:
@@ -182,7 +191,7 @@ def test_the_synthetic_fingerprint_needs_no_images() -> None:
 # Faults
 
 
-def test_all_bad_images_are_named_with_what_is_wrong_then_only_they_are_read_again(root: Path) -> None:
+def test_all_bad_images_are_named_with_what_is_wrong(root: Path) -> None:
     whole, short, endless, empty, text = images(root)[40:45]
     spoilt = {path: path.read_bytes() for path in (short, endless, empty, text)}
     short.write_bytes(spoilt[short][:-200])
@@ -201,9 +210,7 @@ def test_all_bad_images_are_named_with_what_is_wrong_then_only_they_are_read_aga
     assert index.find([root]) is None
     for path, content in spoilt.items():
         path.write_bytes(content)
-    recorder = Recorder()
-    prepare(root, observer=recorder)
-    assert recorder.totals == {"verifying": 4}
+    prepare(root)
 
 
 def test_an_image_without_its_end_is_bad_however_it_ends(pristine: Path) -> None:
@@ -256,78 +263,28 @@ def test_a_second_run_reads_only_what_is_new_or_changed(root: Path) -> None:
     assert prepare(root).fingerprint == again.fingerprint  # as if all had been read
 
 
-def test_interrupted_at_any_time_it_goes_on(root: Path) -> None:
+def test_interrupted_it_starts_again_and_ends_as_if_undisturbed(root: Path) -> None:
     whole = prepare(root).content_hash
     shutil.rmtree(root / index.FOLDER)
-    done = 0
-    for _ in range(3):
-        with pytest.raises(KeyboardInterrupt):
-            prepare(root, observer=Recorder(stop=1))
-        done += parallel.CHUNK
-        journal = root / index.FOLDER / "journal.jsonl"
-        journal.write_bytes(journal.read_bytes() + b'["train/n900')  # what a kill leaves of the last line
+    with pytest.raises(KeyboardInterrupt):
+        prepare(root, observer=Recorder(stop=1))
+    assert index.find([root]) is None
     prepared = prepare(root, observer=(recorder := Recorder()))
-    assert recorder.totals == {"verifying": IMAGES - done}
+    assert recorder.totals == {"verifying": IMAGES} and recorder.done == IMAGES
     assert prepared.content_hash == whole
 
 
-KILLED = """
-import sys, time
-from pathlib import Path
-from repro.data.imagenet import verify, prepare
-look = verify.look
-def slowly(content):
-    time.sleep(0.01)
-    return look(content)
-verify.look, verify.FLUSH_EVERY = slowly, 0.0
-prepare.prepare(Path(sys.argv[1]), workers=1)
-"""
-
-
-def test_killed_it_goes_on_where_it_was(root: Path) -> None:
-    journal = root / index.FOLDER / "journal.jsonl"
-    process = subprocess.Popen([sys.executable, "-c", KILLED, str(root)], cwd=ROOT)
-    deadline = time.monotonic() + 60
-    while not (journal.exists() and journal.stat().st_size) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.kill()
-    process.wait()
-    kept = len(journal.read_bytes().splitlines())
-    assert kept >= parallel.CHUNK
-    recorder = Recorder()
-    prepared = prepare(root, observer=recorder)
-    assert recorder.totals == {"verifying": IMAGES - kept}
-    shutil.rmtree(root / index.FOLDER)
-    assert prepare(root).content_hash == prepared.content_hash
-
-
-def test_a_full_disk_is_one_line_and_what_was_verified_stays(
-    root: Path, small_files: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(verify, "FLUSH_EVERY", 0.0)
-    small_files(16_000)
-    with pytest.raises(MissingInput, match=r"no room left on the disk for .*journal\.jsonl: free some and run"):
-        prepare(root)
-    small_files(resource.getrlimit(resource.RLIMIT_FSIZE)[1])
-    recorder = Recorder()
-    prepare(root, observer=recorder)
-    assert 0 < recorder.totals["verifying"] <= IMAGES - parallel.CHUNK
-
-
-def test_a_full_disk_for_the_index_loses_nothing(
+def test_a_full_disk_for_the_index_is_one_line(
     root: Path, small_files: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save = index.save
     monkeypatch.setattr(
-        "repro.data.imagenet.prepare.save", lambda *arguments: (small_files(1000), save(*arguments))
+        "repro.data.imagenet.verify.save", lambda *arguments: (small_files(1000), save(*arguments))
     )
     with pytest.raises(MissingInput, match=r"no room left .*index\.npz"):
         prepare(root)
     small_files(resource.getrlimit(resource.RLIMIT_FSIZE)[1])
-    monkeypatch.undo()
-    recorder = Recorder()
-    prepare(root, observer=recorder)
-    assert recorder.totals == {"verifying": 0}
+    assert index.find([root]) is None
 
 
 def test_a_damaged_index_is_said_and_written_anew(root: Path) -> None:
@@ -351,41 +308,16 @@ def test_an_index_of_before_is_not_taken_for_the_new_one(root: Path) -> None:
         prepared.load()
 
 
-def test_a_damaged_journal_is_said(root: Path) -> None:
-    (root / index.FOLDER).mkdir()
-    (root / index.FOLDER / "journal.jsonl").write_text("not JSON\n")
-    with pytest.raises(MissingInput, match=r"journal\.jsonl.*delete it"):
-        prepare(root)
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        '["train/a/b.JPEG"]',
-        '["train/a/b.JPEG",1,2,3,4,0]',
-        '["train/a/b.JPEG",1,2,3,4,"0","' + 32 * "0" + '"]',
-        '["train/a/b.JPEG",1,2,3,4,9,"' + 32 * "0" + '"]',
-        '["train/a/b.JPEG",1,2,-3000000000,4,0,"' + 32 * "0" + '"]',
-        '["train/a/b.JPEG",1.5,2,3,4,0,"' + 32 * "0" + '"]',
-        '["train/a/b.JPEG",1,2,3,4,0,"abc"]',
-        '["train/a/b.JPEG",1,2,3,4,0,null]',
-        '[["train"],1,2,3,4,0,"' + 32 * "0" + '"]',
-        "{}",
-        "7",
-    ],
-)
-def test_an_odd_line_of_a_journal_is_named(root: Path, line: str) -> None:
-    journal = root / index.FOLDER / "journal.jsonl"
-    journal.parent.mkdir()
-    whole = '["train/a/b.JPEG",1,2,3,4,0,"' + 32 * "0" + '"]'
-    journal.write_text(f"{whole}\n{line}\n")
-    with pytest.raises(MissingInput, match=r"journal.jsonl, line 2: .*; delete it, and every image"):
-        prepare(root)
-
-
 @pytest.mark.parametrize(
     "change",
-    [{"train": "192"}, {"val": None}, {"kinds": {"PNG": "1"}}, {"kinds": 3}, {"differences": [1]}],
+    [
+        {"train": "192"},
+        {"val": None},
+        {"stored": "0"},
+        {"kinds": {"PNG": "1"}},
+        {"kinds": 3},
+        {"differences": [1]},
+    ],
     ids=str,
 )
 def test_an_index_with_odd_values_is_none(root: Path, change: dict[str, object]) -> None:

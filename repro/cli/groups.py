@@ -31,16 +31,18 @@ def data_status(name: DataSet = "cifar10", data_dir: DataDir = None, as_json: Js
 def data_prepare(
     name: DataSet = "cifar10",
     data_dir: DataDir = None,
-    cache: Annotated[
-        int | None, typer.Option(help="ImageNet: keep smaller images as well, with a shorter side of 256 or 512")
+    resize: Annotated[
+        int | None, typer.Option(help="ImageNet: also write a copy with a shorter side of 256 or 512 pixels")
     ] = None,
-    cache_dir: Annotated[Path | None, typer.Option(help="ImageNet: where to (default: beside the images)")] = None,
+    cache_dir: Annotated[
+        Path | None, typer.Option(help="ImageNet: where to write (default: beside the images)")
+    ] = None,
 ) -> None:
-    """CIFAR-10: download it with torchvision (md5-checked) where it is not there, and check it. ImageNet: count
-    and decode every image of the tree that is there, say which are bad; interrupted, the same command goes on."""
+    """CIFAR-10: download it with torchvision (md5-checked) if it is missing, and check it. ImageNet: count and
+    decode every image, and report the bad ones; a second run decodes only what changed."""
     from repro.commands.data import prepare
 
-    prepare(name, data_dir, cache, cache_dir)
+    prepare(name, data_dir, resize, cache_dir)
 
 
 @runs_app.command("list")

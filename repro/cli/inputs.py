@@ -10,11 +10,11 @@ def check(options: Options) -> None:
     """Raise `UsageError` or `MissingInput` for a data folder, device, GPUs or launcher that is not here."""
     if options.data_dir:
         from repro.data import cifar10
-        from repro.data.imagenet import layout
+        from repro.data.imagenet import index, layout
 
         if not options.data_dir.is_dir():
             raise MissingInput(f"--data-dir {options.data_dir}: there is no such folder")
-        if not cifar10.find([options.data_dir]) and not layout.find([options.data_dir]):
+        if not any(find([options.data_dir]) for find in (cifar10.find, index.find, layout.find)):
             raise MissingInput(
                 f"--data-dir {options.data_dir}: neither CIFAR-10 nor ImageNet is there (`repro data status`)"
             )

@@ -17,7 +17,7 @@ from repro.options import FAMILIES, Options, ranked
 from repro.plan import Plan, cost, disk_bytes, forgotten
 from repro.report import terminal
 from repro.report.document import as_json as document_json
-from repro.run import Run, ancestors
+from repro.run import Photos, Run, ancestors
 from repro.words import are, counted
 from repro.workspace import Workspace, reading
 
@@ -180,11 +180,11 @@ def _trainer(
 
 
 def _check_images(work: Workspace, plan: Plan) -> None:
-    wanted = {run.data.name for run in plan.missing}
-    if "cifar10" in wanted and cifar10.find(work.folders) is None:
-        raise cifar10.missing(work.folders)
-    if "imagenet" in wanted:
-        imagenet.prepared(work.folders)
+    for data in {run.data for run in plan.missing}:
+        if data.name == "cifar10" and cifar10.find(work.folders) is None:
+            raise cifar10.missing(work.folders)
+        if isinstance(data, Photos) and data.name == "imagenet":
+            imagenet.prepared(work.folders, data.stored)
 
 
 def check_inputs(work: Workspace, plan: Plan) -> None:

@@ -65,7 +65,7 @@ class PhotoParams:
 
     Training crops are resized to ``crop`` x ``crop``. For evaluation the shorter side is resized to ``resize`` and
     the centre is cropped. ``stored`` is the shorter side of the images that are read: 0 for the original files,
-    else that of the cache written by `repro data prepare imagenet --cache`.
+    else that of the copy written by `repro data prepare imagenet --resize`.
     """
 
     name: str

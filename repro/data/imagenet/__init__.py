@@ -1,8 +1,7 @@
-"""Photographs: ImageNet (ILSVRC 2012) as it lies on disk, and a small tree of the same layout made from a seed.
+"""ImageNet (ILSVRC 2012) on disk, and a small tree of the same layout generated from a seed.
 
-`layout.py` finds and counts, `verify.py` and `prepare.py` look at every image and write the index (`index.py`),
-`cache_build.py` writes a cache of smaller images (`cache.py`), `split.py` reads either. What becomes of the images
-after that is in `decode.py`, `augment.py` and `loader.py`.
+`layout.py` finds and counts images; `verify.py` decodes each once and writes the index (`index.py`); `resize.py`
+writes a copy with smaller images; `split.py` reads files; `loader.py`, `decode.py` and `augment.py` make batches.
 """
 
 from __future__ import annotations
@@ -11,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from repro.data.imagenet import cache, index, layout
+from repro.data.imagenet import index, layout
 from repro.data.imagenet.index import OFFICIAL, SYNTHETIC
-from repro.data.imagenet.split import CacheSplit, FileSplit, PhotoSplit
+from repro.data.imagenet.split import FileSplit, PhotoSplit
 from repro.data.images import first_of_each
 from repro.errors import MissingInput
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = [
     "OFFICIAL",
     "SYNTHETIC",
-    "CacheSplit",
     "FileSplit",
     "PhotoSplit",
     "content_hash",
@@ -35,10 +33,11 @@ __all__ = [
 
 
 def fingerprint(name: str, folders: Sequence[Path]) -> str:
-    """The fingerprint that goes into Run keys, in milliseconds.
+    """Return the fingerprint that goes into Run keys, in milliseconds.
 
-    For ImageNet: that of the tree prepared in ``folders``, or of the official set where none is, so that finished
-    Runs are found without data.
+    For ImageNet: that of the tree prepared in ``folders``, or of the official set if there is none, so that
+    finished Runs are found without data. A resized copy of the official set has the official fingerprint too: its
+    Runs differ in `Photos.stored`.
     """
     if name == "synthetic-ilsvrc":
         return SYNTHETIC
@@ -47,42 +46,37 @@ def fingerprint(name: str, folders: Sequence[Path]) -> str:
 
 
 def official(found: str) -> bool:
-    """Whether ``found`` is the fingerprint of a data set that everybody means by its name."""
+    """Tell whether ``found`` is the fingerprint of the official or the synthetic set."""
     return found in (OFFICIAL, SYNTHETIC)
 
 
 def content_hash(folders: Sequence[Path]) -> str | None:
-    """A hash of every byte of the tree prepared in ``folders``, 16 hex digits; None where none is."""
+    """Return a hash of every byte of the tree prepared in ``folders``, 16 hex digits; None if there is none."""
     found = index.find(folders)
     return found.content_hash if found else None
 
 
 def open_splits(data: Photos, folders: Sequence[Path], scratch: Path) -> tuple[PhotoSplit, PhotoSplit]:
-    """Training and test images of a Run, as many of each class as their numbers allow, the same for every user.
+    """Open a Run's training and test images: as many of each class as their numbers allow, equal for every user.
 
-    ImageNet has to be prepared, with the cache that the Run reads; the synthetic tree is made under ``scratch``.
-    Raises `MissingInput` saying what to do, `UsageError` where more images are asked for than there are.
+    ImageNet must be prepared; the synthetic tree is generated under ``scratch``. Raises `MissingInput` saying
+    what to do, `UsageError` if there are fewer images than requested.
     """
     if data.name == "synthetic-ilsvrc":
         from repro.data.imagenet import synthetic
 
-        found = synthetic.ensure_generated(scratch)
+        found = synthetic.ensure_generated(scratch, data.stored)
     else:
-        found = prepared(folders)
+        found = prepared(folders, data.stored)
     if found.fingerprint != data.fingerprint:
         raise MissingInput(
             f"{found.root} has images of fingerprint {found.fingerprint}, the Run is on {data.fingerprint}"
         )
+    if not (found.root / "train").is_dir():
+        raise MissingInput(f"{found.root} is gone, which {found.home} is about: prepare ImageNet again")
     rows = found.load()
     train = first_of_each(rows.labels[: rows.train], data.train)
     test = rows.train + first_of_each(rows.labels[rows.train :], data.test)
-    if data.stored:
-        return (
-            cache.open_split(found, rows, data.stored, train),
-            cache.open_split(found, rows, data.stored, test),
-        )
-    if not (found.root / "train").is_dir():
-        raise MissingInput(f"{found.root} is gone, which {found.home} is about: prepare ImageNet again")
     splits = []
     for chosen in (train, test):
         names = [rows.names[i] for i in chosen.tolist()]
@@ -90,13 +84,25 @@ def open_splits(data: Photos, folders: Sequence[Path], scratch: Path) -> tuple[P
     return splits[0], splits[1]
 
 
-def prepared(folders: Sequence[Path]) -> index.Prepared:
-    """ImageNet as `repro data prepare imagenet` left it in ``folders``.
+def prepared(folders: Sequence[Path], stored: int) -> index.Prepared:
+    """Return the tree that `repro data prepare imagenet` prepared in ``folders``.
 
-    Raises `MissingInput` where it is not there, or not prepared yet.
+    Raises `MissingInput` if there is none, or if its images do not have a shorter side of ``stored`` pixels (0: if
+    they are not the original ones).
     """
-    if found := index.find(folders):
+    found = index.find(folders)
+    if found is None:
+        if place := layout.find(folders):
+            raise MissingInput(f"{place} is not prepared: run `repro data prepare imagenet --data-dir {place}`")
+        raise layout.missing(folders)
+    if found.stored == stored:
         return found
-    if place := layout.find(folders):
-        raise MissingInput(f"{place} is not prepared: run `repro data prepare imagenet --data-dir {place}`")
-    raise layout.missing(folders)
+    if stored:
+        raise MissingInput(
+            f"{found.root} has no images resized to {stored} pixels: run `repro data prepare imagenet --resize "
+            f"{stored}`, and pass --data-dir with the folder that it writes"
+        )
+    raise MissingInput(
+        f"{found.root} has images resized to {found.stored} pixels, not the original ones: pass --data-dir with "
+        f"those, or add --set imagenet.data.stored={found.stored}"
+    )

@@ -1,6 +1,6 @@
-"""What `repro data prepare imagenet` found out, kept beside the images: names, labels, sizes, kinds, hashes.
+"""The index that `repro data prepare imagenet` writes: names, labels, sizes, kinds and hashes of all images.
 
-``repro-prepared/index.json`` is small and read by every command; ``index.npz`` beside it has a row for each image.
+Every command reads the small ``repro-prepared/index.json``; ``index.npz`` beside it has a row for each image.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from repro.errors import MissingInput
 FOLDER = "repro-prepared"
 FORMAT = 1
 OFFICIAL = "ilsvrc2012"
-SYNTHETIC = "synthetic-ilsvrc-v1"  # names the generator and its seed: the images follow from it
+SYNTHETIC = "synthetic-ilsvrc-v1"  # the name of the generator and its seed, which determine the images
 KINDS = ("RGB JPEG", "grayscale JPEG", "CMYK or YCCK JPEG", "PNG", "another format")
-PLAIN = 2  # the first two kinds are what a JPEG decoder gives as it is
+PLAIN = 2  # the first two kinds need no conversion
 FACTS = np.dtype(
     [
         ("size", "<i8"),
@@ -38,7 +38,7 @@ FACTS = np.dtype(
         ("digest", "u1", (16,)),
     ]
 )
-"""About an image: bytes, modification time (ns), pixels, its place in ``KINDS``, the start of its SHA-256."""
+"""Of an image: bytes, modification time (ns), pixels, its position in ``KINDS``, the start of its SHA-256."""
 Facts = npt.NDArray[np.void]
 
 
@@ -55,7 +55,10 @@ class Index:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A folder ``repro-prepared`` and what its index.json says: ``root`` is where the images are."""
+    """A folder ``repro-prepared``, ``home``, and its index.json. ``root`` is where the images are.
+
+    ``stored`` is the shorter side of a resized copy, 0 for original images.
+    """
 
     home: Path
     root: Path
@@ -65,18 +68,18 @@ class Prepared:
     val: int
     kinds: dict[str, int]
     differences: list[str]
-    cache_dir: Path | None
+    stored: int
     sha256: str
 
     @property
     def whole(self) -> bool:
-        """Whether each field is what it should be: index.json may have been written by anybody."""
+        """Whether each field has the right type: index.json may have been edited."""
         texts = (self.fingerprint, self.content_hash, self.sha256, *self.kinds, *self.differences)
-        counts = (self.train, self.val, *self.kinds.values())
+        counts = (self.train, self.val, self.stored, *self.kinds.values())
         return all(isinstance(text, str) for text in texts) and all(type(n) is int and n >= 0 for n in counts)
 
     def load(self) -> Index:
-        """The whole index (1.3 million images: about a second). Raises `MissingInput` if it is damaged."""
+        """Load the whole index (1.3 million images: about a second). Raises `MissingInput` if it is damaged."""
         path = self.home / "index.npz"
         try:
             content = path.read_bytes()
@@ -90,7 +93,7 @@ class Prepared:
 
 
 def find(folders: Sequence[Path]) -> Prepared | None:
-    """What is prepared under ``folders``, read from index.json alone; None if nothing is."""
+    """Find a prepared tree under ``folders``, from index.json alone."""
     for place in layout.places(folders):
         if found := read(place / FOLDER):
             return found
@@ -98,19 +101,18 @@ def find(folders: Sequence[Path]) -> Prepared | None:
 
 
 def read(home: Path) -> Prepared | None:
-    """What index.json in ``home`` says; None where there is none, or one of another version or with odd values."""
+    """Read index.json in ``home``; None if it is missing, of another version or damaged."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-        told: dict[str, Any] = files.parse_json((home / "index.json").read_bytes())
-        if told.pop("format") == FORMAT:
-            cache_dir = told.pop("cache_dir")
-            root = home.parent / told.pop("root")
-            found = Prepared(home=home, root=root, cache_dir=Path(cache_dir) if cache_dir else None, **told)
+        info: dict[str, Any] = {"stored": 0} | files.parse_json((home / "index.json").read_bytes())
+        info.pop("cache_dir", None)  # of earlier versions
+        if info.pop("format") == FORMAT:
+            found = Prepared(home=home, root=home.parent / info.pop("root"), **info)
             return found if found.whole else None
     return None
 
 
 def content_hash(names: Sequence[str], classes: Sequence[str], labels: npt.NDArray[np.int64], facts: Facts) -> str:
-    """16 hex digits from every image's split, class, file name and content: the same for every layout."""
+    """Hash every image's split, class, file name and content to 16 hex digits, equal for every layout."""
     digest = hashlib.sha256()
     digests = facts["digest"].tobytes()
     for i, (name, label) in enumerate(zip(names, labels.tolist(), strict=True)):
@@ -120,10 +122,10 @@ def content_hash(names: Sequence[str], classes: Sequence[str], labels: npt.NDArr
     return digest.hexdigest()[:16]
 
 
-def save(index: Index, root: Path, homes: Sequence[Path], cache_dir: Path | None, name: str | None = None) -> None:
-    """Write the index to each of ``homes``. Its fingerprint is ``name``, else by the counts and the content.
+def save(index: Index, root: Path, homes: Sequence[Path], stored: int, name: str | None = None) -> None:
+    """Write the index to each of ``homes``. Its fingerprint is ``name``, else determined by counts and content.
 
-    Raises `MissingInput` where the disk is full or not to be written to.
+    Raises `MissingInput` if the disk is full or read-only.
     """
     arrays = io.BytesIO()
     np.savez_compressed(
@@ -135,8 +137,11 @@ def save(index: Index, root: Path, homes: Sequence[Path], cache_dir: Path | None
     )
     hashed = content_hash(index.names, index.classes, index.labels, index.facts)
     differences = layout.differences(index.classes, index.labels, index.train)
+    shorter = int(np.minimum(index.facts["width"], index.facts["height"]).max())
+    if not stored and shorter <= layout.LARGEST:
+        differences.append(f"no image has a shorter side above {shorter} pixels: resized images")
     kinds = np.bincount(index.facts["kind"], minlength=len(KINDS)).tolist()
-    told = {
+    info = {
         "format": FORMAT,
         "fingerprint": name or (hashed if differences else OFFICIAL),
         "content_hash": hashed,
@@ -144,19 +149,19 @@ def save(index: Index, root: Path, homes: Sequence[Path], cache_dir: Path | None
         "val": len(index.names) - index.train,
         "kinds": dict(zip(KINDS, kinds, strict=True)),
         "differences": differences,
-        "cache_dir": str(cache_dir.resolve()) if cache_dir else None,
+        "stored": stored,
         "sha256": files.sha256(arrays.getvalue()),
     }
     for home in homes:
         beside = home.parent.resolve() == root.resolve()
         files.write_bytes(home / "index.npz", arrays.getvalue())
-        # Last: it is what says that the other is there.
-        text = json.dumps({**told, "root": "." if beside else str(root.resolve())}, indent=1)
+        # Written last: its presence means that the other file is there.
+        text = json.dumps({**info, "root": "." if beside else str(root.resolve())}, indent=1)
         files.write_text(home / "index.json", text + "\n")
 
 
 def _pack(names: Sequence[str]) -> npt.NDArray[np.uint8]:
-    # No file name has a NUL in it, and numpy's own strings would take four bytes a character.
+    # No file name contains a NUL, and numpy's own strings would take four bytes a character.
     return np.frombuffer("\0".join(names).encode(errors="surrogateescape"), dtype=np.uint8)
 
 

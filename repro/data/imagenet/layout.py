@@ -1,6 +1,6 @@
-"""ImageNet (ILSVRC 2012) as it lies on disk: where it is, which images it has, and whether they are all there.
+"""Find ImageNet (ILSVRC 2012) on disk, list its images, and compare their counts with the official ones.
 
-Three layouts: class folders in train/ and val/; val/ flat, with the list of its classes; and Kaggle's archive.
+Three layouts are known: class folders in train/ and val/; a flat val/ with a list of classes; Kaggle's archive.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from repro import files
 from repro.errors import MissingInput
 
 PLACES = ("", "imagenet", "ILSVRC2012", "ilsvrc2012", "ILSVRC/Data/CLS-LOC")
@@ -23,8 +24,10 @@ SUFFIXES = (".jpeg", ".jpg", ".png")
 WNID = re.compile(r"n\d{8}")
 LISTS = ("imagenet_2012_validation_synset_labels.txt", "synset_labels.txt")
 SOLUTION = "LOC_val_solution.csv"
-# What everybody calls ImageNet: the classification task of ILSVRC 2012.
+NOTE = "resized.json"  # marks a copy with smaller images (`resize.py`)
+# The classification task of ILSVRC 2012.
 CLASSES, TRAIN, VAL, VAL_EACH = 1000, 1_281_167, 50_000, 50
+LARGEST = 512  # the official images have larger shorter sides than this; a resized copy without its note may not
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Listing:
 
     ``names`` are relative to ``root``. ``labels`` int64 [N] are positions in ``classes``, the sorted wnids; the
     first ``train`` images are for training. ``sizes`` (bytes) and ``mtimes`` (ns) are int64 [N]. ``left_out`` are
-    files that are no images by their names.
+    files that are no images by their names. ``stored`` is the shorter side of a resized copy, else 0.
     """
 
     root: Path
@@ -44,11 +47,12 @@ class Listing:
     sizes: npt.NDArray[np.int64]
     mtimes: npt.NDArray[np.int64]
     left_out: list[str]
+    stored: int
 
 
 @dataclass
 class _Part:
-    """One split while it is listed: (wnid, name, size, mtime) of each image, the classes that have a folder."""
+    """One split: (wnid, name, size, mtime) of each image, the classes that have a folder, other files."""
 
     images: list[tuple[str, str, int, int]]
     classes: set[str]
@@ -56,12 +60,12 @@ class _Part:
 
 
 def places(folders: Sequence[Path]) -> list[Path]:
-    """Where a tree may be under ``folders``, in the order in which it is looked for."""
+    """Return where a tree may be under ``folders``, in the order of the search."""
     return [folder / place if place else folder for folder in folders for place in PLACES]
 
 
 def missing(folders: Sequence[Path]) -> MissingInput:
-    """The one line of help where ImageNet is not found."""
+    """Say in one line what to do if ImageNet is not found."""
     return MissingInput(
         f"no ImageNet under {', '.join(map(str, folders))}: pass --data-dir DIR (or $REPRO_DATA) with train/ and "
         "val/ of ILSVRC 2012 in it or in its imagenet/; it is not free to download: image-net.org, or Kaggle's "
@@ -70,7 +74,7 @@ def missing(folders: Sequence[Path]) -> MissingInput:
 
 
 def find(folders: Sequence[Path]) -> Path | None:
-    """The first folder under ``folders`` with train/<wnid>/. Raises `MissingInput` if it has no val/."""
+    """Find the first folder under ``folders`` with train/<wnid>/. Raises `MissingInput` if it has no val/."""
     for place in places(folders):
         if _has_wnids(place / "train"):
             if not (place / "val").is_dir():
@@ -80,15 +84,16 @@ def find(folders: Sequence[Path]) -> Path | None:
 
 
 def listing(root: Path) -> Listing:
-    """All images of the tree at ``root``, from directory entries alone (seconds).
+    """List all images of the tree at ``root``, from directory entries alone (seconds).
 
-    Raises `MissingInput` naming the classes that only one split has, the class folders without images, or what
-    does not fit between a flat val/ and its list.
+    Raises `MissingInput` naming the classes that only one split has, the class folders without images, or the
+    mismatch between a flat val/ and its list, and for a resized copy that is not complete.
     """
     train = _by_folder(root, "train")
     val = _by_folder(root, "val")
     if not val.classes:
         val = _flat(root)
+    stored = _stored(root, len(train.images) + len(val.images))
     _check_classes(root, train, val)
     classes = tuple(sorted(train.classes))
     number = {wnid: label for label, wnid in enumerate(classes)}
@@ -102,11 +107,12 @@ def listing(root: Path) -> Listing:
         sizes=np.array([size for _, _, size, _ in images], dtype=np.int64),
         mtimes=np.array([mtime for _, _, _, mtime in images], dtype=np.int64),
         left_out=[*train.left_out, *val.left_out],
+        stored=stored,
     )
 
 
 def differences(classes: Sequence[str], labels: npt.NDArray[np.int64], train: int) -> list[str]:
-    """In which respects these are not the classes and counts of ILSVRC 2012, in words; none if they are."""
+    """Describe how these differ from the classes and counts of ILSVRC 2012."""
     found = []
     strange = [name for name in classes if not WNID.fullmatch(name)]
     if strange:
@@ -127,9 +133,27 @@ def differences(classes: Sequence[str], labels: npt.NDArray[np.int64], train: in
 
 
 def some(names: Sequence[str], most: int = 5) -> str:
-    """The first few of ``names`` and how many more there are."""
+    """Join the first few of ``names``, and count the others."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def _stored(root: Path, images: int) -> int:
+    """Return the shorter side of a resized copy, which must have all of its ``images``; 0 without a note."""
+    path = root / NOTE
+    if not path.exists():
+        return 0
+    try:
+        note = files.parse_json(path.read_bytes())
+        side, expected = int(note["shorter_side"]), int(note["images"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise MissingInput(f"{path} is damaged ({error}): delete {root} and make it again") from None
+    if images != expected:
+        raise MissingInput(
+            f"{root} has {images:,} of the {expected:,} images of a copy resized to {side} pixels: complete it "
+            f"with `repro data prepare imagenet --resize {side}`"
+        )
+    return side
 
 
 def _has_wnids(folder: Path) -> bool:
@@ -141,7 +165,7 @@ def _has_wnids(folder: Path) -> bool:
 
 
 def _by_folder(root: Path, split: str) -> _Part:
-    """What the class folders of a split hold; loose files beside them are left out."""
+    """List the class folders of a split; loose files beside them are left out."""
     part = _Part([], set(), [])
     for entry in _entries(root / split):
         if entry.is_dir():
@@ -154,7 +178,7 @@ def _by_folder(root: Path, split: str) -> _Part:
 
 
 def _flat(root: Path) -> _Part:
-    """val/ without class folders: the list beside it says what each image shows."""
+    """List a val/ without class folders, whose images' classes are in a list beside it."""
     part = _Part([], set(), [])
     for file in _entries(root / "val"):
         if file.name not in (*LISTS, SOLUTION):
@@ -169,7 +193,7 @@ def _flat(root: Path) -> _Part:
 
 
 def _val_wnids(root: Path, files: list[str]) -> tuple[dict[str, str], Path]:
-    """File name -> wnid of a flat val/, and the list that says so."""
+    """Return file name -> wnid of a flat val/, and the path of the list."""
     for path in (folder / name for folder in (root / "val", root) for name in LISTS):
         if path.is_file():
             wnids = _text(path).split()
@@ -202,7 +226,7 @@ def _check_classes(root: Path, train: _Part, val: _Part) -> None:
 
 
 def _sorted(part: _Part) -> Iterable[tuple[str, str, int, int]]:
-    # By file name within a class, so that the order is that of class folders whatever the layout.
+    # By file name within a class, so that every layout has the order of class folders.
     return sorted(part.images, key=lambda image: (image[0], os.path.basename(image[1])))
 
 

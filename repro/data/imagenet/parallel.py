@@ -1,4 +1,4 @@
-"""The same work on many images by a process a core, in order, and who is told how far it is."""
+"""Apply a function to many images, with one process a core, and report the progress."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -18,14 +17,13 @@ from repro.errors import MissingInput, UsageError
 from repro.files import Lock
 
 CHUNK = 64  # images that a worker takes at a time
-AHEAD = 4  # chunks under way for each worker
-FEW = 512  # images below which starting processes takes longer than the work
+FEW = 512  # below this number of images, starting processes takes longer than the work
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 class Observer(Protocol):
-    """Told what goes on: a part of the work with ``total`` images begins, some are done, it ends; and notes."""
+    """Receives the progress: a part of the work on ``total`` images begins, advances, ends; and messages."""
 
     def began(self, what: str, total: int) -> None: ...
 
@@ -37,53 +35,53 @@ class Observer(Protocol):
 
 
 class Silent:
-    """An observer that tells nobody."""
+    """An observer that reports nothing."""
 
     def began(self, what: str, total: int) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def advanced(self, images: int) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def ended(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def said(self, line: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
-def in_chunks(
-    function: Callable[[Sequence[Item]], list[Result]], items: Sequence[Item], workers: int
-) -> Iterator[list[Result]]:
-    """``function`` of 64 ``items`` at a time, in order, by ``workers`` processes; few items are done right here.
+def in_parallel(
+    function: Callable[[Item], Result], items: Sequence[Item], workers: int, what: str, observer: Observer
+) -> Iterator[Result]:
+    """Yield ``function(item)`` for each of ``items``, in order. This process alone handles few items.
 
-    ``function`` has to be picklable. Raises what it raises, and `MissingInput` if a worker was killed.
+    ``function`` must be picklable. Raises what it raises, and `MissingInput` if a worker was killed.
     """
-    chunks = (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
-    if workers == 1 or len(items) < FEW:
-        yield from map(function, chunks)
-        return
-    # Not forked: torch and its threads may be here.
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker)
-    under_way: deque[Future[list[Result]]] = deque()
+    observer.began(what, len(items))
+    pool = None
     try:
-        for chunk in chunks:
-            under_way.append(pool.submit(function, chunk))
-            if len(under_way) >= AHEAD * workers:
-                yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
+        if workers == 1 or len(items) < FEW:
+            results: Iterator[Result] = map(function, items)
+        else:  # spawned, not forked: torch and its threads may be here
+            pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker)
+            results = pool.map(function, items, chunksize=CHUNK)
+        for count, result in enumerate(results, 1):
+            yield result
+            if count % CHUNK == 0 or count == len(items):
+                observer.advanced((count - 1) % CHUNK + 1)
     except BrokenProcessPool:
         raise MissingInput(
-            "a worker process was killed, for want of memory perhaps; the same command goes on from here"
+            "a worker process was killed, perhaps out of memory: run the same command again"
         ) from None
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        if pool:
+            pool.shutdown(wait=False, cancel_futures=True)
+        observer.ended()
 
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold ``folder`` for writing. Raises `UsageError` where another process holds it."""
+    """Lock ``folder`` for writing. Raises `UsageError` if another process holds the lock."""
     with Lock(folder / ".lock") as lock:
         if not lock.take():
             raise UsageError(f"{folder} is being written by another process: wait for it to end")
@@ -91,12 +89,12 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
-    # A parent that was killed tells nobody, and a worker would wait for work for ever.
+    # If the parent is killed, a worker would otherwise wait for work for ever.
     if parent := multiprocessing.parent_process():
         parent.join()
         os._exit(1)

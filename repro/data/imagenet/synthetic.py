@@ -1,7 +1,7 @@
-"""Eight classes of small photographs made from a seed, in ImageNet's layout, odd files among them.
+"""Generate eight classes of small photographs from a seed, in ImageNet's layout, with some odd files.
 
-Each class is a pattern of colours; an image shows it shifted, mixed with another class's, noisy, at any size and
-shape. Integer random numbers and plain arithmetic; only the JPEG encoder is not ours.
+Each class is a pattern of colours; an image shows it shifted, mixed with another class's, noisy, in any size and
+shape. The random numbers are integers and the arithmetic is plain; only the JPEG encoder is a library's.
 """
 
 from __future__ import annotations
@@ -16,42 +16,44 @@ import numpy.typing as npt
 from PIL import Image
 
 from repro import files
-from repro.data.imagenet import cache, index, prepare
-from repro.data.imagenet.cache_build import build
+from repro.data.imagenet import index
 from repro.data.imagenet.index import SYNTHETIC, Prepared
+from repro.data.imagenet.resize import resize_tree
+from repro.data.imagenet.verify import prepare
 from repro.errors import MissingInput
 
 CLASSES, TRAIN_EACH, VAL_EACH = 8, 24, 8
 CANVAS, CELLS = 160, 4
-# One of each oddity that ImageNet has, by number among the training images; and every 17th image is grayscale.
+# One of each oddity of ImageNet, by number among the training images; every 17th image is grayscale.
 ODD = {5: "png", 30: "cmyk", 55: "rotated"}
 GRAY_EVERY = 17
 
 
-def ensure_generated(scratch: Path) -> Prepared:
-    """The tree under ``scratch``, prepared and with both caches; made (a second) where it is not there whole.
+def ensure_generated(scratch: Path, stored: int = 0) -> Prepared:
+    """Return the prepared tree under ``scratch``, resized if ``stored``; generate it (a second) if it is absent.
 
-    Several processes may ask at the same time. Raises `MissingInput` where it cannot be written.
+    Several processes may call this at the same time. Raises `MissingInput` if nothing can be written.
     """
-    place = scratch / SYNTHETIC
-    if found := _whole(place):
+    place = scratch / (f"{SYNTHETIC}-{stored}" if stored else SYNTHETIC)
+    if found := _complete(place):
         return found
     try:
         scratch.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{SYNTHETIC}.", dir=scratch) as own:
-            fresh = Path(own) / "new"
-            generate(fresh)
-            prepared = prepare.prepare(fresh, workers=1, fingerprint=SYNTHETIC)
-            for side in cache.SIDES:
-                build(prepared, side, workers=1)
+            new = Path(own) / "new"
+            generate(new)
+            prepared = prepare(new, workers=1, fingerprint=SYNTHETIC)
+            if stored:
+                new = Path(own) / "resized"
+                resize_tree(prepared, stored, new, workers=1, fingerprint=SYNTHETIC)
             with contextlib.suppress(FileNotFoundError):
-                if not _whole(place):  # torn, or not there at all
-                    os.rename(place, Path(own) / "torn")
+                if not _complete(place):  # damaged, or not there at all
+                    os.rename(place, Path(own) / "damaged")
             with contextlib.suppress(OSError):  # another process was faster
-                os.rename(fresh, place)
+                os.rename(new, place)
     except OSError as error:
         raise files.unusable(place, error) from None
-    found = _whole(place)
+    found = _complete(place)
     assert found is not None
     return found
 
@@ -76,7 +78,7 @@ def _draw(random: np.random.Generator, patterns: npt.NDArray[np.int64], label: i
     strength = int(random.integers(55, 95))  # per cent of the class's own pattern
     shift = tuple(random.integers(0, 2, size=2).tolist())
     mixed = (strength * np.roll(patterns[label], shift, (0, 1)) + (100 - strength) * patterns[other]) // 100
-    cell = CANVAS // (2 * CELLS)  # the pattern twice in each direction, so that a crop still shows it
+    cell = CANVAS // (2 * CELLS)  # twice in each direction, so that a crop still shows the pattern
     large = np.tile(mixed, (2, 2, 1)).repeat(cell, axis=0).repeat(cell, axis=1)
     noisy = np.clip(large + random.integers(-24, 25, size=large.shape), 0, 255).astype(np.uint8)
     size = (int(random.integers(40, 161)), int(random.integers(40, 161)))
@@ -91,23 +93,17 @@ def _kind(split: str, number: int) -> str:
 def _save(image: Image.Image, path: Path, kind: str) -> None:
     exif = Image.Exif()
     if kind == "rotated":
-        exif[0x0112] = 6  # "to be turned by 90 degrees", which nobody does who trains on ImageNet
+        exif[0x0112] = 6  # "rotate by 90 degrees", which trainings on ImageNet ignore
     mode = {"cmyk": "CMYK", "gray": "L"}.get(kind, "RGB")
     image.convert(mode).save(path, "PNG" if kind == "png" else "JPEG", quality=90, exif=exif)
 
 
-def _whole(place: Path) -> Prepared | None:
-    """What is at ``place`` if no file of it is missing or has another size."""
+def _complete(place: Path) -> Prepared | None:
+    """Return the tree at ``place`` if no file is missing or has another size."""
     found = index.read(place / index.FOLDER)
-    if not found or found.fingerprint != SYNTHETIC:
-        return None
-    try:
-        rows = found.load()
-        for name, size in zip(rows.names, rows.facts["size"].tolist(), strict=True):
-            if os.stat(place / name).st_size != size:
-                return None
-        for side in cache.SIDES:
-            cache.open_split(found, rows, side, np.arange(len(rows.names)))
-    except (OSError, MissingInput):
-        return None
-    return found
+    if found and found.fingerprint == SYNTHETIC:
+        with contextlib.suppress(OSError, MissingInput):
+            rows = found.load()
+            sizes = [os.stat(place / name).st_size for name in rows.names]
+            return found if sizes == rows.facts["size"].tolist() else None
+    return None

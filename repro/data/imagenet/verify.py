@@ -1,4 +1,4 @@
-"""Looks at every image once: is it whole, what is it, how large. What is known is kept: a second look is short."""
+"""`repro data prepare imagenet`: decode every image once, and write the index of what they are."""
 
 from __future__ import annotations
 
@@ -6,168 +6,59 @@ import contextlib
 import functools
 import hashlib
 import io
-import json
 import os
-import struct
-import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
 
 import numpy as np
 
 from repro import files
-from repro.data.imagenet.index import FACTS, KINDS, Facts, Index, Prepared
-from repro.data.imagenet.layout import Listing
-from repro.data.imagenet.parallel import Observer, in_chunks
+from repro.data.imagenet import layout
+from repro.data.imagenet.index import FACTS, FOLDER, KINDS, Facts, Index, Prepared, read, save
+from repro.data.imagenet.layout import Listing, some
+from repro.data.imagenet.parallel import Observer, Silent, in_parallel, locked
 from repro.errors import MissingInput
+from repro.machine import cores
+from repro.words import are
 
-FLUSH_EVERY = 3.0  # seconds
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
-Row = tuple[int, int, int, int, int, str]  # FACTS, the digest as hex digits
-Known = dict[str, Row]
+Row = tuple[int, int, int, int, int, list[int]]  # FACTS
 
 
-def examine(root: str, names: Sequence[str]) -> list[Row | str]:
-    """Reads and decodes each image whole: a row of facts, or in words what is wrong with it."""
-    return [_examine(f"{root}/{name}") for name in names]
+def prepare(
+    root: Path,
+    cache_dir: Path | None = None,
+    observer: Observer | None = None,
+    workers: int | None = None,
+    fingerprint: str | None = None,
+) -> Prepared:
+    """Verify the tree at ``root``; write its index there and, if given, under ``cache_dir``.
 
-
-def _examine(path: str) -> Row | str:
-    try:
-        with open(path, "rb") as file:
-            stat = os.fstat(file.fileno())
-            content = file.read()
-    except OSError as error:
-        return f"cannot be read ({error.strerror or error})"
-    if not content:
-        return "is empty"
-    try:
-        width, height, kind = look(content)
-    except Exception as error:  # Pillow's decoders raise all sorts of things on files that are damaged
-        return f"cannot be decoded ({str(error) or type(error).__name__})"
-    return len(content), stat.st_mtime_ns, width, height, kind, hashlib.sha256(content).hexdigest()[:32]
-
-
-def look(content: bytes) -> tuple[int, int, int]:
-    """Width, height and kind (a place in `KINDS`) of an image that decodes whole. Raises what Pillow raises.
-
-    Pillow says so where a file ends early; libjpeg by itself fills the rest with grey.
+    Classes and counts are checked before any image is decoded. Images that an earlier index describes are
+    read again only if their size or time changed. ``fingerprint`` names a tree generated from a seed; other trees
+    get one from their content. Raises `MissingInput` if the tree has faults, or nothing can be written.
     """
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd metadata, which nobody reads
-            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-                image.load()
-                width, height = image.size
-                mode, name = image.mode, image.format
-    except UnidentifiedImageError:
-        raise ValueError("not an image") from None
-    if name in ("JPEG", "MPO"):
-        # Pillow forgives a missing end marker behind the last scan; the loader does not.
-        if content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda"):
-            raise ValueError("its end is missing")
-        kind = {"RGB": 0, "L": 1, "CMYK": 2}[mode]
-    else:
-        kind = 3 if name == "PNG" else 4
-    return width, height, kind
-
-
-class Journal:
-    """Facts as they were found, a line each, so that a killed `prepare` goes on where it was."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def read(self) -> Known:
-        """What it holds, but for a last line that was not finished; nothing where there is none. Raises
-        `MissingInput` naming a line that `prepare` does not write."""
-        known: Known = {}
-        again = "delete it, and every image is looked at again"
-        try:
-            lines = self.path.read_bytes().split(b"\n")[:-1]
-        except FileNotFoundError:
-            return {}
-        except OSError as error:
-            raise MissingInput(f"{self.path}: {error}; {again}") from None
-        for number, line in enumerate(lines, 1):
-            try:
-                name, row = _parsed(line)
-            except (ValueError, TypeError, struct.error) as error:
-                raise MissingInput(f"{self.path}, line {number}: {error}; {again}") from None
-            known[name] = row
-        return known
-
-    def open(self) -> BinaryIO:
-        """For appending, after its last whole line. Raises `OSError`."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        file = open(self.path, "a+b")  # noqa: SIM115 (the caller closes it)
-        file.seek(0)
-        whole = file.read().rfind(b"\n") + 1
-        file.truncate(whole)
-        return file
-
-
-def _parsed(line: bytes) -> tuple[str, Row]:
-    """An image's name and facts. Raises ValueError, TypeError or struct.error for what `verify` does not write."""
-    name, size, mtime, width, height, kind, digest = files.parse_json(line)
-    struct.pack("<qqiiB", size, mtime, width, height, kind)  # as FACTS holds them
-    if not isinstance(name, str) or kind >= len(KINDS) or len(bytes.fromhex(digest)) != 16:
-        raise ValueError("not what is known about an image")
-    return name, (size, mtime, width, height, kind, digest)
-
-
-def verify(listing: Listing, known: Known, journal: Journal, observer: Observer, workers: int) -> Facts:
-    """The facts about every image of ``listing``; those that ``known`` has, by size and time, are not read again.
-
-    Raises `MissingInput` that names the images that are bad once all were looked at, or where the journal cannot
-    be written; what was found out is in the journal by then.
-    """
-    rows: list[Row | None] = [None] * len(listing.names)
-    for i, (name, *stat) in enumerate(
-        zip(listing.names, listing.sizes.tolist(), listing.mtimes.tolist(), strict=True)
-    ):
-        if (row := known.get(name)) and list(row[:2]) == stat:
-            rows[i] = row
-    todo = [i for i, row in enumerate(rows) if row is None]
-    if len(todo) < len(rows):
-        observer.said(f"{len(rows) - len(todo):,} of {len(rows):,} images were verified before")
-    bad: dict[str, str] = {}
-    observer.began("verifying", len(todo))
-    try:
-        with journal.open() as file:
-            synced = time.monotonic()
-            position = 0
-            task = functools.partial(examine, str(listing.root))
-            for found in in_chunks(task, [listing.names[i] for i in todo], workers):
-                for result in found:
-                    i = todo[position]
-                    position += 1
-                    if isinstance(result, str):
-                        bad[listing.names[i]] = result
-                    else:
-                        rows[i] = result
-                        file.write(json.dumps([listing.names[i], *result], separators=(",", ":")).encode() + b"\n")
-                observer.advanced(len(found))
-                if time.monotonic() - synced > FLUSH_EVERY:
-                    file.flush()
-                    os.fsync(file.fileno())
-                    synced = time.monotonic()
-    except OSError as error:
-        raise files.unusable(journal.path, error) from None
-    finally:
-        observer.ended()
-    if bad:
-        raise _bad(listing, bad)
-    return _facts([row for row in rows if row is not None])
+    observer = observer or Silent()
+    homes = _homes(root, cache_dir)
+    listing = layout.listing(root)
+    _report(listing, observer)
+    with locked(homes[0]):
+        facts = _verify(listing, _known(listing, [root / FOLDER, *homes]), workers or cores(), observer)
+        index = Index(listing.classes, listing.names, listing.labels, listing.train, facts)
+        save(index, root, homes, listing.stored, fingerprint)
+    if odd := [f"{index.names[i]} ({KINDS[kind]})" for i, kind in enumerate(facts["kind"]) if kind >= 2]:
+        observer.said(f"{are(len(odd), 'image')} neither RGB nor grayscale JPEG: {some(odd, 30)}")
+    prepared = read(homes[-1])
+    assert prepared is not None
+    return prepared
 
 
 def gone(prepared: Prepared, sample: int = 1000) -> list[str]:
-    """Images of ``prepared`` that are not there any more, and those of a ``sample`` that have another size, each
-    with what is wrong. Class folders are listed and no image is read: seconds for all of ImageNet."""
+    """List the images of ``prepared`` that are missing, and those in a ``sample`` whose size changed.
+
+    This lists the class folders and reads no image, so it takes seconds for all of ImageNet.
+    """
     index = prepared.load()
     of_folder: dict[str, set[str]] = {}
     for name in index.names:
@@ -186,33 +77,114 @@ def gone(prepared: Prepared, sample: int = 1000) -> list[str]:
     return found
 
 
-def known_from(index: Index) -> Known:
-    """What an index that was finished before knows about its images."""
-    rows: list[Any] = index.facts.tolist()
-    return {
-        name: (*row[:5], digest.tobytes().hex())
-        for name, row, digest in zip(index.names, rows, index.facts["digest"], strict=True)
-    }
+def look(content: bytes) -> tuple[int, int, int]:
+    """Return width, height and kind (an index into `KINDS`) of an image, which must decode to its end.
+
+    Raises what Pillow raises. Pillow reports a file that ends early; libjpeg alone would fill the rest with grey.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about odd metadata, which nothing here reads
+            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+                image.load()
+                width, height = image.size
+                mode, name = image.mode, image.format
+    except UnidentifiedImageError:
+        raise ValueError("not an image") from None
+    if name in ("JPEG", "MPO"):
+        # Pillow accepts a missing end marker behind the last scan; the loader does not.
+        if content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda"):
+            raise ValueError("its end is missing")
+        kind = {"RGB": 0, "L": 1, "CMYK": 2}[mode]
+    else:
+        kind = 3 if name == "PNG" else 4
+    return width, height, kind
 
 
-def _facts(rows: list[Row]) -> Facts:
-    facts = np.zeros(len(rows), dtype=FACTS)
-    for column, field in enumerate(("size", "mtime", "width", "height", "kind")):
-        facts[field] = [row[column] for row in rows]
-    digests = bytes.fromhex("".join(row[5] for row in rows))
-    facts["digest"] = np.frombuffer(digests, dtype=np.uint8).reshape(-1, 16)
-    return facts
-
-
-def _bad(listing: Listing, bad: dict[str, str]) -> MissingInput:
+def bad_images(root: Path, total: int, bad: Mapping[str, str]) -> MissingInput:
+    """Name the ``bad`` images, each with its fault, in one line."""
     named = "; ".join(f"{name} {why}" for name, why in list(bad.items())[:20])
     more = f"; and {len(bad) - 20:,} more" if len(bad) > 20 else ""
     return MissingInput(
-        f"{listing.root}: {len(bad):,} of {len(listing.names):,} images are bad: {named}{more}. Fetch them again, "
-        "or delete them to go without; the same command then looks at nothing but what changed"
+        f"{root}: {len(bad):,} of {total:,} images are bad: {named}{more}. Fetch them again, or delete them to go "
+        "without, and run the same command again"
     )
 
 
-def odd(index: Index) -> list[str]:
-    """The images that are neither RGB nor grayscale JPEGs, with what they are."""
-    return [f"{index.names[i]} ({KINDS[kind]})" for i, kind in enumerate(index.facts["kind"]) if kind >= 2]
+def _verify(listing: Listing, facts: Facts, workers: int, observer: Observer) -> Facts:
+    """Fill in the rows of ``facts`` that are not known. Raises `MissingInput` naming all bad images."""
+    todo = np.flatnonzero(facts["size"] < 0).tolist()
+    if len(todo) < len(facts):
+        observer.said(f"{len(facts) - len(todo):,} of {len(facts):,} images were verified before")
+    names = [listing.names[i] for i in todo]
+    bad: dict[str, str] = {}
+    examine = functools.partial(_examine, str(listing.root))
+    for i, row in zip(todo, in_parallel(examine, names, workers, "verifying", observer), strict=True):
+        if isinstance(row, str):
+            bad[listing.names[i]] = row
+        else:
+            facts[i] = row
+    if bad:
+        raise bad_images(listing.root, len(facts), bad)
+    return facts
+
+
+def _examine(root: str, name: str) -> Row | str:
+    """Read and decode one image: return its facts, or its fault in words."""
+    try:
+        with open(f"{root}/{name}", "rb") as file:
+            stat = os.fstat(file.fileno())
+            content = file.read()
+    except OSError as error:
+        return f"cannot be read ({error.strerror or error})"
+    if not content:
+        return "is empty"
+    try:
+        width, height, kind = look(content)
+    except Exception as error:  # Pillow's decoders raise many types on damaged files
+        return f"cannot be decoded ({str(error) or type(error).__name__})"
+    return len(content), stat.st_mtime_ns, width, height, kind, list(hashlib.sha256(content).digest()[:16])
+
+
+def _known(listing: Listing, homes: Sequence[Path]) -> Facts:
+    """Take over what the indexes in ``homes`` say about unchanged images; the size of the others is -1."""
+    facts = np.zeros(len(listing.names), dtype=FACTS)
+    facts["size"] = -1
+    for home in homes:
+        with contextlib.suppress(MissingInput):  # a damaged index is written again
+            if prepared := read(home):
+                old = prepared.load()
+                row_of = {name: row for row, name in enumerate(old.names)}
+                rows = np.array([row_of.get(name, -1) for name in listing.names])
+                same = (rows >= 0) & (old.facts["size"][rows] == listing.sizes)
+                same &= old.facts["mtime"][rows] == listing.mtimes
+                facts[same] = old.facts[rows[same]]
+    return facts
+
+
+def _report(listing: Listing, observer: Observer) -> None:
+    val = len(listing.names) - listing.train
+    observer.said(f"{listing.root}: {len(listing.classes):,} classes, {listing.train:,} + {val:,} images")
+    if listing.left_out:
+        observer.said(
+            f"{are(len(listing.left_out), 'file')} left out, no images by name: {some(listing.left_out)}"
+        )
+    if found := layout.differences(listing.classes, listing.labels, listing.train):
+        observer.said(f"this is not the official ILSVRC 2012, and no result compares with it: {'; '.join(found)}")
+
+
+def _homes(root: Path, cache_dir: Path | None) -> list[Path]:
+    """Return where the index goes: beside the images if writable, and to ``cache_dir``."""
+    homes = [root / FOLDER]
+    try:
+        files.check_writable(homes[0])
+    except MissingInput as error:
+        if not cache_dir:
+            raise MissingInput(f"{error}: --cache-dir DIR, which is then passed as --data-dir") from None
+        homes = []
+    if cache_dir and (cache_dir / FOLDER).resolve() != (root / FOLDER).resolve():
+        files.check_writable(cache_dir / FOLDER)
+        homes.append(cache_dir / FOLDER)
+    return homes
