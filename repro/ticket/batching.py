@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,46 @@ from repro.errors import UsageError
 
 Batch = tuple[Tensor, Tensor]
 WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)  # types of labels
+
+
+class Samples:
+    """Labelled examples in batches: inputs float32 [B, ...] and labels int64 [B], both on the device."""
+
+    name: str
+    """What the user calls them."""
+    two: Tensor
+    """The first two inputs."""
+    labels: Tensor
+    fingerprint: str
+    """A hash of all inputs and labels."""
+    notes: Sequence[str] = ()
+    """What a user should know about them, in sentences."""
+    ahead: Sequence[str] = ()
+    """Which part of `check` takes long, in sentences."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def check(self, classes: int) -> None:
+        """Raise `UsageError` for an unusable example, or a label outside 0 to ``classes`` - 1."""
+        wrong = torch.nonzero((self.labels < 0) | (self.labels >= classes))
+        if len(wrong):
+            item = int(wrong[0])
+            raise UsageError(
+                f"{self.name}: a label of {int(self.labels[item])}, but the network tells {classes} classes apart "
+                f"(0 to {classes - 1}); it is item {item}'s"
+            )
+
+    def drawn(self, order: EpochOrder, augment: bool, size: int, stream: str) -> Iterator[Batch]:
+        """Yield every example once, in the order of an epoch; with ``augment`` cropped and flipped as it says.
+
+        Random numbers of the set's own follow from ``stream``.
+        """
+        raise NotImplementedError
+
+    def plain(self, size: int) -> Iterator[Batch]:
+        """Yield every example once, unchanged, in the order of the data."""
+        raise NotImplementedError
 
 
 def chunks(count: int, size: int) -> list[tuple[int, int]]:
@@ -34,17 +75,6 @@ def crop(images: Tensor, order: EpochOrder, first: int, last: int) -> Tensor:
     padded = F.pad(images, (PAD, PAD, PAD, PAD)).permute(0, 2, 3, 1)
     each = torch.arange(len(images), device=images.device)[:, None, None]
     return padded[each, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
-
-
-def check_labels(labels: Tensor, classes: int, name: str) -> None:
-    """Raise `UsageError` for the first label outside 0 to ``classes`` - 1."""
-    wrong = torch.nonzero((labels < 0) | (labels >= classes))
-    if len(wrong):
-        item = int(wrong[0])
-        raise UsageError(
-            f"{name}: a label of {int(labels[item])}, but the network tells {classes} classes apart (0 to "
-            f"{classes - 1}); it is item {item}'s"
-        )
 
 
 def check_finite(inputs: Tensor, name: str, first: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""The command ``repro ticket``: the paper's strategy on a network of this project, or on someone's own."""
+"""`repro ticket`: the paper's strategy on a network of this project or of the user."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from repro.ticket.search import find_ticket
 from repro.ticket.search_spec import ONE_SHOT
 from repro.workspace import data_folders
 
-# The smoke profile's four epochs are too few for a curve to settle.
+# The smoke profile's four epochs are too few for a plateau.
 SMOKE_EPOCHS, SMOKE_BATCH = 8, 32
-CHECKS = 40  # PPR checks over a whole schedule, at most about
+CHECKS = 40  # PPR checks over a whole schedule, about
 
 
 def ticket(
@@ -59,9 +59,9 @@ def ticket(
 ) -> None:
     """Find a ticket, write ticket.json, .md and .png into ``folder`` and print the table.
 
-    ``baselines`` None means one-shot in the smoke profile and nothing elsewhere. What the network prints goes to
-    stderr. Raises `UsageError` for anything that cannot be, `MissingInput` without the data asked for,
-    `BudgetSpent` where ``time_budget`` ends before the search: the same call goes on.
+    ``baselines`` None means one-shot in the smoke profile and none elsewhere. The network's output goes to stderr.
+    Raises `UsageError` for a wrong option, `MissingInput` without the data, `BudgetSpent` if ``time_budget`` ends
+    before the search: the same call resumes.
     """
     deadline = Options(time_budget=time_budget).deadline
     root = find_root()
@@ -79,7 +79,7 @@ def ticket(
     model = nets.build(name, seed) if network is None else own_network(network, seed)
     if device not in DEVICES:
         raise UsageError(f"--device {device}: choose {choice(DEVICES)}")
-    # Who says where CIFAR-10 is wants it, also where the profile is synthetic.
+    # --data-dir asks for CIFAR-10, also if the profile is synthetic.
     source = "cifar10" if data_dir else own.data.name
     if source == "synthetic":
         log.print("synthetic images: the numbers show that it works, and nothing about real ones", markup=False)
@@ -124,10 +124,10 @@ def ticket(
 
 
 def own_network(spec: str, seed: int) -> nn.Module:
-    """``package.module:function`` -> the network that it makes, initialised from ``seed``.
+    """Import ``package.module:function`` and return its network, initialised from ``seed``.
 
-    The current folder is looked at first. Raises `UsageError` in one line for a name that leads nowhere, or to
-    something that is no network.
+    The current folder is searched first. Raises `UsageError` if there is no such function, or if it does not
+    return a network.
     """
     module_name, colon, function_name = spec.partition(":")
     if not (module_name and colon and function_name):
@@ -139,7 +139,7 @@ def own_network(spec: str, seed: int) -> nn.Module:
     try:
         with prints_aside():
             module = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:  # whatever the user's module does when it is imported
+    except (Exception, SystemExit) as error:
         raise UsageError(f"--network {spec}: {module_name} cannot be imported: {one_line(error)}") from None
     function = getattr(module, function_name, None)
     if not callable(function):
@@ -160,7 +160,7 @@ def own_network(spec: str, seed: int) -> nn.Module:
 def _images(
     source: str, counts: DataParams, folders: Sequence[Path], place: torch.device
 ) -> tuple[DeviceImages, DeviceImages]:
-    """Training and test images of a profile on the device."""
+    """Load training and test images of a profile onto the device."""
     found = data.load(source, folders)
     splits = found.train.first(counts.train), found.test.first(counts.test)
     train_set, test_set = (DeviceImages(split, found.statistics, place) for split in splits)
@@ -179,9 +179,9 @@ class _Setting:
 
 
 def _setting(file: Path, profile: str | None, changes: dict[str, Any]) -> _Setting:
-    """The profile, smoke made longer, with ``changes`` (dotted keys) to data, recipe, precision or sparsity.
+    """Read the profile (smoke with a longer schedule), and apply ``changes``, values by dotted key.
 
-    Not through the whole profile: its artifacts tie epochs of their own to the recipe's schedule.
+    Only this part of the profile, since the epochs of its artifacts depend on the recipe's schedule.
     """
     plain = params.settings(file, profile)
     tree: dict[str, Any] = {name: getattr(plain.profile, name) for name in ("precision", "sparsity")}
@@ -201,7 +201,7 @@ def _setting(file: Path, profile: str | None, changes: dict[str, Any]) -> _Setti
 
 
 def _folder(root: Path, name: str, setting: _Setting, seed: int, changes: dict[str, Any]) -> Path:
-    """One folder a search: what was changed gives it another one."""
+    """Return the folder of a search; changed settings have another one."""
     text = json.dumps(changes, sort_keys=True, default=str)
     suffix = f"+{files.sha256(text.encode())[:6]}" if changes else ""
     return root / "runs" / "search" / f"{name.replace(':', '.')}-{setting.name}-seed{seed}{suffix}"

@@ -1,9 +1,9 @@
-"""The user's data as batches on the device: a pair of tensors, a torch Dataset, or this project's images."""
+"""Read the user's data in batches: a pair of tensors, a torch Dataset, or this project's images."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,46 +11,12 @@ from torch.utils.data import IterableDataset, TensorDataset
 
 from repro.data.batches import DeviceImages, EpochOrder
 from repro.errors import UsageError
-from repro.ticket.batching import WHOLE, Batch, check_finite, check_labels, chunks, crop, digest_of
+from repro.ticket.batching import WHOLE, Batch, Samples, check_finite, chunks, crop, digest_of
 from repro.ticket.torch_dataset import DatasetSamples, kind_of
-
-NOTHING: list[str] = []
-
-
-class Samples(Protocol):
-    """Labelled examples in batches: inputs float32 [B, ...] and labels int64 [B], both on the device."""
-
-    name: str
-    two: Tensor
-    """The first two inputs."""
-
-    @property
-    def fingerprint(self) -> str:
-        """A hash of all inputs and labels. Raises `UsageError` for an example that cannot be used."""
-
-    @property
-    def notes(self) -> list[str]:
-        """What a user should know about this set, in sentences."""
-
-    @property
-    def ahead(self) -> list[str]:
-        """What `check` will take time for, in sentences."""
-
-    def __len__(self) -> int: ...
-
-    def check(self, classes: int) -> None:
-        """Raise `UsageError` for a label that is none of ``classes``."""
-
-    def drawn(self, order: EpochOrder, augment: bool, size: int, stream: str) -> Iterator[Batch]:
-        """Every example once, in the epoch's order, cropped and flipped as it says where ``augment``. Random
-        numbers of the set's own follow from ``stream``."""
-
-    def plain(self, size: int) -> Iterator[Batch]:
-        """Every example once, in the order of the data, as it is."""
 
 
 def samples(data: Any, name: str, device: torch.device, workers: int) -> Samples:
-    """``data`` as Samples. ``name`` is what the user calls it. Raises `UsageError` for anything else."""
+    """Return ``data``, which the user calls ``name``, as Samples. Raises `UsageError` for anything else."""
     if isinstance(data, DeviceImages):
         return ImageSamples(data, name)
     if isinstance(data, TensorDataset):
@@ -65,7 +31,7 @@ def samples(data: Any, name: str, device: torch.device, workers: int) -> Samples
 
 
 def _described(data: Any) -> str:
-    """What ``data`` is, and what makes data of it where that is known."""
+    """Return what ``data`` is, and how to convert it if that is known."""
     kind = type(data).__name__
     if not isinstance(data, tuple | list) or not data:
         return f"an empty {kind}" if isinstance(data, tuple | list) else kind
@@ -77,8 +43,8 @@ def _described(data: Any) -> str:
     return f"{kinds}; torch.from_numpy makes a tensor of an array, torch.tensor one of a list of numbers"
 
 
-class TensorSamples:
-    """Inputs float [N, ...] and labels int [N], moved to the device as a whole."""
+class TensorSamples(Samples):
+    """Inputs float [N, ...] and labels int [N], all on the device."""
 
     def __init__(self, inputs: Tensor, labels: Tensor, name: str, device: torch.device) -> None:
         if not inputs.dim() or not len(labels) or len(inputs) != len(labels) or labels.dim() != 1:
@@ -92,18 +58,11 @@ class TensorSamples:
         if labels.dtype not in WHOLE:
             raise UsageError(f"{name}: its labels are {labels.dtype}; whole numbers from 0 were expected")
         check_finite(inputs, name)
-        self.name, self.notes, self.ahead = name, NOTHING, NOTHING
-        self.fingerprint = digest_of(inputs, labels)
-        # A copy: what was made in inference mode cannot be trained on.
+        self.name, self.fingerprint = name, digest_of(inputs, labels)
+        # Copied: tensors made in inference mode cannot be trained on.
         self.inputs = inputs.detach().to(device, torch.float32, copy=inputs.is_inference())
         self.labels = labels.to(device, torch.int64, copy=labels.is_inference())
         self.two = self.inputs[:2]
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def check(self, classes: int) -> None:
-        check_labels(self.labels, classes, self.name)
 
     def drawn(self, order: EpochOrder, augment: bool, size: int, stream: str) -> Iterator[Batch]:
         for first, last in chunks(len(self), size):
@@ -116,26 +75,20 @@ class TensorSamples:
             yield self.inputs[first:last], self.labels[first:last]
 
 
-class ImageSamples:
-    """CIFAR-10 or the synthetic set as the rest of the project has them: bytes on the device."""
+class ImageSamples(Samples):
+    """CIFAR-10 or the synthetic set, as bytes on the device."""
 
     def __init__(self, images: DeviceImages, name: str) -> None:
-        self.images, self.name, self.notes, self.ahead = images, name, NOTHING, NOTHING
+        self.images, self.name, self.labels = images, name, images.labels
         self.two = images.plain(0, 2)
         self.fingerprint = digest_of(images.images, images.labels, images.mean, images.scale)
 
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def check(self, classes: int) -> None:
-        check_labels(self.images.labels, classes, self.name)
-
     def drawn(self, order: EpochOrder, augment: bool, size: int, stream: str) -> Iterator[Batch]:
-        parts = [part.to(self.images.labels.device) for part in order.tensors()]
+        parts = [part.to(self.labels.device) for part in order.tensors()]
         for first, last in chunks(len(self), size):
             index, top, left, flip = (part[first:last] for part in parts)
-            yield self.images.gather(index, top, left, flip), self.images.labels[index]
+            yield self.images.gather(index, top, left, flip), self.labels[index]
 
     def plain(self, size: int) -> Iterator[Batch]:
         for first, last in chunks(len(self), size):
-            yield self.images.plain(first, last), self.images.labels[first:last]
+            yield self.images.plain(first, last), self.labels[first:last]

@@ -13,9 +13,8 @@ from torch.nn.parameter import UninitializedParameter
 from repro import files
 from repro.config.recipe import Recipe
 from repro.engine.lanes import forward
-from repro.errors import UsageError
-from repro.ticket.datasets import Samples
-from repro.ticket.torch_dataset import one_line
+from repro.errors import UsageError, one_line
+from repro.ticket.batching import Samples
 from repro.ticket.trainer import copied, laid_out, move_to
 
 
@@ -23,7 +22,7 @@ def fingerprint(model: nn.Module) -> str:
     """Return the network's class and a hash of its modules, parameters and buffers."""
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     content = save({name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()})
-    modules = re.sub(r"0x[0-9a-f]+", "", repr(model))  # addresses differ from process to process
+    modules = re.sub(r"0x[0-9a-f]+", "", repr(model))  # without addresses
     return f"{type(model).__name__}-{files.sha256(modules.encode() + content)[:12]}"
 
 
@@ -66,11 +65,11 @@ def inspect_model(
         return _logits(model, side.two, side.name, modes, device, precision, layout, called)
 
     try:
-        found = logits(training, (True, False))  # some networks return more in training
+        found = logits(training, (True, False))  # some networks return more in training mode
     except UsageError:
         if layout == torch.contiguous_format:
             raise
-        layout = torch.contiguous_format  # it flattens with view(), for instance
+        layout = torch.contiguous_format  # the network flattens with view(), for instance
         found = logits(training, (True, False))
     tested = logits(testing, (False,))
     if tested.shape[1] != found.shape[1]:

@@ -1,7 +1,7 @@
-"""Random numbers from names, and the caller's own state given back.
+"""Seed generators from names, and restore the caller's random state.
 
-Dropout, random transforms and the like draw from generators. These are seeded anew for every epoch, and for every
-example that is read, so that a resumed search draws what an undisturbed one draws and no state has to be kept.
+Dropout and random transforms draw from generators. These are seeded for every epoch and for every example that is
+read, so that a resumed search draws the same numbers as an uninterrupted one, and no state has to be saved.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ import torch
 from repro.data.batches import seed_of
 
 Handle = tuple[Callable[[], Any], Callable[[Any], object], Callable[[int], object]]
-"""A generator as three functions: its state, setting that, seeding."""
+"""A generator as three functions: get its state, set its state, seed it."""
 
 GLOBAL: tuple[Handle, ...] = (
     (random.getstate, random.setstate, random.seed),
     (np.random.get_state, np.random.set_state, lambda seed: np.random.seed(seed % 2**32)),
     (torch.default_generator.get_state, torch.default_generator.set_state, torch.default_generator.manual_seed),
 )
-WIDE, MOST = 100, 2000  # entries of one list, and objects in all, among which a data set's own are looked for
+WIDE, MOST = 100, 2000  # the most entries of one list, and objects in all, that are searched for generators
 
 
 def seed_all(cuda: bool, *words: object) -> None:
-    """Seed Python's, NumPy's and torch's generators from words; CUDA's only where it is in use."""
+    """Seed the global generators of Python, NumPy and torch from words; with ``cuda``, those of CUDA as well."""
     seed = seed_of(*words)
     for _, _, sow in GLOBAL:
         sow(seed)
@@ -41,7 +41,7 @@ def seed_all(cuda: bool, *words: object) -> None:
 
 @contextlib.contextmanager
 def borrowed(handles: tuple[Handle, ...]) -> Iterator[Callable[..., None]]:
-    """Gives a function that seeds these generators from words; afterwards they are as they were."""
+    """Yield a function that seeds these generators from words; restore their states at the end."""
     before = [state() for state, _, _ in handles]
 
     def seed(*words: object) -> None:
@@ -56,11 +56,11 @@ def borrowed(handles: tuple[Handle, ...]) -> Iterator[Callable[..., None]]:
 
 
 def generators_in(thing: object) -> tuple[Handle, ...]:
-    """The generators that ``thing`` holds: in its attributes, in lists, dicts and closures, and in theirs."""
+    """Find the generators in the attributes, lists, dicts and closures of ``thing``, and in theirs."""
     found: list[Handle] = []
-    waiting, seen = deque([thing]), dict[int, object]()  # kept, so that no two objects share an address
+    waiting, seen = deque([thing]), dict[int, object]()  # kept alive, so that no two objects share an address
     while waiting and len(seen) < MOST:
-        node = waiting.popleft()  # what is near first
+        node = waiting.popleft()  # breadth first
         if id(node) in seen or isinstance(node, str | bytes | int | float | None):
             continue
         seen[id(node)] = node
@@ -73,7 +73,7 @@ def generators_in(thing: object) -> tuple[Handle, ...]:
 
 
 def _parts(node: object) -> list[object]:
-    """What ``node`` is made of, as far as it may hold a generator."""
+    """Return the parts of ``node`` that may hold a generator."""
     if isinstance(node, types.ModuleType | type | torch.Tensor):
         return []
     if isinstance(node, dict):
@@ -96,7 +96,7 @@ def _parts(node: object) -> list[object]:
 
 def _handle(thing: Any) -> Handle | None:
     if isinstance(thing, np.random.Generator):
-        bits: Any = thing.bit_generator  # a new one of its kind knows how a seed becomes a state
+        bits: Any = thing.bit_generator
 
         def put(state: Any) -> None:
             bits.state = state
@@ -113,8 +113,7 @@ def _handle(thing: Any) -> Handle | None:
 
 @contextlib.contextmanager
 def untouched() -> Iterator[None]:
-    """Whatever happens inside, the caller finds its generators and torch's global settings as they were. Gradients
-    are taken inside, also where the caller takes none."""
+    """Restore the caller's generators and torch's global settings at the end. Enable gradients inside."""
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     threads, cudnn = torch.get_num_threads(), torch.backends.cudnn
     flags = cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32

@@ -1,7 +1,7 @@
-"""A torch Dataset, read item by item: each under random numbers of its own, each checked.
+"""Read a torch Dataset item by item, each under random numbers of its own, and check every item.
 
-What is wrong with an item is said with its number, whoever read it: a worker hands back the sentence, since an
-error raised there would arrive as a traceback of both processes.
+A worker returns the message about a bad item instead of raising it, which would show the tracebacks of two
+processes.
 """
 
 from __future__ import annotations
@@ -18,65 +18,50 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from repro.data.batches import EpochOrder
-from repro.errors import MissingInput, UsageError
-from repro.ticket.batching import WHOLE, Batch, check_finite, check_labels, chunks, crop, digest_of
+from repro.errors import MissingInput, UsageError, one_line
+from repro.ticket.batching import WHOLE, Batch, Samples, check_finite, chunks, crop, digest_of
 from repro.ticket.randomness import GLOBAL, Handle, borrowed, generators_in
 
-FEW, MANY = 48, 64  # items of the first look, and those of a batch of the whole reading
-LOOK = "ticket look"  # what the random numbers of both follow from
+FEW, MANY = 48, 64  # items that are read first, twice; items in a batch when all are read
+LOOK = "ticket look"  # names the random numbers of both
 ALIKE = "tensors of one shape were expected: a transform crops or resizes them"
 
 
-class DatasetSamples:
-    """A map-style Dataset of (tensor [...], label), read anew every epoch, so that its own transforms may be
-    random. With ``workers`` other processes read it.
+class DatasetSamples(Samples):
+    """A map-style Dataset of (tensor [...], label), read again every epoch, since its transforms may be random.
 
-    The constructor reads a few items; `fingerprint` reads all of them, once.
+    The constructor reads a few items; `check` reads all of them, once. ``workers`` other processes read.
     """
 
     def __init__(self, dataset: Any, name: str, device: torch.device, workers: int) -> None:
         self.dataset, self.name, self.device, self.workers = dataset, name, device, workers
-        self.count = _length(dataset, name)
+        count = _length(dataset, name)
         self.shape: torch.Size | None = None
-        self.labels = torch.zeros(self.count, dtype=torch.int64)
-        few = [[index] for index in sorted({step * (self.count - 1) // (FEW - 1) for step in range(FEW)})]
-        # One loader for all of it: to start its workers may take seconds.
-        looks = self._read([[*range(min(2, self.count))], *few, *few], LOOK)
+        self.labels = torch.zeros(count, dtype=torch.int64)
+        few = [[index] for index in sorted({step * (count - 1) // (FEW - 1) for step in range(FEW)})]
+        # One loader for all of it, since starting its workers may take seconds.
+        looks = self._read([[*range(min(2, count))], *few, *few], LOOK)
         self.two = next(looks)[0]
         self.shape = self.two.shape[1:]
         hashes = [digest_of(inputs) for inputs, _ in looks]
         self.repeats = hashes[: len(few)] == hashes[len(few) :]
+        self.ahead = [f"{name}: all {count:,} items are read once, to check them"]
+        if not self.repeats:
+            self.notes = [
+                f"{name}: an item read twice is not the same, although every generator that was found is seeded "
+                "before: a search that is interrupted will not end in the bits of one that is not"
+            ]
 
-    def __len__(self) -> int:
-        return self.count
-
-    @property
-    def notes(self) -> list[str]:
-        if self.repeats:
-            return []
-        return [
-            f"{self.name}: an item read twice is not the same, although every generator that was found is seeded "
-            "before: a search that is interrupted will not end in the bits of one that is not"
-        ]
-
-    @property
-    def ahead(self) -> list[str]:
-        return [f"{self.name}: all {self.count:,} items are read once, to check them"]
-
-    @functools.cached_property
-    def fingerprint(self) -> str:
+    def check(self, classes: int) -> None:
         digest = hashlib.sha256()
-        places = chunks(self.count, MANY)
+        places = chunks(len(self), MANY)
         for (first, last), (inputs, labels) in zip(places, self._read(_lists(places), LOOK), strict=True):
             check_finite(inputs, self.name, first)
             self.labels[first:last] = labels
-            # What differs from one reading to the next says nothing about the data.
+            # Inputs that differ at each reading do not identify the data.
             digest.update(digest_of(*[inputs] * self.repeats, labels).encode())
-        return f"{self.count}-{digest.hexdigest()[:16]}"
-
-    def check(self, classes: int) -> None:
-        _ = self.fingerprint  # from here on all labels are known
-        check_labels(self.labels, classes, self.name)
+        self.fingerprint = f"{len(self)}-{digest.hexdigest()[:16]}"
+        super().check(classes)
 
     def drawn(self, order: EpochOrder, augment: bool, size: int, stream: str) -> Iterator[Batch]:
         places = chunks(len(self), size)
@@ -89,11 +74,11 @@ class DatasetSamples:
 
     def _read(self, batches: Sequence[list[int]], stream: str) -> Iterator[Batch]:
         loader: Iterable[Any] = DataLoader(
-            Items(self.dataset, self.name, self.count, stream, self.shape),
+            Items(self.dataset, self.name, len(self), stream, self.shape),
             batch_sampler=batches,
             num_workers=self.workers,
             collate_fn=_same,
-            generator=torch.Generator(),  # the loader draws from it, and nothing from the global one
+            generator=torch.Generator(),  # so that the loader does not draw from the global one
         )
         for batch in self._guarded(loader):
             if isinstance(batch, str):
@@ -102,7 +87,7 @@ class DatasetSamples:
             yield inputs.to(self.device, torch.float32), labels.to(self.device)
 
     def _guarded(self, loader: Iterable[Any]) -> Iterator[Any]:
-        """What ``loader`` gives. Items raise nothing: an error is that of a worker which died or never began."""
+        """Yield the batches of ``loader``. Items raise nothing, so an error means that a worker died."""
         reading = None
         try:
             reading = iter(loader)
@@ -110,7 +95,7 @@ class DatasetSamples:
         except Exception as error:
             if not self.workers:
                 raise
-            # For a worker that it still knows PyTorch's handler of SIGCHLD raises wherever the program is by then.
+            # Otherwise PyTorch's handler of SIGCHLD would raise later, wherever the program is by then.
             with contextlib.suppress(RuntimeError):
                 if reading is not None:
                     reading._shutdown_workers()  # type: ignore[attr-defined]
@@ -120,10 +105,10 @@ class DatasetSamples:
 
 
 class Items(Dataset[Any]):
-    """The user's Dataset as batches of checked items, or as a sentence that says what is wrong with one.
+    """The user's Dataset as batches of checked items, or the message about a bad one.
 
-    Item i of an epoch is read under generators seeded from (``stream``, i), whoever reads it and after what. They
-    are given back after each batch: dropout draws what it draws with other data.
+    Item i of an epoch is read under generators seeded from (``stream``, i), in whichever process and order. Their
+    states are restored after each batch, so that dropout does not depend on the data.
     """
 
     def __init__(self, dataset: Any, name: str, count: int, stream: str, shape: torch.Size | None) -> None:
@@ -134,7 +119,7 @@ class Items(Dataset[Any]):
 
     @functools.cached_property
     def _handles(self) -> tuple[Handle, ...]:
-        return (*GLOBAL, *generators_in(self.dataset))  # in the process that reads: they cannot be pickled
+        return (*GLOBAL, *generators_in(self.dataset))  # made in the process that reads: they cannot be pickled
 
     def __getitem__(self, index: int) -> Any:
         return self.__getitems__([index])
@@ -177,11 +162,6 @@ class Items(Dataset[Any]):
                 f"has the label {what}{shape}; a whole number from 0 was expected (of one-hot labels the argmax)"
             )
         return inputs.detach(), int(number)
-
-
-def one_line(error: BaseException) -> str:
-    """The kind of an error and the first line of what it says."""
-    return f"{type(error).__name__}: {error}".strip().partition("\n")[0]
 
 
 def _length(dataset: Any, name: str) -> int:

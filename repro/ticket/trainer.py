@@ -22,8 +22,7 @@ from repro.engine.network import MASK, MOMENTUM, masks_of
 from repro.pruning import Masks, prune_further
 from repro.run import Run
 from repro.schedule import learning_rate
-from repro.ticket.batching import Batch
-from repro.ticket.datasets import Samples
+from repro.ticket.batching import Batch, Samples
 from repro.ticket.prunable import weights_of
 from repro.ticket.randomness import seed_all
 
