@@ -75,7 +75,7 @@ def test_a_lanes_bits_are_its_own_and_the_same_again() -> None:
     first, ends = started(1), []
     for count, place in ((1, 0), (1, 0), (8, 3)):
         lanes = started(count)
-        lanes.all[place].network.load(first.all[0].network.state())
+        lanes.all[place].network.load(first.all[0].network.snapshot().state())
         lanes.order[:, place].copy_(first.order[:, 0])
         lanes.rows.weights[2 : count - 5].fill_(float("nan"))
         strategy, full = Fused(lanes), lanes.recipe.batch_size

@@ -58,7 +58,7 @@ def story(making: Making, precision: torch.dtype) -> list[list[Tensor]]:
     step(1, 5)  # the smaller last batch
     lanes.all[0].network.prune(0.5)
     step()
-    before = lanes.all[1].network.state()
+    before = lanes.all[1].network.snapshot().state()
     lanes.all[1].network.reset(7)  # another Run in the lane, with labels of its own
     lanes.all[1].enter(trials.bench().pool.subset(trials.data(64, "random-3")))
     step()

@@ -132,9 +132,9 @@ class Lane:
 
     def touched(self) -> list[Tensor]:
         """All that `update` and `evaluate_batch` write."""
-        row = self.network.row
+        net = self.network
         counters = [self.position, self.loss_sum, self.correct, self.eval_position, self.eval_correct]
-        return [row.weights, row.momentum, row.gradients, row.statistics, *counters]
+        return [net.weights, net.momentum, net.gradients, net.statistics, *counters]
 
 
 class ForwardModel:

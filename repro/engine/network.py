@@ -1,8 +1,8 @@
-"""A network whose weights, gradients, momentum, mask and BatchNorm statistics each lie in one flat tensor.
+"""A network whose weights, gradients, momentum, mask and BatchNorm statistics are one flat tensor each.
 
-One update of all weights is then a handful of operations instead of one per layer, and a mask holds at
-every step by one multiplication. The layout inside is channels_last. Networks that train side by side are rows
-of common tensors (`FlatParameters`), so that one operation can update them all.
+One update of all weights is then six operations instead of six per layer, and one multiplication applies the mask
+at every step (`FlatParameters.update`). Convolution weights are channels_last. Networks that train side by side
+are rows of common tensors, so that one operation can update them all.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from repro.pruning import Masks, prunable_names, prune_further
 
 MOMENTUM = "momentum/"
 KINDS = ("weights", "gradients", "momentum", "mask")
-ALIGNED = 64  # a row of so many numbers begins at an address that vector instructions and cuDNN like
+ALIGNED = 64  # rows are padded to a multiple of so many numbers, the alignment that cuDNN and vector units want
 
 
 class Trainable(Protocol):
@@ -49,9 +49,9 @@ class HasState(Protocol):
     def state(self) -> dict[str, Tensor]: ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FlatParameters:
-    """What K equal networks are made of, a row each: weights, gradients, momentum and mask float32 [K, weights],
+    """The tensors of K equal networks, a row each: weights, gradients, momentum and mask float32 [K, weights],
     BatchNorm statistics float32 [K, statistics]. A single row has one dimension less."""
 
     weights: Tensor
@@ -62,7 +62,7 @@ class FlatParameters:
 
     @classmethod
     def make(cls, arch: str, count: int, device: torch.device) -> FlatParameters:
-        """Room for ``count`` networks."""
+        """Tensors for ``count`` networks: all zeros, masks all ones."""
         model = nets.shapes(arch)
         size, buffers = (sum(t.numel() for t in ts) for ts in (model.parameters(), model.buffers()))
 
@@ -73,7 +73,7 @@ class FlatParameters:
         return cls(room(size, 0), room(size, 0), room(size, 0), room(size, 1), room(buffers, 0))
 
     def row(self, number: int) -> FlatParameters:
-        """The ``number``-th network's, as views."""
+        """The ``number``-th network, as views."""
         tensors = (self.weights, self.gradients, self.momentum, self.mask, self.statistics)
         return FlatParameters(*(tensor[number] for tensor in tensors))
 
@@ -95,8 +95,8 @@ class FlatParameters:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A network at one moment, on the CPU; further training does not change it. Cutting it into tensors with names
-    takes longer than taking it, and can wait until the device has work again."""
+    """A copy of a network on the CPU. Splitting it into named tensors takes longer than copying it, and can wait
+    until the device has work again."""
 
     arch: str
     weights: Tensor
@@ -116,25 +116,24 @@ class Snapshot:
         return _separate(tensors)
 
     def state(self) -> dict[str, Tensor]:
-        """`checkpoint` and the momentum: all that going on needs."""
+        """`checkpoint` and the momentum: all that resuming needs."""
         momentum = _named(nets.shapes(self.arch).named_parameters(), self.momentum)
         return self.checkpoint() | _separate({MOMENTUM + name: view for name, view in momentum})
 
 
-class Network:
-    """``model`` in training form on ``device``, with Eq. 1 of the paper as its optimizer."""
+class Network(FlatParameters):
+    """``model``, whose parameters are views of one row, with Eq. 1 of the paper as its optimizer (`update`)."""
 
     def __init__(self, arch: str, seed: int, device: torch.device, row: FlatParameters | None = None) -> None:
-        """Freshly initialised from ``seed``, in ``row`` or in tensors of its own."""
+        """Initialise from ``seed``, in ``row`` or in new tensors."""
+        row = row or FlatParameters.make(arch, 1, device).row(0)
+        super().__init__(row.weights, row.gradients, row.momentum, row.mask, row.statistics)
         self.arch = arch
         self.model = nets.build(arch, seed).to(device)
         self.prunable = prunable_names(self.model)
-        self.row = row or FlatParameters.make(arch, 1, device).row(0)
-        self.weights, self.gradients = self.row.weights, self.row.gradients
-        self.momentum, self.mask, self.statistics = self.row.momentum, self.row.mask, self.row.statistics
         self.masked = False
         parameters = dict(self.model.named_parameters())
-        self._views = {kind: dict(_named(parameters.items(), getattr(self.row, kind))) for kind in KINDS}
+        self._views = {kind: dict(_named(parameters.items(), getattr(self, kind))) for kind in KINDS}
         for name, parameter in parameters.items():
             view = self._views["weights"][name]
             view.copy_(parameter.detach())
@@ -143,12 +142,8 @@ class Network:
         _take_buffers(self.model, self.statistics)
 
     def reset(self, seed: int) -> None:
-        """As initialised from ``seed``: no momentum, no mask."""
+        """Initialise again from ``seed``: no momentum, no mask."""
         self.load(nets.build(self.arch, seed).state_dict())
-
-    def update(self, recipe: Recipe, rate: Tensor) -> None:
-        """Eq. 1 and the mask, see `FlatParameters.update`. ``rate`` is a scalar on the device."""
-        self.row.update(recipe, rate)
 
     def gradient_views(self) -> list[Tensor]:
         """The gradients of all parameters, in their order, as views."""
@@ -163,7 +158,7 @@ class Network:
         return {name: view for name, view in self._views["weights"].items() if view.dim() > 1}
 
     def apply_masks(self, masks: Masks) -> None:
-        """From now on these weights are zero at every step."""
+        """Keep the weights outside ``masks`` at zero from now on."""
         with torch.no_grad():
             for name, mask in masks.items():
                 self._views["mask"][name].copy_(mask)
@@ -172,7 +167,7 @@ class Network:
         self.masked = True
 
     def prune(self, sparsity: float) -> None:
-        """Global magnitude pruning of the weights as they are; what is pruned already stays so."""
+        """Prune the current weights globally by magnitude; pruned weights stay pruned."""
         self.apply_masks(prune_further(self.prunable_weights(), self.masks(), sparsity))
 
     @property
@@ -181,40 +176,34 @@ class Network:
         return bool(torch.isfinite(self.weights).all())
 
     def masks(self) -> Masks | None:
-        """The masks in force, bool on the CPU, or None for a dense network."""
+        """The current masks, bool on the CPU; None for a dense network."""
         return _masks(self.arch, self.mask.cpu()) if self.masked else None
 
     def snapshot(self) -> Snapshot:
-        """As it stands. Waits for the device."""
-        kept = (self.weights, self.momentum, self.mask, self.statistics)
-        weights, momentum, mask, statistics = (tensor.to("cpu", copy=True) for tensor in kept)
+        """Copy to the CPU. Waits for the device."""
+        tensors = (self.weights, self.momentum, self.mask, self.statistics)
+        weights, momentum, mask, statistics = (tensor.to("cpu", copy=True) for tensor in tensors)
         return Snapshot(self.arch, weights, momentum, mask, statistics, self.masked)
 
     def checkpoint(self) -> dict[str, Tensor]:
-        """`Snapshot.checkpoint` of the network as it stands."""
+        """`Snapshot.checkpoint` of the current network."""
         return self.snapshot().checkpoint()
 
-    def state(self) -> dict[str, Tensor]:
-        """`Snapshot.state` of the network as it stands."""
-        return self.snapshot().state()
-
-    def copy_over(self, copy: Callable[..., None], masked: bool) -> None:
-        """Take over another rank's network by ``copy``, which replaces tensors in place; ``masked`` as it is."""
+    def replace_by(self, copy: Callable[..., None], masked: bool) -> None:
+        """Become another rank's network: ``copy`` replaces tensors in place; ``masked``: it is pruned."""
         copy(self.weights, self.momentum, self.mask, self.statistics)
         self.masked = masked
 
     def load(self, tensors: dict[str, Tensor]) -> None:
-        """Take over a `checkpoint` or a `state`; without momentum in it, momentum starts at zero."""
+        """Load a `checkpoint` or a `Snapshot.state`. Without momentum in it, momentum starts at zero."""
         masks = masks_of(tensors)
-        model = {n: t for n, t in tensors.items() if not n.startswith((MASK, MOMENTUM))}
-        own = self.model.state_dict()
-        if set(own) != set(model):
-            raise UsageError(
-                f"a checkpoint of another network: it differs in {', '.join(sorted(set(own) ^ set(model)))}"
-            )
+        given = {name: t for name, t in tensors.items() if not name.startswith((MASK, MOMENTUM))}
+        views = self.model.state_dict()
+        if different := set(views) ^ set(given):
+            raise UsageError(f"a checkpoint of another network: it differs in {', '.join(sorted(different))}")
         with torch.no_grad():
-            for name, tensor in own.items():  # views of the flat tensor, so that this fills it
-                tensor.copy_(model[name])
+            for name, view in views.items():
+                view.copy_(given[name])
             self.momentum.zero_()
             for name, view in self._views["momentum"].items():
                 if MOMENTUM + name in tensors:
@@ -226,12 +215,12 @@ class Network:
 
 
 def _separate(views: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Each contiguous in memory of its own, as files want them."""
+    """Contiguous copies, as safetensors needs them."""
     return {name: view.clone(memory_format=torch.contiguous_format) for name, view in views.items()}
 
 
 def _masks(arch: str, mask: Tensor) -> Masks:
-    """A flat ``mask`` on the CPU as bool tensors by name."""
+    """A flat ``mask`` on the CPU as bool tensors by name, in the network's order."""
     model = nets.shapes(arch)
     masks = dict(_named(model.named_parameters(), mask))
     return {name: masks[name].bool().contiguous() for name in prunable_names(model)}
@@ -248,12 +237,12 @@ def _take_buffers(model: nn.Module, flat: Tensor) -> None:
     buffers = dict(model.named_buffers())
     for name, view in _named(buffers.items(), flat):
         view.copy_(buffers[name])
-        owner, _, own_name = name.rpartition(".")
-        setattr(model.get_submodule(owner), own_name, view)
+        module, _, attribute = name.rpartition(".")
+        setattr(model.get_submodule(module), attribute, view)
 
 
 def _named(tensors: Iterable[tuple[str, Tensor]], flat: Tensor) -> Iterator[tuple[str, Tensor]]:
-    """The pieces of ``flat`` that stand for named ``tensors``, as views in their shapes."""
+    """Views of consecutive pieces of ``flat``, with the names and shapes of ``tensors``."""
     start = 0
     for name, like in tensors:
         yield name, shaped(flat[start : start + like.numel()], like)
@@ -261,7 +250,7 @@ def _named(tensors: Iterable[tuple[str, Tensor]], flat: Tensor) -> Iterator[tupl
 
 
 def shaped(flat: Tensor, like: Tensor) -> Tensor:
-    """A piece of a flat tensor in the shape of ``like``, convolution weights channels_last."""
+    """A piece of a flat tensor as a view in the shape of ``like``; convolution weights are channels_last."""
     if like.dim() == 4:
         outputs, inputs, height, width = like.shape
         return flat.view(outputs, height, width, inputs).permute(0, 3, 1, 2)
