@@ -78,9 +78,9 @@ def recipe() -> Recipe:
 def started(count: int, precision: torch.dtype = torch.float32, device: str = "cpu", rate: float = 0.05) -> Lanes:
     """``count`` lanes at the start of an epoch: networks of different seeds, every second one pruned, on different
     numbers of images and labels."""
-    lanes = Lanes("resnet20", count, bench(device).pool, recipe(), precision)
+    lanes = Lanes("resnet20", count, bench(device).dataset, recipe(), precision)
     for lane, (size, labels) in zip(lanes.all, SIZES, strict=False):
-        subset = bench(device).pool.subset(
+        subset = bench(device).dataset.subset(
             Data("synthetic", size, size if labels != "true" else TESTED, "", labels)
         )
         lane.network.reset(lane.number)

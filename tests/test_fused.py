@@ -87,7 +87,7 @@ def batch(lane: Lane, count: int) -> tuple[Tensor, Tensor]:
     lanes = lane._lanes
     here = int(lane.position)
     index, top, left, flip = lanes.order[:, lane.number, here : here + count]
-    return lanes.pool.gather(index, top, left, flip).double(), lane.labels[index]
+    return lanes.images.gather(index, top, left, flip).double(), lane.labels[index]
 
 
 def reference(lane: Lane, count: int) -> tuple[dict[str, Tensor], dict[str, Tensor], nn.Module, float, int]:
@@ -181,7 +181,7 @@ def test_evaluation_counts_what_the_network_answers_right() -> None:
     (lane,) = lanes.all
     index = lane.eval_indices[: BATCH + 1]
     middle = torch.full_like(index, PAD)
-    images = lanes.pool.gather(index, middle, middle, torch.zeros_like(index)).double()
+    images = lanes.images.gather(index, middle, middle, torch.zeros_like(index)).double()
     answers = lane.network.model.double().eval()(images).argmax(1)
     lane.network.model.float()
     lane.labels[index[1:3]] = answers[1:3]  # some are right

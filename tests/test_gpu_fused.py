@@ -26,9 +26,9 @@ STATE = ("weights", "momentum", "statistics")
 
 def started(count: int, rate: float = 0.05) -> Lanes:
     """Lanes at the start of an epoch, each with a network and an order of its own, every second one pruned."""
-    pool = trials.bench("cuda").pool
-    lanes = Lanes("resnet20", count, pool, RECIPE, BF16)
-    subset = pool.subset(trials.data(200))
+    dataset = trials.bench("cuda").dataset
+    lanes = Lanes("resnet20", count, dataset, RECIPE, BF16)
+    subset = dataset.subset(trials.data(200))
     for lane in lanes.all:
         lane.network.reset(lane.number)
         if lane.number % 2:
@@ -42,7 +42,7 @@ def started(count: int, rate: float = 0.05) -> Lanes:
 def gradients(lane: Lane, size: int, precision: torch.dtype) -> list[torch.Tensor]:
     """Of a lane's next images, by autograd: in float64, or as eager steps take them."""
     index, top, left, flip = lane._order[:, :size]
-    images, labels = lane._lanes.pool.gather(index, top, left, flip), lane.labels[index]
+    images, labels = lane._lanes.images.gather(index, top, left, flip), lane.labels[index]
     if precision == BF16:
         lane.leaves.refresh()
         loss, _ = loss_and_logits(lane.leaves.model, images, labels, precision)

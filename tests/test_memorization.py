@@ -27,11 +27,11 @@ def test_labels_follow_from_their_name_and_are_uniform() -> None:
 
 def test_random_labels_are_tested_on_what_they_are_trained_on() -> None:
     images = synthetic.generate()
-    pool = in_memory_data(images, CPU).pool
-    subset = pool.subset(Data("synthetic", 40, 40, images.fingerprint, "random-3"))
+    dataset = in_memory_data(images, CPU).dataset
+    subset = dataset.subset(Data("synthetic", 40, 40, images.fingerprint, "random-3"))
     assert torch.equal(subset.train, subset.test)
     assert torch.equal(subset.labels[subset.train], random_labels("random-3", 40))
-    true = pool.subset(Data("synthetic", 40, 20, images.fingerprint))
+    true = dataset.subset(Data("synthetic", 40, 20, images.fingerprint))
     assert torch.equal(true.train, subset.train)  # the same examples under other labels
     assert not torch.equal(true.labels[true.train], subset.labels[subset.train])
 
@@ -39,10 +39,10 @@ def test_random_labels_are_tested_on_what_they_are_trained_on() -> None:
 def test_a_share_is_the_part_that_the_split_gives() -> None:
     """Training and test images, balanced over classes, in the split's own order, and under its labels."""
     images = synthetic.generate()
-    pool = in_memory_data(images, CPU).pool
-    subset = pool.subset(Data("synthetic", 70, 30, images.fingerprint))
+    dataset = in_memory_data(images, CPU).dataset
+    subset = dataset.subset(Data("synthetic", 70, 30, images.fingerprint))
     for places, split in ((subset.train, images.train.first(70)), (subset.test, images.test.first(30))):
-        inner = pool.images.images[places][:, PAD:-PAD, PAD:-PAD]
+        inner = dataset.images.images[places][:, PAD:-PAD, PAD:-PAD]
         assert torch.equal(inner, torch.from_numpy(split.images))
         assert torch.equal(subset.labels[places], torch.from_numpy(split.labels).long())
 
@@ -62,9 +62,9 @@ def test_a_pruned_network_memorizes_a_few_examples(store: Store) -> None:
     assert loaded
     network = Network("resnet20", 0, CPU.torch)
     network.load(loaded[0])
-    subset = trials.bench().pool.subset(run.data)
+    subset = trials.bench().dataset.subset(run.data)
     with torch.inference_mode():
-        logits = network.model.eval()(trials.bench().pool.images.gather(subset.train, *middle(24)))
+        logits = network.model.eval()(trials.bench().dataset.images.gather(subset.train, *middle(24)))
     right = (logits.argmax(1) == subset.labels[subset.train]).sum()
     assert 100 * int(right) / 24 == record.top1
     zeros = sum(int((w == 0).sum()) for w in network.prunable_weights().values())

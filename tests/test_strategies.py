@@ -44,7 +44,7 @@ def test_the_plain_loop_is_the_textbooks() -> None:
             weights[name].data *= mask
         for step in range(3):
             index, top, left, flip = (values[lane.number, 32 * step : 32 * step + 32] for values in lanes.order)
-            images = lanes.pool.gather(index, top, left, flip)
+            images = lanes.images.gather(index, top, left, flip)
             sgd.zero_grad()
             F.cross_entropy(model(images), lane.labels[index]).backward()
             sgd.step()
@@ -194,8 +194,8 @@ def test_every_image_counts_once_whatever_the_last_batch(
 
 
 def plain(lanes: Lanes, place: Tensor) -> Tensor:
-    """One image of the pool, normalised, [1, 3, 32, 32]."""
-    return lanes.pool.plain(int(place), int(place) + 1)
+    """One image of the data set, normalised, [1, 3, 32, 32]."""
+    return lanes.images.plain(int(place), int(place) + 1)
 
 
 def test_epoch_sums_are_those_of_the_images_seen() -> None:
@@ -312,7 +312,7 @@ def gradient(lanes: Lanes, loss_of: object, precision: torch.dtype) -> Tensor:
     model: nn.Module = nets.build("resnet20", 0).to(memory_format=torch.channels_last)
     model = model.double() if precision == torch.float64 else model
     index, top, left, flip = (values[0, :64] for values in lanes.order)
-    images, labels = lanes.pool.gather(index, top, left, flip), lanes.labels[0][index]
+    images, labels = lanes.images.gather(index, top, left, flip), lanes.labels[0][index]
     if precision == torch.float64:
         loss = F.cross_entropy(model(images.double()), labels)
     else:

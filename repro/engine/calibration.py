@@ -261,9 +261,9 @@ def time_lanes(name: str, run: Run, device: Device, count: int, seconds: float) 
 def random_lanes(arch: str, count: int, recipe: Recipe, precision: torch.dtype, device: Device) -> Lanes:
     """Lanes at the start of an epoch of random images, each with weights and an order of its own."""
     size = STEPS * recipe.batch_size
-    pool = DeviceDataset(random_images(size, EVAL_BATCH), device.torch)
-    subset = pool.subset(Data("random", size, EVAL_BATCH, "random"))
-    lanes = Lanes(arch, count, pool, recipe, precision)
+    dataset = DeviceDataset(random_images(size, EVAL_BATCH), device.torch)
+    subset = dataset.subset(Data("random", size, EVAL_BATCH, "random"))
+    lanes = Lanes(arch, count, dataset, recipe, precision)
     for lane in lanes.all:
         lane.network.reset(lane.number)
         lane.enter(subset)

@@ -1,4 +1,4 @@
-"""What Runs of one wave share: the device and the images, in memory or on the way from the disk."""
+"""Where the images of Runs come from: in memory, on the device, or streamed from the disk."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from repro.data import imagenet
 from repro.data.images import Images
 from repro.engine.device import Device
 from repro.engine.device_dataset import DeviceDataset
-from repro.engine.ranks import Ranks, single_process
+from repro.engine.ranks import Ranks
 from repro.errors import MissingInput
 from repro.run import Data, Photos
 
@@ -23,24 +23,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class InMemoryData:
-    """All small images of a data set on the device, for one process: Runs on any part of them share it."""
+    """All small images of a data set on the device, for one process."""
 
     device: Device
-    pool: DeviceDataset
+    dataset: DeviceDataset
     source: str
 
-    @property
-    def ranks(self) -> Ranks:
-        """This process alone."""
-        return single_process(self.device.torch)
-
     def close(self) -> None:
-        """Nothing to end."""
+        """Has nothing to end."""
 
 
 @dataclass(frozen=True)
 class StreamedData:
-    """Photographs on disk, read on all ``ranks`` as training goes on."""
+    """Photographs on disk, read during training on all ``ranks``."""
 
     device: Device
     ranks: Ranks
@@ -55,17 +50,16 @@ class StreamedData:
 
 
 def in_memory_data(images: Images, device: Device) -> InMemoryData:
-    """``images`` on the device."""
+    """Copy ``images`` to the device."""
     return InMemoryData(device, DeviceDataset(images, device.torch), images.source)
 
 
 def open_data(
     wanted: Data, folders: Sequence[Path], scratch: Path, device: Device, ranks: Ranks
 ) -> InMemoryData | StreamedData:
-    """What ``wanted`` names (of small images all, of which it may want a part), found in ``folders`` or, where it
-    is made from a seed, under ``scratch``.
+    """Open the data set that ``wanted`` names, found in ``folders`` or, if made from a seed, under ``scratch``.
 
-    Raises `MissingInput` for data that is not there or not the data that the plan was made for.
+    Raises `MissingInput` if it is absent, or has changed since the plan was made.
     """
     if isinstance(wanted, Photos):
         from repro.data.imagenet.loader import make_loader  # seconds of imports, only for those who need them

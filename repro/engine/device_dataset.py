@@ -1,4 +1,4 @@
-"""All small images of a data set on the device, once, and the part of them that a Run is trained and tested on."""
+"""All small images of a data set on the device, once, and the subset that a Run trains and is tested on."""
 
 from __future__ import annotations
 
@@ -15,35 +15,34 @@ from repro.run import Data
 
 @dataclass(frozen=True)
 class Subset:
-    """A Run's part of a pool: places of the images that it trains and is tested on, int64 [N] each on the CPU, and
-    the label of every image in the pool, int64 on the device (meaningless where the Run sees no such image)."""
+    """Indices of a Run's training and test images in a `DeviceDataset`, int64 [N] each on the CPU, and the labels
+    of all images in it, int64 on the device (meaningless for images outside the subset)."""
 
     train: Tensor
     test: Tensor
     labels: Tensor
 
     def indices(self, order: EpochOrder) -> Tensor:
-        """An epoch over ``train``: places in the pool, crop offsets from the top and the left, flips, int64 [4, N]
-        on the CPU."""
-        index, *others = order.tensors()
-        return torch.stack([self.train[index], *others])
+        """An epoch over ``train``: indices, crop offsets from the top and the left, flips; int64 [4, N] on the
+        CPU."""
+        index, *crops_and_flips = order.tensors()
+        return torch.stack([self.train[index], *crops_and_flips])
 
 
 class DeviceDataset:
-    """Training images, then test images, in one tensor on ``device``: Runs on parts of any size and with labels of
-    their own share it."""
+    """Training images, then test images, in one tensor on ``device``, shared by Runs on any subset and labels."""
 
     def __init__(self, images: Images, device: torch.device) -> None:
-        both = (images.train, images.test)
-        pixels, labels = (np.concatenate([getattr(s, name) for s in both]) for name in ("images", "labels"))
+        splits = (images.train, images.test)
+        pixels, labels = (np.concatenate([getattr(s, name) for s in splits]) for name in ("images", "labels"))
         self.images = DeviceImages(Split(pixels, labels), images.statistics, device)
-        self._labels = [split.labels for split in both]
+        self._labels = [split.labels for split in splits]
         self._subsets: dict[Data, Subset] = {}
 
     def subset(self, wanted: Data) -> Subset:
-        """The part that ``wanted`` asks for, balanced over the true classes.
+        """The subset that ``wanted`` names, balanced over the true classes.
 
-        With random labels both halves are the same examples. Raises `UsageError` where there are fewer images.
+        With random labels the test images are the training images. Raises `UsageError` for too many images.
         """
         if wanted not in self._subsets:
             self._subsets[wanted] = self._subset(wanted)

@@ -25,14 +25,16 @@ EVAL_BATCH = 1000  # images at a time on which a network is evaluated
 
 
 class Lanes:
-    """``count`` lanes for Runs on ``pool`` that share network, batch size, momentum and weight decay.
+    """``count`` lanes for Runs on ``dataset`` that share network, batch size, momentum and weight decay.
 
     Learning rate, labels, number of images and all else are each lane's own."""
 
-    def __init__(self, arch: str, count: int, pool: DeviceDataset, recipe: Recipe, precision: torch.dtype) -> None:
-        images = pool.images
+    def __init__(
+        self, arch: str, count: int, dataset: DeviceDataset, recipe: Recipe, precision: torch.dtype
+    ) -> None:
+        images = dataset.images
         device, capacity = images.images.device, len(images)
-        self.arch, self.pool, self.recipe, self.precision, self.device = arch, images, recipe, precision, device
+        self.arch, self.images, self.recipe, self.precision, self.device = arch, images, recipe, precision, device
         self.rows = FlatParameters.make(arch, count, device)
         self.order = torch.zeros(4, count, capacity, dtype=torch.long, device=device)  # place, top, left, flip
         self.eval_indices = torch.zeros(count, capacity, dtype=torch.long, device=device)
@@ -91,7 +93,7 @@ class Lane:
         only."""
         here = self.position + self._lanes.offsets[:size]
         index, top, left, flip = self._order.index_select(1, here)
-        images, labels = self._lanes.pool.gather(index, top, left, flip), self.labels[index]
+        images, labels = self._lanes.images.gather(index, top, left, flip), self.labels[index]
         self.leaves.refresh()
         loss, logits = (loss_of or loss_and_logits)(self.leaves.model, images, labels, self.precision)
         gradients = torch.autograd.grad(loss, self.leaves.tensors)
@@ -123,7 +125,7 @@ class Lane:
         middle = torch.full_like(index, PAD)
         with torch.no_grad():
             self.leaves.refresh()
-            images = self._lanes.pool.gather(index, middle, middle, torch.zeros_like(index))
+            images = self._lanes.images.gather(index, middle, middle, torch.zeros_like(index))
             self.leaves.model.eval()
             logits = forward(self.leaves.model, images, self.precision)
             self.leaves.model.train()

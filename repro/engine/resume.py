@@ -1,4 +1,4 @@
-"""Where a Run stands before it trains: its kept state, or weights and mask as it asks for them."""
+"""Resumes a Run from its saved state, or starts it with the weights and the mask that it asks for."""
 
 from __future__ import annotations
 
@@ -30,16 +30,19 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class ResumePoint:
-    """After ``epoch`` whole epochs and what ``begun`` tells of the next one. ``history`` becomes the Record."""
+    """A Run after ``epoch`` whole epochs and ``partial_epoch`` of the next; ``history`` becomes the Record."""
 
     epoch: int
-    begun: EpochTotals
+    partial_epoch: EpochTotals
     history: dict[str, Any]
     masked: bool
 
 
 def resume_or_start(run: Run, network: Trainable, store: Store, data: Source) -> ResumePoint:
-    """Bring ``network`` to where ``run`` stands."""
+    """Load the saved state of ``run`` into ``network``, or start it.
+
+    Raises `CheckpointGone` where a parent's checkpoint is absent or damaged.
+    """
     store.begin(run)
     state = store.load_state(run)
     if state is None:
@@ -48,12 +51,12 @@ def resume_or_start(run: Run, network: Trainable, store: Store, data: Source) ->
         return ResumePoint(run.first_epoch, EpochTotals(), history, network.masked)
     network.load(state.tensors)
     history = dict(state.history)
-    history["provenance"] = _went_on(history["provenance"], data)
+    history["provenance"] = _resumed_on(history["provenance"], data.device.name)
     return ResumePoint(state.epoch, EpochTotals(**history.pop("begun", {})), history, network.masked)
 
 
 def _begin(run: Run, network: Trainable, store: Store, data: Source, precision: str) -> dict[str, Any]:
-    """Weights and mask as the Run asks for them, and an empty history that says what they are."""
+    """Load the Run's initial weights and mask, and return a history that describes them."""
     parents: dict[str, str] = {}
     start: dict[str, Any] = {}
     if run.weights:
@@ -87,12 +90,12 @@ def _begin(run: Run, network: Trainable, store: Store, data: Source, precision: 
     return history
 
 
-def _went_on(provenance: dict[str, Any], data: Source) -> dict[str, Any]:
-    """``provenance`` of a Run that goes on here: with this device, where it is another than the last."""
-    told = provenance["device"]
-    if told.rpartition(", then ")[2] == data.device.name:
+def _resumed_on(provenance: dict[str, Any], device: str) -> dict[str, Any]:
+    """``provenance`` with ``device`` appended, unless the Run was last trained on it."""
+    before = provenance["device"]
+    if before.rpartition(", then ")[2] == device:
         return provenance
-    return provenance | {"device": f"{told}, then {data.device.name}"}
+    return provenance | {"device": f"{before}, then {device}"}
 
 
 def _masks(run: Run, network: Trainable, tensors: dict[str, Tensor]) -> Masks:

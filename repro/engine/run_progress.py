@@ -1,9 +1,10 @@
-"""A Run on its way: what it has behind it, what is kept of it, and the Record that it comes to."""
+"""The progress of a Run: its history, its checkpoints and states, and its Record at the end."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,8 +18,8 @@ from repro.store import State, Store
 
 
 class RunProgress:
-    """``run`` in ``network``, from ``point`` on. ``keep`` are the epochs whose checkpoints others need; only a
-    ``is_main`` touches the ``store``."""
+    """``run``, trained in ``network`` from ``point`` on. Other Runs need the checkpoints of epochs ``keep``. Only
+    the main process (``is_main``) writes to ``store``."""
 
     def __init__(
         self, run: Run, network: Trainable, store: Store, keep: set[int], point: ResumePoint, is_main: bool = True
@@ -26,8 +27,8 @@ class RunProgress:
         self.run, self.network, self.history = run, network, point.history
         self._store, self._keep, self._is_main = store, keep, is_main
         self.epoch = point.epoch
-        """Whole epochs behind it."""
-        if point.epoch == run.first_epoch and not point.begun.batches:
+        """Whole epochs trained."""
+        if point.epoch == run.first_epoch and not point.partial_epoch.batches:
             self._keep_checkpoint()
 
     @property
@@ -35,11 +36,14 @@ class RunProgress:
         """Whether nothing is left to train: the schedule has ended, or the loss was not finite."""
         return self.epoch == self.run.last_epoch or "diverged_at" in self.history
 
-    def take(self, sums: EpochTotals, top1: Callable[[], float]) -> None:
-        """Put an epoch's outcome into the history and keep what is to be kept. ``top1`` is asked where the Run is
-        evaluated then. Where the loss or a weight is not finite the Run has diverged, and nothing more counts."""
+    def finish_epoch(self, totals: EpochTotals, top1: Callable[[], float]) -> None:
+        """Append an epoch to the history, prune where the Run asks for it, and save its checkpoint if needed.
+
+        ``top1`` is called if the Run is evaluated after this epoch. If the loss or a weight is not finite, the Run
+        has diverged and only that is recorded.
+        """
         done = self.epoch + 1
-        loss = sums.loss / max(sums.seen, 1)
+        loss = totals.loss / max(totals.seen, 1)
         if not math.isfinite(loss) or not self.network.is_finite:
             self.history["diverged_at"] = done
             return
@@ -47,7 +51,7 @@ class RunProgress:
         curve = self.history["curve"]
         curve["epoch"].append(done)
         curve["train_loss"].append(measured(loss))
-        curve["train_top1"].append(measured(100 * sums.correct / max(sums.seen, 1)))
+        curve["train_top1"].append(measured(100 * totals.correct / max(totals.seen, 1)))
         if self.run.evaluates_after(done):
             curve["test_epoch"].append(done)
             curve["test_top1"].append(measured(top1()))
@@ -60,23 +64,26 @@ class RunProgress:
 
     @property
     def latest(self) -> tuple[float, float | None]:
-        """Training top-1 of the last epoch in per cent, and test top-1 where it was evaluated then."""
+        """Training top-1 of the last epoch in per cent, and test top-1 if it was evaluated then."""
         curve = self.history["curve"]
         tested = curve["test_top1"][-1] if self.run.evaluates_after(self.epoch) else None
         return curve["train_top1"][-1], tested
 
-    def save(self, history: dict[str, Any] | None = None, batches: int = 0) -> None:
-        """Keep where the Run stands, ``batches`` into an epoch, so that it can go on from here."""
+    def save(self, partial: EpochTotals | None = None) -> None:
+        """Save the state from which the Run resumes; ``partial`` is how far it is in an epoch."""
         if self._is_main:
-            self.saving(history, batches)()
+            self.state_writer(partial)()
 
-    def saving(self, history: dict[str, Any] | None = None, batches: int = 0) -> Callable[[], None]:
-        """`save` as the Run stands now, to be called while it trains on, on another thread if need be."""
-        epoch, network, kept = self.epoch, self.network.snapshot(), _copied(history or self.history)
-        return lambda: self._store.save_state(self.run, State(epoch, network.state(), kept, batches))
+    def state_writer(self, partial: EpochTotals | None = None) -> Callable[[], None]:
+        """A function that does what `save` would do now. Any thread may call it while the Run trains on."""
+        epoch, network, history = self.epoch, self.network.snapshot(), _copied(self.history)
+        if partial:
+            history["begun"] = asdict(partial)
+        batches = partial.batches if partial else 0
+        return lambda: self._store.save_state(self.run, State(epoch, network.state(), history, batches))
 
     def record(self) -> Record:
-        """What the Run came to."""
+        """The Run's Record."""
         run, history = self.run, self.history
         provenance = dict(history["provenance"], seed=run.seed, wall_s=round(history["wall_s"], 3))
         provenance["ended"] = datetime.now(UTC).isoformat(timespec="seconds")
@@ -93,7 +100,7 @@ class RunProgress:
 
 
 def _copied(value: Any) -> Any:
-    """A history that later epochs do not change: of dictionaries and lists of numbers."""
+    """A deep copy of a history, which consists of dictionaries and lists of numbers."""
     if isinstance(value, dict):
-        return {name: _copied(own) for name, own in value.items()}
+        return {name: _copied(item) for name, item in value.items()}
     return list(value) if isinstance(value, list) else value

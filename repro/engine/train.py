@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 
 from repro.engine import device as devices
 from repro.engine.data_source import StreamedData
@@ -54,7 +53,7 @@ def train(
     devices.use_tf32(precision)
     trainer = PhotoTrainer(run, network, data, devices.dtype_of(precision), observer)
     progress.history["provenance"]["strategy"] = trainer.strategy
-    partial, saving = point.begun, LEAST_SAVING
+    partial, saving = point.partial_epoch, LEAST_SAVING
 
     def stop() -> bool:
         return bool(pending) or not has_time(saving)
@@ -66,11 +65,10 @@ def train(
         except StoppedMidEpoch as stopped:
             trainer.average_batchnorm_stats()
             progress.history["wall_s"] += time.perf_counter() - start
-            history = progress.history | {"begun": asdict(stopped.totals)}
-            progress.save(history, stopped.totals.batches)
+            progress.save(stopped.totals)
             raise (Interrupted if ranks.any(bool(pending)) else OutOfTime) from None
         trainer.average_batchnorm_stats()
-        progress.take(totals, trainer.top1)
+        progress.finish_epoch(totals, trainer.top1)
         if "diverged_at" in progress.history:
             break
         progress.history["provenance"] |= trainer.provenance()

@@ -1,11 +1,12 @@
-"""Trains waves: many Runs side by side, each in a lane of its own; the next in line takes a lane that falls free.
+"""Trains waves: many Runs on small images side by side, each in its own lane; a free lane takes the next Run.
 
-Runs of a wave share network, pool of images, batch size, momentum, weight decay and precision. All else is their
-own: weights, mask, order, labels, number of images, schedule, evaluation, state and Record. So a Run ends where it
-would end alone, and where one ends in NaN the others do not hear of it.
+Runs of a wave share architecture, images, batch size, momentum, weight decay and precision. Weights, mask, order,
+labels, number of images, schedule, evaluation, state and Record are each Run's own. The results are therefore
+those of each Run alone, and a Run that diverges does not affect the others.
 
-The device does not wait for the disk: at an epoch's end where the Runs stand is copied from it, and written while
-the next epoch trains, whose order was drawn during the last.
+`Waves._train` is the loop; `_advance` steps all lanes to the end of an epoch, `_end_epochs` evaluates and saves.
+The device does not wait for the disk: a state is copied from it at an epoch's end and written during the next
+epoch, whose order was drawn during the last. (`lanes.py`: one step.)
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 import torch
 from torch import Tensor
@@ -36,7 +38,7 @@ from repro.run import Run
 from repro.schedule import learning_rate
 from repro.store import Store
 
-# Steps between two looks at the clock. On CUDA the host runs ahead of the device, and is held there.
+# Steps between two looks at the clock. On CUDA the host runs ahead of the device, and waits for it there.
 LOOK_EVERY = {"cpu": 1, "cuda": 32}
 Finished = list[tuple[Run, Record]]
 
@@ -50,35 +52,36 @@ class ActiveRun:
     progress: RunProgress
     subset: Subset
     lock: contextlib.ExitStack
-    next_places: Future[Tensor] | None = None
+    next_indices: Future[Tensor] | None = None
+    """Order, crops and flips of the next epoch."""
     saving: Future[None] | None = None
     steps: int = 0
-    """Whole batches of this epoch that are behind it."""
+    """Whole batches trained in this epoch."""
     began: float = 0.0
-    spent: float = 0.0
-    """Its share of the device's time in this epoch."""
-    last: float = 0.0
-    """Seconds that its last epoch took by the clock."""
+    device_seconds: float = 0.0
+    """This Run's part of the device's time in this epoch."""
+    epoch_seconds: float = 0.0
+    """Elapsed time of the last epoch."""
 
     @property
-    def full_left(self) -> int:
-        """Whole batches that are left of this epoch."""
+    def batches_left(self) -> int:
+        """Whole batches left in this epoch."""
         return self.lane.epoch_size // self.lane.recipe.batch_size - self.steps
 
     @property
-    def rest(self) -> int:
-        """Images in the smaller last batch, 0 where there is none."""
+    def last_batch(self) -> int:
+        """Images in the smaller last batch, 0 if there is none."""
         return self.lane.epoch_size % self.lane.recipe.batch_size
 
-    def saved(self) -> None:
-        """Wait until its last state is on the disk. Raises `MissingInput` where it could not be written."""
+    def wait_for_state(self) -> None:
+        """Wait until the last state is on disk. Raises `MissingInput` if it could not be written."""
         if self.saving:
             self.saving.result()
 
 
 @dataclass
 class Waves:
-    """Trains one wave after another on ``data``; lanes and what was recorded for them are used again.
+    """Trains one wave after another on ``data``, reusing lanes and what was recorded for them.
 
     Args:
         keep: epochs whose checkpoints other Runs need, by key.
@@ -95,18 +98,18 @@ class Waves:
     _lanes: Lanes | None = None
     _strategy: Strategy | None = None
     _shape: tuple[object, ...] = ()
-    _apart: dict[str, list[Run]] = field(default_factory=dict)
+    _other_precision: dict[str, list[Run]] = field(default_factory=dict)
 
     def train(self, runs: Sequence[Run], names: Sequence[str], count: int) -> Iterator[Finished]:
-        """``runs``, which share what a wave shares, in ``count`` lanes by the first sound strategy of ``names``.
+        """Train ``runs`` in ``count`` lanes by the first valid strategy of ``names``.
 
         Yields Runs with their Records as soon as any end; their locks are held until the next are asked for.
-        Raises `OutOfTime` where not one more epoch would end in time: every Run has a state by then.
+        Raises `OutOfTime` if one more epoch would not end in time: every Run has a state by then.
         """
         precision = devices.resolve_precision(runs[0].precision, self.data.device)
         yield from self._train(runs, names, count, precision)
-        while self._apart:  # began elsewhere, where `auto` meant another precision
-            precision, others = self._apart.popitem()
+        while self._other_precision:  # begun on another device, where `auto` was another precision
+            precision, others = self._other_precision.popitem()
             yield from self._train(others, names, count, precision)
 
     def _train(self, runs: Sequence[Run], names: Sequence[str], count: int, precision: str) -> Iterator[Finished]:
@@ -119,8 +122,8 @@ class Waves:
                     free = [lane for lane in lanes.all if not lane.busy]
                     if queue and free:
                         with contextlib.ExitStack() as locks:
-                            finished, begun = self._fill(queue, free, precision, helpers, locks)
-                            active_runs += begun
+                            finished, entered = self._fill(queue, free, precision, helpers, locks)
+                            active_runs += entered
                             if finished:
                                 yield finished
                     if not active_runs:
@@ -135,7 +138,7 @@ class Waves:
                         active_runs = [active for active in active_runs if not active.progress.over]
                     for active in ending:
                         if not active.progress.over:
-                            self._begin_epoch(active, helpers)
+                            self._start_epoch(active, helpers)
             finally:
                 self._leave(active_runs)
 
@@ -143,9 +146,8 @@ class Waves:
         recipe = run.recipe
         shape = (run.arch, count, precision, recipe.batch_size, recipe.momentum, recipe.weight_decay, *names)
         if self._lanes is None or shape != self._shape:
-            self._lanes = self._strategy = None  # gives back their memory first
-            dtype = devices.dtype_of(precision)
-            self._lanes = Lanes(run.arch, count, self.data.pool, recipe, dtype)
+            self._lanes = self._strategy = None  # free their memory first
+            self._lanes = Lanes(run.arch, count, self.data.dataset, recipe, devices.dtype_of(precision))
             self._shape = shape
         return self._lanes
 
@@ -157,36 +159,37 @@ class Waves:
         helpers: ThreadPoolExecutor,
         locks: contextlib.ExitStack,
     ) -> tuple[Finished, list[ActiveRun]]:
-        """The next Runs of ``queue`` take ``free`` lanes. Returns those that turn out to be finished, or to have
-        nothing to train, and the others as active Runs, which hold their own locks; ``locks`` holds the rest."""
+        """Put the next Runs of ``queue`` into ``free`` lanes. Returns Runs that are finished already, or have
+        nothing to train, whose locks are in ``locks``, and the active Runs, which hold their own."""
         finished: Finished = []
         entering: list[tuple[Run, Lane, contextlib.ExitStack]] = []
         active_runs: list[ActiveRun] = []
         while queue and len(entering) < len(free):
             run, lane, lock = queue.popleft(), free[len(entering)], contextlib.ExitStack()
             self.observer.run_started(run)
-            known = self.store.record(run)  # trained again for its checkpoints
+            before = self.store.record(run)  # trained again for its checkpoints
             locks.enter_context(lock).enter_context(self.store.run_lock(run, self.deadline))
-            found = None if known else self.store.record(run)  # by a worker that outlived its driver
-            if found:
-                finished.append((run, found))
+            record = None if before else self.store.record(run)  # of a worker that outlived its driver
+            if record:
+                finished.append((run, record))
                 continue
-            if run.weights is None:  # draws from PyTorch's global generator: not for threads
+            if run.weights is None:  # draws from PyTorch's global generator, which threads share
                 lane.network.reset(run.seed)
             entering.append((run, lane, lock))
         resumed = helpers.map(lambda entry: self._resume(*entry[:2]), entering)
         for (run, lane, lock), progress in zip(entering, resumed, strict=True):
-            own = progress.history["provenance"]["precision"]
+            begun_in = progress.history["provenance"]["precision"]
             if progress.over:
                 finished.append((run, progress.record()))
-            elif own != precision:
-                self._apart.setdefault(devices.resolve_precision(own, self.data.device), []).append(run)
+            elif begun_in != precision:
+                resolved = devices.resolve_precision(begun_in, self.data.device)
+                self._other_precision.setdefault(resolved, []).append(run)
             else:
-                active = ActiveRun(run, lane, progress, self.data.pool.subset(run.data), lock)
+                active = ActiveRun(run, lane, progress, self.data.dataset.subset(run.data), lock)
                 lane.enter(active.subset)
-                self._begin_epoch(active, helpers)
+                self._start_epoch(active, helpers)
                 active_runs.append(active)
-        for active in active_runs:  # from here on the Run's own
+        for active in active_runs:  # released when the Run leaves its lane
             active.lock = active.lock.pop_all()
         return finished, active_runs
 
@@ -194,22 +197,21 @@ class Waves:
         point = resume_or_start(run, lane.network, self.store, self.data)
         return RunProgress(run, lane.network, self.store, self.keep.get(run.key, set()), point)
 
-    def _begin_epoch(self, active: ActiveRun, helpers: ThreadPoolExecutor) -> None:
-        """The Run's next epoch, if there is time for it. The order after that is drawn meanwhile."""
-        if not self.has_time(active.last):
+    def _start_epoch(self, active: ActiveRun, helpers: ThreadPoolExecutor) -> None:
+        """Start the Run's next epoch, if there is time for it, and draw the order of the one after."""
+        if not self.has_time(active.epoch_seconds):
             raise OutOfTime
-        run, epoch = active.run, active.progress.epoch
-        places = active.next_places.result() if active.next_places else _places(run, epoch, active.subset)
-        active.lane.start_epoch(places, learning_rate(run.recipe, epoch))
-        active.steps, active.spent, active.began = 0, 0.0, time.perf_counter()
-        active.next_places = None
-        if epoch + 1 < run.last_epoch:
-            active.next_places = helpers.submit(_places, run, epoch + 1, active.subset)
+        run, epoch, subset = active.run, active.progress.epoch, active.subset
+        indices = active.next_indices.result() if active.next_indices else _epoch_indices(run, epoch, subset)
+        active.lane.start_epoch(indices, learning_rate(run.recipe, epoch))
+        active.steps, active.device_seconds, active.began = 0, 0.0, time.perf_counter()
+        last = epoch + 1 == run.last_epoch
+        active.next_indices = None if last else helpers.submit(_epoch_indices, run, epoch + 1, subset)
 
     def _advance(self, lanes: Lanes, strategy: Strategy, active_runs: list[ActiveRun]) -> list[ActiveRun]:
-        """All lanes step until the first epochs end; returns whose do."""
+        """Step all lanes until the first epochs end, and return their Runs."""
         start = time.perf_counter()
-        left, group = min(active.full_left for active in active_runs), [active.lane for active in active_runs]
+        left, group = min(active.batches_left for active in active_runs), [active.lane for active in active_runs]
         for active in active_runs:
             active.steps += left
         while left:
@@ -220,51 +222,44 @@ class Waves:
             left -= steps
             if lanes.device.type == "cuda":
                 torch.cuda.synchronize(lanes.device)
-        ending = [active for active in active_runs if not active.full_left]
-        for size, some in itertools.groupby(sorted(ending, key=_rest), key=_rest):
+        ending = [active for active in active_runs if not active.batches_left]
+        by_size = attrgetter("last_batch")
+        for size, same in itertools.groupby(sorted(ending, key=by_size), key=by_size):
             if size:
-                strategy.train([active.lane for active in some], 1, size)
+                strategy.train([active.lane for active in same], 1, size)
         for active in active_runs:
-            active.spent += (time.perf_counter() - start) / len(active_runs)
+            active.device_seconds += (time.perf_counter() - start) / len(active_runs)
         return ending
 
     def _end_epochs(
         self, lanes: Lanes, strategy: Strategy, ending: list[ActiveRun], wave: int, helpers: ThreadPoolExecutor
     ) -> None:
-        """Evaluate where the recipe asks for it; history, checkpoints and states, at a time for all who end.
+        """Evaluate if the recipe asks for it; update histories, save checkpoints and states, all Runs in parallel.
 
-        A state is on the disk before the next epoch ends or the Run leaves its lane."""
+        A state is on disk before the next epoch ends or the Run leaves its lane."""
         start = time.perf_counter()
         sums = lanes.sums()
         tested = [active for active in ending if active.run.evaluates_after(active.progress.epoch + 1)]
         top1 = evaluate(lanes, strategy, [active.lane for active in tested])
-        spent = (time.perf_counter() - start) / max(1, len(ending))
+        evaluation = (time.perf_counter() - start) / max(1, len(ending))
 
-        def take(active: ActiveRun) -> None:
-            progress, number, count = active.progress, active.lane.number, active.lane.epoch_size
+        def finish_epoch(active: ActiveRun) -> None:
+            progress, number, images = active.progress, active.lane.number, active.lane.epoch_size
             progress.history["provenance"] |= {"strategy": strategy.name, "wave": wave}
-            loss, correct = sums[number]
-            progress.take(
-                EpochTotals(-(-count // active.lane.recipe.batch_size), count, loss, correct), lambda: top1[number]
-            )
-            progress.history["wall_s"] += active.spent + spent
+            batches = -(-images // active.lane.recipe.batch_size)
+            progress.finish_epoch(EpochTotals(batches, images, *sums[number]), lambda: top1[number])
+            progress.history["wall_s"] += active.device_seconds + evaluation
             if not progress.over:
-                active.saving = helpers.submit(progress.saving())
+                active.saving = helpers.submit(progress.state_writer())
 
         for active in ending:
-            active.saved()
-        list(helpers.map(take, ending))
+            active.wait_for_state()
+        list(helpers.map(finish_epoch, ending))
         for active in ending:
-            active.last = time.perf_counter() - active.began
-            if "diverged_at" not in active.progress.history:
-                report = EpochReport(
-                    active.run,
-                    active.progress.epoch,
-                    active.lane.epoch_size,
-                    active.last,
-                    *active.progress.latest,
-                    wave,
-                )
+            progress, active.epoch_seconds = active.progress, time.perf_counter() - active.began
+            if "diverged_at" not in progress.history:
+                images, seconds = active.lane.epoch_size, active.epoch_seconds
+                report = EpochReport(active.run, progress.epoch, images, seconds, *progress.latest, wave)
                 self.observer.epoch_done(report)
 
     def _leave(self, active_runs: Sequence[ActiveRun]) -> None:
@@ -272,36 +267,31 @@ class Waves:
             active.lane.busy = False
         try:
             for active in active_runs:
-                active.saved()
+                active.wait_for_state()
         finally:
             for active in active_runs:
                 active.lock.close()
 
 
 def evaluate(lanes: Lanes, strategy: Strategy, group: Sequence[Lane]) -> dict[int, float]:
-    """Top-1 accuracy in per cent over all images that each lane of ``group`` is tested on, by lane, whatever the
-    size of the last batch."""
+    """Top-1 accuracy in per cent over all test images of each lane of ``group``, by lane number."""
     for lane in group:
         lane.start_evaluation()
     left = {lane.number: lane.eval_size for lane in group}
 
-    def size_of(lane: Lane) -> int:
+    def batch_of(lane: Lane) -> int:
         return min(left[lane.number], EVAL_BATCH)
 
     while any(left.values()):
-        waiting = sorted((lane for lane in group if left[lane.number]), key=size_of)
-        for size, some in itertools.groupby(waiting, key=size_of):
-            these = list(some)
-            strategy.evaluate_batch(these, size)
-            for lane in these:
+        waiting = sorted((lane for lane in group if left[lane.number]), key=batch_of)
+        for size, same in itertools.groupby(waiting, key=batch_of):
+            lanes_of_size = list(same)
+            strategy.evaluate_batch(lanes_of_size, size)
+            for lane in lanes_of_size:
                 left[lane.number] -= size
     correct = lanes.eval_correct.tolist()
     return {lane.number: 100 * correct[lane.number] / lane.eval_size for lane in group}
 
 
-def _rest(active: ActiveRun) -> int:
-    return active.rest
-
-
-def _places(run: Run, epoch: int, subset: Subset) -> Tensor:
+def _epoch_indices(run: Run, epoch: int, subset: Subset) -> Tensor:
     return subset.indices(EpochOrder.draw(run.stream, epoch, len(subset.train), run.recipe.augment))

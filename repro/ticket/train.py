@@ -42,7 +42,7 @@ def train(
             return record
         began = time.perf_counter()
         totals = trainer.epoch(run, progress.epoch)
-        progress.take(totals, trainer.evaluate)
+        progress.finish_epoch(totals, trainer.evaluate)
         if "diverged_at" in progress.history:
             rate = learning_rate(run.recipe, progress.epoch)
             raise RunFailed(

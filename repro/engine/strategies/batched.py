@@ -105,7 +105,7 @@ class Batched:
 
     def _gather(self, index: Tensor, top: Tensor, left: Tensor, flip: Tensor) -> Tensor:
         """Images [K, size] as channels of one batch: float32 [size, K * 3, 32, 32], channels_last."""
-        drawn = self._lanes.pool.gather(*(values.flatten() for values in (index, top, left, flip)))
+        drawn = self._lanes.images.gather(*(values.flatten() for values in (index, top, left, flip)))
         pixels: Tensor = drawn.permute(0, 2, 3, 1).unflatten(0, index.shape)
         return pixels.permute(1, 2, 3, 0, 4).flatten(3, 4).permute(0, 3, 1, 2)
 

@@ -143,8 +143,8 @@ class FusedNetwork:
 
     def _images(self, order: Tensor, position: Tensor) -> tuple[Any, ...]:
         """What `ends.place` and `ends.taps_of` read."""
-        pool = self.lanes.pool
-        return pool.images, pool.mean, pool.scale, order, position, self.k, order.shape[-1]
+        images = self.lanes.images
+        return images.images, images.mean, images.scale, order, position, self.k, order.shape[-1]
 
     def _strided(self, stage: Stage, before: Stage, evaluating: bool) -> None:
         self.start(
