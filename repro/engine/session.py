@@ -1,8 +1,9 @@
-"""Goes through a plan: waves in order, images onto the device, results into the store."""
+"""Trains a plan in this process: its waves in order, their results into the store."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,15 +23,20 @@ from repro.plan import Plan, cost, diverged, lanes_for
 from repro.run import Data, Photos, Run
 from repro.store import Store
 
-TIMING = 0.2  # share of a time budget, after which no further strategy is timed
-MARGIN = 1.3  # an epoch is begun only if the budget holds this many times what the last one took
+TIMING = 0.2  # fraction of a time budget in which strategies may be timed
+MARGIN = 1.3  # an epoch starts only if this many times the last one's time is left
 
 
 @dataclass(frozen=True)
 class SessionOptions:
-    """``deadline`` is on `time.monotonic`'s clock, ``strategy`` and ``wave``, the number of Runs at a
-    time (0: automatic), say how small images are trained on. After ``time_until``,
-    on the same clock, no strategy is timed that was not timed yet (default: after a fifth of what is left)."""
+    """How to train; times are on `time.monotonic`'s clock.
+
+    Args:
+        deadline: when the time budget ends.
+        strategy: for small images, or ``auto``.
+        wave: Runs on small images at a time, 0 for the fastest number.
+        time_until: when no measurement of strategies begins any more (default: after a fifth of the budget).
+    """
 
     deadline: float | None = None
     strategy: str = "auto"
@@ -70,18 +76,18 @@ def execute(
     options: SessionOptions,
     group: Ranks | None = None,
 ) -> None:
-    """Train what is missing, all ranks of ``group`` together.
+    """Train the missing Runs of ``plan``, all ranks of ``group`` together.
 
-    Raises `BudgetSpent` at the deadline, `RunFailed` after the last wave if a Run diverged, `MissingInput`
-    for data that is not there or not the data that the plan was made for.
+    Raises `BudgetSpent` at the deadline, `RunFailed` after the last wave if a Run diverged, `MissingInput` if data
+    is absent or has changed since the plan was made.
     """
     group = group or ranks.single_process(device.torch)
     for precision in {run.precision for run in plan.missing}:
-        resolve_precision(precision, device)  # refuses now what the device does not have
+        resolve_precision(precision, device)  # raises before anything is trained
     with store.lock() if group.is_main else contextlib.nullcontext():
         observer.started(plan, device.name)
         try:
-            _Session(plan, store, device, group, observer, options).go_through(folders)
+            _Session(plan, store, device, group, observer, options).train(folders)
         except OutOfTime:
             missing = [run for run in plan.missing if store.record(run) is None]
             rest = cost(missing, store)
@@ -93,63 +99,46 @@ def execute(
     failed = [run.label for run in plan.runs if diverged(store, run)]
     if failed:
         blocked = sum(store.record(run) is None for run in (*plan.missing, *plan.blocked))
-        grown = f"; {words.blocked(blocked)}" if blocked else ""
-        raise RunFailed(f"{words.not_finite(failed)}{grown}")
+        raise RunFailed(words.not_finite(failed) + (f"; {words.blocked(blocked)}" if blocked else ""))
 
 
 class _Session:
-    """Holds one data source at a time, the one that the next wave needs."""
-
     def __init__(
         self, plan: Plan, store: Store, device: Device, group: Ranks, observer: Observer, options: SessionOptions
     ) -> None:
         self._plan, self._store, self._device, self._group = plan, store, device, group
         self._observer, self._options = observer, options
         self._left = len(plan.missing)
-        self._source: InMemoryData | StreamedData | None = None
-        self._source_of: object = None
-        self._waves: Waves | None = None
 
-    def go_through(self, folders: Sequence[Path]) -> None:
-        store = self._store
-        try:
-            for planned in self._plan.waves:
-                ready = [run for run in planned if store.can_continue(run)]
-                wave: list[Run] = self._group.broadcast_object(ready)
-                self._left -= len(planned) - len(wave)
-                if not wave:
-                    continue
-                source = self._source_for(wave[0].data, folders)
-                if isinstance(source, StreamedData):
-                    self._train_photographs(wave, source)
-                else:
-                    for finished in self._wave(wave):
-                        self._finish(finished)
-        finally:
-            if self._source:
-                self._source.close()
+    def train(self, folders: Sequence[Path]) -> None:
+        """Train the waves in order; those that share a data set, one after another, open it once."""
+        for _, planned in itertools.groupby(self._plan.waves, lambda wave: _source_of(wave[0].data)):
+            with contextlib.ExitStack() as stack:
+                source: InMemoryData | StreamedData | None = None
+                for wave in planned:
+                    ready = self._group.broadcast_object([run for run in wave if self._store.can_continue(run)])
+                    self._left -= len(wave) - len(ready)
+                    if not ready:
+                        continue
+                    if source is None:
+                        source = open_data(wave[0].data, folders, self._store.runs_dir, self._device, self._group)
+                        stack.callback(source.close)
+                        waves = self._waves_on(source) if isinstance(source, InMemoryData) else None
+                    if isinstance(source, StreamedData):
+                        self._train_photographs(ready, source)
+                    elif waves:
+                        self._train_wave(ready, waves)
 
-    def _source_for(self, wanted: Data, folders: Sequence[Path]) -> InMemoryData | StreamedData:
-        of = wanted if isinstance(wanted, Photos) else (wanted.name, wanted.fingerprint)
-        if self._source is None or of != self._source_of:
-            if self._source:
-                self._source.close()
-            device, options = self._device, self._options
-            self._source = open_data(wanted, folders, self._store.runs_dir, device, self._group)
-            self._source_of = of
-            self._waves = None
-            if isinstance(self._source, InMemoryData):
-                keep, observer = self._plan.keep, self._observer
-                self._waves = Waves(self._source, self._store, keep, observer, self._has_time, options.deadline)
-        return self._source
+    def _waves_on(self, source: InMemoryData) -> Waves:
+        keep, observer, deadline = self._plan.keep, self._observer, self._options.deadline
+        return Waves(source, self._store, keep, observer, self._has_time, deadline)
 
-    def _wave(self, runs: list[Run]) -> Iterator[Finished]:
-        """As many at a time as this device is fastest with, or as end within the time budget."""
-        assert self._waves is not None
+    def _train_wave(self, runs: list[Run], waves: Waves) -> None:
+        """Train as many ``runs`` at a time as this device is fastest with, or as end within the time budget."""
         options, store = self._options, self._store
         choice = self._choice(runs)
         lanes = options.wave or choice.lanes
-        if lanes > 1:  # what is begun first, then the longest, so that the last to end end together
+        if lanes > 1:  # first those that were begun, then the longest, so that the last ones end together
             left = {run.key: cost([run], store).images for run in runs}
             runs = sorted(runs, key=lambda run: (not store.progress(run), -left[run.key]))
             if not options.wave:
@@ -157,7 +146,8 @@ class _Session:
                 lanes = lanes_for([left[run.key] for run in runs], lanes, speed, self._seconds_left())
         lanes = min(lanes, len(runs))
         names = choice.names_at(lanes) if options.strategy == "auto" else [options.strategy]
-        return self._waves.train(runs, names, lanes)
+        for finished in waves.train(runs, names, lanes):
+            self._finish(finished)
 
     def _choice(self, runs: list[Run]) -> Choice:
         if self._options.strategy != "auto" and self._options.wave:
@@ -171,21 +161,21 @@ class _Session:
         return calibration.choose(first, self._device, cache, images, self._observer.measuring, until)
 
     def _seconds_left(self) -> float | None:
-        """Of the time budget; None without one."""
+        """What is left of the time budget; None without one."""
         return None if self._options.deadline is None else self._options.deadline - time.monotonic()
 
     def _train_photographs(self, runs: list[Run], source: StreamedData) -> None:
-        """One after another, each lock held by rank 0: a worker that outlived its driver may still train it. A
-        signal ends a Run once its state or Record is kept."""
+        """Train ``runs`` one after another. A signal takes effect once the Run's state or Record is saved."""
         from repro.engine.train import train  # seconds of imports, only for those who need them
 
         store = self._store
         for run in runs:
             self._observer.run_started(run)
-            known = store.record(run)  # trained again for its checkpoints
+            before = store.record(run)  # trained again for its checkpoints
             lock = store.run_lock(run, self._options.deadline) if self._group.is_main else contextlib.nullcontext()
             with lock, signals.deferred() as pending:
-                record = store.record(run) if self._group.count == 1 and not known else None
+                # By now a worker that outlived its driver may have trained it.
+                record = store.record(run) if self._group.count == 1 and not before else None
                 keep = self._plan.keep.get(run.key, set())
                 record = record or train(run, source, store, keep, self._observer, self._has_time, pending)
                 self._finish([(run, record)])
@@ -214,3 +204,8 @@ def _broadcast(plan: Plan | None, group: Ranks) -> Plan | None:
             others = f" and {len(small) - 1} others" if small[1:] else ""
             raise UsageError(f"{small[0]}{others} train on one GPU: run the same command without torchrun first")
     return plan
+
+
+def _source_of(data: Data) -> object:
+    """What two Runs have to agree in to share a data source."""
+    return data if isinstance(data, Photos) else (data.name, data.fingerprint)
