@@ -1,4 +1,4 @@
-"""Which device, which precision, and what is written down about them."""
+"""Chooses device and precision, and describes them for Records."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PACKAGES = ("torch", "torchvision", "numpy", "safetensors")
 
 @dataclass(frozen=True)
 class Device:
-    """A torch device and a name for people."""
+    """A torch device and its name for people."""
 
     torch: torch.device
     name: str
@@ -37,16 +37,16 @@ class Device:
 
 
 def choose(name: str) -> Device:
-    """``auto``, ``cpu`` or ``cuda``. Sets PyTorch to deterministic kernels, on which resuming relies.
+    """The device ``auto``, ``cpu`` or ``cuda``. Sets PyTorch to deterministic kernels, on which resuming relies.
 
-    Raises `MissingInput` for ``cuda`` where there is none.
+    Raises `MissingInput` for ``cuda`` if there is none.
     """
     if name == "cuda" and not torch.cuda.is_available():
         raise MissingInput("--device cuda: PyTorch sees no CUDA device here; `repro doctor` says more")
     # cuBLAS is deterministic only with a fixed workspace, and reads this when it starts.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    # Not torch.use_deterministic_algorithms: it guards operations that we do not use, and fills every new
-    # tensor with NaN on the way, a quarter of a step's time on a CPU.
+    # Not torch.use_deterministic_algorithms: it guards operations that are not used here, and fills every new
+    # tensor with NaN, a quarter of a step's time on a CPU.
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
     use_tf32("float32")  # float32 means float32
@@ -66,8 +66,8 @@ def choose(name: str) -> Device:
 
 
 def _keep_memory() -> None:
-    """Have glibc keep freed blocks of up to 32 MB instead of handing them back to the kernel at every step:
-    fetching them again page by page cost a tenth of a step. Elsewhere than on glibc this does nothing."""
+    """Make glibc keep freed blocks of up to 32 MB. Returned to the kernel, they are fetched page by page at every
+    step, a tenth of its time. Has no effect without glibc."""
     with contextlib.suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
         for option, value in ((_M_MMAP_THRESHOLD, 32 << 20), (_M_TRIM_THRESHOLD, 2**31 - 1)):
@@ -75,8 +75,8 @@ def _keep_memory() -> None:
 
 
 def resolve_precision(name: str, device: Device) -> str:
-    """``float32``, ``tf32`` or ``bfloat16``: ``auto`` is the last where the device multiplies it in hardware, else
-    the first. Raises `UsageError` for tf32 where there is none."""
+    """``float32``, ``tf32`` or ``bfloat16``; ``auto`` is bfloat16 if the device has hardware for it, else float32.
+    Raises `UsageError` for tf32 on a device without it."""
     if name == "tf32" and not has_tf32(device):
         raise UsageError(f"precision tf32: {device.name} has none; choose float32 or bfloat16")
     if name != "auto":
@@ -85,12 +85,12 @@ def resolve_precision(name: str, device: Device) -> str:
 
 
 def dtype_of(precision: str) -> torch.dtype:
-    """What convolutions take in a resolved ``precision``; `use_tf32` says how float32 is multiplied."""
+    """The type of convolutions' inputs in a resolved ``precision``; `use_tf32` sets how float32 is multiplied."""
     return torch.bfloat16 if precision == "bfloat16" else torch.float32
 
 
 def use_tf32(precision: str) -> None:
-    """From now on float32 is multiplied as ``precision`` says: in 10 bits of mantissa for tf32, else in full."""
+    """Multiply float32 with 10 bits of mantissa from now on if ``precision`` is tf32, else with all."""
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
 
 
@@ -100,14 +100,14 @@ def has_tf32(device: Device) -> bool:
 
 
 def fast_bfloat16(device: Device) -> bool:
-    """Whether bfloat16 products run on units made for them (CUDA from Ampere on; AMX on a CPU)."""
+    """Whether the device has hardware for bfloat16 products (CUDA from Ampere on; AMX or AVX-512 on a CPU)."""
     if device.cuda:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return "amx_bf16" in cpu_flags() or "avx512_bf16" in cpu_flags()
 
 
 def provenance(device: Device, precision: str) -> dict[str, Any]:
-    """Where a number was made: device, resolved precision, versions."""
+    """Device, resolved precision and versions, for a Record."""
     record: dict[str, Any] = {
         "device": device.name,
         "precision": precision,
@@ -126,7 +126,7 @@ def provenance(device: Device, precision: str) -> dict[str, Any]:
 
 @functools.cache
 def cpu_flags() -> frozenset[str]:
-    """The processor's feature flags, where Linux tells them."""
+    """The processor's feature flags, on Linux."""
     return frozenset(_cpuinfo("flags").split())
 
 

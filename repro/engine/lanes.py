@@ -1,8 +1,8 @@
-"""Lanes: the places in a wave. Each holds one Run's network and where it stands in its epoch, on the device.
+"""Lanes: each holds one Run's network and its position in the epoch, on the device. `Lane.update` is one step.
 
-All that a step reads and writes lies in tensors that stay where they are: the epoch's order, the position in it,
-rate, sums. So a step needs nothing from Python, a CUDA graph can hold it, and the Run in a lane can be exchanged
-for another. What lanes have in common is stacked, a row each.
+All that a step reads and writes is in tensors that never move: the epoch's order, the position in it, rate, sums.
+So a step needs no numbers from Python, a CUDA graph can hold it, and another Run can take over the lane. The same
+tensor of all lanes is stacked, a row for each.
 """
 
 from __future__ import annotations
@@ -21,13 +21,12 @@ from repro.engine.device_dataset import DeviceDataset, Subset
 from repro.engine.network import FlatParameters, Network, shaped
 
 LossOf = Callable[[nn.Module, Tensor, Tensor, torch.dtype], tuple[Tensor, Tensor]]
-EVAL_BATCH = 1000  # images at a time on which a network is evaluated
+EVAL_BATCH = 1000  # images that are evaluated at a time
 
 
 class Lanes:
-    """``count`` lanes for Runs on ``dataset`` that share network, batch size, momentum and weight decay.
-
-    Learning rate, labels, number of images and all else are each lane's own."""
+    """``count`` lanes for Runs on ``dataset`` with the same architecture, batch size, momentum and weight decay.
+    Learning rate, labels, number of images and everything else may differ."""
 
     def __init__(
         self, arch: str, count: int, dataset: DeviceDataset, recipe: Recipe, precision: torch.dtype
@@ -36,7 +35,7 @@ class Lanes:
         device, capacity = images.images.device, len(images)
         self.arch, self.images, self.recipe, self.precision, self.device = arch, images, recipe, precision, device
         self.rows = FlatParameters.make(arch, count, device)
-        self.order = torch.zeros(4, count, capacity, dtype=torch.long, device=device)  # place, top, left, flip
+        self.order = torch.zeros(4, count, capacity, dtype=torch.long, device=device)  # index, top, left, flip
         self.eval_indices = torch.zeros(count, capacity, dtype=torch.long, device=device)
         self.labels = torch.zeros(count, capacity, dtype=torch.long, device=device)
         self.position, self.correct, self.eval_position, self.eval_correct = torch.zeros(
@@ -51,12 +50,12 @@ class Lanes:
         return len(self.all)
 
     def sums(self) -> list[tuple[float, int]]:
-        """Of every lane, over its epoch so far: loss in nats and right answers. Waits for the device."""
+        """For every lane, over its epoch so far: loss in nats and correct answers. Waits for the device."""
         return list(zip(self.loss_sum.tolist(), self.correct.tolist(), strict=True))
 
 
 class Lane:
-    """One of `Lanes`, as views. ``busy`` while a Run is in it."""
+    """One of `Lanes`, as views; ``busy`` while it holds a Run."""
 
     def __init__(self, lanes: Lanes, number: int) -> None:
         self.number, self._lanes, self.recipe, self.precision = number, lanes, lanes.recipe, lanes.precision
@@ -74,23 +73,23 @@ class Lane:
         self._order = lanes.order[:, number]
 
     def enter(self, subset: Subset) -> None:
-        """A Run on ``subset`` takes the lane."""
+        """Make the lane busy with a Run on ``subset``."""
         self.busy = True
         self.labels.copy_(subset.labels)
         self.epoch_size, self.eval_size = len(subset.train), len(subset.test)
         self.eval_indices[: len(subset.test)].copy_(subset.test)
 
-    def start_epoch(self, places: Tensor, rate: float) -> None:
-        """Fill the static tensors for a new epoch over `Subset.places` at learning ``rate``."""
-        for static, fresh in zip(self._order, places, strict=True):
-            static[: len(fresh)].copy_(fresh)
+    def start_epoch(self, indices: Tensor, rate: float) -> None:
+        """Set the lane's tensors for an epoch over ``indices`` (`Subset.indices`) at learning ``rate``."""
+        for static, values in zip(self._order, indices, strict=True):
+            static[: len(values)].copy_(values)
         self.rate.fill_(rate)
         for counter in (self.position, self.loss_sum, self.correct):
             counter.zero_()
 
     def update(self, size: int, loss_of: LossOf | None = None) -> None:
-        """One update on the next ``size`` images of the epoch, by `loss_and_logits` or an equivalent. Device work
-        only."""
+        """Take one step on the next ``size`` images of the epoch: gather them, forward, backward, Eq. 1 and mask,
+        counters. ``loss_of`` is equivalent to `loss_and_logits`, the default. Only work on the device."""
         here = self.position + self._lanes.offsets[:size]
         index, top, left, flip = self._order.index_select(1, here)
         images, labels = self._lanes.images.gather(index, top, left, flip), self.labels[index]
@@ -106,21 +105,21 @@ class Lane:
 
     @contextlib.contextmanager
     def in_float32(self) -> Iterator[None]:
-        """Steps in here are float32, whatever the lane's precision."""
-        kept = self.precision, self.leaves
+        """Within this block steps are in float32, whatever the lane's precision."""
+        before = self.precision, self.leaves
         self.precision, self.leaves = torch.float32, ForwardModel(self.network, torch.float32)
         try:
             yield
         finally:
-            self.precision, self.leaves = kept
+            self.precision, self.leaves = before
 
     def start_evaluation(self) -> None:
-        """Evaluate anew."""
+        """Start an evaluation from the first image."""
         self.eval_position.zero_()
         self.eval_correct.zero_()
 
     def evaluate_batch(self, size: int) -> None:
-        """Count right answers among the next ``size`` images that the Run is tested on. Device work only."""
+        """Count correct answers among the next ``size`` test images. Only work on the device."""
         index = self.eval_indices[self.eval_position + self._lanes.offsets[:size]]
         middle = torch.full_like(index, PAD)
         with torch.no_grad():
@@ -133,17 +132,17 @@ class Lane:
             self.eval_position += size
 
     def touched(self) -> list[Tensor]:
-        """All that `update` and `evaluate_batch` write."""
+        """All tensors that `update` and `evaluate_batch` write."""
         net = self.network
         counters = [self.position, self.loss_sum, self.correct, self.eval_position, self.eval_correct]
         return [net.weights, net.momentum, net.gradients, net.statistics, *counters]
 
 
 class ForwardModel:
-    """What forward and backward run on: ``model`` with weights in ``precision`` as autograd's leaves.
+    """The ``model`` of forward and backward, with weights in ``precision``; ``tensors`` are autograd's leaves.
 
-    In float32 the network itself; in bfloat16 a model of its own whose weights are cast from the network's all at
-    once (`refresh`), with BatchNorm's parameters and statistics the network's own, float32.
+    In float32 it is the network's own model. In bfloat16 it is a copy whose weights `refresh` casts from the
+    network's, all in one operation; BatchNorm's parameters and statistics stay the network's, float32.
     """
 
     def __init__(self, network: Network, precision: torch.dtype) -> None:
@@ -155,7 +154,7 @@ class ForwardModel:
         self.tensors = list(self.model.parameters())
 
     def refresh(self) -> None:
-        """Take over the network's weights as they are now."""
+        """Cast the network's current weights."""
         if self._low is not None:
             self._low.copy_(self._weights)
 
@@ -165,14 +164,14 @@ class ForwardModel:
         originals = dict(network.model.named_modules())
         start = {id(p): p.storage_offset() - network.weights.storage_offset() for p in network.model.parameters()}
         for name, module in model.named_modules():
-            for own in [name for name, _ in module.named_parameters(recurse=False)]:
-                original = originals[name].get_parameter(own)
+            for attribute in [parameter for parameter, _ in module.named_parameters(recurse=False)]:
+                original = originals[name].get_parameter(attribute)
                 first = start[id(original)]
                 flat = network.weights if isinstance(module, nn.BatchNorm2d) else self._low
                 view = shaped(flat[first : first + original.numel()], original)
-                setattr(module, own, nn.Parameter(view))
-            for own in [name for name, _ in module.named_buffers(recurse=False)]:
-                setattr(module, own, originals[name].get_buffer(own))
+                setattr(module, attribute, nn.Parameter(view))
+            for attribute in [buffer for buffer, _ in module.named_buffers(recurse=False)]:
+                setattr(module, attribute, originals[name].get_buffer(attribute))
         return model
 
 
@@ -185,8 +184,8 @@ def loss_and_logits(
 
 
 def forward(model: nn.Module, images: Tensor, precision: torch.dtype) -> Tensor:
-    """Logits float32 [N, classes]; convolutions in ``precision``, weights as they are or cast to it."""
-    # Without the cast cache: a graph must cast anew at every replay, and a weight is used once a step.
+    """Logits float32 [N, classes], with convolutions in ``precision``, whatever that of the weights is."""
+    # No cast cache: a CUDA graph must cast again at every replay, and each weight is used once a step.
     with torch.autocast(images.device.type, torch.bfloat16, precision == torch.bfloat16, cache_enabled=False):
         logits: Tensor = model(images).float()
     return logits

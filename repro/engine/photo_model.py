@@ -1,4 +1,4 @@
-"""Forward and backward of one part of a batch: compiled on CUDA, under DistributedDataParallel on many ranks."""
+"""Forward and backward of a micro-batch: compiled on CUDA, under DistributedDataParallel on many ranks."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from repro.engine.ranks import Ranks
 from repro.engine.strategies import TOLERANCE
 from repro.errors import one_line
 
-COMPILE_FROM = 1_000_000  # images that a Run trains in all
+COMPILE_FROM = 1_000_000  # images in all epochs of a Run from which compiling pays
 
 
 class _Forward(nn.Module):
-    """The network, and its compiled form once that is trusted, behind one call that DDP can wrap."""
+    """The network, or its compiled form once that is checked, as one module that DDP can wrap."""
 
     def __init__(self, model: nn.Module, precision: torch.dtype) -> None:
         super().__init__()
@@ -29,21 +29,21 @@ class _Forward(nn.Module):
         self.compiled: nn.Module | None = None
 
     def forward(self, images: Tensor, size: int) -> Tensor:
-        """Logits float32. Only parts of ``size`` go the compiled way: others would be compiled a second time."""
+        """Logits float32. The compiled form takes only ``size`` images: others would need another compilation."""
         model = self.compiled if self.compiled is not None and len(images) == size else self.model
         return forward(model, images, self.precision)
 
 
 class PhotoModel:
-    """Gradients of ``network``, part by part; on many ranks they are summed as the last part's come."""
+    """Gradients of ``network``, one micro-batch after another; the last one's backward sums them over ranks."""
 
     def __init__(self, network: Network, precision: torch.dtype, ranks: Ranks, images: int) -> None:
-        """``images`` that will be trained in all decide whether compiling pays."""
+        """``images`` in all epochs decide whether to compile."""
         self._forward, self._ranks, self._size = _Forward(network.model, precision), ranks, 0
         self._wants_compiling = ranks.device.type == "cuda" and images >= COMPILE_FROM
         self._ddp: DistributedDataParallel | None = None
         if ranks.count > 1:
-            # Averaged when they are needed (PhotoTrainer.average_batchnorm_stats), not broadcast at every step.
+            # BatchNorm's are averaged when needed (PhotoTrainer.average_batchnorm_stats), not at every step.
             self._ddp = DistributedDataParallel(self._forward, broadcast_buffers=False)
 
     @property
@@ -52,10 +52,10 @@ class PhotoModel:
         return "compiled" if self._wants_compiling else "eager"
 
     def backward(self, images: Tensor, labels: Tensor, batch: int, last: bool) -> tuple[Tensor, Tensor]:
-        """Add the gradients of a part's share in the mean loss over a global batch of ``batch`` images.
+        """Add the gradients of a micro-batch's part of the mean loss over a global batch of ``batch`` images.
 
-        Images that could not be read (label `IGNORED`) take part in no loss. Returns logits and the part's summed
-        loss, float64. On many ranks gradients are those of the whole batch after the ``last`` part.
+        Images that could not be read (label `IGNORED`) do not count. Returns the logits and the micro-batch's
+        summed loss, float64. After a rank's ``last`` micro-batch, gradients are those of the global batch.
         """
         if self._wants_compiling and self._forward.compiled is None:
             self._compile(images)
@@ -64,7 +64,7 @@ class PhotoModel:
         with quiet:
             logits = net(images, self._size)
             loss = F.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum")
-            # DDP takes the mean over ranks of what are shares of one sum.
+            # DDP averages over ranks; these losses are to be summed.
             (loss * (self._ranks.count / batch)).backward()
         return logits.detach(), loss.detach().double()
 
@@ -73,7 +73,7 @@ class PhotoModel:
         return forward(self._forward.model, images, self._forward.precision)
 
     def _compile(self, images: Tensor) -> None:
-        """Compile for parts of this size; refuse aloud, on all ranks, where that fails or disagrees on any."""
+        """Compile for micro-batches of this size. If that fails or differs on any rank, all stay eager."""
         compiled: nn.Module = torch.compile(self._forward.model, dynamic=False)  # type: ignore[assignment]
         statistics = [buffer.clone() for buffer in self._forward.model.buffers()]
         why = ""
@@ -81,9 +81,9 @@ class PhotoModel:
             with torch.no_grad():
                 plain = forward(self._forward.model, images, self._forward.precision)
                 fast = forward(compiled, images, self._forward.precision)
-            apart = float((plain - fast).norm() / plain.norm().clamp_min(1e-12))
-            if not apart < TOLERANCE[self._forward.precision]:
-                why = f"its logits differ from eager ones by {apart:.1e}"
+            distance = float((plain - fast).norm() / plain.norm().clamp_min(1e-12))
+            if not distance < TOLERANCE[self._forward.precision]:
+                why = f"its logits differ from eager ones by {distance:.1e}"
         except Exception as error:  # from torch.compile anything: a cache that cannot be written is an assertion
             why = one_line(error)
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""The processes that train one Run together, one a GPU (torchrun). Alone, every operation here does nothing."""
+"""The processes that train one Run together, one per GPU (torchrun); with one process all of this does nothing."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from repro.errors import RankLost
 from repro.options import placed
 
 TIMEOUT = timedelta(minutes=5)
-"""How long a rank waits for the others before it gives up: longer than any save, shorter than a night."""
+"""How long a rank waits for the others before it fails: longer than any save."""
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """``count`` processes, of which this is number ``rank``. Rank 0 alone writes."""
+    """``count`` processes, of which this one has number ``rank``. Only rank 0 writes files."""
 
     rank: int
     count: int
@@ -30,16 +30,16 @@ class Ranks:
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the one that writes."""
+        """Whether this is rank 0."""
         return self.rank == 0
 
     def any(self, flag: bool) -> bool:
-        """Whether ``flag`` is true on any rank: the same answer on all of them."""
+        """Whether ``flag`` is true on any rank; all ranks get the same answer."""
         if self.count == 1:
             return flag
-        asked = torch.tensor(float(flag), device=self.device)
-        dist.all_reduce(asked, dist.ReduceOp.MAX)
-        return bool(asked.item())
+        flags = torch.tensor(float(flag), device=self.device)
+        dist.all_reduce(flags, dist.ReduceOp.MAX)
+        return bool(flags.item())
 
     def all_reduce(self, *tensors: Tensor) -> None:
         """Replace each tensor by its sum over ranks."""
@@ -65,21 +65,21 @@ class Ranks:
         """Every rank's ``value``, plain data, on every rank."""
         if self.count == 1:
             return [value]
-        found: list[Any] = [None] * self.count
-        dist.all_gather_object(found, value)
-        return found
+        values: list[Any] = [None] * self.count
+        dist.all_gather_object(values, value)
+        return values
 
 
 def single_process(device: torch.device) -> Ranks:
-    """One process."""
+    """This process alone."""
     return Ranks(0, 1, device)
 
 
 @contextlib.contextmanager
 def process_group(device: Device) -> Iterator[Ranks]:
-    """The group that torchrun started this process in; alone without torchrun.
+    """The ranks that torchrun started, or this process alone.
 
-    Raises `RankLost` where another rank died or did not answer within `TIMEOUT`.
+    Raises `RankLost` if another rank died or did not answer within `TIMEOUT`.
     """
     rank, count, *_ = placed()
     if count == 1:
@@ -88,10 +88,8 @@ def process_group(device: Device) -> Iterator[Ranks]:
     try:
         dist.init_process_group("nccl" if device.cuda else "gloo", timeout=TIMEOUT)
         yield Ranks(rank, count, device.torch)
-    except dist.DistError as error:
-        raise RankLost(rank, error) from error
     except RuntimeError as error:
-        if not _of_the_network(error):
+        if not isinstance(error, dist.DistError) and not _is_network_error(error):
             raise
         raise RankLost(rank, error) from error
     finally:
@@ -99,7 +97,7 @@ def process_group(device: Device) -> Iterator[Ranks]:
             dist.destroy_process_group()
 
 
-def _of_the_network(error: RuntimeError) -> bool:
-    """Gloo tells of a lost connection by its message alone."""
+def _is_network_error(error: RuntimeError) -> bool:
+    """Gloo reports a lost connection only by its message."""
     text = str(error).lower()
     return any(word in text for word in ("gloo", "connection", "timed out", "nccl", "socket"))

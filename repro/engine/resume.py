@@ -11,7 +11,7 @@ from torch import Tensor
 from repro.engine import device as devices
 from repro.engine.events import EpochTotals
 from repro.engine.network import Trainable, masks_of
-from repro.engine.weight_stats import probe
+from repro.engine.weight_stats import record_weight_stats
 from repro.errors import CheckpointGone, MissingInput
 from repro.pruning import Masks, hamming_distance, layer_rates, magnitude_masks, sparsity_of
 from repro.record import empty_curve, measured
@@ -86,7 +86,7 @@ def _begin(run: Run, network: Trainable, store: Store, data: Source, precision: 
         },
     }
     if run.probe is not None:
-        probe(run.first_epoch, run.probe, network, history)
+        record_weight_stats(run.first_epoch, run.probe, network, history)
     return history
 
 

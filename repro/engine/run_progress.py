@@ -11,7 +11,7 @@ from typing import Any
 from repro.engine.events import EpochTotals
 from repro.engine.network import Trainable
 from repro.engine.resume import ResumePoint
-from repro.engine.weight_stats import probe
+from repro.engine.weight_stats import record_weight_stats
 from repro.record import DIVERGED, DONE, Record, measured
 from repro.run import Run
 from repro.store import State, Store
@@ -56,7 +56,7 @@ class RunProgress:
             curve["test_epoch"].append(done)
             curve["test_top1"].append(measured(top1()))
         if self.run.probe is not None:
-            probe(done, self.run.probe, self.network, self.history)
+            record_weight_stats(done, self.run.probe, self.network, self.history)
         prune_at = dict(self.run.prune_at)
         if done in prune_at:
             self.network.prune(prune_at[done])

@@ -1,4 +1,4 @@
-"""Starts the ranks of one command on this machine, as `torchrun` does, and says in one line which one failed."""
+"""Starts the ranks of one command on this machine, as `torchrun` does, and reports in one line which failed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ INTERRUPTED = 130
 def run(arguments: Sequence[str], gpus: int) -> None:
     """Run ``python -m repro <arguments>`` as ``gpus`` ranks. The first one that fails ends the others.
 
-    Raises the error that a rank ended with (its own line stands above) or, where one was killed, says which.
+    Raises the kind of error that a rank reported, or `ReproError` with the number of the rank that was killed.
     """
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError

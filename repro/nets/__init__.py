@@ -25,10 +25,10 @@ BUILDERS: dict[str, Callable[[], nn.Module]] = {
 
 
 def build(arch: str, seed: int) -> nn.Module:
-    """A freshly initialised network on the CPU, float32. The same (arch, seed) gives the same bits anywhere.
+    """A newly initialised network on the CPU, float32. The same (arch, seed) gives the same bits anywhere.
 
-    It loads a kept checkpoint with ``strict=True`` and leaves its masks aside. Raises `UsageError` for an
-    unknown arch.
+    Its ``load_state_dict(strict=True)`` ignores the masks of a checkpoint. Raises `UsageError` for an unknown
+    arch.
     """
     if arch not in BUILDERS:
         raise UsageError(f"unknown arch '{arch}'; there are {', '.join(BUILDERS)}")
@@ -41,7 +41,7 @@ def build(arch: str, seed: int) -> nn.Module:
 
 
 def arch_of(tensors: Mapping[str, Tensor]) -> str | None:
-    """The network whose checkpoint ``tensors`` is, by names and shapes; None for any other network's."""
+    """The network whose checkpoint ``tensors`` is, recognised by names and shapes; None for any other."""
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items() if not name.startswith(MASK)}
 
     def fits(arch: str) -> bool:
@@ -51,7 +51,7 @@ def arch_of(tensors: Mapping[str, Tensor]) -> str | None:
 
 
 def _leave_masks(module: nn.Module, state_dict: dict[str, Any], *_: Any) -> None:
-    """What is to be loaded, without masks; PyTorch hands in a copy."""
+    """Remove masks from the tensors to be loaded, PyTorch's copy of them."""
     for name in [name for name in state_dict if name.startswith(MASK)]:
         del state_dict[name]
 
@@ -61,14 +61,14 @@ def shapes(arch: str) -> nn.Module:
     """The network's names and shapes without numbers, on the meta device, cached.
 
     Raises `UsageError` for an unknown arch."""
-    # Not built there: drawing numbers on the meta device imports torch._dynamo, seconds of every start.
+    # Built on the CPU: drawing numbers on the meta device imports torch._dynamo, which takes seconds.
     return build(arch, 0).to("meta")
 
 
 def side_by_side(arch: str, copies: int) -> ResNet:
-    """``copies`` networks of ``arch`` (of CIFAR-10) as one module, channels_last, with no weights worth keeping.
+    """``copies`` networks of ``arch`` (for CIFAR-10) as one module, channels_last.
 
     Its parameters and buffers are those of one network in the same order, each ``copies`` times as long in its
-    first dimension.
+    first dimension; their values have no meaning.
     """
     return ResNet(BLOCKS[arch], copies=copies).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

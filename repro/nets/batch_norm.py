@@ -1,4 +1,4 @@
-"""BatchNorm as all networks here have it."""
+"""BatchNorm of all networks here."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from torch import nn
 
 
 class BatchNorm2d(nn.BatchNorm2d):
-    """Without the counter of its batches, which only a cumulative average would need: no tensor in a checkpoint.
-
-    A file without counters loads strictly, and so does one with them (torchvision's): they are left out.
+    """BatchNorm without a counter of batches, which only a cumulative average needs, and so without a tensor of it
+    in checkpoints. Files with counters (torchvision's) and without load strictly.
     """
 
     def __init__(self, channels: int) -> None:
@@ -21,5 +20,5 @@ class BatchNorm2d(nn.BatchNorm2d):
         self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], *rest: Any
     ) -> None:
         state_dict.pop(f"{prefix}num_batches_tracked", None)
-        # PyTorch puts a counter into what an old version wrote, and takes a file that tells no version for one.
+        # PyTorch adds a counter to files of an old version, and to files without a version.
         super()._load_from_state_dict(state_dict, prefix, {**local_metadata, "version": self._version}, *rest)

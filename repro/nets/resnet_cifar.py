@@ -1,7 +1,7 @@
 """ResNets for 32x32 images as in He et al. (2015), section 4.2: three stages of 16, 32 and 64 channels.
 
-Any number of ``copies`` with weights of their own can stand side by side in one module: their channels follow one
-another, and a convolution has a group for each.
+One module can hold any number of ``copies`` with their own weights: their channels follow one another, and a
+convolution has a group for each.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from repro.nets.batch_norm import BatchNorm2d
 
 
 def conv3x3(inputs: int, outputs: int, stride: int = 1, copies: int = 1) -> nn.Conv2d:
-    """A 3x3 convolution without bias: the BatchNorm behind it has one."""
+    """A 3x3 convolution without bias, since BatchNorm follows."""
     return nn.Conv2d(copies * inputs, copies * outputs, 3, stride=stride, padding=1, groups=copies, bias=False)
 
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from repro.nets.batch_norm import BatchNorm2d
 
-CLASSES = 1000  # always: where a data set has fewer, the last outputs are never right
+CLASSES = 1000  # always; a data set of fewer classes leaves the last outputs unused
 
 
 def resnet18() -> nn.Module:
@@ -20,8 +20,8 @@ def resnet50() -> nn.Module:
 
 
 def _fresh(name: str) -> nn.Module:
-    """torchvision's, with BatchNorm as checkpoints here have it."""
-    from torchvision import models  # seconds, which a Run on CIFAR-10 need not wait for
+    """torchvision's, with our BatchNorm."""
+    from torchvision import models  # takes seconds, which a Run on CIFAR-10 does without
 
     model: nn.Module = models.get_model(name, weights=None, num_classes=CLASSES, norm_layer=BatchNorm2d)
     return model

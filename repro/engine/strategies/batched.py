@@ -1,7 +1,7 @@
-"""The lanes' networks as one: a convolution with a group for each, one operation where they have K.
+"""All lanes as one network, whose convolutions have a group for each lane: one operation instead of K.
 
-Its weights are cast and gathered from the lanes' rows before every step and its gradients scattered back, so that
-Eq. 1, masks and all that is kept are the lanes' own.
+Weights are cast and gathered from the lanes' rows before every step, and gradients are copied back, so that Eq. 1,
+masks and states work on the lanes' own tensors.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from repro.engine.strategies.graphs import CapturedStep
 
 
 class Batched:
-    """All lanes step together; where a step is not everybody's, its lanes take it one after another.
+    """Steps all busy lanes together; a step of only some of them is taken eagerly, one lane after another.
 
     ``recorded``: a step is a CUDA graph (default: on CUDA)."""
 
@@ -40,14 +40,14 @@ class Batched:
         self._gradients = _stacked(rows.gradients, one.parameters())
         self._statistics = _stacked(rows.statistics, one.buffers())
         self._update: Callable[[int], None] = self._step
-        self._evaluations: Callable[[int], None] = self._look
+        self._evaluations: Callable[[int], None] = self._evaluate
         if recorded or (recorded is None and lanes.device.type == "cuda"):
             self._update, self._evaluations = (
-                _replayed(work, lanes, self._model) for work in (self._step, self._look)
+                _replayed(work, lanes, self._model) for work in (self._step, self._evaluate)
             )
 
     def train(self, group: Sequence[Lane], steps: int, size: int) -> None:
-        if not self._everybody(group):
+        if not self._all_busy(group):
             self._one_by_one.train(group, steps, size)
             return
         self._statistics_in()
@@ -57,7 +57,7 @@ class Batched:
             torch._foreach_copy_(self._statistics, self._split(self._model.buffers()))
 
     def evaluate_batch(self, group: Sequence[Lane], size: int) -> None:
-        if not self._everybody(group):
+        if not self._all_busy(group):
             self._one_by_one.evaluate_batch(group, size)
             return
         self._statistics_in()
@@ -65,7 +65,7 @@ class Batched:
         self._evaluations(size)
         self._model.train()
 
-    def _everybody(self, group: Sequence[Lane]) -> bool:
+    def _all_busy(self, group: Sequence[Lane]) -> bool:
         inside = {lane.number for lane in group}
         return all(lane.number in inside or not lane.busy for lane in self._lanes.all)
 
@@ -75,7 +75,7 @@ class Batched:
 
     def _step(self, size: int) -> None:
         lanes = self._lanes
-        index, top, left, flip = lanes.order.gather(2, self._here(lanes.position, size).expand(4, -1, -1))
+        index, top, left, flip = lanes.order.gather(2, self._positions(lanes.position, size).expand(4, -1, -1))
         labels = lanes.labels.gather(1, index)
         self._refresh()
         loss_of = compiled(losses_and_logits) if self._fused and size == self._full else losses_and_logits
@@ -88,9 +88,9 @@ class Batched:
             lanes.correct += (logits.detach().argmax(2) == labels).sum(1)
             lanes.position += size
 
-    def _look(self, size: int) -> None:
+    def _evaluate(self, size: int) -> None:
         lanes = self._lanes
-        index = lanes.eval_indices.gather(1, self._here(lanes.eval_position, size))
+        index = lanes.eval_indices.gather(1, self._positions(lanes.eval_position, size))
         middle = torch.full_like(index, PAD)
         with torch.no_grad():
             self._refresh()
@@ -99,8 +99,8 @@ class Batched:
             lanes.eval_correct += (logits.argmax(2) == lanes.labels.gather(1, index)).sum(1)
             lanes.eval_position += size
 
-    def _here(self, position: Tensor, size: int) -> Tensor:
-        """Places in each lane's order, int64 [K, size]; an idle lane, which nobody sets back, stays inside it."""
+    def _positions(self, position: Tensor, size: int) -> Tensor:
+        """Positions in each lane's order, int64 [K, size]; clamped, since those of idle lanes are never reset."""
         return (position[:, None] + self._lanes.offsets[:size]).clamp_(max=self._lanes.eval_indices.shape[1] - 1)
 
     def _gather(self, index: Tensor, top: Tensor, left: Tensor, flip: Tensor) -> Tensor:
@@ -114,7 +114,7 @@ class Batched:
             torch._foreach_copy_(self._split(self._leaves), self._weights)
 
     def _split(self, tensors: Iterable[Tensor]) -> list[Tensor]:
-        """As views [K, ...]."""
+        """Views [K, ...]."""
         return [tensor.detach().unflatten(0, (len(self._lanes), -1)) for tensor in tensors]
 
 
@@ -134,7 +134,7 @@ def _by_lane(logits: Tensor, count: int) -> Tensor:
 
 
 def _stacked(rows: Tensor, like: Iterable[Tensor]) -> list[Tensor]:
-    """Pieces of ``rows`` [K, n] as views [K, *shape], for every tensor of one network."""
+    """Pieces of ``rows`` [K, n] as views [K, *shape], one for every tensor of ``like``."""
     pieces, start = [], 0
     for tensor in like:
         piece = rows[:, start : start + tensor.numel()]

@@ -1,4 +1,4 @@
-"""Lanes one after another, every operation launched from Python: any device."""
+"""Lanes one after another, every operation launched from Python: works on any device."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from repro.engine.lanes import Lane, Lanes, LossOf, loss_and_logits
 
 
 class Eager:
-    """The plain loop, which every other strategy is held against."""
+    """The plain loop, with which every other strategy is compared."""
 
     name = "eager"
 
@@ -30,7 +30,7 @@ class Eager:
 
 
 class EagerFloat32(Eager):
-    """The same in float32, whatever the lanes' precision: what the others' rounding is measured by."""
+    """Eager steps in float32, whatever the lanes' precision, by which the rounding of others is judged."""
 
     def train(self, group: Sequence[Lane], steps: int, size: int) -> None:
         with contextlib.ExitStack() as stack:
@@ -40,9 +40,9 @@ class EagerFloat32(Eager):
 
 
 class Compiled(Eager):
-    """Forward and backward through torch.compile, which fuses BatchNorm, ReLU and addition.
+    """Forward and backward by torch.compile, which fuses BatchNorm, ReLU and addition.
 
-    Only the full batch: one smaller batch an epoch is not worth compiling a second time.
+    Only for whole batches: one smaller batch an epoch is not worth a second compilation.
     """
 
     name = "compiled"
@@ -58,6 +58,5 @@ class Compiled(Eager):
 
 @functools.cache
 def compiled(function: LossOf) -> LossOf:
-    """``function`` through torch.compile. One for all lanes: a network's tensors are its arguments, so that the
-    next lane's fit as well."""
+    """``function`` compiled once for all lanes, since a network's tensors are its arguments."""
     return torch.compile(function, dynamic=False)

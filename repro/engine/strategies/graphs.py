@@ -1,4 +1,4 @@
-"""CUDA graphs: device work recorded once and replayed without Python; each lane on a stream of its own."""
+"""CUDA graphs: device work captured once and replayed without Python, each lane on its own stream."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch import Tensor
 from repro.engine.lanes import Lane, Lanes, loss_and_logits
 from repro.engine.strategies.eager import compiled
 
-WARM_UPS = 3  # cuDNN and cuBLAS set themselves up before a capture
+WARM_UPS = 3  # calls before a capture, in which cuDNN and cuBLAS initialise
 
 
 class CapturedStep:
-    """``work(size)`` as one CUDA graph per size. It writes ``touched`` and nothing else that lasts; replays follow
-    one another on ``stream``, so that its graphs may share their memory."""
+    """``work(size)`` as one CUDA graph per size. Apart from temporary tensors it writes only ``touched``. Replays
+    follow one another on ``stream``, so that the graphs can share memory."""
 
     def __init__(self, work: Callable[[int], None], touched: Sequence[Tensor], stream: torch.cuda.Stream) -> None:
         self._work, self._touched, self.stream = work, touched, stream
@@ -24,7 +24,7 @@ class CapturedStep:
         self._pool = torch.cuda.graph_pool_handle()
 
     def graph(self, size: int) -> torch.cuda.CUDAGraph:
-        """Recorded the first time that it is asked for, which leaves no trace in ``touched``."""
+        """Captured at the first call, which leaves ``touched`` as it was."""
         if size not in self._graphs:
             self._graphs[size] = self._capture(size)
         return self._graphs[size]
@@ -37,7 +37,7 @@ class CapturedStep:
         before = [tensor.clone() for tensor in self._touched]
         with joined([self.stream]), torch.cuda.stream(self.stream):
             for _ in range(WARM_UPS):
-                restore(self._touched, before)  # positions too: what lies behind an epoch's end is no image
+                restore(self._touched, before)  # positions too: beyond an epoch's end there are no indices
                 self._work(size)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self._pool, stream=self.stream):
@@ -47,8 +47,8 @@ class CapturedStep:
 
 
 class Streams:
-    """A whole update as a CUDA graph for each lane, replayed side by side on as many streams. With ``fused`` its
-    forward and backward come from torch.compile."""
+    """A whole step as a CUDA graph for each lane, replayed side by side on as many streams. With ``fused`` forward
+    and backward are torch.compile's."""
 
     def __init__(self, lanes: Lanes, fused: bool = False) -> None:
         self.name = "streams, compiled" if fused else "streams"
@@ -68,7 +68,7 @@ class Streams:
 
     def _update_of(self, lane: Lane) -> Callable[[int], None]:
         def update(size: int) -> None:
-            # The smaller last batch is not worth compiling a second time.
+            # The smaller last batch is not worth a second compilation.
             lane.update(size, compiled(loss_and_logits) if self._fused and size == self._full else None)
 
         return update
@@ -84,17 +84,17 @@ class Streams:
 
 @contextlib.contextmanager
 def joined(streams: Sequence[torch.cuda.Stream]) -> Iterator[None]:
-    """``streams`` begin after what the current stream was asked to do, which goes on after them."""
-    here = torch.cuda.current_stream()
+    """``streams`` start after the work of the current stream, which continues after theirs."""
+    current = torch.cuda.current_stream()
     for stream in streams:
-        stream.wait_stream(here)
+        stream.wait_stream(current)
     yield
     for stream in streams:
-        here.wait_stream(stream)
+        current.wait_stream(stream)
 
 
 def restore(tensors: Sequence[Tensor], values: Sequence[Tensor]) -> None:
-    """Put ``values`` back into ``tensors``."""
+    """Copy ``values`` back into ``tensors``."""
     with torch.no_grad():
         for tensor, value in zip(tensors, values, strict=True):
             tensor.copy_(value)
