@@ -14,12 +14,12 @@ import re
 import secrets
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from repro.errors import MissingInput
+from repro.errors import MissingInput, UsageError
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NOT_OURS = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -209,6 +209,16 @@ class Lock:
             f"({error.strerror}), and two commands at a time would lose each other's results: choose a folder on "
             f"another file system, mount it with flock, or set {WITHOUT}=1 and run one command at a time"
         )
+
+
+@contextlib.contextmanager
+def locked(path: Path, busy: str, seconds: float = 0.0) -> Iterator[None]:
+    """Hold the lock ``path``. Raises `UsageError` with the message ``busy`` if another process does not release it
+    within so many ``seconds``."""
+    with Lock(path) as lock:
+        if not lock.take(seconds):
+            raise UsageError(busy)
+        yield
 
 
 def check_lockable(folder: Path) -> None:

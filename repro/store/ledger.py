@@ -8,7 +8,6 @@ from pathlib import Path
 
 from repro import files
 from repro.errors import MissingInput, UsageError
-from repro.files import Lock
 from repro.record import Record
 
 PATIENCE = 600.0
@@ -44,11 +43,8 @@ def add(path: Path, records: Sequence[Record]) -> list[Record]:
     path = Path(os.path.realpath(path))
     if not _new(records, read(path)):
         return []
-    with Lock(path.with_name(f".{path.name}.lock")) as lock:
-        if not lock.take(PATIENCE):
-            raise UsageError(
-                f"{path} is locked by another process, for {PATIENCE / 60:g} minutes now: end that one"
-            )
+    busy = f"{path} is locked by another process, for {PATIENCE / 60:g} minutes now: end that one"
+    with files.locked(path.with_name(f".{path.name}.lock"), busy, PATIENCE):
         known = read(path)
         new = _new(records, known)
         if new:

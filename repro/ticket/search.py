@@ -14,7 +14,6 @@ from repro.config.recipe import Recipe
 from repro.engine import device as devices
 from repro.engine.events import EpochReport
 from repro.errors import CheckpointGone, UsageError
-from repro.files import Lock
 from repro.record import Record
 from repro.run import Data, Run
 from repro.store import Store
@@ -105,9 +104,8 @@ def find_ticket(
             side.check(seen.classes)
         hashes = f"{training.fingerprint}+{testing.fingerprint}"
         spec = replace(spec, data=replace(spec.data, fingerprint=hashes))
-        with Lock(folder / ".lock") as lock:
-            if not lock.take():
-                raise UsageError(f"{folder} is in use by another process: wait for it, or pass another folder")
+        busy = f"{folder} is in use by another process: wait for it, or pass another folder"
+        with files.locked(folder / ".lock", busy):
             spec.check_folder(folder)
             setup = Setup(model, pruned.names, device, dtype, seen.layout, recipe, training, testing)
             result = _Search(spec, setup, folder, names, tell).result()

@@ -13,8 +13,8 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from repro.errors import MissingInput, UsageError
-from repro.files import Lock
+from repro import files
+from repro.errors import MissingInput
 
 CHUNK = 64  # images that a worker takes at a time
 FEW = 512  # below this number of images, starting processes takes longer than the work
@@ -82,9 +82,7 @@ def in_parallel(
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Lock ``folder`` for writing. Raises `UsageError` if another process holds the lock."""
-    with Lock(folder / ".lock") as lock:
-        if not lock.take():
-            raise UsageError(f"{folder} is being written by another process: wait for it to end")
+    with files.locked(folder / ".lock", f"{folder} is being written by another process: wait for it to end"):
         yield
 
 
