@@ -64,7 +64,8 @@ def prune_further(weights: Weights, masks: Masks | None, sparsity: float) -> Mas
         tiny = torch.finfo(torch.float32).tiny
         ranks = {name: w.detach().abs().float().cpu().clamp_min(tiny) for name, w in weights.items()}
         weights = {name: torch.where(masks[name].cpu(), rank, 0) for name, rank in ranks.items()}
-    return magnitude_masks(weights, sparsity)
+    pruned = magnitude_masks(weights, sparsity)  # of less than is pruned already, it would restore some
+    return {name: mask & masks[name].cpu() for name, mask in pruned.items()} if masks else pruned
 
 
 def sparsity_of(masks: Masks) -> float:

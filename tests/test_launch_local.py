@@ -124,7 +124,7 @@ def test_cancelling_is_polite_and_final(pool: LocalPool, tmp_path: Path, monkeyp
 
 
 def test_a_task_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
-    code = "from repro.launch.task import end_with_starter; end_with_starter(); print('ready', flush=True)\n"
+    code = "from repro.launch.task import exit_with_parent; exit_with_parent(); print('ready', flush=True)\n"
     code += "import time; time.sleep(60)"
     log = tmp_path / "log"
     starter = f"""

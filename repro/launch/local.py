@@ -1,4 +1,4 @@
-"""Workers on this machine, each in a slot: GPUs of its own where there are any, and its share of the cores."""
+"""Workers on this machine, each in a slot with its own GPUs, if there are any, and its own cores."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ class LocalPool:
         self.name = f"{workers} worker{'s' if workers > 1 else ''} here{each}"
 
     def submit(self, task: Task) -> None:
-        """Start ``task`` in a free slot; there has to be one."""
+        """Start ``task`` in a free slot, of which there has to be one."""
         slot = self._free.pop(0)
-        here = core_numbers()
-        _pin(slot.cores)  # what is started now inherits it
+        before = core_numbers()
+        _pin(slot.cores)  # inherited by the process that is started
         try:
             self._running[task.key] = (tasks.start(task, slot.devices), slot)
         finally:
-            _pin(here)
+            _pin(before)
 
     def wait(self, seconds: float) -> list[tuple[str, int | None]]:
         """See `Launcher`."""
@@ -71,13 +71,13 @@ class LocalPool:
         self._running.clear()
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Has nothing to release."""
 
     def _reap(self) -> list[tuple[str, int | None]]:
         ended: list[tuple[str, int | None]] = []
         for key, (process, slot) in list(self._running.items()):
             if process.poll() is not None:
-                tasks.sweep(process)  # what a killed worker left would hold its GPU
+                tasks.kill_session(process)  # processes that a killed worker left may hold its GPU
                 del self._running[key]
                 self._free.append(slot)
                 ended.append((key, process.returncode))
@@ -85,8 +85,8 @@ class LocalPool:
 
 
 def slots(workers: int, gpus: int, devices: Sequence[str], cores: frozenset[int]) -> list[Slot]:
-    """Slots for ``workers``: ``gpus`` of the CUDA ``devices`` each, if there are any, and equal shares of
-    ``cores``; the same ones for several where there are more workers than cores.
+    """Slots for ``workers``: each with ``gpus`` of the CUDA ``devices``, if there are any, and an equal number of
+    ``cores``; with more workers than cores, several have the same one.
 
     Raises `UsageError` for more GPUs than there are.
     """
@@ -97,17 +97,17 @@ def slots(workers: int, gpus: int, devices: Sequence[str], cores: frozenset[int]
             + (", or fewer GPUs each" if gpus > 1 else "")
         )
     order = sorted(cores)
-    share = max(1, len(order) // workers)
-    found = []
+    each = max(1, len(order) // workers)
+    made = []
     for index in range(workers):
-        first = index * share % len(order)
-        own = ",".join(devices[index * gpus : (index + 1) * gpus]) if devices else None
-        found.append(Slot(own, frozenset(order[first : first + share])))
-    return found
+        first = index * each % len(order)
+        visible = ",".join(devices[index * gpus : (index + 1) * gpus]) if devices else None
+        made.append(Slot(visible, frozenset(order[first : first + each])))
+    return made
 
 
 def cuda_devices() -> list[str]:
-    """Names of the CUDA devices that this process may use, as CUDA_VISIBLE_DEVICES has them."""
+    """Names of the CUDA devices that this process may use, as in CUDA_VISIBLE_DEVICES."""
     import torch
 
     count = torch.cuda.device_count()

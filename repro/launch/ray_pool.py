@@ -1,4 +1,4 @@
-"""Workers through Ray: the cluster that $RAY_ADDRESS names, else a Ray of its own on this machine."""
+"""Workers on Ray: on the cluster at $RAY_ADDRESS, or on a local Ray that is started for them."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def package() -> Any:
 
 
 class RayPool:
-    """Each Task is a Ray task of one CPU and ``gpus`` GPUs; of none with ``device`` cpu, or ``auto`` where the
-    cluster has none. Ray tries no task again: the driver does, and says so."""
+    """Each Task is a Ray task with one CPU and ``gpus`` GPUs, or none if ``device`` is cpu, or auto on a cluster
+    without. Ray itself retries nothing: the driver does."""
 
     def __init__(self, workers: int, gpus: int, device: str) -> None:
         """Raises `MissingInput` without the package or the cluster, `UsageError` for GPUs that no node has."""
@@ -52,19 +52,19 @@ class RayPool:
         return [(self._running.pop(reference), self._status(reference)) for reference in over]
 
     def note(self) -> str:
-        """Nothing: Ray itself says what it has no room for."""
+        """Nothing: Ray reports by itself what it cannot place."""
         return ""
 
     def cancel(self) -> None:
         """See `Launcher`."""
         for reference in self._running:
-            self._ray.cancel(reference, force=False)  # interrupts `call`, which ends its process politely
+            self._ray.cancel(reference, force=False)  # interrupts `call`, which asks its process to end
         if self._running:
             self._ray.wait(list(self._running), num_returns=len(self._running), timeout=tasks.GRACE + 5)
             self._running.clear()
 
     def close(self) -> None:
-        """Leave the cluster, or end our own."""
+        """Leave the cluster, or stop the local Ray."""
         self._ray.shutdown()
 
     def _status(self, reference: Any) -> int | None:
@@ -75,7 +75,7 @@ class RayPool:
 
 
 def gpus_each(nodes: list[dict[str, float]], gpus: int, device: str) -> int:
-    """GPUs to ask for, given what each node of the cluster has. Raises `UsageError` for more than that."""
+    """GPUs to request, given the resources of the ``nodes``. Raises `UsageError` for more than any has."""
     most = int(max((node.get("GPU", 0) for node in nodes), default=0))
     if device == "cpu" or (device == "auto" and most == 0 and gpus == 1):
         return 0
@@ -89,7 +89,7 @@ def _connect(ray: Any, address: str | None, workers: int) -> None:
     before = signal.getsignal(signal.SIGTERM)
     try:
         if address:
-            _knock(address)
+            _check_reachable(address)
             ray.init(address=address, **quiet)
         else:
             ray.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
@@ -98,11 +98,11 @@ def _connect(ray: Any, address: str | None, workers: int) -> None:
         where = f"at {address} ($RAY_ADDRESS)" if address else "could be started here"
         raise MissingInput(f"--launcher ray: no Ray {where}: {first}") from None
     finally:
-        signal.signal(signal.SIGTERM, before)  # Ray's own would leave without a word
+        signal.signal(signal.SIGTERM, before)  # Ray's handler would exit without a message
 
 
-def _knock(address: str) -> None:
-    """Raise OSError where nobody listens at ``host:port``; Ray itself would end this process for it."""
+def _check_reachable(address: str) -> None:
+    """Raise OSError if nothing listens at ``host:port``, for which Ray would end this process."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if colon and port.isdigit():
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()

@@ -1,4 +1,4 @@
-"""Workers through Slurm: every Task a job of its own, submitted by submitit."""
+"""Workers on Slurm: every Task is a job, submitted by submitit."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from repro.launch.task import Task
 
 ASK_EVERY = 5.0  # seconds between questions to Slurm about our jobs
 LOOK_EVERY = 0.5  # seconds between looks for a job's result on the disk
-ARRIVES_IN = 10.0  # seconds that a file of another machine may take to be seen here
+ARRIVES_IN = 10.0  # seconds after which a file written on another machine is visible here
 MOST_WORDS = 400  # characters of a refusal that are shown
-STOP_AHEAD = "TERM@60"  # so long before a job's time is over its worker is asked to end
+STOP_AHEAD = "TERM@60"  # SIGTERM so many seconds before a job's time limit
 
 
 def package() -> Any:
@@ -40,8 +40,8 @@ def package() -> Any:
 
 
 class SlurmPool:
-    """Each Task is a job with ``gpus`` GPUs (none with ``device`` cpu) and the sbatch options ``words``, each
-    ``key=value``. What submitit writes lies in ``folder``; all nodes must see it, as they must see the store."""
+    """Each Task is a job with ``gpus`` GPUs (none if ``device`` is cpu) and the sbatch options ``words``, each
+    ``key=value``. submitit's files are in ``folder``, which all nodes must share, like the store."""
 
     name = "Slurm"
 
@@ -52,12 +52,12 @@ class SlurmPool:
         self._executor: Any = submitit.SlurmExecutor(folder.resolve())
         self._options = sbatch_options(words, gpus, device)
         self._running: dict[str, tuple[str, Any]] = {}  # by job number
-        self._gone: dict[str, float] = {}  # when Slurm first did not know a job any more
+        self._gone: dict[str, float] = {}  # when Slurm first reported a job no more
         self._asked = 0.0
         self._note = ""
 
     def submit(self, task: Task) -> None:
-        """Hand ``task`` to sbatch. Raises `UsageError` with its words where it refuses."""
+        """Pass ``task`` to sbatch. Raises `UsageError` with sbatch's message if it refuses."""
         path = shlex.quote(task.environment["PYTHONPATH"])
         self._executor.update_parameters(
             job_name=f"repro {task.label}",
@@ -79,11 +79,11 @@ class SlurmPool:
         return ended
 
     def note(self) -> str:
-        """Why jobs wait, in Slurm's words, or that Slurm does not answer."""
+        """Slurm's reason why jobs wait, or that Slurm does not answer."""
         return self._note
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Has nothing to release."""
 
     def cancel(self) -> None:
         """See `Launcher`."""
@@ -99,7 +99,7 @@ class SlurmPool:
     def _ended(self) -> list[tuple[str, int | None]]:
         if time.monotonic() - self._asked >= ASK_EVERY:
             self._asked = time.monotonic()
-            self._hear(self._states())
+            self._update(self._states())
         ended: list[tuple[str, int | None]] = []
         for number, (key, job) in list(self._running.items()):
             status = _status(job)
@@ -110,8 +110,8 @@ class SlurmPool:
                 ended.append((key, status))
         return ended
 
-    def _hear(self, states: dict[str, str] | None) -> None:
-        """Take in what Slurm says of our jobs; an answer that does not come ends none of them."""
+    def _update(self, states: dict[str, str] | None) -> None:
+        """Note which jobs are gone or wait, unless Slurm did not answer."""
         if states is None:
             self._note = "Slurm does not answer"
             return
@@ -122,9 +122,9 @@ class SlurmPool:
         self._note = f"{len(waiting)} wait in Slurm's queue ({waiting[0]})" if waiting else ""
 
     def _states(self) -> dict[str, str] | None:
-        """For each of our jobs that Slurm knows the reason why it waits, empty if it runs; None without an answer.
+        """The reason why each job that Slurm knows waits, empty if it runs; None without an answer.
 
-        Not through sacct, as submitit would ask: many small clusters keep no accounts.
+        By squeue, not by sacct as in submitit: many small clusters do without accounting.
         """
         command = ["squeue", "--noheader", "--user", machine.user(), "--format", "%i|%T|%r"]
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -137,7 +137,7 @@ class SlurmPool:
 
 
 def sbatch_options(words: Sequence[str], gpus: int, device: str) -> dict[str, str | bool]:
-    """What every job asks of sbatch. Raises `UsageError` for a word that is not ``key=value``."""
+    """The sbatch options of every job. Raises `UsageError` for a word that is not ``key=value``."""
     options: dict[str, str | bool] = {"signal": STOP_AHEAD, "no-requeue": True, "export": "ALL"}
     if device != "cpu":
         options["gpus-per-node"] = str(gpus)
@@ -150,14 +150,14 @@ def sbatch_options(words: Sequence[str], gpus: int, device: str) -> dict[str, st
 
 
 def refusal(error: Exception) -> str:
-    """Why sbatch refuses, in its own or its site's words: from the first line that tells an error, else all."""
+    """The message with which sbatch or its site refuses: from the first line with an error on, else all of it."""
     lines = [" ".join(line.split()) for line in str(error).splitlines() if line.strip()]
     first = next((at for at, line in enumerate(lines) if re.search("error|denied|invalid", line, re.I)), 0)
     return " ".join(lines[first:])[:MOST_WORDS] or f"{type(error).__name__}, without a word"
 
 
 def _status(job: Any) -> int | None:
-    """The exit status that a job left behind, None while there is none (or where it ended without)."""
+    """The exit status of a job, None if there is none (yet)."""
     if not os.path.exists(job.paths.result_pickle):
         return None
     return 1 if job.exception() else int(job.result())

@@ -1,4 +1,4 @@
-"""A Task is one Run as a command line; a Launcher starts Tasks somewhere and says when they end."""
+"""A Task is one Run as a command line; a Launcher starts Tasks somewhere and reports when they end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import Protocol
 from repro.run import Run
 from repro.workspace import Workspace
 
-GRACE = 30.0  # seconds between asking a worker to end and killing it
+GRACE = 30.0  # seconds between SIGTERM to a worker and SIGKILL
 TICK = 0.05
 STARTED_BY = "REPRO_STARTED_BY"
 PR_SET_PDEATHSIG = 1  # from sys/prctl.h
@@ -28,10 +28,8 @@ PATHS = ("REPRO_DATA", "REPRO_ARTIFACTS", "REPRO_PAPER_TABLES")  # variables tha
 
 @dataclass(frozen=True)
 class Task:
-    """``argv`` with ``environment`` on top of what its worker has; its output goes to the end of ``log``.
-
-    ``key`` names it (the Run's key), ``label`` is for people.
-    """
+    """The command ``argv``, with ``environment`` added to its worker's; its output is appended to ``log``. ``key``
+    is the Run's, ``label`` is for people."""
 
     key: str
     label: str
@@ -47,22 +45,22 @@ class Launcher(Protocol):
     """For people: ``2 workers here``."""
 
     def submit(self, task: Task) -> None:
-        """Start ``task``, or have it wait for its turn. No two of one key at a time."""
+        """Start ``task``, or queue it. There is never more than one task of a key."""
 
     def wait(self, seconds: float) -> list[tuple[str, int | None]]:
-        """Key and exit status of what ended, as soon as anything did, none after ``seconds``.
+        """Keys and exit statuses of tasks that ended: as soon as there is one, or none after ``seconds``.
 
-        Negative is the signal that ended it; None: lost without a status (a machine that failed, for instance).
+        A negative status is a signal; None means no status, for instance because the machine failed.
         """
 
     def note(self) -> str:
-        """What a person should know about tasks that do not start, or nothing."""
+        """Why tasks do not start, for people; may be empty."""
 
     def cancel(self) -> None:
-        """End politely whatever still runs or waits; leaves no process behind."""
+        """Ask all tasks to end, then kill them; leaves no process behind."""
 
     def close(self) -> None:
-        """Give back what the launcher itself holds. Nothing is submitted any more."""
+        """Release the launcher's own resources; nothing is submitted afterwards."""
 
 
 def task_for(work: Workspace) -> Callable[[Run, float | None], Task]:
@@ -82,10 +80,10 @@ def task_for(work: Workspace) -> Callable[[Run, float | None], Task]:
 
 
 def start(task: Task, devices: str | None = None) -> subprocess.Popen[bytes]:
-    """The Task's process, in a session of its own: Ctrl-C is for the driver, which then asks its workers to end. A
-    worker whose starter dies ends politely by itself (`end_with_starter`).
+    """Start the Task's process in a session of its own, so that Ctrl-C reaches the driver alone, which asks its
+    workers to end. If this process dies, the worker gets a SIGTERM (`exit_with_parent`).
 
-    ``devices`` are the CUDA devices that it may see, None for those that this process sees.
+    ``devices`` are the CUDA devices that it may see; None: those of this process.
     """
     environment = {**os.environ, **task.environment, STARTED_BY: str(os.getpid())}
     if devices is not None:
@@ -102,29 +100,29 @@ def start(task: Task, devices: str | None = None) -> subprocess.Popen[bytes]:
         )
 
 
-def end_with_starter() -> None:
-    """Have Linux ask this process to end (SIGTERM) once the one that started it as a Task is gone."""
-    starter = int(os.environ.pop(STARTED_BY, 0))
-    if not starter or not sys.platform.startswith("linux"):
+def exit_with_parent() -> None:
+    """Have Linux send this process a SIGTERM once the one that started it as a Task is gone."""
+    parent = int(os.environ.pop(STARTED_BY, 0))
+    if not parent or not sys.platform.startswith("linux"):
         return
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != starter:  # gone already
+    if os.getppid() != parent:  # it is gone already
         signal.raise_signal(signal.SIGTERM)
 
 
 def call(task: Task) -> int:
-    """Run ``task`` to its end in the process that a cluster gave it; returns the exit status."""
+    """Run ``task`` in a process of a cluster; returns its exit status."""
     process = start(task)
     try:
         while process.poll() is None:  # not `wait`, which Ray cannot interrupt
             time.sleep(4 * TICK)
         return process.returncode
-    finally:  # also when the cluster takes the task back
+    finally:  # also when the cluster cancels the task
         end([process])
 
 
 def end(processes: Iterable[subprocess.Popen[bytes]]) -> None:
-    """Ask to end, wait up to `GRACE` seconds, then kill; and with each what it started and left."""
+    """Send SIGTERM, wait up to `GRACE` seconds, then kill what is left of the processes and their children."""
     processes = list(processes)
     for process in processes:
         process.terminate()
@@ -132,18 +130,18 @@ def end(processes: Iterable[subprocess.Popen[bytes]]) -> None:
     while any(process.poll() is None for process in processes) and time.monotonic() < deadline:
         time.sleep(TICK)
     for process in processes:
-        sweep(process)
+        kill_session(process)
         process.wait()
 
 
-def sweep(process: subprocess.Popen[bytes]) -> None:
-    """Kill all that is left of a worker's session, itself included."""
+def kill_session(process: subprocess.Popen[bytes]) -> None:
+    """Kill all processes of a worker's session."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
 
 
 def _environment() -> dict[str, str]:
-    """Our own variables, with absolute paths, and this package's place: for workers that do not inherit them."""
+    """This project's variables, with absolute paths, and PYTHONPATH, for workers that do not inherit them."""
     path = [str(PACKAGE), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     found = {name: value for name, value in os.environ.items() if name.startswith("REPRO_")}
     found["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(path))

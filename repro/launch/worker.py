@@ -1,4 +1,4 @@
-"""One Run in this process: what `repro runs train KEY` does, and what every worker of a pool is."""
+"""A worker: `repro runs train KEY` trains one Run in this process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.console import Console
 
 from repro.commands.runs import by_key
 from repro.errors import CheckpointGone, RunFailed
-from repro.launch.task import STARTED_BY, end_with_starter
+from repro.launch.task import STARTED_BY, exit_with_parent
 from repro.options import Options, ranked
 from repro.plan import Plan, diverged, forgotten, keeping_final
 from repro.record import Record
@@ -24,27 +24,28 @@ from repro.workspace import Workspace
 
 
 class RunStore(Store):
-    """The store as one Run's worker sees it: it holds that Run's lock, and the ledger is the driver's."""
+    """The store of a worker, which holds its Run's lock and leaves the ledger to the driver."""
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Nothing: other workers train into the store meanwhile."""
+        """Locks nothing: other workers use the store at the same time."""
         yield
 
     def add(self, records: Sequence[Record]) -> int:
-        """Nothing: the driver reads the Record in the Run's folder."""
+        """Adds nothing: the driver reads the Record in the Run's folder."""
         return 0
 
 
 def train_run(options: Options, names: Sequence[str], key: str) -> None:
-    """Train the Run whose key begins with ``key``, from its last state, unless it is finished. It writes the Run's
-    folder, not the ledger; the checkpoints kept are those that any artifact needs. A finished Run is trained again
-    where ``--keep-final`` asks for final weights that were not kept.
+    """Train the Run whose key begins with ``key`` from its last state, unless it is finished.
 
-    Raises `UsageError` for a key that no Run has, or several; `CheckpointGone` where a Run that it grows from is
-    not finished; `RunFailed` if it diverges, `BudgetSpent` when ``--time-budget`` ends.
+    Writes the Run's folder, not the ledger, and saves the checkpoints that any artifact needs. Trains a finished
+    Run again if ``--keep-final`` asks for final weights that were not kept.
+
+    Raises `UsageError` if no Run or several match ``key``, `CheckpointGone` if a parent is not finished,
+    `RunFailed` if the Run diverges, `BudgetSpent` at the end of ``--time-budget``.
     """
-    end_with_starter()
+    exit_with_parent()
     work = Workspace(options, names)
     work.store = RunStore(work.store.runs_dir, work.store.ledger, work.store.shipped)
     runs = ancestors([*work.every_run(), *work.asked()])
@@ -52,7 +53,7 @@ def train_run(options: Options, names: Sequence[str], key: str) -> None:
     if options.gpus > 1 and not ranked() and isinstance(run.data, Photos):
         from repro.engine import torchrun
 
-        with work.store.run_lock(run, options.deadline):  # what an orphan is at is waited for here, not by ranks
+        with work.store.run_lock(run, options.deadline):  # waits for an orphan here, not in every rank
             pass
         os.environ[STARTED_BY] = str(os.getpid())  # the ranks end with this process
         torchrun.run(sys.argv[1:], options.gpus)
@@ -62,7 +63,7 @@ def train_run(options: Options, names: Sequence[str], key: str) -> None:
 
 
 def _train(work: Workspace, run: Run, runs: Sequence[Run]) -> None:
-    """Train ``run``, or take this rank's part in it; what there is to decide, rank 0 decides."""
+    """Train ``run``, together with the other ranks; rank 0 plans."""
     from repro.engine import session
 
     options, log = work.options, terminal.console(stderr=True)
@@ -73,7 +74,7 @@ def _train(work: Workspace, run: Run, runs: Sequence[Run]) -> None:
 
 
 def _alone(work: Workspace, run: Run, runs: Sequence[Run], log: Console) -> Plan | None:
-    """The plan of training ``run`` and nothing else; None where it is finished, checkpoints and all."""
+    """The plan of training only ``run``; None if it is finished and has all its checkpoints."""
     if diverged(work.store, run):
         raise RunFailed(f"{run.label}: its loss was not finite; it is not trained again")
     plan = work.plan_for(runs)
@@ -87,7 +88,7 @@ def _alone(work: Workspace, run: Run, runs: Sequence[Run], log: Console) -> Plan
 
 
 def find(runs: Sequence[Run], key: str, profile: str) -> Run:
-    """The one of ``runs`` whose key begins with ``key``. Raises `UsageError` where none does, or several do."""
+    """The one of ``runs`` whose key begins with ``key``. Raises `UsageError` for none or several."""
     hint = "an artifact's --dry-run lists them (with the same --set, --arch, --precision and --seeds)"
     return by_key(runs, key, profile, hint)
 

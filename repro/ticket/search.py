@@ -13,7 +13,7 @@ from repro import files, machine
 from repro.config.recipe import Recipe
 from repro.engine import device as devices
 from repro.engine.events import EpochReport
-from repro.errors import CheckpointGone, UsageError
+from repro.errors import CheckpointGone
 from repro.record import Record
 from repro.run import Data, Run
 from repro.store import Store
