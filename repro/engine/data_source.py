@@ -72,7 +72,9 @@ def open_data(
         return StreamedData(device, ranks, train, test, source)
     images = data.load(wanted.name, folders)
     if images.fingerprint != wanted.fingerprint:
-        raise MissingInput(f"{images.source} changed while planning: its fingerprint is {images.fingerprint}")
+        raise MissingInput(
+            f"{images.source} has changed since the plan was made: its fingerprint is {images.fingerprint}"
+        )
     return in_memory_data(images, device)
 
 

@@ -40,12 +40,9 @@ class Batch:
 
 def batches(images: int, recipe: MicroBatchRecipe) -> list[Batch]:
     """The batches of an epoch of ``images``, less a last one that has a micro-batch of fewer than two."""
-    found = []
-    for number, start in enumerate(range(0, images, recipe.batch_size)):
-        batch = Batch(number, start, min(start + recipe.batch_size, images))
-        if batch.size >= LEAST * recipe.micro_batches:
-            found.append(batch)
-    return found
+    starts = range(0, images, recipe.batch_size)
+    every = (Batch(number, start, min(start + recipe.batch_size, images)) for number, start in enumerate(starts))
+    return [batch for batch in every if batch.size >= LEAST * recipe.micro_batches]
 
 
 def microbatches(batch: Batch, recipe: MicroBatchRecipe, rank: int, count: int) -> Iterator[MicroBatch]:

@@ -108,9 +108,9 @@ class Snapshot:
     def checkpoint(self) -> dict[str, Tensor]:
         """Weights, BatchNorm statistics and masks, contiguous."""
         model = nets.shapes(self.arch)
-        found = dict(_named(model.named_parameters(), self.weights))
-        found |= _named(model.named_buffers(), self.statistics)
-        tensors = {name: found[name] for name in model.state_dict()}
+        views = dict(_named(model.named_parameters(), self.weights))
+        views |= _named(model.named_buffers(), self.statistics)
+        tensors = {name: views[name] for name in model.state_dict()}
         if self.masked:
             tensors |= {MASK + name: mask for name, mask in _masks(self.arch, self.mask).items()}
         return _separate(tensors)
@@ -228,8 +228,7 @@ def _masks(arch: str, mask: Tensor) -> Masks:
 
 def masks_of(tensors: dict[str, Tensor]) -> Masks | None:
     """The masks in a checkpoint, or None."""
-    found = {name.removeprefix(MASK): t for name, t in tensors.items() if name.startswith(MASK)}
-    return found or None
+    return {name.removeprefix(MASK): t for name, t in tensors.items() if name.startswith(MASK)} or None
 
 
 def _take_buffers(model: nn.Module, flat: Tensor) -> None:

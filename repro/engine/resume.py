@@ -64,13 +64,13 @@ def _begin(run: Run, network: Trainable, store: Store, data: Source, precision: 
     if run.mask:
         tensors = _parent(store, run.mask.of.run, run.mask.of.epoch, parents)
         masks = _masks(run, network, tensors)
-        own = magnitude_masks(network.prunable_weights(), sparsity_of(masks))
+        of_start = magnitude_masks(network.prunable_weights(), sparsity_of(masks))
         network.apply_masks(masks)
         start = {
             "sparsity": measured(sparsity_of(masks)),
             "layer_rates": {name: measured(rate) for name, rate in layer_rates(masks).items()},
-            # Between the Run's mask and the one that its own starting weights would give (Fig. 3).
-            "mask_distance": measured(hamming_distance(masks, own)),
+            # Between the Run's mask and that of its initial weights at the same sparsity (Fig. 3).
+            "mask_distance": measured(hamming_distance(masks, of_start)),
         }
     history: dict[str, Any] = {
         "curve": empty_curve(),
@@ -104,14 +104,14 @@ def _masks(run: Run, network: Trainable, tensors: dict[str, Tensor]) -> Masks:
         return magnitude_masks({name: tensors[name] for name in network.prunable}, run.mask.sparsity)
     masks = masks_of(tensors)
     if masks is None:
-        raise MissingInput(f"{run.label}: its parent's checkpoint carries no mask")
-    return {name: masks[name] for name in network.prunable}  # a file has an order of its own
+        raise MissingInput(f"{run.label}: its parent's checkpoint has no mask")
+    return {name: masks[name] for name in network.prunable}  # files are sorted by name
 
 
 def _parent(store: Store, run: Run, epoch: int, parents: dict[str, str]) -> dict[str, Tensor]:
     loaded = store.load_checkpoint(run, epoch)
     if loaded is None:
-        raise CheckpointGone(f"{run.label}: its checkpoint at epoch {epoch} is gone or was damaged", run)
+        raise CheckpointGone(f"{run.label}: its checkpoint at epoch {epoch} is missing or damaged", run)
     tensors, digest = loaded
     parents[f"{run.key}@{epoch}"] = digest
     return tensors

@@ -46,8 +46,8 @@ def _failure(rank: int, code: int, gpus: int) -> BaseException:
     if code == INTERRUPTED:
         return Interrupted()
     if code in _OF_CODE:
-        return _OF_CODE[code](f"rank {rank} of {gpus} ended; its own line stands above")
+        return _OF_CODE[code](f"rank {rank} of {gpus} failed; its message is above")
     how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
     return ReproError(
-        f"rank {rank} of {gpus} {how}, the others were ended; the same command goes on from the last state"
+        f"rank {rank} of {gpus} {how}, and the others were stopped; run the same command again to resume"
     )

@@ -177,17 +177,17 @@ class _Driver:
             blocked = sum(self._store.record(run) is None for run in left)
             raise RunFailed("; ".join([*messages, *([words.blocked(blocked)] if blocked else [])]))
         for run in unfinished:
-            raise CheckpointGone(f"{run.label}: a checkpoint that it grows from is gone or was damaged")
+            raise CheckpointGone(f"{run.label}: a checkpoint that it starts from is missing or damaged")
 
 
 def descendants(runs: Sequence[Run]) -> dict[str, int]:
     """How many of ``runs`` start from each of them, directly or not. Parents come before their children."""
-    found: dict[str, set[str]] = {run.key: set() for run in runs}
+    children: dict[str, set[str]] = {run.key: set() for run in runs}
     for run in reversed(runs):
         for parent in run.parents:
-            if parent.run.key in found:
-                found[parent.run.key] |= {run.key} | found[run.key]
-    return {key: len(children) for key, children in found.items()}
+            if parent.run.key in children:
+                children[parent.run.key] |= {run.key} | children[run.key]
+    return {key: len(keys) for key, keys in children.items()}
 
 
 def _how(status: int | None) -> str:

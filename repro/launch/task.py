@@ -143,9 +143,9 @@ def kill_session(process: subprocess.Popen[bytes]) -> None:
 def _environment() -> dict[str, str]:
     """This project's variables, with absolute paths, and PYTHONPATH, for workers that do not inherit them."""
     path = [str(PACKAGE), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    found = {name: value for name, value in os.environ.items() if name.startswith("REPRO_")}
-    found["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(path))
+    variables = {name: value for name, value in os.environ.items() if name.startswith("REPRO_")}
+    variables["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(path))
     for name in PATHS:
         if os.environ.get(name):
-            found[name] = os.pathsep.join(os.path.abspath(part) for part in os.environ[name].split(os.pathsep))
-    return found
+            variables[name] = os.pathsep.join(os.path.abspath(part) for part in os.environ[name].split(os.pathsep))
+    return variables

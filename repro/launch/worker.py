@@ -95,7 +95,7 @@ def find(runs: Sequence[Run], key: str, profile: str) -> Run:
 
 def _check_parents(store: Store, run: Run) -> None:
     for parent in run.parents:
-        what = f"{run.label} grows from {parent.run.label} at epoch {parent.epoch}"
+        what = f"{run.label} starts from {parent.run.label} at epoch {parent.epoch}"
         train = f"train that first (repro runs train {parent.run.key})"
         if store.record(parent.run) is None:
             raise CheckpointGone(f"{what}, which is not finished: {train}")

@@ -42,10 +42,10 @@ def build(arch: str, seed: int) -> nn.Module:
 
 def arch_of(tensors: Mapping[str, Tensor]) -> str | None:
     """The network whose checkpoint ``tensors`` is, recognised by names and shapes; None for any other."""
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items() if not name.startswith(MASK)}
+    given = {name: tuple(tensor.shape) for name, tensor in tensors.items() if not name.startswith(MASK)}
 
     def fits(arch: str) -> bool:
-        return found == {name: tuple(tensor.shape) for name, tensor in shapes(arch).state_dict().items()}
+        return given == {name: tuple(tensor.shape) for name, tensor in shapes(arch).state_dict().items()}
 
     return next(filter(fits, BUILDERS), None)
 

@@ -71,8 +71,8 @@ class ResNet(nn.Module):
         if self.copies == 1:
             logits: Tensor = self.linear(features)
             return logits
-        own = self.linear.weight.unflatten(0, (self.copies, -1))
-        each = torch.einsum("nkc,koc->nko", features.unflatten(1, (self.copies, -1)), own)
+        weights = self.linear.weight.unflatten(0, (self.copies, -1))
+        each = torch.einsum("nkc,koc->nko", features.unflatten(1, (self.copies, -1)), weights)
         return each.flatten(1) + self.linear.bias
 
 

@@ -82,7 +82,7 @@ def first_valid(names: Sequence[str], lanes: Lanes, group: Sequence[Lane]) -> St
         if not why:
             _trusted.add(known)
             return strategy
-        warnings.warn(f"strategy '{name}' {why}; the next is taken", stacklevel=2)
+        warnings.warn(f"strategy '{name}' {why}; the next one is used", stacklevel=2)
     return Eager(lanes)
 
 
