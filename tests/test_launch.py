@@ -15,7 +15,7 @@ from repro.engine.events import Observer
 from repro.errors import BudgetSpent, CheckpointGone, Interrupted, MissingInput, RunFailed, UsageError
 from repro.experiments import Study
 from repro.launch import driver
-from repro.launch.task import Task
+from repro.launch.task import Launcher, Task
 from repro.plan import Plan, make_plan
 from repro.record import DIVERGED, DONE, Record
 from repro.run import Run
@@ -26,7 +26,7 @@ Record_of = Callable[..., Record]
 KILLED, LOST = -9, None
 
 
-class Workers:
+class Workers(Launcher):
     """A launcher. ``script`` holds, by Run label, how its workers end, one after another: ``done``, ``diverged``,
     an exit status, or None for lost; ``done`` where nothing is said. ``before`` hears of each Run about to end.
     """
@@ -65,15 +65,9 @@ class Workers:
         files.write_text(self.store.folder(run) / "result.json", record.line() + "\n")
         return [(run.key, 0 if end == "done" else RunFailed.exit_code)]
 
-    def note(self) -> str:
-        return ""
-
     def cancel(self) -> None:
         self.cancelled = len(self.out)
         self.out.clear()
-
-    def close(self) -> None:
-        pass
 
 
 class Ears(Observer):

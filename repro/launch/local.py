@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from repro.errors import MissingInput, UsageError
 from repro.launch import task as tasks
-from repro.launch.task import Task
+from repro.launch.task import Launcher, Task
 from repro.machine import core_numbers
 from repro.words import counted
 
@@ -23,7 +23,7 @@ class Slot:
     cores: frozenset[int]
 
 
-class LocalPool:
+class LocalPool(Launcher):
     """``workers`` processes at a time, each with ``gpus`` CUDA devices where ``device`` is not the CPU."""
 
     def __init__(self, workers: int, gpus: int, device: str) -> None:
@@ -60,18 +60,11 @@ class LocalPool:
             time.sleep(tasks.TICK)
         return ended
 
-    def note(self) -> str:
-        """Nothing: a task starts at once."""
-        return ""
-
     def cancel(self) -> None:
         """See `Launcher`."""
         tasks.end(process for process, _ in self._running.values())
         self._free += [slot for _, slot in self._running.values()]
         self._running.clear()
-
-    def close(self) -> None:
-        """Has nothing to release."""
 
     def _reap(self) -> list[tuple[str, int | None]]:
         ended: list[tuple[str, int | None]] = []

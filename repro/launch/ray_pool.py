@@ -9,7 +9,7 @@ from typing import Any
 
 from repro.errors import MissingInput, UsageError
 from repro.launch import task as tasks
-from repro.launch.task import Task
+from repro.launch.task import Launcher, Task
 
 
 def package() -> Any:
@@ -23,7 +23,7 @@ def package() -> Any:
     return ray
 
 
-class RayPool:
+class RayPool(Launcher):
     """Each Task is a Ray task with one CPU and ``gpus`` GPUs, or none if ``device`` is cpu, or auto on a cluster
     without. Ray itself retries nothing: the driver does."""
 
@@ -50,10 +50,6 @@ class RayPool:
         """See `Launcher`."""
         over, _ = self._ray.wait(list(self._running), num_returns=1, timeout=seconds)
         return [(self._running.pop(reference), self._status(reference)) for reference in over]
-
-    def note(self) -> str:
-        """Nothing: Ray reports by itself what it cannot place."""
-        return ""
 
     def cancel(self) -> None:
         """See `Launcher`."""

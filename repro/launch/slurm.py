@@ -16,7 +16,7 @@ from typing import Any
 from repro import machine
 from repro.errors import MissingInput, UsageError
 from repro.launch import task as tasks
-from repro.launch.task import Task
+from repro.launch.task import Launcher, Task
 
 ASK_EVERY = 5.0  # seconds between questions to Slurm about our jobs
 LOOK_EVERY = 0.5  # seconds between looks for a job's result on the disk
@@ -39,7 +39,7 @@ def package() -> Any:
     return submitit
 
 
-class SlurmPool:
+class SlurmPool(Launcher):
     """Each Task is a job with ``gpus`` GPUs (none if ``device`` is cpu) and the sbatch options ``words``, each
     ``key=value``. submitit's files are in ``folder``, which all nodes must share, like the store."""
 
@@ -81,9 +81,6 @@ class SlurmPool:
     def note(self) -> str:
         """Slurm's reason why jobs wait, or that Slurm does not answer."""
         return self._note
-
-    def close(self) -> None:
-        """Has nothing to release."""
 
     def cancel(self) -> None:
         """See `Launcher`."""

@@ -54,13 +54,15 @@ class Launcher(Protocol):
         """
 
     def note(self) -> str:
-        """Why tasks do not start, for people; may be empty."""
+        """Why tasks do not start, for people; empty if there is no reason."""
+        return ""
 
     def cancel(self) -> None:
         """Ask all tasks to end, then kill them; leaves no process behind."""
 
     def close(self) -> None:
-        """Release the launcher's own resources; nothing is submitted afterwards."""
+        """Release the launcher's own resources, if it has any; nothing is submitted afterwards."""
+        return
 
 
 def task_for(work: Workspace) -> Callable[[Run, float | None], Task]:
