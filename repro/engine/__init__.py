@@ -2,7 +2,7 @@
 
 Each Run of a wave has a lane (`lanes.py`: weights, order, labels, counters on the device) on one `DeviceDataset`.
 A strategy (`strategies/`) takes all lanes through a step; `calibration.py` measures which is fastest.
-`run_progress.py` keeps history, states and Record of a Run, `resume.py` finds its saved state. Below them are
+`run_progress.py` resumes a Run and keeps its history, states and Record. Below them are
 `network.py` (weights in one flat tensor, Eq. 1 as the optimizer) and `device.py`. Everything here but `speeds.py`
 and `microbatches.py` imports torch; nothing here prints.
 """

@@ -10,8 +10,7 @@ from repro.engine.data_source import StreamedData
 from repro.engine.events import EpochReport, EpochTotals, Observer, OutOfTime, StoppedMidEpoch
 from repro.engine.network import Network
 from repro.engine.photo_trainer import PhotoTrainer
-from repro.engine.resume import resume_or_start
-from repro.engine.run_progress import RunProgress
+from repro.engine.run_progress import RunProgress, resume_or_start
 from repro.errors import Interrupted
 from repro.record import Record
 from repro.run import Run

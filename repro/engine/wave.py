@@ -29,8 +29,7 @@ from repro.engine.data_source import InMemoryData
 from repro.engine.device_dataset import Subset
 from repro.engine.events import EpochReport, EpochTotals, Observer, OutOfTime
 from repro.engine.lanes import EVAL_BATCH, Lane, Lanes
-from repro.engine.resume import resume_or_start
-from repro.engine.run_progress import RunProgress
+from repro.engine.run_progress import RunProgress, resume_or_start
 from repro.engine.strategies import Strategy, first_valid
 from repro.machine import cores
 from repro.record import Record

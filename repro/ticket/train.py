@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable
 
 from repro.engine.events import EpochReport
-from repro.engine.resume import resume_or_start
-from repro.engine.run_progress import RunProgress
+from repro.engine.run_progress import RunProgress, resume_or_start
 from repro.errors import RunFailed
 from repro.record import Record
 from repro.run import Run
