@@ -64,7 +64,7 @@ class Cell:
         return self.verdict in (WITHIN, OUTSIDE)
 
     def value(self, field: str) -> float | None:
-        """The ``published`` value, or the ``reproduced`` one as it is `shown`."""
+        """Return the ``published`` value, or the ``reproduced`` one as it is `shown`."""
         return self.published if field == "published" else self.shown
 
     @property
@@ -93,7 +93,8 @@ def cell(
     comparable: bool = True,
     diverged: bool = False,
 ) -> Cell:
-    """A cell from one value a seed. ``replicate_sd`` is the seed-to-seed noise where fewer than three tell it."""
+    """Make a cell from one value a seed. ``replicate_sd`` is the seed-to-seed noise if fewer than three measure
+    it."""
     n = len(values)
     mean = statistics.fmean(values) if n else None
     sd = statistics.stdev(values) if n > 1 else None
@@ -123,7 +124,7 @@ def band(n: int, sd: float | None, replicate_sd: float | None) -> float | None:
 
 
 def count(cells: Iterable[Cell]) -> dict[str, int]:
-    """How many cells have each verdict, the common verdicts first."""
+    """Count the cells by verdict, the common verdicts first."""
     order = [WITHIN, OUTSIDE, NOT_RUN, NOT_COMPARABLE, UNPUBLISHED, DIVERGED]
     found = [cell.verdict for cell in cells]
     return {verdict: found.count(verdict) for verdict in order if verdict in found}

@@ -225,7 +225,7 @@ def test_a_heat_map_shows_reproduced_published_and_their_difference(artifact: st
 
 
 def test_colour_bars_have_labels() -> None:
-    for doc in (printed("fig1"), pilot("fig1"), curves()):
+    for doc in (printed("fig3"), pilot("fig1"), curves(4)):
         bars = [axes for axes in figures.draw(doc).axes if axes.get_label() == "<colorbar>"]
         assert bars and all(axes.get_xlabel() or axes.get_ylabel() for axes in bars)
 

@@ -41,9 +41,10 @@ __all__ = ["IMPLEMENTED", "PAPER", "Artifact", "Results", "get", "load_others", 
 
 
 def load_others() -> list[Artifact]:
-    """Take in the artifacts of the files named in ``$REPRO_ARTIFACTS`` and return them.
+    """Import the artifacts of the files named in ``$REPRO_ARTIFACTS`` and return them.
 
-    Raises `UsageError` for a file that is not there, does not run, or has no ``ARTIFACT`` of a name of its own.
+    Raises `UsageError` for a file that does not exist, does not run, or has no ``ARTIFACT`` with a name of its
+    own.
     """
     found: list[Artifact] = []
     for text in filter(None, os.environ.get("REPRO_ARTIFACTS", "").split(os.pathsep)):
@@ -72,17 +73,17 @@ def _load(file: Path) -> Artifact:
 
 
 def place(name: str) -> str:
-    """Where the paper has it: "Fig. 1, Section 3.1"."""
+    """Return where the paper has it: "Fig. 1, Section 3.1"."""
     return published.about(name).place if name in PAPER else "not in the paper"
 
 
 def title(name: str) -> str:
-    """What it is, in the paper's words where it is the paper's."""
+    """Return the title, the paper's own where the artifact is the paper's."""
     return published.about(name).title if name in PAPER else IMPLEMENTED[name].title
 
 
 def get(name: str) -> Artifact:
-    """The artifact called ``name``. Raises `UsageError` naming those that there are."""
+    """Return the artifact called ``name``. Raises `UsageError` with the names that exist."""
     if name not in IMPLEMENTED:
         raise UsageError(f"{name} is no artifact of the paper; there are {', '.join(IMPLEMENTED)}")
     return IMPLEMENTED[name]

@@ -20,7 +20,7 @@ IMAGENET = (
 
 
 def joined(*groups: Sequence[str]) -> tuple[str, ...]:
-    """Names of several groups, each once."""
+    """Return the names of several groups, each once."""
     return tuple(dict.fromkeys(name for group in groups for name in group))
 
 
@@ -31,12 +31,12 @@ class Results:
     records: dict[str, Record]
 
     def done(self, runs: Sequence[Run]) -> list[Record]:
-        """The Records of those of ``runs`` that finished, in order."""
+        """Return the Records of those of ``runs`` that finished, in order."""
         found = [self.records.get(run.key) for run in runs]
         return [record for record in found if record and record.status == DONE]
 
     def diverged(self, runs: Sequence[Run]) -> bool:
-        """Whether any of ``runs`` ended without a result."""
+        """Return whether any of ``runs`` ended without a result."""
         return any((r := self.records.get(run.key)) is not None and r.status == DIVERGED for run in runs)
 
 
@@ -82,7 +82,7 @@ class Artifact:
         return self.rows or self.axes[0], self.columns or self.axes[1]
 
     def digits_of(self, column: str) -> int:
-        """Digits after the point of the numbers in ``column``."""
+        """Return the number of decimals in ``column``."""
         return 0 if column in self.counted else self.digits
 
 

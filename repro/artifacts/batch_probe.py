@@ -30,12 +30,13 @@ class _Place:
 
 
 def runs(study: Study, seeds: Sequence[int]) -> list[Run]:
-    """Every network that is trained on, and for every cell a Run without epochs, which observes the distance."""
+    """Return every network that is trained on, and for every cell a Run without epochs, which observes the
+    distance."""
     return [run for place in _places(study, seeds) for run in (*place.trained, *place.observed)]
 
 
 def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
-    """Row = batch size, col = epoch; then the dense network itself, where Fig. 3 looks at it."""
+    """Return the cells: row = batch size, col = epoch; then the dense network itself, where Fig. 3 looks at it."""
     found = []
     for place in _places(study, seeds):
         values = [record.mask_distance for record in results.done(place.observed)]

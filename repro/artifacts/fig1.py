@@ -13,14 +13,14 @@ from repro.run import Run
 
 
 def runs(study: Study, seeds: Sequence[int]) -> list[Run]:
-    """The dense network and a ticket for every (s, v)."""
+    """Return the dense network and a ticket for every (s, v)."""
     grid = study.settings.profile.fig1
     tickets = [study.ticket(grid.arch, seed, s, v) for seed in seeds for v in grid.v for s in grid.s]
     return [*(study.dense(grid.arch, seed) for seed in seeds), *tickets]
 
 
 def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
-    """The baseline row (the dense network's accuracy at epoch s), then the grid row by row."""
+    """Return the baseline row (the dense network's accuracy at epoch s), then the grid row by row."""
     grid, settings = study.settings.profile.fig1, study.settings
     # The paper's grid is ResNet20's: another network has nothing to stand beside.
     table = published.lookup("fig1") if grid.arch == "resnet20" else {}

@@ -16,13 +16,15 @@ from repro.schedule import predicted_shrinkage, updates_per_epoch
 
 
 def runs(study: Study, seeds: Sequence[int]) -> list[Run]:
-    """The dense networks, which record W_std and per-layer rates after every epoch."""
+    """Return the dense networks, which record W_std and per-layer rates after every epoch."""
     return [study.dense(study.settings.profile.fig2.arch, seed) for seed in seeds]
 
 
 def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
-    """Series ``w_std``, ``w_mean`` and ``layer pruning rate`` (row = layer, col = epoch) and, from the first fall
-    of the rate on, ``w_std predicted``: Eq. 5 starting from the measured value there."""
+    """Return the series ``w_std``, ``w_mean`` and ``layer pruning rate`` (row = layer, col = epoch), and Eq. 5.
+
+    From the first fall of the rate on, ``w_std predicted`` is Eq. 5 starting from the measured value there.
+    """
     records = results.done(runs(study, seeds))
     if not records:
         return [cell("w_std", "", "", [])]
@@ -46,7 +48,7 @@ def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
 
 
 def predicted(study: Study, epochs: Sequence[int], measured: Sequence[float]) -> list[tuple[int, float]]:
-    """(epoch, W_std) along Eq. 5, from the measured value at the first milestone on."""
+    """Yield (epoch, W_std) along Eq. 5, from the measured value at the first milestone on."""
     profile = study.settings.profile
     recipe, first = profile.recipe, min(profile.recipe.milestones, default=profile.recipe.epochs)
     if first not in epochs:

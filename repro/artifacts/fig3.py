@@ -13,14 +13,16 @@ from repro.run import Run
 
 
 def runs(study: Study, seeds: Sequence[int]) -> list[Run]:
-    """The dense networks, and for every pair x < y a Run without epochs: it observes how far the two masks are
-    apart. A mask and itself need none."""
+    """Return the dense networks and, for every pair x < y, a Run without epochs that observes the masks' distance.
+
+    A mask and itself need none.
+    """
     apart = [run for x, y in pairs(study) if x < y for run in _pair(study, seeds, x, y)]
     return [*_dense(study, seeds), *apart]
 
 
 def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
-    """The upper triangle, x in rows and y in columns; on the diagonal 0 for every trained dense network."""
+    """Return the upper triangle, x in rows and y in columns; on the diagonal 0 for every trained dense network."""
     arch = study.settings.profile.fig3.arch
     dense = _dense(study, seeds)
     itself = [0.0 for _ in results.done(dense)]
@@ -42,8 +44,10 @@ def distance_cell(
     diverged: bool,
     comparable: bool = True,
 ) -> Cell:
-    """The distance between the masks of two epochs, one value a seed, in the row and column ``at``, beside the one
-    that Fig. 3 prints: for orientation only where it is not ``comparable``."""
+    """Return the distance between the masks of two epochs, one value a seed, beside the one that Fig. 3 prints.
+
+    ``at`` is the cell's row and column. The printed number is for orientation only where it is not ``comparable``.
+    """
     x, y = (study.published_epoch(epoch, arch) or "" for epoch in epochs)
     return cell(
         "hamming",
@@ -58,7 +62,7 @@ def distance_cell(
 
 
 def pairs(study: Study) -> list[tuple[int, int]]:
-    """Epochs (x, y) with x <= y."""
+    """Return the epochs (x, y) with x <= y."""
     epochs = sorted(study.settings.profile.fig3.s)
     return [(x, y) for i, x in enumerate(epochs) for y in epochs[i:]]
 

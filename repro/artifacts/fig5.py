@@ -12,13 +12,14 @@ from repro.run import Checkpoint, Mask, Run
 
 
 def runs(study: Study, seeds: Sequence[int]) -> list[Run]:
-    """A training on random labels for every structure and number of examples."""
+    """Return a training on random labels for every structure and number of examples."""
     own = study.settings.profile.fig5
     return [run for s in own.s for size in own.sizes for run in _runs(study, seeds, s, size)]
 
 
 def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
-    """Series ``memorization``: row = pruning epoch, col = number of examples; accuracy on those examples."""
+    """Return the series ``memorization``: row = pruning epoch, col = number of examples; accuracy on those
+    examples."""
     own = study.settings.profile.fig5
     return [
         accuracy_cell(study, results, _runs(study, seeds, s, size), ("memorization", str(s), str(size)), None)

@@ -13,8 +13,10 @@ from repro.run import Run
 
 
 def artifact(name: str, title: str, assumptions: tuple[str, ...]) -> Artifact:
-    """The artifact whose networks, rates and epochs stand under ``name`` in the profile. The paper draws these
-    curves and prints no numbers."""
+    """Return the artifact whose networks, rates and epochs are under ``name`` in the profile.
+
+    The paper draws these curves and prints no numbers.
+    """
 
     def rows(study: Study) -> Mapping[str, PprParams]:
         found: Mapping[str, PprParams] = getattr(study.settings.profile, name)
@@ -34,7 +36,7 @@ def artifact(name: str, title: str, assumptions: tuple[str, ...]) -> Artifact:
 
 
 def runs(study: Study, seeds: Sequence[int], rows: Mapping[str, PprParams]) -> list[Run]:
-    """The dense networks, and one epoch's retraining from every checked epoch at every rate."""
+    """Return the dense networks, and one epoch's retraining from every checked epoch at every rate."""
     found = [study.dense(arch, seed) for arch in rows for seed in seeds]
     for arch, asked in rows.items():
         for rate in asked.rates:
@@ -43,7 +45,7 @@ def runs(study: Study, seeds: Sequence[int], rows: Mapping[str, PprParams]) -> l
 
 
 def cells(study: Study, results: Results, seeds: Sequence[int], rows: Mapping[str, PprParams]) -> list[Cell]:
-    """Series ``ppr <rate>`` for every rate, then ``baseline``; row = network, col = epoch."""
+    """Return the series ``ppr <rate>`` for every rate, then ``baseline``; row = network, col = epoch."""
     found = []
     for arch, asked in rows.items():
         for rate in asked.rates:
@@ -58,7 +60,7 @@ def cells(study: Study, results: Results, seeds: Sequence[int], rows: Mapping[st
 
 
 def epochs(study: Study, arch: str, asked: PprParams) -> range:
-    """The epochs that are checked."""
+    """Return the epochs that are checked."""
     return range(asked.every, study.schedule_of(arch) + 1, asked.every)
 
 

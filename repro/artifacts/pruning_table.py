@@ -17,7 +17,7 @@ Rows = Mapping[str, PruningRow]
 
 
 def artifact(name: str, title: str, assumptions: tuple[str, ...]) -> Artifact:
-    """The artifact whose networks, epochs and windows stand under ``name`` in the profile."""
+    """Return the artifact whose networks, epochs and windows are under ``name`` in the profile."""
 
     def rows(study: Study) -> Rows:
         found: Rows = getattr(study.settings.profile, name)
@@ -37,7 +37,7 @@ def artifact(name: str, title: str, assumptions: tuple[str, ...]) -> Artifact:
 
 
 def _cells(study: Study, results: Results, seeds: Sequence[int], name: str, rows: Rows) -> list[Cell]:
-    """Series ``one-shot`` and ``gradual``, row = network, col = epoch or window."""
+    """Return the series ``one-shot`` and ``gradual``, row = network, col = epoch or window."""
     printed = published.lookup(name)
     return [
         accuracy_cell(study, results, found, place, printed.get((*place[:2], counterpart or "")))
@@ -46,8 +46,10 @@ def _cells(study: Study, results: Results, seeds: Sequence[int], name: str, rows
 
 
 def _table(study: Study, seeds: Sequence[int], rows: Rows) -> Iterator[tuple[Place, str | None, list[Run]]]:
-    """(place of the cell, its column in the paper, its Runs). One-shot at s is the ticket (s, s): on ResNet20
-    Fig. 1's diagonal, trained once for both."""
+    """Yield (place of the cell, its column in the paper, its Runs).
+
+    One-shot at s is the ticket (s, s): on ResNet20 Fig. 1's diagonal, trained once for both.
+    """
     for arch, row in rows.items():
         for s in row.one_shot:
             found = [study.ticket(arch, seed, s, s) for seed in seeds]

@@ -18,22 +18,24 @@ FIRST_CELL = (ONE_SHOT, "resnet20", "120")  # the number of examples is calibrat
 
 
 def runs(study: Study, seeds: Sequence[int]) -> list[Run]:
-    """What does not depend on the number of examples, and the calibration of that number (seed 0 alone)."""
+    """Return what does not depend on the number of examples, and the calibration of that number (seed 0 alone)."""
     arch, steps = study.settings.profile.table1.arch, study.settings.profile.table1.steps
     ends = [study.beyond(arch, seed, steps[-1][0]).run for seed in seeds]
     return [*ends, *(study.stepwise(arch, seed) for seed in seeds), *_calibration(study).values()]
 
 
 def follow(study: Study, results: Results, seeds: Sequence[int]) -> list[Run]:
-    """Both rows at the calibrated number of examples; at the largest one, until that is known."""
+    """Return both rows at the calibrated number of examples, or at the largest one until that is known."""
     size = calibrated(study, results) or study.settings.profile.table1.sizes[-1]
     found = [run for _, _, _, found in _table(study, seeds, size) for run in found]
     return list({run.key: run for run in found}.values())  # the first column is one network
 
 
 def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
-    """Series ``1-shot`` and ``4-shot gradual`` (row = network, col = epoch), then ``calibration`` (col = number
-    of examples). The first column calibrates and is in no comparison."""
+    """Return the series ``1-shot`` and ``4-shot gradual`` (row = network, col = epoch), then ``calibration``.
+
+    The columns of ``calibration`` are numbers of examples. The first column calibrates and is not compared.
+    """
     arch, printed = study.settings.profile.table1.arch, published.lookup("table1")
     size = calibrated(study, results)
     found = []
@@ -52,7 +54,8 @@ def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
 
 
 def calibrated(study: Study, results: Results) -> int | None:
-    """The number of examples at which the first cell comes nearest to the printed one, once all are tried."""
+    """Return the number of examples at which the first cell comes nearest to the printed one, once all are
+    tried."""
     ladder = _calibration(study)
     records = {size: results.records.get(run.key) for size, run in ladder.items()}
     if None in records.values():
@@ -70,7 +73,7 @@ def _calibration(study: Study) -> dict[int, Run]:
 
 
 def _table(study: Study, seeds: Sequence[int], size: int) -> Iterator[tuple[str, int, bool, list[Run]]]:
-    """(series, epoch, whether it is the first column, Runs)."""
+    """Yield (series, epoch, whether it is the first column, Runs)."""
     arch, steps = study.settings.profile.table1.arch, study.settings.profile.table1.steps
     for series in (ONE_SHOT, STEPWISE):
         for epoch, rate in steps:

@@ -26,7 +26,7 @@ Values = dict[str, list[float]]
 
 
 def runs(study: Study, seeds: Sequence[int]) -> list[Run]:
-    """The dense networks, the gradual windows of Tables 2 and 3, and iterative pruning on CIFAR-10."""
+    """Return the dense networks, the gradual windows of Tables 2 and 3, and iterative pruning on CIFAR-10."""
     own = study.settings.profile.table4.arch
     found: list[Run] = []
     for arch in _networks(study):
@@ -38,12 +38,13 @@ def runs(study: Study, seeds: Sequence[int]) -> list[Run]:
 
 
 def optional(study: Study, seeds: Sequence[int]) -> list[Run]:
-    """Iterative pruning on ImageNet: eight whole schedules, one after the other."""
+    """Return iterative pruning on ImageNet: eight whole schedules, one after the other."""
     return _iterative(study, seeds, study.settings.profile.table4.imagenet)
 
 
 def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
-    """Series ``GP + EWT`` and ``IP + WT``, row = network: rates in %, deltas to the dense one in points."""
+    """Return the series ``GP + EWT`` and ``IP + WT``, row = network: rates in %, deltas to the dense one in
+    points."""
     gradual = {arch: _gradually(study, results, seeds, arch) for arch in _networks(study)}
     iterative = {arch: _iteratively(study, results, seeds, arch) for arch in _networks(study)}
     return [
@@ -55,7 +56,7 @@ def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
 
 
 def best_window(study: Study, results: Results, seeds: Sequence[int], arch: str) -> tuple[int, int] | None:
-    """The gradual window with the highest mean accuracy, over the seeds for which all windows ran."""
+    """Return the gradual window with the highest mean accuracy, over the seeds for which all windows ran."""
     tops = {window: _tops(study, results, seeds, arch, window) for window in _windows(study, arch)}
     whole = [seed for seed in seeds if all(seed in found for found in tops.values())]
     if not tops or not whole:
@@ -68,7 +69,7 @@ def _networks(study: Study) -> tuple[str, ...]:
 
 
 def _gradually(study: Study, results: Results, seeds: Sequence[int], arch: str) -> tuple[list[Run], Values]:
-    """The Runs of the best window, and what they come to."""
+    """Return the Runs of the best window, and their values."""
     window = best_window(study, results, seeds, arch)
     if window is None:
         return [], {}
@@ -82,7 +83,7 @@ def _gradually(study: Study, results: Results, seeds: Sequence[int], arch: str) 
 
 
 def _iteratively(study: Study, results: Results, seeds: Sequence[int], arch: str) -> tuple[list[Run], Values]:
-    """The last trainings of iterative pruning, and what they come to."""
+    """Return the last trainings of iterative pruning, and their values."""
     own, asked = study.settings.profile.table4, _iterative(study, seeds, arch)
     deltas = _deltas(study, results, seeds, asked)
     if not deltas:
@@ -127,14 +128,14 @@ def _gradual(study: Study, seeds: Sequence[int], arch: str, window: tuple[int, i
 
 
 def _iterative(study: Study, seeds: Sequence[int], arch: str) -> list[Run]:
-    """The last training of iterative pruning, where the profile has it for this network."""
+    """Return the last training of iterative pruning, where the profile has it for this network."""
     own = study.settings.profile.table4
     known = arch == own.arch or (arch == own.imagenet and bool(_windows(study, arch)))
     return [study.iterative(arch, seed, own.trainings) for seed in seeds] if known else []
 
 
 def _deltas(study: Study, results: Results, seeds: Sequence[int], pruned: Sequence[Run]) -> list[float]:
-    """Top-1 of each pruned Run less that of the dense network of its seed, in points."""
+    """Return the top-1 of each pruned Run less that of the dense network of its seed, in points."""
     found = []
     for seed, run in zip(seeds, pruned, strict=False):
         pair = results.done([run, study.dense(run.arch, seed)])

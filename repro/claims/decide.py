@@ -44,8 +44,12 @@ class Judgement:
 
 
 def judge(tables: Sequence[SeedTable], noise: Mapping[str, float]) -> list[Judgement]:
-    """Every claim of the paper, in its order, by ``tables`` (one a seed, or the paper's own alone) and the
-    declared standard deviation of one Run by kind (params.yaml: replicate_sd)."""
+    """Judge every claim of the paper, in its order.
+
+    Args:
+        tables: one a seed, or the paper's own alone.
+        noise: the declared standard deviation of one Run by kind (params.yaml: replicate_sd).
+    """
     if not tables:
         return [Judgement(claim, NOT_RUN, missing="there is no seed") for claim in published.claims()]
     index = CellIndex.of(tables)
@@ -53,7 +57,7 @@ def judge(tables: Sequence[SeedTable], noise: Mapping[str, float]) -> list[Judge
 
 
 def decide(claim: Claim, low: float, high: float) -> str:
-    """By the interval alone: inside the claim's bounds, wholly outside, or neither."""
+    """Decide by the interval alone: inside the claim's bounds, wholly outside, or neither."""
     if (claim.above is not None and high <= claim.above) or (claim.below is not None and low >= claim.below):
         return FAILS
     inside = (claim.above is None or claim.above < low) and (claim.below is None or high < claim.below)
@@ -61,7 +65,8 @@ def decide(claim: Claim, low: float, high: float) -> str:
 
 
 def withheld(judgements: Sequence[Judgement]) -> list[Judgement]:
-    """The same of Runs that are not the paper's setting: statistics for orientation, and no verdict."""
+    """Return the judgements without verdicts, for Runs that are not in the paper's setting: statistics for
+    orientation."""
     return [
         judged if judged.verdict == NOT_RUN
         else replace(judged, verdict=NOT_COMPARABLE, needed=None, missing=judged.missing.removesuffix(REFUTED))
@@ -70,14 +75,16 @@ def withheld(judgements: Sequence[Judgement]) -> list[Judgement]:
 
 
 def further_seeds(judgements: Sequence[Judgement], upto: int) -> dict[int, list[str]]:
-    """For each number of seeds beyond the present one, up to ``upto``, the claims that it would newly decide."""
+    """Return the claims that each number of seeds beyond the present one, up to ``upto``, would newly decide."""
     now = max((judgement.n for judgement in judgements), default=0)
     return {n: [j.claim.id for j in judgements if j.needed == n] for n in range(now + 1, upto + 1)}
 
 
 def wanted(tables: Sequence[SeedTable], among: Collection[str] | None = None) -> dict[str, list[Cell]]:
-    """The cells that each claim (of those whose id is ``among`` these) rests on, by its id, with or without a
-    value; those claims are left out of which a whole group of cells is absent from ``tables``."""
+    """Return the cells on which each claim rests, by its id, with or without a value.
+
+    ``among`` restricts the claims. Claims of which a whole group of cells is absent from ``tables`` are left out.
+    """
     index = CellIndex.of(tables)
     found: dict[str, list[Cell]] = {}
     for claim in published.claims():
@@ -132,7 +139,7 @@ def _of(claim: Claim, expression: Expression, sample: Sample, noise: Mapping[str
 
 
 def _needed(claim: Claim, expression: Expression, sample: Sample) -> int | None:
-    """The smallest number of seeds that would decide the same estimate; None beyond `MOST_SEEDS`."""
+    """Return the smallest number of seeds that would decide the same estimate; None beyond `MOST_SEEDS`."""
     for n in range(sample.n + 1, MOST_SEEDS + 1):
         if decide(claim, *intervals.interval(expression, sample.at(n))) != UNDECIDED:
             return n
@@ -150,7 +157,7 @@ def _noise(expression: Expression, sample: Sample) -> str:
 
 
 def _complete(expression: Expression, tables: Sequence[SeedTable]) -> Sequence[Values]:
-    """The values of the seeds that have every cell."""
+    """Return the values of the seeds that have every cell."""
     cells = cells_of(expression)
     found = [{cell: value for cell in cells if (value := table.value(cell)) is not None} for table in tables]
     return [values for values in found if len(values) == len(cells)]
@@ -170,7 +177,7 @@ def _measured(expression: Expression, tables: Sequence[SeedTable]) -> Expression
 
 
 def _missing(expression: Expression, tables: Sequence[SeedTable]) -> str:
-    """How many cells have no value, in the fullest seed where none is complete; seeds that are left out."""
+    """Say how many cells have no value, in the fullest seed if none is complete; else which seeds are left out."""
     unknown = [part.why for part in getattr(expression, "parts", ()) if isinstance(part, Unmeasured)]
     cells = cells_of(expression)
     lacking = [[cell for cell in cells if table.value(cell) is None] for table in tables]

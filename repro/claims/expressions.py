@@ -16,7 +16,7 @@ Values = Mapping[Cell, float]
 
 
 def itself(values: Sequence[float]) -> float:
-    """The value of a single cell."""
+    """Return the value of a single cell."""
     return values[0]
 
 
@@ -28,7 +28,7 @@ class Quantity:
     compute: Callable[[Sequence[float]], float] = itself
 
     def of(self, values: Values) -> float:
-        """The number."""
+        """Return the number."""
         return self.compute([values[cell] for cell in self.cells])
 
 
@@ -40,7 +40,7 @@ class Linear:
     units: Mapping[NoiseSource, float] = field(default_factory=dict)
 
     def of(self, values: Values) -> float:
-        """The sum for one seed."""
+        """Return the sum for one seed."""
         return sum(weight * quantity.of(values) for quantity, weight in self.terms.items())
 
     def __add__(self, other: Linear) -> Linear:
@@ -62,7 +62,7 @@ class Linear:
 
 
 def total(weighted: Iterable[tuple[float, Linear]]) -> Linear:
-    """The sum of ``weighted`` linears; what cancels is dropped."""
+    """Return the sum of ``weighted`` linears; what cancels is dropped."""
     terms: dict[Quantity, float] = {}
     units: dict[NoiseSource, float] = {}
     for weight, linear in weighted:
@@ -77,7 +77,7 @@ def total(weighted: Iterable[tuple[float, Linear]]) -> Linear:
 
 
 def mean(linears: Iterable[Linear]) -> Linear:
-    """The mean of ``linears``."""
+    """Return the mean of ``linears``."""
     found = list(linears)
     return total((1 / len(found), linear) for linear in found)
 
@@ -137,27 +137,27 @@ Expression = Linear | Max | Min | Sum | FirstEpochWithin | OverLayers | Unmeasur
 
 
 def difference(first: Expression, second: Expression) -> Sum:
-    """``first`` minus ``second``."""
+    """Return ``first`` minus ``second``."""
     return Sum(((1.0, first), (-1.0, second)))
 
 
 def span(linears: Sequence[Linear]) -> Max:
-    """The range: the largest difference between any two."""
+    """Return the range: the largest difference between any two."""
     return Max(tuple(a - b for a in linears for b in linears if a is not b), 0.0)
 
 
 def magnitude(expression: Expression) -> Max:
-    """The absolute value."""
+    """Return the absolute value."""
     return Max((expression, Sum(((-1.0, expression),))), 0.0)
 
 
 def cells_of(expression: Expression) -> frozenset[Cell]:
-    """Every cell that the expression needs."""
+    """Return every cell that the expression needs."""
     return frozenset(cell for quantity in quantities_of(expression) for cell in quantity.cells)
 
 
 def quantities_of(expression: Expression) -> Iterable[Quantity]:
-    """Every quantity in the expression."""
+    """Return every quantity in the expression."""
     match expression:
         case OverLayers():
             for layer in expression.layers:
@@ -168,7 +168,7 @@ def quantities_of(expression: Expression) -> Iterable[Quantity]:
 
 
 def linears_of(expression: Expression) -> Iterable[Linear]:
-    """Every linear in the expression."""
+    """Return every linear in the expression."""
     match expression:
         case Linear():
             yield expression
@@ -186,5 +186,5 @@ def linears_of(expression: Expression) -> Iterable[Linear]:
 
 
 def noisy(expression: Expression) -> bool:
-    """Whether anything in the expression has noise."""
+    """Return whether anything in the expression has noise."""
     return isinstance(expression, OverLayers) or any(linear.units for linear in linears_of(expression))

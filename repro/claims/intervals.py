@@ -65,11 +65,11 @@ class Sample:
         return replace(self, assumed=n)
 
     def centre(self, linear: Linear) -> float:
-        """The mean over seeds."""
+        """Return the mean over seeds."""
         return self._look(linear)[0]
 
     def half(self, linear: Linear, tail: float) -> float:
-        """How far each end of the interval lies from the centre. Raises `UnknownNoise`."""
+        """Return the distance of each end of the interval from the centre. Raises `UnknownNoise`."""
         if not linear.units:
             return 0.0
         centre, sd = self._look(linear)
@@ -81,7 +81,7 @@ class Sample:
         return self.quantile(tail) * sd / math.sqrt(self.n)
 
     def quantile(self, tail: float) -> float:
-        """Of the distribution that this number of seeds calls for."""
+        """Return the quantile of the distribution that suits this number of seeds."""
         return quantiles.normal(tail) if self.n < T_FROM else quantiles.student(self.n - 1, tail)
 
     def _look(self, linear: Linear) -> tuple[float, float | None]:
@@ -93,7 +93,8 @@ class Sample:
 
 
 def value(expression: Expression, sample: Sample) -> float:
-    """The estimate: of the means over seeds, but for `OverLayers` from three seeds on the mean of its values."""
+    """Return the estimate: of the means over seeds, but for `OverLayers` from three seeds on the mean of its
+    values."""
     match expression:
         case Linear():
             return sample.centre(expression)
@@ -115,8 +116,10 @@ def value(expression: Expression, sample: Sample) -> float:
 
 
 def interval(expression: Expression, sample: Sample, low: float = ENDS, high: float = ENDS) -> Interval:
-    """The interval that the truth falls short of with probability ``low`` and exceeds with probability ``high``
-    at most. Raises `UnknownNoise`."""
+    """Return the interval. The truth is below it with probability ``low`` at most, above it with ``high`` at most.
+
+    Raises `UnknownNoise`.
+    """
     match expression:
         case Linear():
             centre = sample.centre(expression)
@@ -169,7 +172,7 @@ def _first_interval(expression: FirstEpochWithin, sample: Sample, low: float, hi
 
 
 def _from_where(epochs: Sequence[int], inside: Sequence[bool]) -> float:
-    """The first epoch from which all are inside; infinite where the last one is not."""
+    """Return the first epoch from which all are inside; infinite where the last one is not."""
     found = math.inf
     for epoch, good in zip(reversed(epochs), reversed(inside), strict=True):
         if not good:
@@ -179,7 +182,7 @@ def _from_where(epochs: Sequence[int], inside: Sequence[bool]) -> float:
 
 
 def _layers(expression: OverLayers, seeds: Sequence[Values]) -> list[list[float]]:
-    """Each layer's numbers, averaged over seeds."""
+    """Return each layer's numbers, averaged over seeds."""
     return [[statistics.fmean(q.of(values) for values in seeds) for q in layer] for layer in expression.layers]
 
 
@@ -190,7 +193,7 @@ def _over_seeds(expression: OverLayers, sample: Sample, low: float, high: float)
 
 
 def _mean(expression: OverLayers, layers: Sequence[Sequence[float]], low: float, high: float) -> Interval:
-    """Student's t over the layers' values."""
+    """Apply Student's t to the layers' values."""
     found = [statistics.fmean(layer) for layer in layers]
     if len(found) < 2:
         return -math.inf, math.inf
@@ -200,8 +203,10 @@ def _mean(expression: OverLayers, layers: Sequence[Sequence[float]], low: float,
 
 
 def _median(expression: OverLayers, layers: Sequence[Sequence[float]], low: float, high: float) -> Interval:
-    """Order statistics of the layers' medians; epochs of one layer are no independent sample. Widened to hold the
-    median over everything, which is the estimate."""
+    """Use the order statistics of the layers' medians, since epochs of one layer are no independent sample.
+
+    The interval is widened to hold the estimate, the median over everything.
+    """
     found, n = sorted(statistics.median(layer) for layer in layers), len(layers)
     estimate = expression.summary(layers)
     below, above = quantiles.median_rank(n, low), quantiles.median_rank(n, high)
@@ -210,12 +215,13 @@ def _median(expression: OverLayers, layers: Sequence[Sequence[float]], low: floa
 
 
 def _jackknife(expression: OverLayers, layers: Sequence[Sequence[float]], low: float, high: float) -> Interval:
-    """Student's t with the jackknife's standard error: each layer left out once."""
+    """Apply Student's t with the jackknife's standard error: each layer left out once."""
     return _jackknifed(expression.summary, layers, low, high)
 
 
 def _ratio(expression: OverLayers, layers: Sequence[Sequence[float]], low: float, high: float) -> Interval:
-    """The jackknife on the logarithm, nearer to symmetry where the statistic is a positive ratio."""
+    """Apply the jackknife to the logarithm, which is nearer to symmetry where the statistic is a positive
+    ratio."""
     if not all(0 < expression.summary(found) < math.inf for found in _left_out(layers)):
         return -math.inf, math.inf
     ends = _jackknifed(lambda found: math.log(expression.summary(found)), layers, low, high)
@@ -239,7 +245,7 @@ def _jackknifed(
 
 
 def _left_out(layers: Sequence[Sequence[float]]) -> list[list[Sequence[float]]]:
-    """The layers with each one left out in turn."""
+    """Return the layers with each one left out in turn."""
     return [[*layers[:i], *layers[i + 1 :]] for i in range(len(layers))]
 
 

@@ -45,9 +45,10 @@ class UnknownNoise(Exception):
 def standard_deviation(
     units: Mapping[NoiseSource, float], declared: Mapping[str, float], sizes: Mapping[Cell, float]
 ) -> float:
-    """Of the sum of ``units`` times their coefficients, for one seed. Raises `UnknownNoise`.
+    """Return the standard deviation, for one seed, of the sum of ``units`` times their coefficients.
 
-    Kinds are independent of each other, and so are a dense network's own accuracy and its children's noise.
+    Kinds are independent of each other, and so are a dense network's own accuracy and its children's noise. Raises
+    `UnknownNoise`.
     """
     families: dict[tuple[str, Hashable], dict[NoiseSource, float]] = defaultdict(dict)
     for unit, coefficient in units.items():
@@ -59,7 +60,7 @@ def standard_deviation(
 
 
 def _worst(units: Mapping[NoiseSource, float]) -> float:
-    """The largest variance over the allocations, in units of the declared variance."""
+    """Return the largest variance over the allocations, in units of the declared variance."""
     found = []
     for allocation in ALLOCATIONS:
         shared: dict[Hashable, float] = defaultdict(float)

@@ -24,9 +24,12 @@ def document(
     waits: Mapping[str, Mapping[str, Any]] | None = None,
     schedules: Schedules = (),
 ) -> dict[str, Any]:
-    """``source`` is "runs" or "published". An end without a bound is null, and named in ``unbounded``. ``waits``
-    says by id what a claim that was not run waits for: its ``next``. Where ``comparable`` is false there are
-    statistics and no verdicts; ``own_epochs`` is a statistic in epochs along the profile's own schedule."""
+    """Return the judgements as JSON values.
+
+    ``source`` is "runs" or "published". An interval's end without a bound is null, and named in ``unbounded``.
+    ``waits`` gives, by id, what a claim that was not run waits for: its ``next``. If ``comparable`` is false there
+    are statistics and no verdicts. ``own_epochs`` is a statistic in epochs along the profile's own schedule.
+    """
     judgements = judgements if comparable else withheld(judgements)
     verdicts = [judgement.verdict for judgement in judgements]
     possible = VERDICTS if comparable else (NOT_COMPARABLE, NOT_RUN)
@@ -84,7 +87,8 @@ def _claim(judgement: Judgement, waits: Mapping[str, Any] | None, schedules: Sch
 
 
 def _own_epochs(judgement: Judgement, schedules: Schedules) -> dict[str, float] | None:
-    """The value along the profile's own schedule; None where that is the paper's, or the unit no epoch of it."""
+    """Return the value along the profile's own schedule; None where that is the paper's, or where the unit is not
+    an epoch of it."""
     counted = re.fullmatch(r"epochs? of (\d+)", judgement.claim.unit)
     if not counted or judgement.value is None or not math.isfinite(judgement.value):
         return None

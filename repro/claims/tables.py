@@ -40,7 +40,7 @@ class Setting:
     """The network of Fig. 1, whose rows do not name it."""
 
     def own_epoch(self, epoch: int) -> int:
-        """The profile's epoch at the paper's ``epoch``."""
+        """Return the profile's epoch at the paper's ``epoch``."""
         return epoch * self.recipe.epochs // PAPER_EPOCHS
 
 
@@ -56,7 +56,7 @@ class SeedTable:
     """Those of the missing cells whose training ended without a result."""
 
     def value(self, cell: Cell) -> float | None:
-        """The value of ``cell``; None where it is missing or absent."""
+        """Return the value of ``cell``; None where it is missing or absent."""
         return self.values.get(cell[0], {}).get(cell[1:])
 
 
@@ -73,7 +73,7 @@ class CellIndex:
 
     @classmethod
     def of(cls, tables: Sequence[SeedTable]) -> CellIndex:
-        """The cells that any of ``tables`` has, missing ones included."""
+        """Return the cells that any of ``tables`` has, missing ones included."""
         keys: dict[str, dict[Key, None]] = {}
         for table in tables:
             for group in (table.values, table.missing):
@@ -95,31 +95,31 @@ class CellIndex:
         return min(recipe.milestones, default=recipe.epochs) * PAPER_EPOCHS / recipe.epochs
 
     def untouched(self, artifact: str) -> bool:
-        """Whether nothing of the artifact was run, so that even its grid is unknown (Fig. 2's layers)."""
+        """Return whether nothing of the artifact was run, so that even its grid is unknown (Fig. 2's layers)."""
         keys = self.keys.get(artifact)
         return bool(keys) and not any(row for _, row, _ in keys or ())
 
     def has(self, *cell: str) -> bool:
-        """Whether there is a cell (artifact, series, row, column)."""
+        """Return whether there is a cell (artifact, series, row, column)."""
         return cell[1:] in self.keys.get(cell[0], ())
 
     def rows(self, artifact: str, series: str) -> list[str]:
-        """The rows of a series, in the artifact's order."""
+        """Return the rows of a series, in the artifact's order."""
         found = dict.fromkeys(row for name, row, _ in self.keys.get(artifact, ()) if name == series and row)
         return list(found)
 
     def columns(self, artifact: str, series: str, row: str | None = None) -> list[str]:
-        """The columns of a series (of one of its rows), in the artifact's order."""
+        """Return the columns of a series (of one of its rows), in the artifact's order."""
         keys = self.keys.get(artifact, ())
         return list(dict.fromkeys(c for name, r, c in keys if name == series and c and row in (None, r)))
 
     def epochs(self, artifact: str, series: str, row: str | None = None) -> list[int]:
-        """`columns` that are whole numbers, increasing."""
+        """Return the `columns` that are whole numbers, increasing."""
         return sorted(int(column) for column in self.columns(artifact, series, row) if column.isdigit())
 
 
 def published_tables() -> SeedTable:
-    """The numbers that the paper printed."""
+    """Return the numbers that the paper printed."""
     values: dict[str, dict[Key, float]] = {}
     for cell in published.load():
         values.setdefault(cell.artifact, {})[cell.key] = cell.value
@@ -127,13 +127,16 @@ def published_tables() -> SeedTable:
 
 
 def tables_of(study: Study, results: Results, seeds: Sequence[int]) -> list[SeedTable]:
-    """One table a seed from finished Runs. The dense networks' final accuracies, which the paper gives in its
-    text, stand in ``text`` as there: (accuracy, network, baseline)."""
+    """Return one table a seed from finished Runs.
+
+    The dense networks' final accuracies, which the paper gives in its text, are in ``text`` as there: (accuracy,
+    network, baseline).
+    """
     return [_tables(study, results, seed, PAPER) for seed in seeds]
 
 
 def made_anew(tables: SeedTable, study: Study, results: Results, names: Collection[str]) -> SeedTable:
-    """A seed's ``tables`` with the artifacts ``names``, and the text, from other ``results``."""
+    """Replace the artifacts ``names`` and the text of a seed's ``tables`` by those of other ``results``."""
     assert tables.seed is not None
     made = _tables(study, results, tables.seed, names)
     kept = [name for name in PAPER if name not in names]
@@ -177,7 +180,7 @@ def _tables(study: Study, results: Results, seed: int, names: Collection[str]) -
 
 
 def _scaled(scale: Callable[[str, str], str | None], artifact: str, key: Key) -> Key | None:
-    """The key with the paper's epochs; None where one of them is no whole epoch of its schedule."""
+    """Return the key with the paper's epochs; None if one of them is no whole epoch of its schedule."""
     series, row, col = key
     counts_epochs = IMPLEMENTED[artifact].epochs
     by_row = "row" in counts_epochs

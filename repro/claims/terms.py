@@ -15,17 +15,17 @@ TENTHS = 10
 
 
 def exact(cell: Cell) -> Linear:
-    """A number without noise: counted, or stated in the text."""
+    """Return a number without noise: counted, or stated in the text."""
     return Linear({Quantity((cell,)): 1.0})
 
 
 def stated(index: CellIndex, *key: str) -> Linear:
-    """What the paper's text states."""
+    """Return a number that the paper's text states."""
     return exact(require_cell(index, "text", *key))
 
 
 def require_cell(index: CellIndex, *cell: str) -> Cell:
-    """The cell, if the grid has it; raises `MissingCells`."""
+    """Return the cell. Raises `MissingCells` if it is not in the index."""
     artifact, series, row, col = cell
     if artifact not in index.keys:
         raise MissingCells(f"there is no {artifact}")
@@ -35,13 +35,13 @@ def require_cell(index: CellIndex, *cell: str) -> Cell:
 
 
 def ticket(index: CellIndex, v: int, s: int) -> Linear:
-    """Fig. 1: the ticket with structure from epoch ``s`` and weights from epoch ``v``."""
+    """Return Fig. 1's ticket with structure from epoch ``s`` and weights from epoch ``v``."""
     arch = index.setting.arch if index.setting else "resnet20"
     return _ticket(require_cell(index, "fig1", "tickets", str(v), str(s)), arch, v, s, PAPER_EPOCHS)
 
 
 def one_shot(index: CellIndex, artifact: str, arch: str, s: int, schedule: int = PAPER_EPOCHS) -> Linear:
-    """Tables 2 and 3: one-shot pruning at ``s`` is the ticket (s, s)."""
+    """Return one-shot pruning at ``s`` (Tables 2 and 3): it is the ticket (s, s)."""
     return _ticket(require_cell(index, artifact, "one-shot", arch, str(s)), arch, s, s, schedule)
 
 
@@ -58,19 +58,21 @@ def _ticket(cell: Cell, arch: str, v: int, s: int, schedule: int) -> Linear:
 
 
 def gradual(index: CellIndex, artifact: str, arch: str, window: str) -> Linear:
-    """Tables 2 and 3: gradual pruning over ``window``, then retraining."""
+    """Return gradual pruning over ``window`` and retraining (Tables 2 and 3)."""
     return _child(require_cell(index, artifact, "gradual", arch, window), arch, ("gradual", arch, window))
 
 
 def iterative_delta(index: CellIndex, arch: str) -> Linear:
-    """Table 4, IP + WT: the accuracy of iterative pruning less the dense network's."""
+    """Return the accuracy of iterative pruning less the dense network's (Table 4, IP + WT)."""
     return _delta(index, "IP + WT", arch)
 
 
 def gradual_delta(index: CellIndex, arch: str) -> Linear:
-    """Table 4, GP + EWT: the accuracy of gradual pruning less the dense network's. Of our own Runs always the
-    window that the paper chose (Table 2, 100-150; Table 3, 40-70): the best of several windows would look better
-    by chance."""
+    """Return the accuracy of gradual pruning less the dense network's (Table 4, GP + EWT).
+
+    Our own Runs use the window that the paper chose (Table 2, 100-150; Table 3, 40-70): the best of several
+    windows would look better by chance.
+    """
     table, window = _chosen(arch)
     if index.printed or not index.has(table, "gradual", arch, window):
         return _delta(index, "GP + EWT", arch)
@@ -78,7 +80,7 @@ def gradual_delta(index: CellIndex, arch: str) -> Linear:
 
 
 def _chosen(arch: str) -> tuple[str, str]:
-    """The table and the window that Table 4 takes its gradual pruning from."""
+    """Return the table and the window from which Table 4 takes its gradual pruning."""
     return ("table3", "40-70") if arch in IMAGENET_ARCHS else ("table2", "100-150")
 
 
@@ -95,7 +97,7 @@ def _child(cell: Cell, arch: str, own: tuple[str, ...]) -> Linear:
 
 
 def dense(index: CellIndex, arch: str) -> Linear:
-    """The dense network's accuracy at the end of its schedule (the text's "baseline")."""
+    """Return the dense network's accuracy at the end of its schedule (the text's "baseline")."""
     if not index.has("text", "accuracy", arch, "baseline"):
         raise MissingCells(f"there is no dense {arch}")
     cell = require_cell(index, "text", "accuracy", arch, "baseline")
@@ -103,8 +105,10 @@ def dense(index: CellIndex, arch: str) -> Linear:
 
 
 def dense_at(index: CellIndex, cell: Cell, arch: str) -> Linear:
-    """The dense network's accuracy on the way (Fig. 1's and Fig. 4's "baseline"), its column the epoch. Before
-    the first fall of the rate it moves by points, so that noise is declared apart."""
+    """Return the dense network's accuracy at the epoch of a column (Fig. 1's and Fig. 4's "baseline").
+
+    Before the first fall of the rate it moves by points, so that noise is declared separately.
+    """
     epoch = int(cell[3])
     unit = _dense_unit(DENSE if epoch < index.fall else arch, epoch, arch)
     return Linear({Quantity((cell,)): 1.0}, {unit: 1.0})
@@ -116,8 +120,10 @@ def _dense_unit(kind: str, epoch: int, arch: str) -> NoiseSource:
 
 
 def ppr(index: CellIndex, artifact: str, series: str, arch: str, epoch: int, schedule: int) -> Linear:
-    """Figs. 4 and 6: PPR accuracy at ``epoch``. At the large rate it scatters far more than at the small one, so
-    their noise is declared apart."""
+    """Return the PPR accuracy at ``epoch`` (Figs. 4 and 6).
+
+    It scatters far more at the large rate than at the small one, so their noise is declared separately.
+    """
     cell = require_cell(index, artifact, series, arch, str(epoch))
     structure = ("structure", arch, epoch)
     unit = NoiseSource(
@@ -132,13 +138,14 @@ def ppr(index: CellIndex, artifact: str, series: str, arch: str, epoch: int, sch
 
 
 def distance(index: CellIndex, x: int, y: int) -> Linear:
-    """Fig. 3: the distance between the structures of epochs ``x`` and ``y``."""
+    """Return the distance between the structures of epochs ``x`` and ``y`` (Fig. 3)."""
     cell = require_cell(index, "fig3", "hamming", str(x), str(y))
     return Linear({Quantity((cell,)): 1.0}, {NoiseSource("hamming", cell, cell, cell, cell, "dense"): 1.0})
 
 
 def capacity(index: CellIndex, s: int, size: int) -> Linear:
-    """Fig. 5: what the structure of epoch ``s`` memorizes of ``size`` random labels, which the rows share."""
+    """Return what the structure of epoch ``s`` memorizes of ``size`` random labels, which the rows share (Fig.
+    5)."""
     cell = require_cell(index, "fig5", "memorization", str(s), str(size))
     unit = NoiseSource(
         kind="memorization",
@@ -152,7 +159,8 @@ def capacity(index: CellIndex, s: int, size: int) -> Linear:
 
 
 def stepwise(index: CellIndex, series: str, epoch: int) -> Linear:
-    """Table 1: what is memorized after pruning at once, or in steps: there the columns are one training."""
+    """Return what is memorized after pruning at once, or in steps: there the columns are one training (Table
+    1)."""
     rows = index.rows("table1", series)
     if not rows:
         raise MissingCells(f"table1 has no {series}")
@@ -164,5 +172,5 @@ def stepwise(index: CellIndex, series: str, epoch: int) -> Linear:
 
 
 def decile(epoch: int, schedule: int) -> int:
-    """The tenth of the schedule in which ``epoch`` lies; it ends with its last epoch."""
+    """Return the tenth of the schedule in which ``epoch`` lies; it ends with its last epoch."""
     return max(1, math.ceil(epoch * TENTHS / schedule))

@@ -104,7 +104,7 @@ def typeset(words: object) -> str:
 
 
 def section_name(where: object) -> str:
-    """``3.1`` -> ``Section 3.1``; names of other places stay."""
+    """Return ``Section 3.1`` for ``3.1``; names of other places stay."""
     words = str(where or "")
     return f"Section {words}" if words[:1].isdigit() else words
 
@@ -128,7 +128,7 @@ def _listed(value: object) -> str:
 
 
 def _claim(given: Found, theirs: str) -> Values:
-    """One claim; ``theirs`` is its verdict from the paper's own numbers."""
+    """Return the values of one claim; ``theirs`` is its verdict from the paper's own numbers."""
     ruling, needed = given["verdict"], given["needed"]
     told, bounds, printed = (
         statistic.typeset(of(given)) for of in (statistic.told, statistic.bounds, statistic.printed)
@@ -194,7 +194,7 @@ def _part(part: object) -> str:
 
 
 def _artifact(name: str, document: Document | None, claims: Sequence[Values]) -> Values:
-    """One figure or table; ``claims`` are those that rest on it."""
+    """Return the values of one figure or table; ``claims`` are those that rest on it."""
     given = document or Document(name)
     about, cells = given.provenance, given.cells
     counts = given.verdicts
@@ -270,7 +270,7 @@ def _decimals(document: Document, column: Sequence[Cell]) -> int:
 
 
 def _shown(cell: Cell | None, decimals: int) -> Values | None:
-    """One cell of a table; ``fate`` is a verdict that stands beside its number."""
+    """Return the values of one cell of a table; ``fate`` is a verdict that is shown beside its number."""
     if cell is None:
         return None
     ours, sd, paper = (

@@ -130,7 +130,7 @@ def make(artifact: Artifact, study: Study, cells: Sequence[Cell], records: Seque
 
 
 def _sets(study: Study, archs: Sequence[str]) -> dict[str, str]:
-    """What the networks are trained on, by what the paper trains them on."""
+    """Return the images on which the networks are trained, by those on which the paper trains them."""
     names = {arch: "ImageNet" if arch in IMAGENET_ARCHS else "CIFAR-10" for arch in archs}
     return {name: study.settings.profile.data_of(arch).name for arch, name in names.items()}
 
@@ -149,7 +149,7 @@ def _present(title: str, archs: Sequence[str]) -> str:
 
 
 def _titled(title: str, synthetic: Sequence[str], in_part: bool) -> str:
-    """The title, with the images that there are in place of the paper's: a picture is shown without its footer."""
+    """Return the title, naming synthetic images in place of the paper's: a picture is shown without its footer."""
     found = title
     for name in synthetic:
         found = found.replace(f"on {name}", "on synthetic images")
@@ -160,8 +160,10 @@ def _titled(title: str, synthetic: Sequence[str], in_part: bool) -> str:
 
 
 def _paper_epochs(artifact: Artifact, study: Study, cells: Sequence[Cell]) -> dict[str, str]:
-    """What the paper calls the epochs of rows and columns beside which it prints numbers; none where it calls them
-    the same. The networks of one artifact with such numbers share a schedule."""
+    """Return what the paper calls the epochs of rows and columns for which it prints numbers, where it differs.
+
+    The networks of one artifact with such numbers share a schedule.
+    """
     printed = {cell.series for cell in cells if cell.published is not None}
     labels: dict[str, str] = {}
     for cell in (cell for cell in cells if cell.series in printed):
@@ -173,7 +175,7 @@ def _paper_epochs(artifact: Artifact, study: Study, cells: Sequence[Cell]) -> di
 
 
 def provenance(study: Study, records: Sequence[Record], archs: Sequence[str]) -> dict[str, Any]:
-    """What the numbers of ``archs`` came from, summed up over Runs; each Run's own stands in the ledger under its
+    """Sum up, over Runs, where the numbers of ``archs`` come from. The ledger has each Run's own, under its
     key."""
     profile = study.settings.profile
     sets = [(profile.data_of(arch), profile.recipe_of(arch)) for arch in archs]
@@ -201,7 +203,7 @@ def provenance(study: Study, records: Sequence[Record], archs: Sequence[str]) ->
 
 
 def _each(texts: Iterable[str]) -> str:
-    """The texts, each once."""
+    """Join the texts, each once."""
     return "; ".join(dict.fromkeys(texts))
 
 

@@ -54,7 +54,7 @@ class Grid:
                 yield from self._lines(row, block, gap)
 
     def laid_out(self, width: int) -> tuple[int, list[Block]]:
-        """The gap between columns, and how these stand on a terminal of ``width``."""
+        """Return the gap between columns, and the blocks of columns for a terminal of ``width``."""
         for gap in GAPS:
             kept = list(range(len(self.header)))
             spare = [self.header.index(name) for name in self.spare if name in self.header]
@@ -65,7 +65,8 @@ class Grid:
         return GAPS[0], self._stacked(kept, width, GAPS[0])
 
     def _fitting(self, kept: Sequence[int], width: int, gap: int, comfort: int) -> list[int] | None:
-        """The columns' widths where they fit beside one another; folding ones share what the others leave."""
+        """Return the columns' widths if they fit beside one another; folding columns share the room that others
+        leave."""
         natural = [self._natural(index) for index in kept]
         room = width - gap * (len(kept) - 1)
         if sum(natural) <= room:
@@ -98,7 +99,7 @@ class Grid:
         return max(cell_len(text) for text in self._column(index))
 
     def _least(self, index: int, comfort: int = 0) -> int:
-        """As narrow as the column may be: sentences wrap, and so do headings of columns to the right."""
+        """Return how narrow the column may be: sentences wrap, and so do headings of columns to the right."""
         heading, *cells = self._column(index)
         if self.header[index] in self.folds:
             words = [word for text in (heading, *cells) for word in WORD.split(text)]
@@ -109,7 +110,7 @@ class Grid:
         return [self.header[index], *(row[index] for row in self.rows)]
 
     def _lines(self, cells: Sequence[str], block: Block, gap: int, style: str = "") -> Iterator[Text]:
-        """One row, of as many lines as its highest cell."""
+        """Yield the lines of one row, as many as its highest cell has."""
         wrapped = [
             [cells[index]] if cell_len(cells[index]) <= width else textwrap.wrap(cells[index], width) or [""]
             for index, width in block

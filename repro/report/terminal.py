@@ -18,8 +18,11 @@ table = Grid
 
 
 def console(stderr: bool = False) -> Console:
-    """A console that wraps and cuts nothing where there is no terminal, unless ``$COLUMNS`` asks for a width, and
-    styles nothing where ``$NO_COLOR`` asks for that. Of many ranks only the first speaks."""
+    """Return a console.
+
+    Without a terminal it neither wraps nor cuts, unless ``$COLUMNS`` sets a width. It has no styles if
+    ``$NO_COLOR`` is set. Of many ranks only the first prints.
+    """
     settings: dict[str, Any] = {"color_system": None} if os.environ.get("NO_COLOR") else {}
     found = Console(stderr=stderr, highlight=False, quiet=rank() > 0, **settings)
     if not found.is_terminal:
@@ -29,7 +32,7 @@ def console(stderr: bool = False) -> Console:
 
 
 def show(document: Document, to: Console) -> None:
-    """The artifact's tables, then where it stands."""
+    """Print the artifact's tables, and how it compares with the paper."""
     to.print(f"\n[bold]{document.artifact}[/bold]  {escape(document.title)}")
     for heading, header, rows in grids(document):
         to.print(Grid(header, rows, heading))
@@ -38,7 +41,7 @@ def show(document: Document, to: Console) -> None:
 
 
 def duration(seconds: float) -> str:
-    """``40 s``, ``12 min``, ``3.4 h``, ``2.1 days``."""
+    """Format seconds: ``40 s``, ``12 min``, ``3.4 h``, ``2.1 days``."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 90 * 60:
@@ -49,12 +52,12 @@ def duration(seconds: float) -> str:
 
 
 def speed(value: float) -> str:
-    """Images a second, with a digit that tells where they are few."""
+    """Format images a second, with a decimal where they are few."""
     return f"{value:,.0f} images/s" if value >= 10 else f"{value:.2g} images/s"
 
 
 def size(count: float) -> str:
-    """Bytes for people: ``1.1 MB``."""
+    """Format bytes: ``1.1 MB``."""
     for unit in ("B", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"

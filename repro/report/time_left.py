@@ -22,7 +22,7 @@ class TimeLeft:
     """
 
     def __init__(self, runs: Iterable[Run], store: Store | None = None) -> None:
-        """``runs`` are still to be trained, less the epochs that ``store`` has of them."""
+        """Count the work of ``runs``, less the epochs that ``store`` has of them."""
         self._left: Counter[str] = Counter()
         self._work: dict[str, float] = {}
         for run in runs:
@@ -60,6 +60,6 @@ class TimeLeft:
 
 
 def work_per_image(run: Run) -> float:
-    """Multiply-adds of one of its images, in those of ResNet20 on CIFAR-10."""
+    """Return the multiply-adds of one of its images, in those of ResNet20 on CIFAR-10."""
     side = run.data.crop / NATIVE if isinstance(run.data, Photos) else 1.0
     return WORK[run.arch] * side**2

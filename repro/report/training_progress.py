@@ -31,7 +31,7 @@ class _PlanProgress(Progress, Observer):
         line_every: float = LINE_EVERY,
         then: Callable[[], None] = lambda: None,
     ) -> None:
-        """``then`` is called after each Run."""
+        """Call ``then`` after each Run."""
         super().__init__(console, line_every)
         self._store, self._then = store, then
 
@@ -54,7 +54,7 @@ class _PlanProgress(Progress, Observer):
         self._then()
 
     def _left(self, within: Counter[str] | None = None) -> str:
-        """The time left; empty while nothing is done. ``within`` as in `TimeLeft.done`."""
+        """Return the time left; empty while nothing is done. ``within`` as in `TimeLeft.done`."""
         left = self._work.seconds(time.monotonic() - self._began, within)
         return f"{duration(left)} left for everything" if self._work.done(within) else ""
 

@@ -77,7 +77,7 @@ def ticket_200_minus_ticket_100(index: CellIndex) -> Expression:
 
 
 def first_ticket(index: CellIndex) -> FirstEpochWithin:
-    """The first s from which no column mean is more than 0.1 points below the last one."""
+    """Return the first s from which no column mean is more than 0.1 points below the last one."""
     last = column(index, LAST)
     chosen = structures(index, 0, LAST)
     return FirstEpochWithin(chosen, tuple((last - column(index, s),) for s in chosen), WITHIN)
@@ -87,37 +87,37 @@ def first_ticket(index: CellIndex) -> FirstEpochWithin:
 
 
 def arch(index: CellIndex) -> str:
-    """The network of Fig. 1."""
+    """Return the network of Fig. 1."""
     return index.setting.arch if index.setting else "resnet20"
 
 
 def structures(index: CellIndex, first: int, last: int) -> tuple[int, ...]:
-    """The columns s from ``first`` to ``last``."""
+    """Return the columns s from ``first`` to ``last``."""
     found = [s for s in index.epochs("fig1", "tickets") if first <= s <= last]
     return tuple(require_any(found, f"column of fig1 with s from {first} to {last}"))
 
 
 def rewound(index: CellIndex) -> list[int]:
-    """The rows with v >= 5: the initial weights stand apart."""
+    """Return the rows with v >= 5: the initial weights stand apart."""
     return [v for v in map(int, index.rows("fig1", "tickets")) if v >= REWOUND]
 
 
 def has(index: CellIndex, v: int, s: int) -> bool:
-    """Whether the grid has the ticket."""
+    """Return whether the grid has the ticket."""
     return index.has("fig1", "tickets", str(v), str(s))
 
 
 def column(index: CellIndex, s: int) -> Linear:
-    """The mean over v >= 5 of the tickets with structure from ``s``."""
+    """Return the mean over v >= 5 of the tickets with structure from ``s``."""
     found = [ticket(index, v, s) for v in rewound(index) if has(index, v, s)]
     return mean(require_any(found, f"ticket of fig1 with s = {s} and v >= 5"))
 
 
 def columns(index: CellIndex, first: int, last: int) -> list[Linear]:
-    """The columns with s from ``first`` to ``last``."""
+    """Return the columns with s from ``first`` to ``last``."""
     return [column(index, s) for s in structures(index, first, last)]
 
 
 def early(index: CellIndex) -> Linear:
-    """The mean of the tickets at s >= 100."""
+    """Return the mean of the tickets at s >= 100."""
     return mean(columns(index, EARLY, LAST))

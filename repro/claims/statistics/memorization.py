@@ -50,7 +50,7 @@ def smallest_gradual_gap(index: CellIndex) -> Expression:
 
 
 def sizes(index: CellIndex) -> list[int]:
-    """Numbers of examples of Fig. 5, increasing."""
+    """Return the numbers of examples of Fig. 5, increasing."""
     return list(require_any(index.epochs("fig5", "memorization"), "memorization in fig5"))
 
 

@@ -84,8 +84,11 @@ def largest_ppr_error_of_schedule(index: CellIndex) -> Expression:
 
 
 def settled(index: CellIndex, arch: str) -> Expression:
-    """The first epoch from which the curve's mean over the next tenth of the schedule stays within the accuracy
-    margin of its mean over the last quarter; as the text states it where the paper draws the curve only."""
+    """Return the first epoch from which the curve has settled.
+
+    Its mean over the next tenth of the schedule then stays within the accuracy margin of its mean over the last
+    quarter. Of the paper, which draws the curve only, it is the epoch that the text states.
+    """
     if index.printed:
         return stated(index, "epoch", arch, "PPR settles")
     figure, _, schedule, margin = CHECKED[arch]
@@ -100,7 +103,7 @@ def settled(index: CellIndex, arch: str) -> Expression:
 
 
 def first_one_shot(index: CellIndex, arch: str) -> FirstEpochWithin:
-    """The first one-shot column from which every cell is within the accuracy margin of the last one."""
+    """Return the first one-shot column from which every cell is within the accuracy margin of the last one."""
     _, table, schedule, margin = CHECKED[arch]
     columns = require_any(index.epochs(table, "one-shot", arch), f"one-shot {arch} in {table}")
     last = one_shot(index, table, arch, columns[-1], schedule)
@@ -115,7 +118,7 @@ def _window(index: CellIndex, series: str, first: int, last: int) -> Linear:
 
 
 def _gap(index: CellIndex, first: int, last: int) -> Linear:
-    """Mean of PPR at 0.1 minus the baseline over the epochs that have both; empty where none has."""
+    """Return the mean of PPR at 0.1 minus the baseline over the epochs that have both; empty where none has."""
     epochs = [epoch for epoch in index.epochs("fig4", LARGE, ARCH) if first <= epoch <= last]
     gaps = [
         ppr(index, "fig4", LARGE, ARCH, epoch, PAPER_EPOCHS)

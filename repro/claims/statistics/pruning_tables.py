@@ -103,15 +103,15 @@ def baseline_accuracy(index: CellIndex, arch: str) -> Expression:
 
 
 def one_shots(index: CellIndex, table: str, row: str, first: int, last: int) -> Linear:
-    """The mean of the one-shot cells pruned at epochs ``first`` to ``last``."""
+    """Return the mean of the one-shot cells pruned at epochs ``first`` to ``last``."""
     columns = [column for column in index.epochs(table, "one-shot", row) if first <= column <= last]
     cells = [one_shot(index, table, row, column, SCHEDULES[table]) for column in columns]
     return mean(require_any(cells, f"one-shot {row} in {table} at epochs {first} to {last}"))
 
 
 def windows(index: CellIndex, table: str, first: int, last: int) -> Linear:
-    """The mean of the gradual cells whose windows start at epochs ``first`` to ``last``, of the table's network
-    that has one-shot cells beside them."""
+    """Return the mean of the gradual cells whose windows start at epochs ``first`` to ``last``, of the table's
+    network that has one-shot cells beside them."""
     row = "resnet20" if table == CIFAR10 else "resnet18"
     found = [name for name in index.columns(table, "gradual", row) if first <= int(name.split("-")[0]) <= last]
     cells = [gradual(index, table, row, name) for name in found]

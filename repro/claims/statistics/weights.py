@@ -122,12 +122,12 @@ def distance_100_200(index: CellIndex) -> Expression:
 
 
 def prunable(index: CellIndex) -> Sequence[str]:
-    """The prunable layers, in the network's order."""
+    """Return the prunable layers, in the network's order."""
     return require_any(_in_order(index.rows("fig2", RATES)), f"{RATES} in fig2")
 
 
 def change(index: CellIndex, layer: str, first: int, last: int) -> Quantity:
-    """log W_std(last) / W_std(first) of a layer."""
+    """Return log W_std(last) / W_std(first) of a layer."""
     return Quantity(
         (
             require_cell(index, "fig2", W_STD, layer, str(first)),
@@ -138,7 +138,7 @@ def change(index: CellIndex, layer: str, first: int, last: int) -> Quantity:
 
 
 def predicted(setting: Setting, first: int, last: int) -> float:
-    """Eq. 5's -n eta lambda / (1 - m), summed over the paper's epochs ``first`` to ``last``."""
+    """Return Eq. 5's -n eta lambda / (1 - m), summed over the paper's epochs ``first`` to ``last``."""
     recipe = setting.recipe
     updates = updates_per_epoch(setting.images, recipe.batch_size)
     rates = [learning_rate(recipe, e) for e in range(setting.own_epoch(first), setting.own_epoch(last))]
@@ -156,8 +156,10 @@ def _over_predicted(
 
 
 def _from_last(index: CellIndex, layers: Sequence[str], epoch: int) -> Linear:
-    """The mean over layers of |rate at epoch - rate at 200|. An absolute value moves no more than what is in it,
-    so that the noise of the differences bounds its own."""
+    """Return the mean over layers of |rate at epoch - rate at 200|.
+
+    An absolute value moves no more than its argument, so the noise of the differences bounds its own.
+    """
     cells: list[Cell] = []
     units: dict[NoiseSource, float] = {}
     for layer in layers:
@@ -179,7 +181,7 @@ def _layer_unit(kind: str, layer: str, own: tuple[Cell, ...], relative: Cell | N
 
 
 def _steps(index: CellIndex) -> list[tuple[int, int]]:
-    """Pairs of the paper's epochs that are neighbours in the profile's own schedule."""
+    """Return pairs of the paper's epochs that are neighbours in the profile's own schedule."""
     setting, first = _setting(index), prunable(index)[0]
     epochs = index.epochs("fig2", W_STD, first)
     own = {setting.own_epoch(epoch): epoch for epoch in epochs}
@@ -193,7 +195,8 @@ def _setting(index: CellIndex) -> Setting:
 
 
 def _in_order(layers: Sequence[str]) -> list[str]:
-    """The convolutions in the network's order: the first, then block by block; the last linear is none."""
+    """Return the convolutions in the network's order: the first, then block by block. The last linear layer is
+    none."""
     found = [layer for layer in layers if "conv" in layer]
     return sorted(found, key=lambda layer: [int(number) for number in re.findall(r"\d+", layer)][-2:])
 
