@@ -257,9 +257,9 @@ def test_gradual_pruning_follows_equation_6(tmp_path: Path, monkeypatch: pytest.
 def test_zeros_that_stay_rank_above_zeros_that_went() -> None:
     """Pruning further takes exactly the number asked for, also where a weight that stays happens to be zero."""
     model = nn.Sequential(nn.Linear(10, 10), nn.Linear(10, 2))
-    cpu, plain = torch.device("cpu"), torch.contiguous_format
+    cpu = torch.device("cpu")
     none: Any = None
-    trainer = Trainer(Setup(model, ("0.weight",), Device(cpu, "cpu"), torch.float32, plain, RECIPE, none, none))
+    trainer = Trainer(Setup(model, RECIPE, Device(cpu, "cpu"), torch.float32, none, none, ("0.weight",)))
     trainer.prune(0.2)
     weight = dict(trainer.model.named_parameters())["0.weight"]
     with torch.no_grad():

@@ -11,11 +11,10 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
 from repro import files
-from repro.config.recipe import Recipe
 from repro.engine.lanes import forward
 from repro.errors import UsageError, one_line
 from repro.ticket.batching import Samples
-from repro.ticket.trainer import copied, laid_out, move_to
+from repro.ticket.trainer import Setup, copied, laid_out, move_to
 
 
 def fingerprint(model: nn.Module) -> str:
@@ -36,49 +35,36 @@ class Inspection:
     called: tuple[str, ...]
 
 
-def inspect_model(
-    model: nn.Module,
-    training: Samples,
-    testing: Samples,
-    device: torch.device,
-    precision: torch.dtype,
-    recipe: Recipe,
-) -> Inspection:
+def inspect_model(setup: Setup) -> Inspection:
     """Run two examples of each set through copies of the network.
 
     Raises `UsageError` if the network does not turn them into logits [N, classes].
     """
-    if any(isinstance(p, UninitializedParameter) for p in model.parameters()):
+    if any(isinstance(p, UninitializedParameter) for p in setup.model.parameters()):
         raise UsageError("the network has lazy layers: run one batch through it first, so that it has weights")
-    inputs = training.two
-    if recipe.augment and inputs.dim() != 4:
-        shape = [*inputs.shape]
+    shape = [*setup.train.two.shape]
+    if setup.recipe.augment and len(shape) != 4:
         raise UsageError(
             f"recipe.augment crops and flips images [N, C, H, W], these are {shape}: set augment=False"
         )
-    convolves = any(isinstance(module, nn.Conv2d) for module in model.modules())
-    layout = torch.channels_last if convolves and inputs.dim() == 4 else torch.contiguous_format
-    called: list[str] = []
-
-    def logits(side: Samples, modes: tuple[bool, ...]) -> Tensor:
-        called.clear()
-        return _logits(model, side.two, side.name, modes, device, precision, layout, called)
-
+    convolves = any(isinstance(module, nn.Conv2d) for module in setup.model.modules())
+    layout = torch.channels_last if convolves and len(shape) == 4 else torch.contiguous_format
+    modes = (True, False)  # some networks return more in training mode
     try:
-        found = logits(training, (True, False))  # some networks return more in training mode
+        trained, _ = _logits(setup, setup.train, layout, modes)
     except UsageError:
         if layout == torch.contiguous_format:
             raise
         layout = torch.contiguous_format  # the network flattens with view(), for instance
-        found = logits(training, (True, False))
-    tested = logits(testing, (False,))
-    if tested.shape[1] != found.shape[1]:
-        shapes = f"{[*found.shape]} for train_set and {[*tested.shape]} for test_set"
+        trained, _ = _logits(setup, setup.train, layout, modes)
+    tested, called = _logits(setup, setup.test, layout, (False,))
+    if tested.shape[1] != trained.shape[1]:
+        shapes = f"{[*trained.shape]} for train_set and {[*tested.shape]} for test_set"
         raise UsageError(f"the network gives logits {shapes}: as many classes were expected")
-    return Inspection(layout, found.shape[1], tuple(called))
+    return Inspection(layout, trained.shape[1], tuple(called))
 
 
-def unlike(training: Samples, testing: Samples) -> list[str]:
+def compare_shapes(training: Samples, testing: Samples) -> list[str]:
     """Return a note if the sets have inputs of different shapes, which the network accepts."""
     train, test = ([*side.two.shape[1:]] for side in (training, testing))
     if train == test:
@@ -90,29 +76,24 @@ def unlike(training: Samples, testing: Samples) -> list[str]:
 
 
 def _logits(
-    model: nn.Module,
-    inputs: Tensor,
-    whose: str,
-    modes: tuple[bool, ...],
-    device: torch.device,
-    precision: torch.dtype,
-    layout: torch.memory_format,
-    called: list[str],
-) -> Tensor:
-    what = f"the network does not turn inputs {[*inputs.shape]} of {whose} into logits [N, classes]"
+    setup: Setup, side: Samples, layout: torch.memory_format, modes: tuple[bool, ...]
+) -> tuple[Tensor, list[str]]:
+    """Return the logits of two examples in the last of ``modes`` (training or not), and the layers that ran."""
+    inputs, called = side.two, list[str]()
+    what = f"the network does not turn inputs {[*inputs.shape]} of {side.name} into logits [N, classes]"
     try:
-        probed = copied(model)
+        model = copied(setup.model)
     except Exception as error:
         raise UsageError(f"the network cannot be copied: {one_line(error)}") from None
     try:
-        move_to(probed, device, layout)
-        for name, module in probed.named_modules():
+        move_to(model, setup.device.torch, layout)
+        for name, module in model.named_modules():
             module.register_forward_pre_hook(lambda *_, name=name: called.append(name))
         with torch.no_grad():
             for training in modes:
-                logits = forward(probed.train(training), laid_out(inputs, layout), precision)
+                logits = forward(model.train(training), laid_out(inputs, layout), setup.precision)
     except Exception as error:  # whatever the user's network does
         raise UsageError(f"{what}: {one_line(error)}") from None
     if logits.dim() != 2 or len(logits) != len(inputs):
         raise UsageError(f"{what}: it gives {[*logits.shape]}")
-    return logits
+    return logits, called

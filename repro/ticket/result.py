@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,9 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from repro import files
-from repro.engine.network import masks_of
-from repro.pruning import Masks, sparsity_of
-from repro.record import Record
+from repro.pruning import Masks
 from repro.report.tables import markdown_table
-from repro.ticket.plateau import Plateau
-from repro.ticket.search_spec import ITERATIVE, ONE_SHOT, SearchSpec
-from repro.ticket.trainer import Setup, copied, fill
-
-NOT_SHOWN = ("data", "parents", "ended")  # of a Record's provenance
+from repro.ticket.search_spec import ITERATIVE, SearchSpec
 
 
 @dataclass(frozen=True)
@@ -169,51 +162,3 @@ class Result:
             "search": dataclasses.asdict(self.spec),
             "provenance": self.provenance,
         }
-
-
-def assemble(
-    spec: SearchSpec,
-    setup: Setup,
-    folder: Path,
-    found: Plateau,
-    checks: Sequence[Check],
-    dense: Record,
-    ticket: Record,
-    others: dict[str, Record],
-    tensors: dict[str, Tensor],
-    epochs_trained: int,
-) -> Result:
-    """Make the Result of a search from its Records; ``tensors`` are the ticket's checkpoint."""
-    safe = found.epoch if found.known_at else None
-    window = (safe, spec.window_end(safe)) if safe is not None else None
-    # Alone, the ticket needs the dense training only up to where pruning was known to be safe.
-    ticket_dense = spec.schedule if found.known_at is None else found.known_at
-    pruning = window[1] - window[0] if window else 0
-    model = copied(setup.model).eval()
-    fill(model, tensors)
-    kept = masks_of(tensors) or {}
-    masks = {name: kept[name] for name in spec.prunable}
-    sparsity = sparsity_of(masks)  # of every strategy: all prune exactly to the same one
-
-    def outcome(name: str, record: Record, *epochs: int) -> Outcome:
-        return Outcome(name, record.top1 or 0.0, record.best_top1 or 0.0, sparsity, *epochs)
-
-    trainings = {ONE_SHOT: 1, ITERATIVE: spec.rounds}
-    return Result(
-        spec=spec,
-        safe_epoch=safe,
-        known_at=found.known_at,
-        window=window,
-        checks=tuple(checks),
-        dense=dict(zip(map(int, dense.curve["test_epoch"]), dense.curve["test_top1"], strict=True)),
-        ticket=outcome("ticket", ticket, ticket_dense, len(checks), pruning, spec.schedule),
-        baselines={
-            name: outcome(name, record, spec.schedule, 0, 0, trainings[name] * spec.schedule)
-            for name, record in others.items()
-        },
-        epochs_trained=epochs_trained,
-        provenance={name: value for name, value in ticket.provenance.items() if name not in NOT_SHOWN},
-        folder=folder,
-        model=model,
-        masks=masks,
-    )

@@ -13,23 +13,26 @@ from repro import files, machine
 from repro.config.recipe import Recipe
 from repro.engine import device as devices
 from repro.engine.events import EpochReport
+from repro.engine.network import masks_of
 from repro.errors import CheckpointGone
+from repro.pruning import sparsity_of
 from repro.record import Record
 from repro.run import Data, Run
 from repro.store import Store
 from repro.ticket.datasets import samples
 from repro.ticket.events import Event, Kind
-from repro.ticket.inspect_model import fingerprint, inspect_model, unlike
+from repro.ticket.inspect_model import compare_shapes, fingerprint, inspect_model
 from repro.ticket.options import SearchOptions, check, check_baselines, check_model, check_options, check_path
 from repro.ticket.plateau import Plateau, find_plateau
 from repro.ticket.prunable import choose_prunable
 from repro.ticket.randomness import untouched
-from repro.ticket.result import Check, Result, assemble
+from repro.ticket.result import Check, Outcome, Result
 from repro.ticket.search_spec import ITERATIVE, ONE_SHOT, SearchSpec
 from repro.ticket.train import Stop, train
-from repro.ticket.trainer import Setup, Trainer
+from repro.ticket.trainer import Setup, Trainer, copied, fill
 
 Observer = Callable[[Event], object]
+NOT_SHOWN = ("data", "parents", "ended")  # of a Record's provenance
 PHASES = {"dense": "dense", "ppr": "PPR check", "gradual": "gradual pruning", "ticket": "ticket"}
 
 
@@ -83,9 +86,10 @@ def find_ticket(
         )
         precision = devices.resolve_precision(options.precision, device)
         devices.use_tf32(precision)
-        dtype = devices.dtype_of(precision)
-        seen = inspect_model(model, training, testing, device.torch, dtype, recipe)
+        setup = Setup(model, recipe, device, devices.dtype_of(precision), training, testing)
+        seen = inspect_model(setup)
         pruned = choose_prunable(model, options.prunable, seen.called)
+        setup = replace(setup, prunable=pruned.names, layout=seen.layout)
         spec = SearchSpec(
             network=fingerprint(model),
             prunable=pruned.names,
@@ -97,7 +101,7 @@ def find_ticket(
             **options.resolved(recipe, len(testing)),
         )
         files.check_writable(folder)
-        notes = [*pruned.notes, *unlike(training, testing), *training.notes, *testing.notes]
+        notes = [*pruned.notes, *compare_shapes(training, testing), *training.notes, *testing.notes]
         for sentence in [*([moved_cache] if moved_cache else []), *notes, *training.ahead, *testing.ahead]:
             tell(Event("note", sentence, 0, spec.schedule, None, 0, 0))
         for side in (training, testing):  # last, since it may take as long as an epoch
@@ -107,7 +111,6 @@ def find_ticket(
         busy = f"{folder} is in use by another process: wait for it, or pass another folder"
         with files.locked(folder / ".lock", busy):
             spec.check_folder(folder)
-            setup = Setup(model, pruned.names, device, dtype, seen.layout, recipe, training, testing)
             result = _Search(spec, setup, folder, names, tell).result()
             result = replace(result, notes=tuple(notes), left_out=pruned.left_out)
             result.save()
@@ -156,12 +159,42 @@ class _Search:
         if ITERATIVE in self.baselines:
             for number in range(1, spec.rounds + 1):
                 others[ITERATIVE] = self._train(spec.iterative(number), {end})
-        checks = [Check(epoch, record.top1 or 0.0) for epoch, record in self._checks(end)]
+        return self._result(plateau, dense, ticket, others)
+
+    def _result(self, plateau: Plateau, dense: Record, ticket: Record, others: dict[str, Record]) -> Result:
+        """Make the Result from the Records of the search and the ticket's checkpoint."""
+        spec, end = self.spec, self.spec.schedule
+        safe = plateau.epoch if plateau.known_at else None
         loaded = self.store.load_checkpoint(spec.ticket(safe), end)
         if loaded is None:
             raise CheckpointGone("the ticket is gone or was damaged", spec.ticket(safe))
-        return assemble(
-            spec, self.setup, self.folder, plateau, checks, dense, ticket, others, loaded[0], self._spent
+        model, kept = copied(self.setup.model).eval(), masks_of(loaded[0]) or {}
+        fill(model, loaded[0])
+        masks = {name: kept[name] for name in spec.prunable}
+        sparsity = sparsity_of(masks)  # of every strategy: all prune exactly to the same one
+
+        def outcome(name: str, record: Record, *epochs: int) -> Outcome:
+            return Outcome(name, record.top1 or 0.0, record.best_top1 or 0.0, sparsity, *epochs)
+
+        window = None if safe is None else (safe, spec.window_end(safe))
+        checks = tuple(Check(epoch, record.top1 or 0.0) for epoch, record in self._checks(end))
+        # Alone, the ticket needs the dense training only up to where pruning was known to be safe.
+        epochs = (plateau.known_at or end, len(checks), window[1] - window[0] if window else 0, end)
+        trainings = {ONE_SHOT: end, ITERATIVE: spec.rounds * end}
+        return Result(
+            spec=spec,
+            safe_epoch=safe,
+            known_at=plateau.known_at,
+            window=window,
+            checks=checks,
+            dense=dict(zip(map(int, dense.curve["test_epoch"]), dense.curve["test_top1"], strict=True)),
+            ticket=outcome("ticket", ticket, *epochs),
+            baselines={name: outcome(name, record, end, 0, 0, trainings[name]) for name, record in others.items()},
+            epochs_trained=self._spent,
+            provenance={name: value for name, value in ticket.provenance.items() if name not in NOT_SHOWN},
+            folder=self.folder,
+            model=model,
+            masks=masks,
         )
 
     def _train(self, run: Run, keep: set[int], stop: Stop | None = None) -> Record:

@@ -32,13 +32,13 @@ class Setup:
     """What all trainings of a search share: the network as given, the weights to prune, device and data."""
 
     model: nn.Module
-    prunable: tuple[str, ...]
+    recipe: Recipe
     device: Device
     precision: torch.dtype
-    layout: torch.memory_format
-    recipe: Recipe
     train: Samples
     test: Samples
+    prunable: tuple[str, ...] = ()
+    layout: torch.memory_format = torch.contiguous_format
     source: str = "own"
 
     def copy(self) -> nn.Module:
