@@ -1,6 +1,6 @@
-"""Images: CIFAR-10 from disk or a synthetic set from a seed, and what becomes of them on the device.
+"""Data sets: CIFAR-10 from disk or synthetic images from a seed, and their batches on the device.
 
-`images.py` is the common form, `cifar10.py` and `synthetic.py` make it, `batches.py` augments on the device.
+`images.py` is the common form, `cifar10.py` and `synthetic.py` produce it, `batches.py` augments on the device.
 ImageNet and its synthetic sibling, whose images stay on disk, are in `imagenet/`.
 """
 
@@ -17,11 +17,10 @@ from repro.errors import UsageError
 
 
 def fingerprint(name: str, folders: Sequence[Path]) -> str:
-    """The fingerprint that goes into Run keys.
+    """Return the fingerprint that goes into Run keys.
 
-    For CIFAR-10 and ImageNet: that of the images found in ``folders``, or of the official set where none are
-    there, so that finished Runs are found without data. Raises `MissingInput` where files are there but not
-    CIFAR-10.
+    For CIFAR-10 and ImageNet: that of the images found in ``folders``, or of the official set if there are none,
+    so that finished Runs are found without data. Raises `MissingInput` if there are files that are not CIFAR-10.
     """
     if name == "synthetic":
         return synthetic.FINGERPRINT
@@ -34,14 +33,14 @@ def fingerprint(name: str, folders: Sequence[Path]) -> str:
 
 
 def official(name: str, found: str) -> bool:
-    """Whether ``found`` is the fingerprint of the data set that everybody calls ``name``."""
+    """Tell whether ``found`` is the fingerprint of the official data set ``name``."""
     if name in PHOTO_SETS:
         return imagenet.official(found)
     return found == {"synthetic": synthetic.FINGERPRINT, "cifar10": cifar10.OFFICIAL_FINGERPRINT}[name]
 
 
 def load(name: str, folders: Sequence[Path]) -> Images:
-    """The whole data set. Raises `MissingInput`, with one line of help, where it is not to be found."""
+    """Load the whole data set. Raises `MissingInput`, with one line of help, if it is not found."""
     if name == "synthetic":
         return _generated()
     if name == "cifar10":
@@ -54,5 +53,5 @@ def load(name: str, folders: Sequence[Path]) -> Images:
 
 @functools.cache
 def _generated() -> Images:
-    """Made once a process, which may open them for one wave after another."""
+    """Generate once a process, which may open the images for one wave after another."""
     return synthetic.generate()

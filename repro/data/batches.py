@@ -1,4 +1,4 @@
-"""Images on the device, and batches of them: gather, crop, flip and normalise as whole-batch indexing."""
+"""Gather, crop, flip and normalize batches of images on the device, by indexing whole batches."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ SIDE = 32
 
 
 def seed_of(*words: object) -> int:
-    """A 56-bit seed from words. Random numbers follow from names, so nothing has to be saved to resume."""
+    """Derive a 56-bit seed from words. Random numbers follow from names, so a resume needs no saved state."""
     return int.from_bytes(hashlib.sha256(" ".join(map(str, words)).encode()).digest()[:7], "big")
 
 
 def random_labels(name: str, count: int, classes: int = 10) -> Tensor:
-    """Labels uniform over the classes, int64 [count], drawn from their ``name`` alone (memorization, Fig. 5)."""
+    """Draw labels uniform over the classes, int64 [count], from ``name`` alone (memorization, Fig. 5)."""
     random = torch.Generator().manual_seed(seed_of("labels", name))
     return torch.randint(0, classes, (count,), generator=random)
 
 
 @dataclass
 class EpochOrder:
-    """What one epoch does to each of its N images: order, crop offsets and flip, int64 [N] each."""
+    """The order, crop offsets and flips of an epoch's N images, int64 [N] each."""
 
     order: Tensor
     top: Tensor
@@ -36,7 +36,7 @@ class EpochOrder:
 
     @classmethod
     def draw(cls, stream: str, epoch: int, count: int, augment: bool) -> EpochOrder:
-        """From the Run's ``stream`` and the epoch alone, on the CPU: equal on every device and after a resume."""
+        """Draw on the CPU from the Run's ``stream`` and the epoch alone, so that any device and resume agree."""
         random = torch.Generator().manual_seed(seed_of("epoch", epoch, stream))
         order = torch.randperm(count, generator=random)
         if not augment:
@@ -47,7 +47,7 @@ class EpochOrder:
         return cls(order, crops[0].contiguous(), crops[1].contiguous(), flip)
 
     def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The four, in a fixed order."""
+        """Return the four, in a fixed order."""
         return self.order, self.top, self.left, self.flip
 
 
@@ -74,9 +74,9 @@ class DeviceImages:
         return len(self.labels)
 
     def gather(self, index: Tensor, top: Tensor, left: Tensor, flip: Tensor) -> Tensor:
-        """Images ``index`` [B], cropped at (``top``, ``left``) in 0..8 and mirrored where ``flip`` is 1.
+        """Crop the images ``index`` [B] at (``top``, ``left``) in 0..8, and mirror them where ``flip`` is 1.
 
-        Returns float32 [B, 3, 32, 32], channels_last, normalised per channel.
+        Returns float32 [B, 3, 32, 32], channels_last, normalized per channel.
         """
         rows = top[:, None] + self.side
         mirrored = torch.where(flip[:, None] == 1, self.side.flip(0), self.side)
@@ -85,6 +85,6 @@ class DeviceImages:
         return ((pixels.float() - self.mean) * self.scale).permute(0, 3, 1, 2)
 
     def plain(self, start: int, stop: int) -> Tensor:
-        """Images ``start`` to ``stop`` without augmentation, as `gather` returns them."""
+        """Return images ``start`` to ``stop`` without augmentation, in the form of `gather`."""
         inner = self.images[start:stop, PAD : PAD + SIDE, PAD : PAD + SIDE]
         return ((inner.float() - self.mean) * self.scale).permute(0, 3, 1, 2)

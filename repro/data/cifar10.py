@@ -1,6 +1,6 @@
-"""CIFAR-10 as found on disk: torchvision's pickles, the official binary layout, or an archive of either.
+"""Read CIFAR-10 from disk: torchvision's pickles, the official binary layout, or an archive of either.
 
-A pickle is opened only after its md5 agrees with the one that torchvision publishes.
+A pickle is opened only if its md5 is the one that torchvision publishes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TRAIN_BINARY = [f"data_batch_{i}.bin" for i in range(1, 6)]
 TEST_BINARY = ["test_batch.bin"]
 TRAIN_PICKLED = [f"data_batch_{i}" for i in range(1, 6)]
 TEST_PICKLED = ["test_batch"]
-# (folder or archive, its layout), in the order in which they are looked for.
+# (folder or archive, its layout), in the order of the search.
 PLACES = (
     ("cifar-10-batches-bin", "binary"),
     ("cifar-10-batches-py", "pickled"),
@@ -38,7 +38,7 @@ Reader = Callable[[str], bytes]
 
 
 def missing(folders: Sequence[Path]) -> MissingInput:
-    """The one line of help where CIFAR-10 is not found."""
+    """Say in one line what to do if CIFAR-10 is not found."""
     places = ", ".join(str(folder) for folder in folders)
     return MissingInput(
         f"no CIFAR-10 under {places}: pass --data-dir DIR (or $REPRO_DATA) with cifar-10-batches-bin or -py or "
@@ -47,7 +47,7 @@ def missing(folders: Sequence[Path]) -> MissingInput:
 
 
 def find(folders: Sequence[Path]) -> Path | None:
-    """The first folder or archive under ``folders`` that is CIFAR-10 by its name (or a folder of its files)."""
+    """Find the first folder or archive under ``folders`` with CIFAR-10's name, or a folder of its files."""
     for folder in folders:
         if (folder / TRAIN_BINARY[0]).exists() or (folder / TRAIN_PICKLED[0]).exists():
             return folder
@@ -59,9 +59,9 @@ def find(folders: Sequence[Path]) -> Path | None:
 
 @functools.lru_cache(maxsize=2)
 def load(place: Path) -> Images:
-    """All 60,000 images from a folder or archive that `find` returned.
+    """Load all 60,000 images from a folder or archive that `find` returned.
 
-    Raises `MissingInput` naming the file that is absent, truncated, altered or not CIFAR-10.
+    Raises `MissingInput` naming the file that is missing, truncated, altered or not CIFAR-10.
     """
     read = _archive_reader(place) if place.is_file() else _folder_reader(place)
     pickled = place.name.endswith("-py") or place.name == "cifar-10-python.tar.gz"
@@ -75,8 +75,10 @@ def load(place: Path) -> Images:
 
 
 def download(folder: Path) -> Path:
-    """Fetch CIFAR-10 into ``folder`` with torchvision, which checks its md5. Raises `MissingInput` offline, saying
-    what to fetch by hand and where to put it."""
+    """Download CIFAR-10 into ``folder`` with torchvision, which checks its md5.
+
+    Offline raises `MissingInput`, saying what to download by hand and where to put it.
+    """
     from torchvision.datasets import CIFAR10
 
     try:
@@ -94,7 +96,7 @@ def _folder_reader(folder: Path) -> Reader:
         try:
             return (folder / name).read_bytes()
         except FileNotFoundError:
-            raise MissingInput(f"{folder}: {name} is missing, so this is not the whole of CIFAR-10") from None
+            raise MissingInput(f"{folder}: {name} is missing, so CIFAR-10 is not complete") from None
         except OSError as error:
             raise MissingInput(f"{folder / name} cannot be read: {error.strerror or error}") from None
 
@@ -103,14 +105,14 @@ def _folder_reader(folder: Path) -> Reader:
 
 def _archive_reader(archive: Path) -> Reader:
     try:
-        # The whole stream first: only its end holds the checksum, and tarfile does not read that far.
+        # First the whole stream: its end holds the checksum, and tarfile does not read that far.
         content = gzip.decompress(archive.read_bytes())
         with tarfile.open(fileobj=io.BytesIO(content)) as tar:
             members = [m for m in tar.getmembers() if m.isfile()]
             contents = {Path(m.name).name: tar.extractfile(m).read() for m in members}  # type: ignore[union-attr]
     except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
         why = str(error).partition("\n")[0]
-        raise MissingInput(f"{archive}: not a whole archive ({why}); fetch it again") from None
+        raise MissingInput(f"{archive}: not a complete archive ({why}); fetch it again") from None
 
     def read(name: str) -> bytes:
         if name not in contents:
@@ -152,12 +154,12 @@ def _pickled(read: Reader, names: list[str], place: Path) -> Split:
 
 
 def published_md5() -> dict[str, str]:
-    """md5 of each of torchvision's pickled files, as torchvision itself states them."""
+    """Return the md5 of each pickled file, as torchvision publishes it."""
     from torchvision.datasets import CIFAR10
 
     return {name: md5 for name, md5 in [*CIFAR10.train_list, *CIFAR10.test_list]}
 
 
 def _channels_last(flat: Bytes) -> Bytes:
-    """[N, 3072] in planes -> [N, 32, 32, 3]."""
+    """Convert [N, 3072] in planes to [N, 32, 32, 3]."""
     return np.ascontiguousarray(flat.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))

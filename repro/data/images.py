@@ -1,4 +1,4 @@
-"""A data set as four numpy arrays in an order of its own."""
+"""A data set as four numpy arrays in canonical order."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ class Split:
     labels: Bytes
 
     def first(self, count: int) -> Split:
-        """A part of ``count`` images with as many of each class as its size allows, the same for every user.
+        """Select ``count`` images, as many of each class as possible, the same for every user.
 
-        Raises `UsageError` where the split has fewer.
+        Raises `UsageError` if the split has fewer.
         """
         chosen = first_of_each(self.labels, count)
         return Split(self.images[chosen], self.labels[chosen])
 
 
 def first_of_each(labels: npt.NDArray[np.integer[Any]], count: int) -> npt.NDArray[np.int64]:
-    """Which ``count`` examples make a part with as many of each class as its size allows: ascending int64 [count].
+    """Select ``count`` examples, as many of each class as possible: their indices, ascending, int64 [count].
 
-    The first of every class, then the second of every class, and so on. Raises `UsageError` where there are fewer.
+    The first of every class, then the second of every class, and so on. Raises `UsageError` if there are fewer.
     """
     total = len(labels)
     if count > total:
@@ -59,7 +59,7 @@ class Images:
 
     @property
     def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Per-channel mean and standard deviation of the training images, from exact integer sums."""
+        """Compute mean and standard deviation per channel of the training images, from exact integer sums."""
         pixels = self.train.images.reshape(-1, 3)
         counts = [np.bincount(pixels[:, channel], minlength=256) for channel in range(3)]
         values = np.arange(256)
@@ -69,7 +69,7 @@ class Images:
 
 
 def random_images(train: int, test: int) -> Images:
-    """So many images of random pixels and labels, always the same: to time what looks at none."""
+    """Make images of random pixels and labels, always the same, to measure times."""
     random = np.random.Generator(np.random.PCG64(0))
 
     def split(size: int) -> Split:
@@ -80,7 +80,7 @@ def random_images(train: int, test: int) -> Images:
 
 
 def assemble(train: Split, test: Split, source: str) -> Images:
-    """Both splits in canonical order (by a hash of each image), so that the order of files cannot matter."""
+    """Sort both splits by a hash of each image, so that the order of files does not matter."""
     digest = hashlib.sha256()
     ordered: list[Split] = []
     for name, split in (("train", train), ("test", test)):
@@ -92,7 +92,7 @@ def assemble(train: Split, test: Split, source: str) -> Images:
 
 
 def image_hashes(split: Split) -> npt.NDArray[np.bytes_]:
-    """A hash of each image with its label, as hex digits: byte strings [N]."""
+    """Hash each image with its label, to hex digits: byte strings [N]."""
     flat = np.concatenate([split.labels[:, None], split.images.reshape(len(split.images), -1)], axis=1)
     # As hex text: numpy's byte strings drop trailing zeros.
     return np.array([hashlib.blake2b(row.tobytes(), digest_size=16).hexdigest() for row in flat], dtype="S32")

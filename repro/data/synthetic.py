@@ -1,4 +1,4 @@
-"""Ten classes of 32x32 images made from a seed in a second: no download, learnable but not trivial.
+"""Generate ten classes of 32x32 images from a seed in a second: no download, learnable but not trivial.
 
 Each class is a smooth colour pattern; an image shows it shifted, dimmed, over the blurred pattern of
 another class, with noise. Integer random numbers and plain arithmetic: the same bytes on any machine.
@@ -12,12 +12,12 @@ import numpy.typing as npt
 from repro.data.images import Images, Split, assemble
 
 TRAIN, TEST = 4096, 1024
-# Names the generator and its seed: the images follow from it, so Run keys need not make them first.
+# The name of the generator and its seed, which determine the images: Run keys need no images.
 FINGERPRINT = "synthetic-v1"
 
 
 def generate(seed: int = 1) -> Images:
-    """4,096 training and 1,024 test images, balanced over ten classes."""
+    """Generate 4,096 training and 1,024 test images, balanced over ten classes."""
     random = np.random.Generator(np.random.PCG64(seed))
     patterns = random.integers(0, 256, size=(10, 8, 8, 3)).repeat(4, axis=1).repeat(4, axis=2)
     images = assemble(_split(random, patterns, TRAIN), _split(random, patterns, TEST), "synthetic, seed 1")

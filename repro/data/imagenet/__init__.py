@@ -11,25 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repro.data.imagenet import index, layout
-from repro.data.imagenet.index import OFFICIAL, SYNTHETIC
-from repro.data.imagenet.split import FileSplit, PhotoSplit
+from repro.data.imagenet.index import OFFICIAL as OFFICIAL
+from repro.data.imagenet.index import SYNTHETIC as SYNTHETIC
+from repro.data.imagenet.split import FileSplit as FileSplit
+from repro.data.imagenet.split import PhotoSplit as PhotoSplit
 from repro.data.images import first_of_each
 from repro.errors import MissingInput
 
 if TYPE_CHECKING:
     from repro.run import Photos
-
-__all__ = [
-    "OFFICIAL",
-    "SYNTHETIC",
-    "FileSplit",
-    "PhotoSplit",
-    "content_hash",
-    "fingerprint",
-    "official",
-    "open_splits",
-    "prepared",
-]
 
 
 def fingerprint(name: str, folders: Sequence[Path]) -> str:

@@ -122,8 +122,8 @@ def content_hash(names: Sequence[str], classes: Sequence[str], labels: npt.NDArr
     return digest.hexdigest()[:16]
 
 
-def save(index: Index, root: Path, homes: Sequence[Path], stored: int, name: str | None = None) -> None:
-    """Write the index to each of ``homes``. Its fingerprint is ``name``, else determined by counts and content.
+def save(index: Index, root: Path, home: Path, stored: int, name: str | None = None) -> None:
+    """Write the index to ``home``. Its fingerprint is ``name``, else determined by counts and content.
 
     Raises `MissingInput` if the disk is full or read-only.
     """
@@ -143,6 +143,7 @@ def save(index: Index, root: Path, homes: Sequence[Path], stored: int, name: str
     kinds = np.bincount(index.facts["kind"], minlength=len(KINDS)).tolist()
     info = {
         "format": FORMAT,
+        "root": "." if home.parent.resolve() == root.resolve() else str(root.resolve()),
         "fingerprint": name or (hashed if differences else OFFICIAL),
         "content_hash": hashed,
         "train": index.train,
@@ -152,12 +153,9 @@ def save(index: Index, root: Path, homes: Sequence[Path], stored: int, name: str
         "stored": stored,
         "sha256": files.sha256(arrays.getvalue()),
     }
-    for home in homes:
-        beside = home.parent.resolve() == root.resolve()
-        files.write_bytes(home / "index.npz", arrays.getvalue())
-        # Written last: its presence means that the other file is there.
-        text = json.dumps({**info, "root": "." if beside else str(root.resolve())}, indent=1)
-        files.write_text(home / "index.json", text + "\n")
+    files.write_bytes(home / "index.npz", arrays.getvalue())
+    # Written last: its presence means that the other file is there.
+    files.write_text(home / "index.json", json.dumps(info, indent=1) + "\n")
 
 
 def _pack(names: Sequence[str]) -> npt.NDArray[np.uint8]:

@@ -8,7 +8,7 @@ import hashlib
 import io
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -33,23 +33,23 @@ def prepare(
     workers: int | None = None,
     fingerprint: str | None = None,
 ) -> Prepared:
-    """Verify the tree at ``root``; write its index there and, if given, under ``cache_dir``.
+    """Verify the tree at ``root``; write its index there, or under ``cache_dir`` if ``root`` is read-only.
 
     Classes and counts are checked before any image is decoded. Images that an earlier index describes are
     read again only if their size or time changed. ``fingerprint`` names a tree generated from a seed; other trees
     get one from their content. Raises `MissingInput` if the tree has faults, or nothing can be written.
     """
     observer = observer or Silent()
-    homes = _homes(root, cache_dir)
+    home = _home(root, cache_dir)
     listing = layout.listing(root)
     _report(listing, observer)
-    with locked(homes[0]):
-        facts = _verify(listing, _known(listing, [root / FOLDER, *homes]), workers or cores(), observer)
+    with locked(home):
+        facts = _verify(listing, _known(listing, home), workers or cores(), observer)
         index = Index(listing.classes, listing.names, listing.labels, listing.train, facts)
-        save(index, root, homes, listing.stored, fingerprint)
+        save(index, root, home, listing.stored, fingerprint)
     if odd := [f"{index.names[i]} ({KINDS[kind]})" for i, kind in enumerate(facts["kind"]) if kind >= 2]:
         observer.said(f"{are(len(odd), 'image')} neither RGB nor grayscale JPEG: {some(odd, 30)}")
-    prepared = read(homes[-1])
+    prepared = read(home)
     assert prepared is not None
     return prepared
 
@@ -148,19 +148,18 @@ def _examine(root: str, name: str) -> Row | str:
     return len(content), stat.st_mtime_ns, width, height, kind, list(hashlib.sha256(content).digest()[:16])
 
 
-def _known(listing: Listing, homes: Sequence[Path]) -> Facts:
-    """Take over what the indexes in ``homes`` say about unchanged images; the size of the others is -1."""
+def _known(listing: Listing, home: Path) -> Facts:
+    """Take over what the index in ``home`` says about unchanged images; the size of the others is -1."""
     facts = np.zeros(len(listing.names), dtype=FACTS)
     facts["size"] = -1
-    for home in homes:
-        with contextlib.suppress(MissingInput):  # a damaged index is written again
-            if prepared := read(home):
-                old = prepared.load()
-                row_of = {name: row for row, name in enumerate(old.names)}
-                rows = np.array([row_of.get(name, -1) for name in listing.names])
-                same = (rows >= 0) & (old.facts["size"][rows] == listing.sizes)
-                same &= old.facts["mtime"][rows] == listing.mtimes
-                facts[same] = old.facts[rows[same]]
+    with contextlib.suppress(MissingInput):  # a damaged index is written again
+        if prepared := read(home):
+            old = prepared.load()
+            row_of = {name: row for row, name in enumerate(old.names)}
+            rows = np.array([row_of.get(name, -1) for name in listing.names])
+            same = (rows >= 0) & (old.facts["size"][rows] == listing.sizes)
+            same &= old.facts["mtime"][rows] == listing.mtimes
+            facts[same] = old.facts[rows[same]]
     return facts
 
 
@@ -175,16 +174,13 @@ def _report(listing: Listing, observer: Observer) -> None:
         observer.said(f"this is not the official ILSVRC 2012, and no result compares with it: {'; '.join(found)}")
 
 
-def _homes(root: Path, cache_dir: Path | None) -> list[Path]:
-    """Return where the index goes: beside the images if writable, and to ``cache_dir``."""
-    homes = [root / FOLDER]
+def _home(root: Path, cache_dir: Path | None) -> Path:
+    """Return where the index goes: beside the images if writable, else to ``cache_dir``."""
     try:
-        files.check_writable(homes[0])
+        files.check_writable(root / FOLDER)
+        return root / FOLDER
     except MissingInput as error:
         if not cache_dir:
             raise MissingInput(f"{error}: --cache-dir DIR, which is then passed as --data-dir") from None
-        homes = []
-    if cache_dir and (cache_dir / FOLDER).resolve() != (root / FOLDER).resolve():
         files.check_writable(cache_dir / FOLDER)
-        homes.append(cache_dir / FOLDER)
-    return homes
+        return cache_dir / FOLDER
