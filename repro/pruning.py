@@ -1,7 +1,7 @@
 """Global magnitude pruning (paper section 3): masks, per-layer rates, Hamming distance.
 
-A mask is a dict from the name of a prunable weight to a bool tensor of its shape, True where the weight
-stays. Prunable is every convolution but the first; the last linear, biases and BatchNorm are not.
+Masks are a dict from the name of a prunable weight to a bool tensor of its shape, True where the weight stays.
+Prunable is every convolution but the first; the last linear layer, biases and BatchNorm are not.
 """
 
 from __future__ import annotations
@@ -12,25 +12,34 @@ import torch
 from torch import Tensor, nn
 
 MASK = "mask/"
-"""What the name of a weight's mask begins with in a checkpoint, where it stands beside the weight itself."""
+"""The prefix of a mask's name in a checkpoint, before the name of its weight."""
 
 Weights = Mapping[str, Tensor]
 Masks = dict[str, Tensor]
 
 
 def prunable_names(model: nn.Module) -> list[str]:
-    """Names of the weights that may be pruned, in the network's order (appendix A: not first, not last)."""
+    """Return the names of the weights to prune, in the network's order (appendix A: not first, not last)."""
     convolutions = [name for name, module in model.named_modules() if isinstance(module, nn.Conv2d)]
     return [f"{name}.weight" for name in convolutions[1:]]
 
 
 def magnitude_masks(weights: Weights | nn.Module, sparsity: float) -> Masks:
-    """Masks that remove the ``round(sparsity * total)`` smallest magnitudes over all ``weights`` together; of a
-    module, over its `prunable_names`.
+    """Rank the magnitudes of all ``weights`` together, and mask exactly the ``round(sparsity * total)`` smallest.
 
-    The count is exact. Among equal magnitudes the earlier one (order of ``weights``, then row-major) goes
-    first, so the same weights always give the same masks. Raises ValueError for a sparsity outside [0, 1],
-    a weight that is not finite, nothing to prune, or biases and BatchNorm among the weights (a state_dict).
+    Among equal magnitudes the earlier one (order of ``weights``, then row-major) is removed first, so the same
+    weights always give the same masks.
+
+    Args:
+        weights: tensors by name, or a network, of which the `prunable_names` are ranked.
+        sparsity: the share of weights to remove, from 0 to 1.
+
+    Returns:
+        Bool tensors on the CPU by name, True where a weight stays.
+
+    Raises:
+        ValueError: ``sparsity`` is out of range, a weight is not finite, there is nothing to prune, or biases or
+            BatchNorm are among the weights (a state_dict).
     """
     if isinstance(weights, nn.Module):
         weights = {name: weights.get_parameter(name) for name in prunable_names(weights)}
@@ -56,7 +65,7 @@ def magnitude_masks(weights: Weights | nn.Module, sparsity: float) -> Masks:
 
 
 def prune_further(weights: Weights, masks: Masks | None, sparsity: float) -> Masks:
-    """`magnitude_masks` of a network under ``masks`` (None if it is dense): pruned weights stay pruned.
+    """Return `magnitude_masks` of a network under ``masks`` (None if it is dense); pruned weights stay pruned.
 
     A remaining weight that happens to be zero still ranks above those that ``masks`` removed.
     """
@@ -69,18 +78,21 @@ def prune_further(weights: Weights, masks: Masks | None, sparsity: float) -> Mas
 
 
 def sparsity_of(masks: Masks) -> float:
-    """Share of weights removed, over all layers together."""
+    """Return the share of weights removed over all layers together, from 0 to 1."""
     total = sum(mask.numel() for mask in masks.values())
     return 1 - sum(int(mask.sum()) for mask in masks.values()) / total
 
 
 def layer_rates(masks: Masks) -> dict[str, float]:
-    """Pruning rate of each layer: the share of its weights that is removed (Fig. 2b)."""
+    """Return the share of weights removed in each layer, from 0 to 1 (Fig. 2b)."""
     return {name: 1 - int(mask.sum()) / mask.numel() for name, mask in masks.items()}
 
 
 def hamming_distance(first: Masks, second: Masks) -> float:
-    """Share of positions at which two masks differ, over all layers together (Fig. 3)."""
+    """Return the share of positions at which two networks' masks differ, over all layers together (Fig. 3).
+
+    Raises ValueError if the masks do not have the same names in the same order.
+    """
     if list(first) != list(second):
         raise ValueError("the two masks are not of the same network")
     differing = sum(int((first[name] != second[name]).sum()) for name in first)
@@ -88,5 +100,5 @@ def hamming_distance(first: Masks, second: Masks) -> float:
 
 
 def weight_std(weights: Weights) -> dict[str, float]:
-    """W_std: standard deviation (over n, not n - 1) of each layer's weights (Fig. 2a)."""
+    """Return W_std, the standard deviation (over n, not n - 1) of each layer's weights (Fig. 2a)."""
     return {name: float(w.detach().double().std(correction=0)) for name, w in weights.items()}

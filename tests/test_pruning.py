@@ -18,6 +18,7 @@ from repro.pruning import (
     layer_rates,
     magnitude_masks,
     prunable_names,
+    prune_further,
     sparsity_of,
     weight_std,
 )
@@ -54,6 +55,18 @@ def test_masks_are_those_of_a_sort_over_all_layers_together(seed: int, sparsity:
     assert flat(masks) == naive(weights, sparsity)
     assert {name: tuple(mask.shape) for name, mask in masks.items()} == SHAPES
     assert all(mask.dtype == torch.bool for mask in masks.values())
+
+
+@pytest.mark.parametrize("before", [0.0, 0.3, 0.5])
+def test_pruning_further_removes_exactly_the_number_asked_for_and_restores_nothing(before: float) -> None:
+    weights = random_weights(0)
+    weights["c.weight"].zero_()  # these remain at first, and rank above what is pruned
+    masks = magnitude_masks({**weights, "c.weight": weights["c.weight"] + 9}, before)
+    for sparsity in (0.2, 0.5, 0.9):
+        further = prune_further(weights, masks, sparsity)
+        assert not any((further[name] & ~mask).any() for name, mask in masks.items())
+        assert sparsity_of(further) == pytest.approx(max(before, sparsity), abs=1e-2)
+    assert all(torch.equal(mask, further[name]) for name, mask in prune_further(weights, further, 0.1).items())
 
 
 @given(
