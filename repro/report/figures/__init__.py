@@ -1,4 +1,4 @@
-"""Draw an artifact from its document alone, in one of four shapes (`repro.artifacts.drawing`).
+"""Draw an artifact from its document alone, in a shape of `repro.artifacts.drawing`: each has a module here.
 
 `draw` returns a matplotlib figure, `write` a PNG. Importing this imports no matplotlib.
 """
@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from repro.artifacts.drawing import Bars, Curves, Dots, Drawing, Heat, Layers
+from repro.artifacts.drawing import Curves, Dots, Drawing
 from repro.files import write_bytes
 from repro.report.document import Document
 from repro.report.figures.look import DPI, STYLE
@@ -29,22 +30,12 @@ def draw(document: Document) -> Sheet:
 
     Save the figure inside `styled`: hatches and fonts depend on matplotlib's settings.
     """
-    from repro.report.figures import bars, curves, dots, heat, layers, sheet
+    from repro.report.figures import sheet
 
     with styled():
         drawing = drawing_of(document)
-        if not document.cells:
-            figure = sheet.of_nothing(document)
-        elif isinstance(drawing, Heat):
-            figure = heat.draw(document, drawing)
-        elif isinstance(drawing, Curves):
-            figure = curves.draw(document, drawing)
-        elif isinstance(drawing, Layers):
-            figure = layers.draw(document, drawing)
-        elif isinstance(drawing, Bars):
-            figure = bars.draw(document, drawing)
-        else:
-            figure = dots.draw(document, drawing)
+        shape = importlib.import_module(f"{__name__}.{type(drawing).__name__.lower()}")
+        figure: Sheet = shape.draw(document, drawing) if document.cells else sheet.of_nothing(document)
         figure.finish(document)
     return figure
 

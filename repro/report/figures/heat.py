@@ -41,7 +41,7 @@ class Scale:
     def mappable(self) -> ScalarMappable:
         """Return the scale as matplotlib has it, without the dark ends: dark numbers stay readable."""
         name, first, last = ("RdBu", 0.12, 0.88) if self.diverging else ("YlGnBu", 0.04, 0.62)
-        colours = [colormaps[name](first + (last - first) * step / 255) for step in range(256)]
+        colours = colormaps[name]([first + (last - first) * step / 255 for step in range(256)])
         return ScalarMappable(Normalize(self.low, self.high, clip=True), ListedColormap(colours))
 
     def colour(self, value: float) -> RGB:
@@ -194,12 +194,12 @@ def _tile(
         tile = Rectangle(at, 1, 1, facecolor="#f4f5f6", edgecolor=LINE)
         axes.text(*middle, "–", size=8, color=FAINT, ha="center", va="center")
         sheet.key("–  not printed in the paper", tile)
-    axes.add_patch(tile)
+    axes.add_artist(tile)
     sheet.mark(tile, read.told(cell, document))
     if panel.ours and cell.verdict == compare.OUTSIDE:
         corner = (at[0] + 0.04, at[1] + 0.06)
         frame = Rectangle(corner, 0.92, 0.88, fill=False, edgecolor=INK, linewidth=1.6, zorder=3)
-        axes.add_patch(frame)
+        axes.add_artist(frame)
         sheet.key("outside the 95 % band", frame)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -162,6 +163,7 @@ def leading(size: float) -> float:
     return size * 1.45 / 72
 
 
+@functools.cache
 def text_width(words: str, size: float, weight: str = "normal") -> float:
     """Return the inches that a line of text takes."""
     font = FontProperties(family=STYLE["font.family"], size=size, weight=weight)
