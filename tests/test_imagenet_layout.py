@@ -65,8 +65,8 @@ def test_class_folders_are_listed_by_split_class_and_file_name(root: Path) -> No
     assert found.names == names()
     assert found.train == len(WNIDS) * TRAIN_EACH
     assert found.labels.tolist() == [0] * 4 + [1] * 4 + [2] * 4 + [0, 0, 1, 1, 2, 2]
-    assert found.sizes.tolist() == [(root / name).stat().st_size for name in found.names]
-    assert found.mtimes.tolist() == [(root / name).stat().st_mtime_ns for name in found.names]
+    assert found.facts["size"].tolist() == [(root / name).stat().st_size for name in found.names]
+    assert found.facts["mtime"].tolist() == [(root / name).stat().st_mtime_ns for name in found.names]
 
 
 def test_the_order_in_which_files_were_made_does_not_matter(root: Path, tmp_path: Path) -> None:
@@ -183,8 +183,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def differences(root: Path) -> str:
-    found = layout.listing(root)
-    return "; ".join(layout.differences(found.classes, found.labels, found.train))
+    return "; ".join(layout.differences(layout.listing(root)))
 
 
 def test_the_official_counts() -> None:

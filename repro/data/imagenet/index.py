@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from repro import files
 from repro.data.imagenet import layout
+from repro.data.imagenet.layout import Index
 from repro.errors import MissingInput
 
 FOLDER = "repro-prepared"
@@ -28,29 +29,6 @@ OFFICIAL = "ilsvrc2012"
 SYNTHETIC = "synthetic-ilsvrc-v1"  # the name of the generator and its seed, which determine the images
 KINDS = ("RGB JPEG", "grayscale JPEG", "CMYK or YCCK JPEG", "PNG", "another format")
 PLAIN = 2  # the first two kinds need no conversion
-FACTS = np.dtype(
-    [
-        ("size", "<i8"),
-        ("mtime", "<i8"),
-        ("width", "<i4"),
-        ("height", "<i4"),
-        ("kind", "u1"),
-        ("digest", "u1", (16,)),
-    ]
-)
-"""Of an image: bytes, modification time (ns), pixels, its position in ``KINDS``, the start of its SHA-256."""
-Facts = npt.NDArray[np.void]
-
-
-@dataclass(frozen=True)
-class Index:
-    """Every image of a prepared tree, in the order of `layout.Listing`. ``facts`` is `FACTS` [N]."""
-
-    classes: tuple[str, ...]
-    names: list[str]
-    labels: npt.NDArray[np.int64]
-    train: int
-    facts: Facts
 
 
 @dataclass(frozen=True)
@@ -87,7 +65,8 @@ class Prepared:
                 raise ValueError("its hash is not the one in index.json")
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                 names, classes = _unpack(arrays["names"]), _unpack(arrays["classes"])
-                return Index(tuple(classes), names, arrays["labels"].astype(np.int64), self.train, arrays["facts"])
+                labels, facts = arrays["labels"].astype(np.int64), arrays["facts"]
+                return Index(tuple(classes), names, labels, self.train, facts, self.stored)
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise MissingInput(f"{path}: {error}; run `repro data prepare imagenet` again") from None
 
@@ -111,18 +90,18 @@ def read(home: Path) -> Prepared | None:
     return None
 
 
-def content_hash(names: Sequence[str], classes: Sequence[str], labels: npt.NDArray[np.int64], facts: Facts) -> str:
+def content_hash(index: Index) -> str:
     """Hash every image's split, class, file name and content to 16 hex digits, equal for every layout."""
     digest = hashlib.sha256()
-    digests = facts["digest"].tobytes()
-    for i, (name, label) in enumerate(zip(names, labels.tolist(), strict=True)):
+    digests = index.facts["digest"].tobytes()
+    for i, (name, label) in enumerate(zip(index.names, index.labels.tolist(), strict=True)):
         split, file = name.partition("/")[0], name.rpartition("/")[2]
-        digest.update(f"{split}/{classes[label]}/{file}\0".encode(errors="surrogateescape"))
+        digest.update(f"{split}/{index.classes[label]}/{file}\0".encode(errors="surrogateescape"))
         digest.update(digests[16 * i : 16 * i + 16])
     return digest.hexdigest()[:16]
 
 
-def save(index: Index, root: Path, home: Path, stored: int, name: str | None = None) -> None:
+def save(index: Index, root: Path, home: Path, name: str | None = None) -> None:
     """Write the index to ``home``. Its fingerprint is ``name``, else determined by counts and content.
 
     Raises `MissingInput` if the disk is full or read-only.
@@ -135,11 +114,7 @@ def save(index: Index, root: Path, home: Path, stored: int, name: str | None = N
         labels=index.labels.astype(np.int32),
         facts=index.facts,
     )
-    hashed = content_hash(index.names, index.classes, index.labels, index.facts)
-    differences = layout.differences(index.classes, index.labels, index.train)
-    shorter = int(np.minimum(index.facts["width"], index.facts["height"]).max())
-    if not stored and shorter <= layout.LARGEST:
-        differences.append(f"no image has a shorter side above {shorter} pixels: resized images")
+    hashed, differences = content_hash(index), layout.differences(index)
     kinds = np.bincount(index.facts["kind"], minlength=len(KINDS)).tolist()
     info = {
         "format": FORMAT,
@@ -150,7 +125,7 @@ def save(index: Index, root: Path, home: Path, stored: int, name: str | None = N
         "val": len(index.names) - index.train,
         "kinds": dict(zip(KINDS, kinds, strict=True)),
         "differences": differences,
-        "stored": stored,
+        "stored": index.stored,
         "sha256": files.sha256(arrays.getvalue()),
     }
     files.write_bytes(home / "index.npz", arrays.getvalue())

@@ -30,24 +30,36 @@ CLASSES, TRAIN, VAL, VAL_EACH = 1000, 1_281_167, 50_000, 50
 LARGEST = 512  # the official images have larger shorter sides than this; a resized copy without its note may not
 
 
+FACTS = np.dtype(
+    [
+        ("size", "<i8"),
+        ("mtime", "<i8"),
+        ("width", "<i4"),
+        ("height", "<i4"),
+        ("kind", "u1"),
+        ("digest", "u1", (16,)),
+    ]
+)
+"""Of an image: bytes, modification time (ns), pixels, its position in `index.KINDS`, the start of its SHA-256."""
+
+
 @dataclass(frozen=True)
-class Listing:
+class Index:
     """Every image of a tree, training images first, each split by class and then by file name.
 
-    ``names`` are relative to ``root``. ``labels`` int64 [N] are positions in ``classes``, the sorted wnids; the
-    first ``train`` images are for training. ``sizes`` (bytes) and ``mtimes`` (ns) are int64 [N]. ``left_out`` are
-    files that are no images by their names. ``stored`` is the shorter side of a resized copy, else 0.
+    ``names`` are relative to the root. ``labels`` int64 [N] are positions in ``classes``, the sorted wnids; the
+    first ``train`` images are for training. ``facts`` is `FACTS` [N]: size and time, and 0 in the other fields of
+    images that are not verified. ``stored`` is the shorter side of a resized copy, else 0. ``left_out`` are files
+    that are no images by their names.
     """
 
-    root: Path
     classes: tuple[str, ...]
     names: list[str]
     labels: npt.NDArray[np.int64]
     train: int
-    sizes: npt.NDArray[np.int64]
-    mtimes: npt.NDArray[np.int64]
-    left_out: list[str]
+    facts: npt.NDArray[np.void]
     stored: int
+    left_out: Sequence[str] = ()
 
 
 @dataclass
@@ -83,7 +95,7 @@ def find(folders: Sequence[Path]) -> Path | None:
     return None
 
 
-def listing(root: Path) -> Listing:
+def listing(root: Path) -> Index:
     """List all images of the tree at ``root``, from directory entries alone (seconds).
 
     Raises `MissingInput` naming the classes that only one split has, the class folders without images, or the
@@ -98,37 +110,32 @@ def listing(root: Path) -> Listing:
     classes = tuple(sorted(train.classes))
     number = {wnid: label for label, wnid in enumerate(classes)}
     images = [*_sorted(train), *_sorted(val)]
-    return Listing(
-        root=root,
-        classes=classes,
-        names=[name for _, name, _, _ in images],
-        labels=np.array([number[wnid] for wnid, _, _, _ in images], dtype=np.int64),
-        train=len(train.images),
-        sizes=np.array([size for _, _, size, _ in images], dtype=np.int64),
-        mtimes=np.array([mtime for _, _, _, mtime in images], dtype=np.int64),
-        left_out=[*train.left_out, *val.left_out],
-        stored=stored,
-    )
+    facts = np.zeros(len(images), dtype=FACTS)
+    facts["size"] = [size for _, _, size, _ in images]
+    facts["mtime"] = [mtime for _, _, _, mtime in images]
+    names = [name for _, name, _, _ in images]
+    labels = np.array([number[wnid] for wnid, _, _, _ in images], dtype=np.int64)
+    return Index(classes, names, labels, len(train.images), facts, stored, [*train.left_out, *val.left_out])
 
 
-def differences(classes: Sequence[str], labels: npt.NDArray[np.int64], train: int) -> list[str]:
-    """Describe how these differ from the classes and counts of ILSVRC 2012."""
+def differences(index: Index) -> list[str]:
+    """Describe how a tree differs from ILSVRC 2012: in classes, in counts, and in that all images are small."""
     found = []
-    strange = [name for name in classes if not WNID.fullmatch(name)]
-    if strange:
+    if strange := [name for name in index.classes if not WNID.fullmatch(name)]:
         found.append(f"class folders that are no wnids: {some(strange)}")
-    if len(classes) != CLASSES:
-        found.append(f"{len(classes):,} classes instead of {CLASSES:,}")
-    if train != TRAIN:
-        found.append(f"{train:,} training images instead of {TRAIN:,}")
-    if len(labels) - train != VAL:
-        found.append(f"{len(labels) - train:,} validation images instead of {VAL:,}")
-    each = np.bincount(labels[train:], minlength=len(classes))
-    uneven = [
-        f"{name} with {count}" for name, count in zip(classes, each.tolist(), strict=True) if count != VAL_EACH
-    ]
-    if uneven:
+    if len(index.classes) != CLASSES:
+        found.append(f"{len(index.classes):,} classes instead of {CLASSES:,}")
+    if index.train != TRAIN:
+        found.append(f"{index.train:,} training images instead of {TRAIN:,}")
+    if (val := len(index.labels) - index.train) != VAL:
+        found.append(f"{val:,} validation images instead of {VAL:,}")
+    each = np.bincount(index.labels[index.train :], minlength=len(index.classes)).tolist()
+    counts = zip(index.classes, each, strict=True)
+    if uneven := [f"{name} with {count}" for name, count in counts if count != VAL_EACH]:
         found.append(f"classes with not {VAL_EACH} validation images: {some(uneven)}")
+    shorter = np.minimum(index.facts["width"], index.facts["height"]).max()
+    if not index.stored and 0 < shorter <= LARGEST:
+        found.append(f"no image has a shorter side above {shorter} pixels: resized images")
     return found
 
 

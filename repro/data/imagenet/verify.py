@@ -15,8 +15,8 @@ import numpy as np
 
 from repro import files
 from repro.data.imagenet import layout
-from repro.data.imagenet.index import FACTS, FOLDER, KINDS, Facts, Index, Prepared, read, save
-from repro.data.imagenet.layout import Listing, some
+from repro.data.imagenet.index import FOLDER, KINDS, PLAIN, Prepared, read, save
+from repro.data.imagenet.layout import Index, some
 from repro.data.imagenet.parallel import Observer, Silent, in_parallel, locked
 from repro.errors import MissingInput
 from repro.machine import cores
@@ -41,13 +41,13 @@ def prepare(
     """
     observer = observer or Silent()
     home = _home(root, cache_dir)
-    listing = layout.listing(root)
-    _report(listing, observer)
+    index = layout.listing(root)
+    _report(root, index, observer)
     with locked(home):
-        facts = _verify(listing, _known(listing, home), workers or cores(), observer)
-        index = Index(listing.classes, listing.names, listing.labels, listing.train, facts)
-        save(index, root, home, listing.stored, fingerprint)
-    if odd := [f"{index.names[i]} ({KINDS[kind]})" for i, kind in enumerate(facts["kind"]) if kind >= 2]:
+        _reuse(index, home)
+        _verify(root, index, workers or cores(), observer)
+        save(index, root, home, fingerprint)
+    if odd := [f"{index.names[i]} ({KINDS[kind]})" for i, kind in enumerate(index.facts["kind"]) if kind >= PLAIN]:
         observer.said(f"{are(len(odd), 'image')} neither RGB nor grayscale JPEG: {some(odd, 30)}")
     prepared = read(home)
     assert prepared is not None
@@ -113,22 +113,22 @@ def bad_images(root: Path, total: int, bad: Mapping[str, str]) -> MissingInput:
     )
 
 
-def _verify(listing: Listing, facts: Facts, workers: int, observer: Observer) -> Facts:
-    """Fill in the rows of ``facts`` that are not known. Raises `MissingInput` naming all bad images."""
-    todo = np.flatnonzero(facts["size"] < 0).tolist()
-    if len(todo) < len(facts):
-        observer.said(f"{len(facts) - len(todo):,} of {len(facts):,} images were verified before")
-    names = [listing.names[i] for i in todo]
+def _verify(root: Path, index: Index, workers: int, observer: Observer) -> None:
+    """Fill in the facts that are not known. Raises `MissingInput` naming all bad images."""
+    todo = np.flatnonzero(index.facts["width"] == 0).tolist()
+    total = len(index.names)
+    if len(todo) < total:
+        observer.said(f"{total - len(todo):,} of {total:,} images were verified before")
+    names = [index.names[i] for i in todo]
     bad: dict[str, str] = {}
-    examine = functools.partial(_examine, str(listing.root))
+    examine = functools.partial(_examine, str(root))
     for i, row in zip(todo, in_parallel(examine, names, workers, "verifying", observer), strict=True):
         if isinstance(row, str):
-            bad[listing.names[i]] = row
+            bad[index.names[i]] = row
         else:
-            facts[i] = row
+            index.facts[i] = row
     if bad:
-        raise bad_images(listing.root, len(facts), bad)
-    return facts
+        raise bad_images(root, total, bad)
 
 
 def _examine(root: str, name: str) -> Row | str:
@@ -148,29 +148,25 @@ def _examine(root: str, name: str) -> Row | str:
     return len(content), stat.st_mtime_ns, width, height, kind, list(hashlib.sha256(content).digest()[:16])
 
 
-def _known(listing: Listing, home: Path) -> Facts:
-    """Take over what the index in ``home`` says about unchanged images; the size of the others is -1."""
-    facts = np.zeros(len(listing.names), dtype=FACTS)
-    facts["size"] = -1
+def _reuse(index: Index, home: Path) -> None:
+    """Copy what an earlier index in ``home`` says about images whose size and time are unchanged."""
     with contextlib.suppress(MissingInput):  # a damaged index is written again
         if prepared := read(home):
             old = prepared.load()
             row_of = {name: row for row, name in enumerate(old.names)}
-            rows = np.array([row_of.get(name, -1) for name in listing.names])
-            same = (rows >= 0) & (old.facts["size"][rows] == listing.sizes)
-            same &= old.facts["mtime"][rows] == listing.mtimes
-            facts[same] = old.facts[rows[same]]
-    return facts
+            rows = np.array([row_of.get(name, -1) for name in index.names])
+            same = rows >= 0
+            for field in ("size", "mtime"):
+                same &= old.facts[field][rows] == index.facts[field]
+            index.facts[same] = old.facts[rows[same]]
 
 
-def _report(listing: Listing, observer: Observer) -> None:
-    val = len(listing.names) - listing.train
-    observer.said(f"{listing.root}: {len(listing.classes):,} classes, {listing.train:,} + {val:,} images")
-    if listing.left_out:
-        observer.said(
-            f"{are(len(listing.left_out), 'file')} left out, no images by name: {some(listing.left_out)}"
-        )
-    if found := layout.differences(listing.classes, listing.labels, listing.train):
+def _report(root: Path, index: Index, observer: Observer) -> None:
+    val = len(index.names) - index.train
+    observer.said(f"{root}: {len(index.classes):,} classes, {index.train:,} + {val:,} images")
+    if index.left_out:
+        observer.said(f"{are(len(index.left_out), 'file')} left out, no images by name: {some(index.left_out)}")
+    if found := layout.differences(index):
         observer.said(f"this is not the official ILSVRC 2012, and no result compares with it: {'; '.join(found)}")
 
 
