@@ -1,23 +1,22 @@
-"""Strategy ``fused``: a whole step of all lanes in Triton kernels that take the lane as a dimension of their
-grid.
+"""Strategy ``fused``: a whole step of all lanes in Triton kernels whose grid has a dimension for lanes.
 
-Activations are bf16 [K, N, H, W, C]: K lanes, N images at most of a batch. A kernel reads what it needs once,
-takes sums in float32 and in a fixed order, and leaves as little as it can; what it leaves is rounded to bf16 once,
-where autocast's operations round after each of convolution, BatchNorm and addition. In passes over a layer's
-output:
+Activations are bf16 [K, N, H, W, C]: K lanes, up to N images of a batch. A kernel reads its inputs once, adds up
+sums in float32 and in a fixed order, and writes as little as possible. What it writes is rounded to bf16 once;
+autocast rounds after each convolution, BatchNorm and addition. In passes over a layer's output:
 
-- forward: a convolution reads its input's raw output, applies BatchNorm, shortcut and ReLU as it loads, writes its
-  own raw output and its sums: 2 passes; 4 where a block begins (the shortcut read, the activation written);
-- backward: from the gradient behind a BatchNorm (gz) and the raw output to gz of the layer before, masked by the
-  ReLU between them, with its sums: 4 passes in a block, 6 where one begins; the weights' gradient in the same
-  kernel in the first stage, else in its own (3 passes);
-- images are bytes that are cropped, mirrored and normalised as they are loaded (`ends`), stride 2 and option A
-  shortcuts read where they are (`strided`, `norm`), the head is one kernel both ways, Eq. 1 and the masks are one
-  kernel for all weights (`update`).
+- forward: a convolution reads the previous layer's raw output, applies BatchNorm, shortcut and ReLU while
+  loading, and writes its raw output and its sums: 2 passes; 4 at the start of a block (it reads the shortcut and
+  writes the activation);
+- backward: a kernel reads the gradient behind a BatchNorm (gz) and the raw output, and writes gz of the previous
+  layer, masked by the ReLU between them, and its sums: 4 passes within a block, 6 at its start. The gradient of
+  the weights comes from the same kernel in the first stage, else from another one (3 passes);
+- images are bytes that are cropped, mirrored and normalised while loading (`ends`); stride 2 and option A
+  shortcuts are read in place (`strided`, `norm`); the head is one kernel for both directions, Eq. 1 and the masks
+  are one kernel for all weights (`update`).
 
-A lane's images are a count on the device, so that an epoch's smaller last batch, a lane that waits and one that is
-empty go through the same CUDA graph and cost what they do. No sum depends on the number of lanes, their order or
-what is in the others: a Run's bits are its own.
+The number of a lane's images is on the device, so that a smaller last batch and idle or empty lanes use the same
+CUDA graph, and cost only what they compute. No sum depends on the number, order or content of other lanes, so a
+Run's bits do not depend on its wave.
 """
 
 from __future__ import annotations
@@ -33,13 +32,13 @@ from repro.engine.strategies.graphs import CapturedStep
 
 
 class Fused:
-    """All lanes in the same launches, on CUDA as a graph a step. Networks of CIFAR-10, bfloat16, Ampere or
-    newer."""
+    """Steps all lanes in the same launches, on CUDA as one graph. For networks of CIFAR-10 in bfloat16, on Ampere
+    or newer."""
 
     name = "fused"
 
     def __init__(self, lanes: Lanes) -> None:
-        """Raises `RuntimeError` where it does not fit."""
+        """Raises `RuntimeError` for other networks, precisions and devices."""
         if lanes.arch not in nets.BLOCKS or lanes.precision != torch.bfloat16:
             raise RuntimeError("takes networks of CIFAR-10 in bfloat16")
         cuda = lanes.device.type == "cuda"
@@ -62,19 +61,19 @@ class Fused:
             self._step, self._look = (_replayed(work, touched, lanes) for work in (self._step, self._look))
 
     def train(self, group: Sequence[Lane], steps: int, size: int) -> None:
-        self._take(group, size)
+        self._set_counts(group, size)
         for _ in range(steps):
             self._step()
 
     def evaluate_batch(self, group: Sequence[Lane], size: int) -> None:
         while size:
             count = min(size, self._full)
-            self._take(group, count)
+            self._set_counts(group, count)
             self._look()
             size -= count
 
-    def _take(self, group: Sequence[Lane], size: int) -> None:
-        """From now on ``size`` images of each lane of ``group``, none of the others'."""
+    def _set_counts(self, group: Sequence[Lane], size: int) -> None:
+        """Set the number of images: ``size`` for each lane of ``group``, none for the others."""
         counts = [0] * len(self._counts)
         for lane in group:
             counts[lane.number] = size
@@ -85,6 +84,6 @@ class Fused:
 
 def _replayed(work: Callable[[], None], touched: Sequence[torch.Tensor], lanes: Lanes) -> Callable[[], None]:
     """``work`` as a CUDA graph on the current stream."""
-    # Before what a step starts beside its way back: that fills what is free.
+    # Higher priority than the step's side stream, which uses what is left of the device.
     recorded = CapturedStep(lambda size: work(), touched, torch.cuda.Stream(lanes.device, priority=-1))
     return lambda: recorded.replay(0)

@@ -1,5 +1,5 @@
-"""Compiles all kernels of a network side by side, in processes of their own, into Triton's cache on disk: seconds
-instead of a minute. A kernel that fails there is compiled, and says why, where it is used."""
+"""Compiles all kernels of a network in parallel processes into Triton's cache on disk, in seconds, not a minute.
+A kernel that fails here is compiled again, and reports its error, when it is first used."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from repro.machine import cores
 
 
 def compile_ahead(lanes: Lanes) -> None:
-    """For networks and a batch like those of ``lanes``; once for these sources, whatever process asks."""
+    """Compile for the network and batch size of ``lanes``, once for all processes and for these sources."""
     from triton import __version__, knobs
 
     major, minor = torch.cuda.get_device_capability(lanes.device)
@@ -33,19 +33,19 @@ def compile_ahead(lanes: Lanes) -> None:
         return
     count = min(12, cores())
     command = [sys.executable, "-m", __name__, *wanted]
-    # They find this package wherever the process was started, with a relative PYTHONPATH too.
+    # So that they find this package in any current folder, with a relative PYTHONPATH too.
     path = os.pathsep.join([str(Path(repro.__file__).parent.parent), os.environ.get("PYTHONPATH", "")])
     env = {**os.environ, "PYTHONPATH": path.rstrip(os.pathsep)}
     workers = [subprocess.Popen([*command, str(part), str(count)], env=env) for part in range(count)]
     if not any([worker.wait() for worker in workers]):
-        with contextlib.suppress(OSError):  # it only spares looking again
+        with contextlib.suppress(OSError):  # it only saves time
             done.touch()
 
 
 def launches(
     arch: str, batch: int, tiles: Mapping[int, StageTiles] = TILES
 ) -> list[tuple[Any, tuple[Any, ...], dict[str, int]]]:
-    """Kernels with arguments and sizes of a step and an evaluation, each once, what takes longest first."""
+    """The kernels of a step and an evaluation, each once, with arguments and sizes, slowest to compile first."""
     from repro.config.recipe import Recipe
     from repro.engine.calibration import random_lanes
     from repro.engine.device import Device
@@ -66,7 +66,7 @@ def launches(
 
 
 class _Driver:
-    """Names the target, so that a worker needs no GPU."""
+    """Names the target GPU, so that a worker needs none."""
 
     def __init__(self, capability: int) -> None:
         self._capability = capability
@@ -87,14 +87,14 @@ class _Driver:
 
 
 def name_target(capability: int) -> None:
-    """From now on this process compiles for GPUs of ``capability`` (90 for 9.0), and runs nothing on one."""
+    """Compile for GPUs of ``capability`` (90 for 9.0) from now on in this process, which runs no kernel."""
     import triton
 
     triton.runtime.driver.set_active(_Driver(capability))
 
 
 def compiled(kernel: Any, args: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
-    """What Triton makes of an entry of `launches`; also in its cache."""
+    """An entry of `launches`, compiled; Triton keeps it in its cache."""
     options = dict(sizes)
     registers, warps = options.pop("registers", 0), options.pop("warps", 4)
     limit = {"maxnreg": registers} if registers else {}
@@ -102,7 +102,7 @@ def compiled(kernel: Any, args: tuple[Any, ...], sizes: Mapping[str, int]) -> An
 
 
 def compile_all(work: Iterable[tuple[Any, tuple[Any, ...], dict[str, int]]], capability: int) -> int:
-    """Compile what `launches` names; returns how much failed, after saying why."""
+    """Compile the entries of `launches`; prints the errors and returns their number."""
     torch.set_num_threads(1)  # of many processes
     name_target(capability)
     failed = 0

@@ -1,4 +1,4 @@
-"""What the kernels work on: tensors of K networks, stage by stage, that stay where they are."""
+"""The tensors that the kernels work on: those of K networks, stage by stage; they never move."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from repro import nets
 from repro.engine.strategies.fused.tiles import StageTiles, Tile
 
 SHAPES = ((16, 32), (32, 16), (64, 8))
-"""Channels and side of the stages."""
+"""Channels and image side of the stages."""
 SCALARS = 7
-"""Numbers of BatchNorm a channel: scale, shift, mean, 1 / std; c1, c2, c3 (`kernels.norm`)."""
+"""BatchNorm's numbers per channel: scale, shift, mean, 1 / std; c1, c2, c3 (`kernels.norm`)."""
 STRIDED_WEIGHTS = 8
-"""Images of a program that takes the gradient of a strided convolution's weights."""
+"""Images per program of the gradient of a strided convolution's weights."""
 
 
 @dataclass
 class Norm:
-    """BatchNorm behind a convolution: where gamma and beta, and mean and variance, begin in a row, and ``scalars``
-    float32 [K, 7, C]."""
+    """BatchNorm behind a convolution: offsets in a row of gamma and beta (``at``) and of mean and variance
+    (``moved``), and ``scalars`` float32 [K, 7, C]."""
 
     at: int
     moved: int
@@ -32,33 +32,33 @@ class Norm:
 
 @dataclass
 class Stage:
-    """``y[0]`` is the output of the stage's entry, the stem or the strided convolution; layers 1 to L follow, of
-    `kernels.convolution`. In the first stage odd layers begin a block, in the others even ones: there the strided
-    convolution has begun the first. All activations [K, N, side, side, channels]."""
+    """``y[0]`` is the output of the stage's entry, the stem or the strided convolution; layers 1 to L, of
+    `kernels.convolution`, follow. Blocks start at odd layers in the first stage and at even ones in the others,
+    whose first block starts with the strided convolution. All activations are [K, N, side, side, channels]."""
 
     channels: int
     side: int
     tiles: StageTiles
     before: Stage | None
     entry: int
-    """Where the entry's weights begin in a row."""
+    """Offset of the entry's weights in a row."""
     first: int
-    """Where layer 1's do."""
+    """Offset of layer 1's weights."""
     y: list[Tensor] = field(default_factory=list)
-    """Outputs as they left the convolutions."""
+    """Raw outputs of the convolutions."""
     gz: list[Tensor] = field(default_factory=list)
     """The gradient behind each BatchNorm."""
     norms: list[Norm] = field(default_factory=list)
     inputs: dict[int, Tensor] = field(default_factory=dict)
-    """Activations in memory, by the layer whose block they are the input of; the last is the stage's output."""
+    """Activations in memory, by the layer at which their block starts; the last is the stage's output."""
     operands: tuple[Tensor, Tensor] = field(default=(torch.empty(0),) * 2)
-    """The layers' weights for the way forward and the way back, [L, K, 3, S, KW, NW]."""
+    """The layers' weights for forward and backward, [L, K, 3, S, KW, NW]."""
     dw: Tensor = field(default_factory=lambda: torch.empty(0))
-    """The programs' parts of the gradient of the layers' weights, float32 [L, K, programs, numbers]."""
+    """The gradient of the layers' weights, one part per program, float32 [L, K, programs, numbers]."""
     entry_operands: tuple[Tensor, Tensor] = field(default=(torch.empty(0),) * 2)
     """The strided convolution's weights, [K, 9, C / 2, C] and [K, 9, C, C / 2]."""
     entry_dw: Tensor = field(default_factory=lambda: torch.empty(0))
-    """And its gradient's parts, float32 [K, programs, C, 9, C / 2]."""
+    """Their gradient, one part per program, float32 [K, programs, C, 9, C / 2]."""
 
     @property
     def layers(self) -> int:
@@ -67,32 +67,32 @@ class Stage:
 
     @property
     def step(self) -> int:
-        """From one layer's weights in a row to the next's: over them, gamma and beta."""
+        """Distance in a row between the weights of consecutive layers, with gamma and beta between them."""
         return 9 * self.channels**2 + 2 * self.channels
 
     @property
     def begins(self) -> int:
-        """The first layer, counted from 1, that begins a block."""
+        """The first layer, counted from 1, at which a block starts."""
         return 2 if self.before else 1
 
     def block_begins(self, layer: int) -> bool:
-        """Whether ``layer`` reads the input of a block."""
+        """Whether a block starts at ``layer``."""
         return layer % 2 == self.begins % 2
 
     @property
     def output(self) -> Tensor:
-        """What the next stage reads."""
+        """The input of the next stage."""
         return self.inputs[self.layers + 1]
 
     @property
     def weights_tile(self) -> Tile:
-        """Of the kernel that takes the gradient of the layers' weights."""
+        """Tile of the kernel that computes the gradient of the layers' weights."""
         return self.tiles.weights or self.tiles.backward
 
 
 @dataclass(frozen=True)
 class Layout:
-    """All stages, where the linear layer begins in a row, and how many numbers a row has."""
+    """All stages, the offset of the linear layer in a row, and the size of a row."""
 
     stages: list[Stage]
     linear: int
@@ -102,9 +102,9 @@ class Layout:
 def layout_of(
     arch: str, lanes: int, batch: int, tiles: Mapping[int, StageTiles], dtype: torch.dtype, device: torch.device
 ) -> Layout:
-    """Room for ``lanes`` networks ``arch`` on ``batch`` images each, activations and operands in ``dtype``."""
+    """Tensors for ``lanes`` networks ``arch`` on ``batch`` images each; activations and operands in ``dtype``."""
     model = nets.shapes(arch)
-    at, moved = (dict(_beginnings(named)) for named in (model.named_parameters(), model.named_buffers()))
+    at, moved = (dict(_offsets(named)) for named in (model.named_parameters(), model.named_buffers()))
     blocks, stages = nets.BLOCKS[arch], list[Stage]()
     for number, (channels, side) in enumerate(SHAPES):
         names = [f"blocks.{number * blocks + block}.conv{conv}" for block in range(blocks) for conv in (1, 2)]
@@ -136,8 +136,8 @@ def layout_of(
     return Layout(stages, at["linear.weight"], sum(tensor.numel() for tensor in model.parameters()))
 
 
-def _beginnings(tensors: Iterable[tuple[str, Tensor]]) -> Iterator[tuple[str, int]]:
-    """Where each tensor begins in a row of all."""
+def _offsets(tensors: Iterable[tuple[str, Tensor]]) -> Iterator[tuple[str, int]]:
+    """Offsets of the tensors in a row, by name."""
     start = 0
     for name, tensor in tensors:
         yield name, start

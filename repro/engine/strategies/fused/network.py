@@ -1,4 +1,4 @@
-"""A step and an evaluation of all lanes, as launches of kernels in their order."""
+"""A step and an evaluation of all lanes, as launches of kernels in order."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from repro.engine.strategies.fused.tiles import TILES, StageTiles, Tile
 
 Launch = Callable[..., None]
 STEM_PIXELS, STRIDED_PIXELS = 128, 64
-"""Of a matrix product."""
+"""Pixels per matrix product."""
 STEM_IMAGES = STRIDED_IMAGES = HEAD_IMAGES = 2
-"""Of a program."""
+"""Images per program."""
 CLASSES, CLASS_ROWS = 10, 16
 HEAD_NUMBERS = CLASSES * 65
-"""Of the linear layer: weight and bias."""
+"""Weights and biases of the linear layer."""
 ELEMENTS, SUMMED = 1024, 256
-"""Numbers of a program that goes through all weights, or adds up parts of their gradient."""
+"""Numbers per program of Eq. 1, and of the sum of parts of the weights' gradient."""
 
 
 def launch(
@@ -36,11 +36,11 @@ def launch(
 
 
 class FusedNetwork:
-    """K networks of 6n + 2 layers, n > 1, on a batch of at most ``lanes.recipe.batch_size`` images each, of
-    which ``count`` int32 [K] are there.
+    """K networks of 6n + 2 layers, n > 1, on batches of ``count`` (int32 [K]) images, at most
+    ``lanes.recipe.batch_size`` each.
 
-    Kernels are started by ``start``, which `ahead` has list them. In float32 (``dtype``) the interpreter shows
-    what rounding would hide; on a GPU they are for bfloat16."""
+    ``start`` launches a kernel; `ahead` lists them by it. ``dtype`` is bfloat16 on a GPU; float32 is for tests in
+    Triton's interpreter, without the rounding that would hide errors."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class FusedNetwork:
         self._tally(lanes.position, lanes.correct, evaluating=False)
 
     def evaluate(self) -> None:
-        """Right answers among the next images that each lane with a count is tested on."""
+        """Count correct answers among the next test images of every lane with a count."""
         lanes = self.lanes
         self.pack()
         self._running()
@@ -89,8 +89,8 @@ class FusedNetwork:
         self._tally(lanes.eval_position, lanes.eval_correct, evaluating=True)
 
     def _beside(self) -> contextlib.AbstractContextManager[object]:
-        """What is started inside may run beside what follows, until `_joined`; it begins after what went
-        before."""
+        """Kernels started within this block run after those before it, and may run at the same time as those
+        behind it, until `_joined`."""
         if self._side is None:
             return contextlib.nullcontext()
         self._side.wait_stream(torch.cuda.current_stream(self._side.device))
@@ -102,7 +102,7 @@ class FusedNetwork:
 
     # ------------------------------------------------------------------------------------------------ forward
     def pack(self) -> None:
-        """The convolutions' weights as operands; those of the first stage before anything else."""
+        """Convert the convolutions' weights to operands, the first stage's first."""
         self._pack(self.stages[0])
         with self._beside():
             for stage in self.stages[1:]:
@@ -121,7 +121,7 @@ class FusedNetwork:
             )  # fmt: skip
 
     def forward(self, order: Tensor, position: Tensor, *, evaluating: bool) -> None:
-        """All convolutions; ``evaluating`` with BatchNorm as it is, without its statistics of this batch."""
+        """Run all convolutions. If ``evaluating``, BatchNorm uses its running statistics."""
         for stage in self.stages:
             if stage.before:
                 self._joined()  # operands are packed
@@ -130,7 +130,7 @@ class FusedNetwork:
                 self._stem(stage, order, position, evaluating)
             for layer in range(1, stage.layers + 1):
                 self._layer(stage, layer, evaluating)
-            if stage is not self.stages[-1]:  # whose output is the head's to make
+            if stage is not self.stages[-1]:  # whose output the head computes
                 self._activate(stage, stage.layers, stage.inputs[stage.layers - 1], stage.output, 1)
 
     def _stem(self, stage: Stage, order: Tensor, position: Tensor, evaluating: bool) -> None:
@@ -142,7 +142,7 @@ class FusedNetwork:
         self._norm_forward(stage, 0, 1, 1, 1, evaluating)
 
     def _images(self, order: Tensor, position: Tensor) -> tuple[Any, ...]:
-        """What `ends.place` and `ends.taps_of` read."""
+        """Arguments of `ends.place` and `ends.taps_of`."""
         images = self.lanes.images
         return images.images, images.mean, images.scale, order, position, self.k, order.shape[-1]
 
@@ -197,7 +197,7 @@ class FusedNetwork:
         )  # fmt: skip
 
     def _summed(self, stage: Stage, images: int, strips: int, px: int) -> dict[str, int]:
-        """Sizes of what adds up the sums of programs of ``images`` each, ``strips`` of them on the same."""
+        """Sizes for adding up the sums of programs, of which ``strips`` share the same ``images``."""
         return {
             "PIXELS": stage.side**2, "PROGS": -(-self.n // images) * strips, "IMAGES": images, "STRIPS": strips,
             "PX": px, "C": stage.channels, "BE": 64,
@@ -213,7 +213,7 @@ class FusedNetwork:
                 )  # fmt: skip
 
     def head(self, order: Tensor, position: Tensor, *, evaluating: bool) -> None:
-        """From the last activation to the loss and, in training, back to the last BatchNorm."""
+        """Compute the loss from the last activation and, in training, gradients back to the last BatchNorm."""
         stage, rows, lanes = self.stages[-1], self.lanes.rows.weights, self.lanes
         last = stage.layers
         self.start(
@@ -235,7 +235,7 @@ class FusedNetwork:
 
     # ----------------------------------------------------------------------------------------------- backward
     def backward(self) -> None:
-        """Gradients of all weights, into the rows. What only they need runs beside the way back to the images."""
+        """Compute the gradients of all weights; what activations' gradients do not need, on a side stream."""
         with self._beside():
             self._sum(self.head_dw, self.layout.linear, HEAD_IMAGES, HEAD_NUMBERS, kind=2)
         for stage in self.stages[::-1]:
@@ -306,7 +306,7 @@ class FusedNetwork:
         self, dw: Tensor, at: int, images: int, numbers: int, kind: int, strips: int = 1, step: int = 0,
         C: int = 16, P: int = 1, S: int = 1,
     ) -> None:  # fmt: skip
-        """Parts of ``dw`` [.., K, programs, SIZE], of all layers, ``numbers`` each, to ``at`` in the gradients."""
+        """Add up the parts ``dw`` [.., K, programs, SIZE] of all layers into ``numbers`` gradients at ``at``."""
         rows, (programs, size) = self.lanes.rows.gradients, dw.shape[-2:]
         layers = dw.numel() // (self.k * programs * size)
         self.start(

@@ -1,6 +1,5 @@
-"""How large a part of the work a program takes. What it is decides in which order sums are taken: it follows from
-the network and the batch size alone, never from the number of lanes, so that a Run's bits do not depend on its
-wave."""
+"""The part of the work that one program does, which decides the order of sums. It follows from the network and the
+batch size, never from the number of lanes, so that a Run's bits do not depend on its wave."""
 
 from __future__ import annotations
 
@@ -9,9 +8,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Tile:
-    """A program of `convolution`: ``rows`` of GEMM (pairs of pixels where ``pairs``, else pixels), ``height``
-    image rows a strip, ``groups`` of images one after another; ``registers`` a thread at most (0: as the compiler
-    likes)."""
+    """A program of `convolution`: ``rows`` of a matrix product, each a pixel or (``pairs``) two; ``height`` image
+    rows a strip; ``groups`` of images one after another; ``registers`` a thread at most (0: no limit is set)."""
 
     pairs: bool
     rows: int
@@ -27,7 +25,7 @@ class Tile:
 
     @property
     def s(self) -> int:
-        """How often a pixel is loaded, shifted."""
+        """How often a pixel is loaded, each time shifted."""
         return 1 if self.pairs else 3
 
     def kw(self, channels: int) -> int:
@@ -39,7 +37,7 @@ class Tile:
         return self.p * channels
 
     def numbers(self, channels: int) -> int:
-        """Of a program's part of the weights' gradient."""
+        """Size of a program's part of the weights' gradient."""
         return 3 * self.s * self.kw(channels) * self.nw(channels)
 
     def images(self, side: int) -> int:
@@ -51,13 +49,13 @@ class Tile:
         return side // self.height
 
     def programs(self, batch: int, side: int) -> int:
-        """Of a lane."""
+        """Programs per lane."""
         return -(-batch // self.images(side)) * self.strips(side)
 
 
 @dataclass(frozen=True)
 class StageTiles:
-    """Tiles of a stage: forward, backward (with the weights' gradient, where ``weights`` is None), that
+    """Tiles of a stage's kernels: forward, backward (with the weights' gradient if ``weights`` is None), and that
     gradient."""
 
     forward: Tile
