@@ -154,10 +154,10 @@ def test_the_pilots_claims_have_statistics_units_and_its_own_epochs_but_no_verdi
     assert not re.search(r"\b(holds?|fails?|undecided)\b", out.split("Where the paper's numbers disagree")[0])
     lines = {line.split()[-1]: line for line in out.splitlines() if line.startswith("not comparable ")}
     assert len(lines) == 42
-    assert " -1.52 (-6.78 to 3.75) points " in lines["early-tickets-match"]
+    assert " −1.52 (−6.78 to 3.75) points " in lines["early-tickets-match"]
     assert " Tickets pruned at epoch 100 or later " in lines["early-tickets-match"]
-    assert " epochs of 200 (here -20 of 20) " in lines["tickets-emerge-at-saturation"]
-    assert " (up to -2.07) " in lines["iterative-is-similarly-accurate"]
+    assert " epochs of 200 (here −20 of 20) " in lines["tickets-emerge-at-saturation"]
+    assert " (up to −2.07) " in lines["iterative-is-similarly-accurate"]
     # What the document says of Eq. 5 is what the statistic says.
     assert " 0.566 (0.482 to 0.650), ratio " in lines["slope-follows-eq-5"]
     assert "0.57 (0.48 to 0.65)" in " ".join((ROOT / "docs" / "pilot.md").read_text().split())

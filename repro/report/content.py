@@ -130,9 +130,7 @@ def _listed(value: object) -> str:
 def _claim(given: Found, theirs: str) -> Values:
     """Return the values of one claim; ``theirs`` is its verdict from the paper's own numbers."""
     ruling, needed = given["verdict"], given["needed"]
-    told, bounds, printed = (
-        statistic.typeset(of(given)) for of in (statistic.told, statistic.bounds, statistic.printed)
-    )
+    told, bounds, printed = (of(given) for of in (statistic.told, statistic.bounds, statistic.printed))
     waits, missing = summary.waits_for(given), given["missing"]
     enough = f"about {counted(needed, 'seed')}" if needed is not None else ""
     facts = [
@@ -156,8 +154,8 @@ def _claim(given: Found, theirs: str) -> Values:
         "quote": typeset(given["quote"]),
         "where": section_name(given["section"]),
         "plot": interval(given, state(ruling)),
-        "value": statistic.typeset(statistic.value(given)),
-        "range": statistic.with_unit(statistic.typeset(f"({statistic.interval(given)})"), given),
+        "value": statistic.value(given),
+        "range": statistic.with_unit(f"({statistic.interval(given)})", given),
         "told": told,
         "bounds": bounds,
         "printed": printed,
@@ -186,7 +184,7 @@ def _contradiction(entry: Found) -> Values:
 
 def _part(part: object) -> str:
     if isinstance(part, int | float):
-        return statistic.typeset(statistic.amount(float(part)))
+        return statistic.amount(float(part))
     return "–" if part is None else str(part)
 
 

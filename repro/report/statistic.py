@@ -14,10 +14,8 @@ COUNTED = ("points", "%", "epochs")
 
 def amount(value: float) -> str:
     """Format a number with about three significant digits: statistics are points, epochs, shares or ratios."""
-    if abs(value) < 0.1:
-        return f"{value:.3g}"
     decimals = 0 if abs(value) >= 1000 else 1 if abs(value) >= 100 else 2 if abs(value) >= 1 else 3
-    return f"{value:,.{decimals}f}"
+    return _signed(f"{value:.3g}" if abs(value) < 0.1 else f"{value:,.{decimals}f}")
 
 
 def has_value(claim: Claim) -> bool:
@@ -43,7 +41,7 @@ def interval(claim: Claim) -> str:
 def unit(claim: Claim) -> str:
     """Return the unit, with the value in the profile's own epochs: ``epochs of 200 (here -20 of 20)``."""
     own = claim.get("own_epochs")
-    here = f" (here {own['value']:g} of {own['of']})" if own else ""
+    here = f" (here {_signed(format(own['value'], 'g'))} of {own['of']})" if own else ""
     return f"{claim.get('unit') or ''}{here}"
 
 
@@ -68,7 +66,9 @@ def printed(claim: Claim) -> str:
 def bounds(claim: Claim) -> str:
     """Format the bounds between which the claim is true: ``> -0.5 and < 0.5``."""
     found = [
-        f"{sign} {v:g}" for key, sign in (("above", ">"), ("below", "<")) if (v := claim.get(key)) is not None
+        f"{sign} {_signed(format(v, 'g'))}"
+        for key, sign in (("above", ">"), ("below", "<"))
+        if (v := claim.get(key)) is not None
     ]
     return " and ".join(found)
 
@@ -84,11 +84,6 @@ def epochs(claims: Mapping[str, Any] | None) -> str:
     return f"Epochs in the claims are the paper's: epoch {', and epoch '.join(found)}." if found else ""
 
 
-def typeset(words: str) -> str:
-    """Replace hyphens by minus signs."""
-    return words.replace("-", MINUS)
-
-
 def _end(claim: Claim, field: str) -> str:
     found = claim.get(field)
     return "" if found is None else _as_unit(found, claim)
@@ -96,4 +91,9 @@ def _end(claim: Claim, field: str) -> str:
 
 def _as_unit(found: float, claim: Claim) -> str:
     """Format a number in the claim's unit; epochs are whole numbers, or nearly."""
-    return f"{found:g}" if "epoch" in str(claim.get("unit")) else amount(found)
+    return _signed(f"{found:g}") if "epoch" in str(claim.get("unit")) else amount(found)
+
+
+def _signed(number: str) -> str:
+    """Replace a hyphen by a minus sign."""
+    return number.replace("-", MINUS)

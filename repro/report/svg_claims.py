@@ -63,7 +63,7 @@ def told(claim: Mapping[str, Any]) -> str:
     """Describe the plot in words."""
     ours = f"ours {statistic.told(claim)}" if statistic.has_value(claim) else "no value of ours"
     paper = f"paper {found}" if (found := statistic.printed(claim)) else ""
-    return statistic.typeset("\n".join(filter(None, [ours, paper, f"bounds {statistic.bounds(claim)}"])))
+    return "\n".join(filter(None, [ours, paper, f"bounds {statistic.bounds(claim)}"]))
 
 
 RIM = Markup('<circle class="rim" cx="8" cy="8" r="6.2"/>')
