@@ -48,7 +48,7 @@ def parts(work: Workspace, *, anywhere: bool = False) -> list[Part]:
     as the 200 checkpoints that they start from are at hand; tickets on the diagonal of Fig. 1, which Table 2
     shares; gradual pruning; the columns that claims rest on; the rest; other networks; ImageNet. What grows
     from a checkpoint that is not at hand any more, so that its dense network has to be trained again, comes
-    last; ``anywhere``: as if all were.
+    last; ``anywhere``: as if all were, and no Run under way.
     """
     store, study = work.store, work.study
     left = [run for run in ancestors(work.asked()) if store.record(run) is None]
@@ -56,7 +56,7 @@ def parts(work: Workspace, *, anywhere: bool = False) -> list[Part]:
     found: dict[str, list[Run]] = {}
     kinds = _kinds(study, study.settings.profile.fig1.arch)
     for run in left:
-        if store.progress(run):
+        if not anywhere and store.progress(run):
             name = UNDER_WAY
         elif not anywhere and not _at_hand(run, store):
             name = LAST
