@@ -6,12 +6,12 @@ import functools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from repro.config.params import Settings
 from repro.config.recipe import IMAGENET_ARCHS, PhotoParams, Recipe
 from repro.run import Checkpoint, Data, Mask, Photos, Run
-from repro.schedule import gradual_steps, iterative_sparsity, ppr_recipe
+from repro.schedule import gradual_steps, iterative_sparsity
 
 Making = TypeVar("Making", bound=Callable[..., Run])
 PAPER_EPOCHS = {"cifar10": 200, "imagenet": 90}
@@ -21,6 +21,50 @@ PAPER_EPOCHS = {"cifar10": 200, "imagenet": 90}
 def paper_epochs(arch: str) -> int:
     """Epochs of the paper's schedule for ``arch``."""
     return PAPER_EPOCHS["imagenet" if arch in IMAGENET_ARCHS else "cifar10"]
+
+
+# Trainings that start from a dense one, for `Study` and the ticket tool (repro/ticket/search_spec.py). Network,
+# data, precision and seed are those of ``dense``; ``recipe`` is that of the whole schedule.
+
+
+def branch(
+    dense: Run, family: str, recipe: Recipe, weights: Checkpoint, mask: Mask | None = None, **changes: Any
+) -> Run:
+    """Return a Run of ``family`` from ``weights`` under ``mask``, which is like ``dense`` but for ``changes``."""
+    experiment = family + dense.experiment.removeprefix("dense")
+    return replace(dense, experiment=experiment, recipe=recipe, weights=weights, mask=mask, probe=None, **changes)
+
+
+def ticket(dense: Run, family: str, recipe: Recipe, s: int, v: int, sparsity: float) -> Run:
+    """Return ticket (s, v) (section 3.1): the weights of epoch v under the mask of epoch s, for a whole
+    schedule."""
+    return branch(dense, family, recipe, Checkpoint(dense, v), Mask(Checkpoint(dense, s), sparsity))
+
+
+def ppr_check(dense: Run, recipe: Recipe, epoch: int, rate: float, sparsity: float) -> Run:
+    """Return PPR's training (section 3.3): the weights of an epoch, pruned, for one epoch at a constant rate."""
+    start = Checkpoint(dense, epoch)
+    recipe = replace(recipe, epochs=1, milestones=(), lr=rate, evaluate_every=1)
+    return branch(dense, "ppr", recipe, start, Mask(start, sparsity), last_epoch=1)
+
+
+def gradual_window(dense: Run, recipe: Recipe, first: int, last: int, sparsity: float) -> Run:
+    """Return the gradual pruning (section 3.4, Eq. 6) along the schedule, one step an epoch."""
+    steps = gradual_steps(first, last, sparsity)
+    start = Checkpoint(dense, first)
+    return branch(dense, "gradual", recipe, start, prune_at=steps, first_epoch=first, last_epoch=last)
+
+
+def retraining(dense: Run, family: str, recipe: Recipe, window: Run) -> Run:
+    """Return the training for a whole schedule from the end of ``window``, under its mask."""
+    end = Checkpoint(window, window.last_epoch)
+    return branch(dense, family, recipe, end, Mask(end, None))
+
+
+def iterative_round(dense: Run, recipe: Recipe, before: Run, rewind: int, sparsity: float) -> Run:
+    """Return the training under the mask of ``before``, pruned further, from the weights of epoch ``rewind``."""
+    mask = Mask(Checkpoint(before, before.last_epoch), sparsity)
+    return branch(dense, "iterative", recipe, Checkpoint(dense, rewind), mask)
 
 
 def _made_once(method: Making) -> Making:
@@ -82,18 +126,15 @@ class Study:
         """Ticket (s, v), section 3.1: the dense weights of epoch v under the mask of epoch s, whole schedule.
 
         ``sparsity`` is the profile's where none is given (80 %)."""
-        dense = self.dense(arch, seed)
-        mask = Mask(Checkpoint(dense, s), self.settings.profile.sparsity if sparsity is None else sparsity)
-        return self._run("tickets", arch, seed, 0, self.schedule_of(arch), weights=Checkpoint(dense, v), mask=mask)
+        sparsity = self.settings.profile.sparsity if sparsity is None else sparsity
+        return ticket(self.dense(arch, seed), "tickets", self.settings.profile.recipe_of(arch), s, v, sparsity)
 
     @_made_once
     def gradual(self, arch: str, seed: int, first: int, last: int) -> Run:
         """Gradual pruning over a window (section 3.4, Eq. 6), then retraining for the whole schedule."""
-        steps = gradual_steps(first, last, self.settings.profile.sparsity)
-        start = Checkpoint(self.dense(arch, seed), first)
-        window = self._run("gradual", arch, seed, first, last, weights=start, prune_at=steps)
-        end = Checkpoint(window, last)
-        return self._run("gradual", arch, seed, 0, self.schedule_of(arch), weights=end, mask=Mask(end, None))
+        dense, recipe = self.dense(arch, seed), self.settings.profile.recipe_of(arch)
+        window = gradual_window(dense, recipe, first, last, self.settings.profile.sparsity)
+        return retraining(dense, "gradual", recipe, window)
 
     @_made_once
     def structure(self, arch: str, seed: int, x: int, y: int) -> Run:
@@ -105,10 +146,8 @@ class Study:
     @_made_once
     def ppr(self, arch: str, seed: int, epoch: int, rate: float) -> Run:
         """PPR (section 3.3): the dense weights of an epoch, pruned, trained for one epoch at a constant rate."""
-        start = Checkpoint(self.dense(arch, seed), epoch)
-        recipe = ppr_recipe(self.settings.profile.recipe_of(arch), rate)
-        mask = Mask(start, self.settings.profile.sparsity)
-        return self._run("ppr", arch, seed, 0, 1, weights=start, mask=mask, recipe=recipe)
+        profile = self.settings.profile
+        return ppr_check(self.dense(arch, seed), profile.recipe_of(arch), epoch, rate, profile.sparsity)
 
     def beyond(self, arch: str, seed: int, epoch: int) -> Checkpoint:
         """The dense network at ``epoch``, also beyond the schedule, where its rate falls once more (Table 1)."""
@@ -145,11 +184,9 @@ class Study:
         """The n-th training of iterative pruning (Table 4); the first is the dense one."""
         if training == 1:
             return self.dense(arch, seed)
-        own = self.settings.profile.table4
-        before = Checkpoint(self.iterative(arch, seed, training - 1), self.schedule_of(arch))
-        start = Checkpoint(self.dense(arch, seed), own.rewind)
-        mask = Mask(before, iterative_sparsity(own.share, training - 1))
-        return self._run("iterative", arch, seed, 0, self.schedule_of(arch), weights=start, mask=mask)
+        own, recipe = self.settings.profile.table4, self.settings.profile.recipe_of(arch)
+        before, sparsity = self.iterative(arch, seed, training - 1), iterative_sparsity(own.share, training - 1)
+        return iterative_round(self.dense(arch, seed), recipe, before, own.rewind, sparsity)
 
     @_made_once
     def branch(self, arch: str, seed: int, first: int, last: int, batch_size: int) -> Run:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from repro.config.recipe import Recipe
 
@@ -11,11 +10,6 @@ from repro.config.recipe import Recipe
 def learning_rate(recipe: Recipe, epoch: int) -> float:
     """Return the rate of 0-based ``epoch``: ``lr`` times ``gamma`` for every milestone reached (appendix A.1)."""
     return recipe.lr * recipe.gamma ** sum(epoch >= milestone for milestone in recipe.milestones)
-
-
-def ppr_recipe(recipe: Recipe, rate: float) -> Recipe:
-    """Return the recipe of a PPR check (section 3.3): one epoch at a constant learning ``rate``."""
-    return replace(recipe, epochs=1, milestones=(), lr=rate, evaluate_every=1)
 
 
 def gradual_sparsity(t: float, t0: float, span: float, final: float, initial: float = 0.0) -> float:

@@ -205,7 +205,7 @@ def slow_mask(file: Path) -> list[bool]:
     from repro.pruning import prunable_names
 
     weights: Masks = load_file(file)
-    names = sorted(prunable_names(nets.outline("resnet20")))
+    names = sorted(prunable_names(nets.shapes("resnet20")))
     sizes = torch.cat([weights[name].abs().flatten() for name in names]).tolist()
     order = sorted(range(len(sizes)), key=lambda index: sizes[index])
     gone = set(order[: round(0.8 * len(sizes))])

@@ -15,8 +15,9 @@ from typing import Any
 from repro import files
 from repro.config.recipe import Recipe
 from repro.errors import UsageError
-from repro.run import Checkpoint, Data, Mask, Run
-from repro.schedule import gradual_steps, iterative_sparsity, ppr_recipe
+from repro.experiments import gradual_window, iterative_round, ppr_check, retraining, ticket
+from repro.run import Data, Run
+from repro.schedule import iterative_sparsity
 
 ONE_SHOT, ITERATIVE = "one-shot", "iterative"
 BASELINES = (ONE_SHOT, ITERATIVE)
@@ -87,16 +88,11 @@ class SearchSpec:
 
     def ppr(self, epoch: int) -> Run:
         """Check an epoch (section 3.3): prune its weights, and train them for one epoch at a constant rate."""
-        start = Checkpoint(self.dense(), epoch)
-        recipe = ppr_recipe(self.recipe, self.ppr_rate)
-        return self._branch("ppr", start, Mask(start, self.sparsity), recipe=recipe, last_epoch=1)
+        return ppr_check(self.dense(), self.recipe, epoch, self.ppr_rate, self.sparsity)
 
     def gradual(self, safe: int) -> Run:
         """Prune gradually along the dense schedule (section 3.4, Eq. 6), one step an epoch."""
-        last = self.window_end(safe)
-        steps = gradual_steps(safe, last, self.sparsity)
-        start = Checkpoint(self.dense(), safe)
-        return self._branch("gradual", start, None, prune_at=steps, first_epoch=safe, last_epoch=last)
+        return gradual_window(self.dense(), self.recipe, safe, self.window_end(safe), self.sparsity)
 
     def ticket(self, safe: int | None) -> Run:
         """Retrain for the whole schedule from the window's end under its mask.
@@ -105,13 +101,11 @@ class SearchSpec:
         """
         if safe is None:
             return self.one_shot()
-        end = Checkpoint(self.gradual(safe), self.window_end(safe))
-        return self._branch("ticket", end, Mask(end, None))
+        return retraining(self.dense(), "ticket", self.recipe, self.gradual(safe))
 
     def one_shot(self) -> Run:
         """Prune the dense network at its end in one step, and retrain it for the whole schedule."""
-        end = Checkpoint(self.dense(), self.schedule)
-        return self._branch("one-shot", end, Mask(end, self.sparsity))
+        return ticket(self.dense(), "one-shot", self.recipe, self.schedule, self.schedule, self.sparsity)
 
     def iterative(self, number: int) -> Run:
         """Train after the ``number``-th pruning of `rounds`, rewound to an early epoch of the dense training.
@@ -121,8 +115,7 @@ class SearchSpec:
         """
         before = self.dense() if number == 1 else self.iterative(number - 1)
         rate = self.sparsity if number == self.rounds else iterative_sparsity(PRUNED_PER_ROUND, number)
-        mask = Mask(Checkpoint(before, self.schedule), rate)
-        return self._branch("iterative", Checkpoint(self.dense(), self.rewind), mask)
+        return iterative_round(self.dense(), self.recipe, before, self.rewind, rate)
 
     def check_folder(self, folder: Path) -> None:
         """Bind ``folder`` to this search. Raises `UsageError`, naming the differences, if it holds another one."""
@@ -140,10 +133,6 @@ class SearchSpec:
             raise UsageError(
                 f"{folder} holds another search, it differs in {what}: pass another folder, or remove it"
             )
-
-    def _branch(self, family: str, weights: Checkpoint, mask: Mask | None, **changes: Any) -> Run:
-        changes = {"recipe": self.recipe, **changes}
-        return replace(self.dense(), experiment=family, weights=weights, mask=mask, **changes)
 
 
 def _flat(spec: SearchSpec) -> dict[str, Any]:
