@@ -10,11 +10,14 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 
+from repro.cli import inputs
 from repro.cli.app import main
 from repro.commands import data as data_commands
 from repro.data import cifar10
-from repro.data.imagenet import synthetic
+from repro.data.imagenet import index, synthetic
 from repro.data.images import Split, assemble
+from repro.errors import MissingInput
+from repro.options import Options
 
 
 @pytest.fixture
@@ -55,6 +58,25 @@ def prepared(root: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     code, _, err = run(capsys, "prepare", "imagenet", "--data-dir", str(root))
     assert code == 0, err
     return root
+
+
+def test_a_folder_with_the_index_alone_is_a_data_folder(prepared: Path, tmp_path: Path) -> None:
+    """As `--cache-dir` leaves it where the images are read-only."""
+    shutil.copytree(prepared / index.FOLDER, tmp_path / "index" / index.FOLDER)
+    inputs.check(Options(data_dir=tmp_path / "index"))
+    with pytest.raises(MissingInput, match="neither CIFAR-10 nor ImageNet is there"):
+        inputs.check(Options(data_dir=tmp_path / "index" / index.FOLDER))
+
+
+def test_runs_on_original_images_are_refused_on_resized_ones(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(capsys, "prepare", "imagenet", "--data-dir", str(root), "--resize", "256")
+    where = ["--data-dir", str(root / "resized-256"), "--runs-dir", str(tmp_path), "--out", str(tmp_path / "out")]
+    with pytest.raises(SystemExit) as ended:
+        main(["table3", "--profile", "paper", "--seeds", "1", *where])
+    assert ended.value.code == 3
+    assert "has images resized to 256 pixels, not the original ones: pass" in capsys.readouterr().err
 
 
 def test_images_that_were_deleted_since_are_not_vouched_for(

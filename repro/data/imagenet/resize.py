@@ -29,9 +29,8 @@ QUALITY = 90
 SUBSAMPLING = 2  # Pillow's name for 4:2:0
 BYTES = {256: 28_000, 512: 87_000}
 """The sides there are, and what an image takes, measured on the same 200 images."""
-Task = tuple[
-    str, str, int, bool
-]  # the image's name, that of its copy, its size, and whether it is copied unchanged
+Task = tuple[str, str, int, bool]
+"""An image's name, that of its copy, its size in bytes, and whether it is copied unchanged."""
 
 
 def resize_tree(
