@@ -1,8 +1,8 @@
 """Reproduce "The Sooner the Better: Investigating Structure of Early Winning Lottery Tickets".
 
-From Python: `runs` and `checkpoint` read results, `find_ticket` searches a ticket of any network, and
+From Python: `runs` and `checkpoint` read results, `find_ticket` searches for a ticket of any network, and
 `magnitude_masks`, `layer_rates`, `sparsity_of`, `hamming_distance` and `gradual_sparsity` are the paper's
-definitions (docs/api.md). Each is imported when it is first used, so that `import repro` imports no torch.
+definitions (docs/api.md). Each is imported at its first use, so that `import repro` does not import torch.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _MODULES = {
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
-name_user()  # before torch is imported, which asks for it
+name_user()  # before torch is imported, which needs it
 quiet_matplotlib()
 
 if not TYPE_CHECKING:  # mypy would accept any name

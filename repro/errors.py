@@ -1,8 +1,8 @@
-"""Errors that a user can act on: one clear line each, and the exit code of the command line.
+"""Errors that a user can act on, each shown as one line, and the exit codes of the command line.
 
-Exit codes: 0 done, 1 cells outside their band (``repro diff`` only), 2 usage, 3 missing input,
-4 a Run failed, 5 the time budget is spent with work left, 6 nothing was compared (``repro diff`` only),
-130 interrupted, 141 nobody reads what is printed.
+Exit codes: 0 done, 1 cells outside their band (``repro diff`` only), 2 usage, 3 missing input, 4 a Run failed, 5
+the time budget ended before the work, 6 nothing was compared (``repro diff`` only), 130 interrupted, 141 the
+reader of the output closed it.
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ OUTSIDE_BAND, NOTHING_COMPARED = 1, 6
 
 
 def one_line(error: BaseException) -> str:
-    """What ``error`` is and says, in one line: of a long message the first, and the next where that only leads to
-    it."""
+    """Describe ``error`` in one line: its type and first line, plus the second line if the first ends in a
+    colon."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     first = " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1])
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
 class ReproError(Exception):
-    """Base of every error shown as one line; ``exit_code`` is what the process returns."""
+    """Base of all errors that are shown as one line; ``exit_code`` is the process's exit code."""
 
     exit_code = 4
 
 
 class UsageError(ReproError):
-    """Something asked for is not valid: what is wrong, where, and what would be right."""
+    """A request is not valid; the message says what is wrong, where, and what would be right."""
 
     exit_code = 2
 
 
 class MissingInput(ReproError):
-    """Something needed is not there or not usable: data, room on the disk, a writable folder."""
+    """Something needed is missing or unusable: data, disk space, a writable folder."""
 
     exit_code = 3
 
 
 class CheckpointGone(MissingInput):
-    """A checkpoint that a Run starts from is absent or was damaged; if known, ``run`` has to be trained again."""
+    """A checkpoint that a Run starts from is missing or damaged; ``run``, if known, must be trained again."""
 
     def __init__(self, message: str, run: Run | None = None) -> None:
         super().__init__(message)
@@ -51,34 +51,33 @@ class CheckpointGone(MissingInput):
 
 
 class RankLost(ReproError):
-    """A process that trained a Run together with this one died or did not answer."""
+    """A process that trained a Run together with this one died or does not answer."""
 
     exit_code = 4
 
     def __init__(self, rank: int, why: BaseException) -> None:
-        first = re.sub(r"^\[[^]]*\]\s*", "", str(why).partition("\n")[0])  # without a line of gloo's source
-        super().__init__(
-            f"rank {rank} lost contact with another one ({first}); the same command goes on from the last state"
-        )
+        first = re.sub(r"^\[[^]]*\]\s*", "", str(why).partition("\n")[0])  # without gloo's source line
+        super().__init__(f"rank {rank} lost contact with another ({first}); run the same command again to resume")
 
 
 class NobodyReads(ReproError):
-    """What read our output closed its end (``| head``): quiet, with a shell's exit code for SIGPIPE."""
+    """The reader of our output closed its end (``| head``): print nothing, exit with a shell's code for
+    SIGPIPE."""
 
     exit_code = 141
 
 
 class Interrupted(BaseException):
-    """Ctrl-C, a polite kill, a preempted node: not an Exception, so that nothing on the way takes it for one."""
+    """Ctrl-C, SIGTERM or a preempted node. Not an Exception, so that no handler on the way catches it."""
 
 
 class RunFailed(ReproError):
-    """A Run ended without a result, a diverged loss for instance."""
+    """A Run ended without a result, for instance because its loss diverged."""
 
     exit_code = 4
 
 
 class BudgetSpent(ReproError):
-    """``--time-budget`` ended with work left; the same command goes on from there."""
+    """``--time-budget`` ended before the work; running the same command again resumes."""
 
     exit_code = 5

@@ -1,14 +1,14 @@
-"""How long Runs take on this device, from its speed at steps alone and from what Runs like them took before.
+"""Estimate how long Runs take on this device: from a calibration, corrected by finished Runs.
 
-A calibration is timed in seconds and kept with its date. Finished Runs are better evidence: where some ended here
-since, with the same network, data set, batch size and precision, the estimate follows them.
+A calibration takes seconds and is stored with its date. Runs that finished here since then, with the same network,
+data set, batch size and precision, are better evidence, so they correct the estimate.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -27,15 +27,19 @@ from repro.words import counted
 if TYPE_CHECKING:
     from repro.engine.device import Device
 
-CONTRADICTION = 4 / 3  # so many times slower or faster than calibrated, and the device is timed again
-BUSY = 2  # processes at work for each core, with which a measurement says little
-EVIDENCE = 5.0  # seconds of training under which Runs say nothing about speed
+CONTRADICTION = 4 / 3  # calibrate again if Runs were this factor slower or faster than calibrated
+BUSY = 2  # load per core above which a measurement is unreliable
+EVIDENCE = 5.0  # seconds of training below which Runs say nothing about speed
 
 
 @dataclass(frozen=True)
 class Pace:
-    """Of one network: ``speed`` gives the images a second of so many Runs together, ``lanes`` train side by side;
-    ``way`` says by what and ``source`` how that is known, for people; ``measured`` is the calibration's date."""
+    """The speed of one network.
+
+    ``speed(n)`` is images per second of n Runs together; ``lanes`` Runs train at the same time. ``way`` (the
+    strategy) and ``source`` (how the speed is known) are shown to the user; ``measured`` is the calibration's
+    date.
+    """
 
     lanes: int
     speed: Callable[[int], float]
@@ -45,50 +49,54 @@ class Pace:
 
     @property
     def best(self) -> float:
-        """Images a second of all lanes."""
+        """Images per second of all lanes."""
         return self.speed(self.lanes)
 
 
 def measured(
-    runs: Sequence[Run], device_name: str, store: Store, log: Console, anew: bool = False, briefly: bool = False
+    runs: Sequence[Run], device_name: str, store: Store, log: Console, again: bool = False, briefly: bool = False
 ) -> tuple[dict[str, Pace], bool]:
-    """The pace of every network that ``runs`` train, and whether that is on CUDA.
+    """Return the pace of every network in ``runs``, and whether the device is CUDA.
 
-    Timed within seconds, and told on ``log``, is what the caches beside the Runs do not hold, what finished Runs
-    have contradicted since, and everything with ``anew``, which no Run from before then corrects. ``briefly`` is
-    for a CPU: only the plain loop is timed, which other strategies are not much faster than there.
+    Times what the cache does not contain and what finished Runs contradict, which takes seconds and is reported on
+    ``log``. With ``again``, everything is timed, and earlier Runs no longer correct it. With ``briefly`` (for a
+    CPU), only the eager strategy is timed, since others are not much faster there.
     """
-    found: dict[str, Pace] = {}
+    paces: dict[str, Pace] = {}
     if not (first := first_of_each(runs)):
-        return found, False
-    from repro.engine import device  # imports torch: not for a plan that has nothing to train
+        return paces, False
+    from repro.engine import device  # imports torch, which a plan without missing Runs does not need
 
     chosen, timed = device.choose(device_name), list[str]()
 
-    def tell(what: str) -> None:
+    def report(what: str) -> None:
         timed.append(what)
         log.print(f"timing {what}", markup=False)
 
     for arch, run in first.items():
-        timer = _Timer(run, chosen, store, _images(runs, arch, store), tell, briefly)
-        choice = timer.measure(anew)
-        took = timer.finished(choice.measured)
-        if not anew and took and not 1 / CONTRADICTION <= (factor := _factor(took, choice)) <= CONTRADICTION:
+        timer = _Timer(run, chosen, store, _images(runs, arch, store), report, briefly)
+        choice = timer.measure(again)
+        finished = timer.finished(choice.measured)
+        if (
+            not again
+            and finished
+            and not 1 / CONTRADICTION <= (factor := _factor(finished, choice)) <= CONTRADICTION
+        ):
             much = f"{max(factor, 1 / factor):.1f} times as {'fast' if factor > 1 else 'slow'}"
             log.print(f"{arch}: Runs trained {much} as was calibrated {ago(choice.measured)}", markup=False)
             choice = timer.measure(True, choice.runs_from)
-        found[arch] = timer.pace(choice)
+        paces[arch] = timer.pace(choice)
     if timed and not chosen.cuda and (load := os.getloadavg()[0]) > BUSY * cores():
         log.print(
-            f"this machine is busy (load {load:.0f} on {cores()} cores), so times may come out too long: "
-            "`repro plan --calibrate` in a quiet moment measures again",
+            f"this machine is busy (load {load:.0f} on {cores()} cores), so times may be overestimated: "
+            "run `repro plan --calibrate` again when it is idle",
             markup=False,
         )
-    return found, chosen.cuda
+    return paces, chosen.cuda
 
 
 def known(runs: Sequence[Run], device_name: str, store: Store) -> dict[str, Pace]:
-    """`measured` as far as it can be told without timing anything."""
+    """Return the paces that are known without timing anything."""
     from repro.engine import device
 
     chosen = device.choose(device_name)
@@ -99,11 +107,12 @@ def known(runs: Sequence[Run], device_name: str, store: Store) -> dict[str, Pace
 
 
 def seconds(runs: Sequence[Run], paces: Mapping[str, Pace], store: Store | None = None) -> float | None:
-    """How long ``runs`` take in their waves, less what ``store`` has behind them; None where a network's pace is
-    not known. A wave's last Runs, and one that others wait for, have the device to themselves."""
+    """Return how long ``runs`` take in their waves, minus the progress in ``store``; None if a pace is unknown.
+
+    At the end of a wave fewer Runs train, at their own speed."""
     total = 0.0
     for wave in waves(runs):
-        images = [own for run in wave if (own := cost([run], store).images)]
+        images = [left for run in wave if (left := cost([run], store).images)]
         if not images:
             continue
         pace = paces.get(wave[0].arch)
@@ -114,7 +123,7 @@ def seconds(runs: Sequence[Run], paces: Mapping[str, Pace], store: Store | None 
 
 
 def first_of_each(runs: Sequence[Run]) -> dict[str, Run]:
-    """The first of ``runs`` that trains each network: what is timed for all of them."""
+    """Return the first of ``runs`` that trains each network; it is timed for all of them."""
     first: dict[str, Run] = {}
     for run in runs:
         if run.epochs:
@@ -123,8 +132,8 @@ def first_of_each(runs: Sequence[Run]) -> dict[str, Run]:
 
 
 @dataclass(frozen=True)
-class _Took:
-    """A finished Run: its images, how many Runs trained beside it, itself included, and its share of the time."""
+class _Finished:
+    """A finished Run: its images, the number of Runs in its wave, and its share of the wave's seconds."""
 
     images: float
     wave: int
@@ -133,59 +142,59 @@ class _Took:
 
 @dataclass(frozen=True)
 class _Timer:
-    """Times what trains Runs like ``run`` on ``device``; ``images`` are left to train of this network."""
+    """Times Runs like ``run`` on ``device``; ``images`` is what remains to be trained of this network."""
 
     run: Run
     device: Device
     store: Store
     images: int
-    tell: Callable[[str], None] = lambda what: None
+    report: Callable[[str], None] = lambda what: None
     briefly: bool = False
 
-    def measure(self, anew: bool, runs_from: str | None = None) -> Choice:
-        """What is not known, or everything ``anew``."""
+    def measure(self, again: bool, runs_from: str | None = None) -> Choice:
+        """Time what is not known, or everything with ``again``."""
         from repro.engine import calibration
 
         cache = self.store.runs_dir / calibration.CACHE
         names = [EAGER] if self._little else calibration.quick(self.device)
-        if anew:
-            choice = calibration.measure_again(self.run, self.device, cache, names, self.tell, runs_from)
+        if again:
+            choice = calibration.measure_again(self.run, self.device, cache, names, self.report, runs_from)
         else:
-            choice = calibration.measure(self.run, self.device, cache, names, self.tell)
+            choice = calibration.measure(self.run, self.device, cache, names, self.report)
         return self._as_trained(choice)
 
     def known(self) -> Choice:
-        """What was measured before."""
+        """Return what was measured before."""
         from repro.engine import calibration
 
         cache = self.store.runs_dir / calibration.CACHE
         return self._as_trained(calibration.known(self.run, self.device, cache))
 
-    def finished(self, after: str) -> list[_Took]:
-        """What Runs like this one took that ended here ``after`` then; none where they took too little to tell."""
+    def finished(self, after: str) -> list[_Finished]:
+        """Return Runs like this one that ended here ``after`` that date; none if they took too little time."""
         precision = self._precision
-        found = [
-            _Took(_trained_images(record), int(told.get("wave") or 1), told["wall_s"])
+        runs = [
+            _Finished(_trained_images(record), int(origin.get("wave") or 1), origin["wall_s"])
             for record in self.store.records()
-            if _alike(record, self.run)
-            and (told := record.provenance).get("device") == self.device.name
-            and told.get("precision") == precision
-            and told.get("ended", "") > after
+            if _similar(record, self.run)
+            and (origin := record.provenance).get("device") == self.device.name
+            and origin.get("precision") == precision
+            and origin.get("ended", "") > after
         ]
-        return found if sum(took.seconds for took in found) >= EVIDENCE else []
+        return runs if sum(run.seconds for run in runs) >= EVIDENCE else []
 
     def pace(self, choice: Choice) -> Pace:
-        """By ``choice``, and by the Runs that tell more."""
+        """Return the pace by ``choice``, corrected by finished Runs."""
         from repro.engine import device
 
-        took = self.finished(choice.runs_from)
-        factor = _factor(took, choice) if took else 1.0
+        finished = self.finished(choice.runs_from)
+        factor = _factor(finished, choice) if finished else 1.0
         small = not isinstance(self.run.data, Photos)
         emulated = small and self._precision == "bfloat16" and not device.fast_bfloat16(self.device)
         way = choice.describe() + (", bfloat16 emulated" if emulated else "") if small else ""
-        source = (
-            f"as in {counted(len(took), 'Run')} that ended here" if took else f"calibrated {ago(choice.measured)}"
-        )
+        source = f"calibrated {ago(choice.measured)}"
+        if finished:
+            source = f"as in {counted(len(finished), 'Run')} that ended here"
         return Pace(choice.lanes, lambda lanes: factor * choice.speed(lanes), way, source, choice.measured)
 
     @property
@@ -196,21 +205,22 @@ class _Timer:
 
     @property
     def _little(self) -> bool:
-        """Whether a session trains this without timing strategies: on a CPU, one Run after another."""
+        """Whether a session trains this without timing strategies: on a CPU, with few images."""
         from repro.engine import calibration
 
         small = not isinstance(self.run.data, Photos)
         return small and (self.briefly or (not self.device.cuda and self.images < calibration.CALIBRATE_FROM))
 
     def _as_trained(self, choice: Choice) -> Choice:
-        """``choice`` among what a session would take."""
+        """Return ``choice`` restricted to the strategies that a session would use."""
         if not self._little:
             return choice
-        return dataclasses.replace(choice, speeds={n: own for n, own in choice.speeds.items() if n == EAGER})
+        eager = {name: speed for name, speed in choice.speeds.items() if name == EAGER}
+        return dataclasses.replace(choice, speeds=eager)
 
 
 def ago(date: str) -> str:
-    """How long ``date`` (ISO 8601) is ago, for people."""
+    """Describe how long ago ``date`` (ISO 8601) was."""
     try:
         seconds = (datetime.now(UTC) - datetime.fromisoformat(date)).total_seconds()
     except (ValueError, TypeError):
@@ -218,28 +228,28 @@ def ago(date: str) -> str:
     return f"{terminal.duration(seconds)} ago" if seconds >= 60 else "just now"
 
 
-def _factor(took: Iterable[_Took], choice: Choice) -> float:
-    """How many times faster than by ``choice`` these Runs were trained."""
-    took = list(took)
-    return sum(one.images / choice.speed(one.wave) for one in took) / sum(one.seconds for one in took)
+def _factor(finished: Sequence[_Finished], choice: Choice) -> float:
+    """Return how many times faster than by ``choice`` these Runs were."""
+    expected = sum(run.images / choice.speed(run.wave) for run in finished)
+    return expected / sum(run.seconds for run in finished)
 
 
 def _images(runs: Sequence[Run], arch: str, store: Store) -> int:
     return cost([run for run in runs if run.arch == arch], store).images
 
 
-def _alike(record: Record, run: Run) -> bool:
-    """Whether ``record`` is of a Run whose steps are those of ``run``."""
-    spec, took = record.spec, record.provenance.get("wall_s")
-    asked = run.spec()
-    same: list[tuple[Any, Any]] = [(spec.get("arch"), run.arch)]
+def _similar(record: Record, run: Run) -> bool:
+    """Return whether ``record`` is of a finished Run whose steps take as long as those of ``run``."""
+    spec, seconds = record.spec, record.provenance.get("wall_s")
+    wanted = run.spec()
+    pairs: list[tuple[Any, Any]] = [(spec.get("arch"), run.arch)]
     for part, names in (("data", ("name", "crop")), ("recipe", ("batch_size", "micro_batches"))):
-        same += [((spec.get(part) or {}).get(name), asked[part].get(name)) for name in names]
-    timed = isinstance(took, int | float) and took > 0
-    return record.status == DONE and timed and all(one == other for one, other in same)
+        pairs += [((spec.get(part) or {}).get(name), wanted[part].get(name)) for name in names]
+    timed = isinstance(seconds, int | float) and seconds > 0
+    return record.status == DONE and timed and all(value == other for value, other in pairs)
 
 
 def _trained_images(record: Record) -> float:
-    """As `plan.cost` counts: a third of an image that is tested."""
+    """Count images as `plan.cost` does: an evaluated image is a third of a trained one."""
     data, curve = record.spec["data"], record.curve
     return float(len(curve["epoch"]) * data["train"] + len(curve["test_epoch"]) * data["test"] / 3)

@@ -68,7 +68,7 @@ def iterative_round(dense: Run, recipe: Recipe, before: Run, rewind: int, sparsi
 
 
 def _made_once(method: Making) -> Making:
-    """A Study gives the same Run again when asked for it again: its key, a hash over its parents, is made once."""
+    """Cache the Runs that a Study makes, since a Run's key is a hash over all its parents."""
 
     @functools.wraps(method)
     def made(self: Study, *args: object, **kwargs: object) -> Run:
@@ -82,10 +82,9 @@ def _made_once(method: Making) -> Making:
 
 @dataclass(frozen=True)
 class Study:
-    """A profile on data sets whose fingerprints are known: makes the Runs that artifacts ask for.
+    """The experiments of a profile on data sets with known fingerprints: makes the Runs that artifacts need.
 
-    ``fingerprint`` and ``official`` are those of CIFAR-10's networks, ``photos`` and ``photos_official`` those of
-    ImageNet's.
+    ``fingerprint`` and ``official`` describe CIFAR-10's images, ``photos`` and ``photos_official`` ImageNet's.
     """
 
     settings: Settings
@@ -96,11 +95,11 @@ class Study:
 
     @property
     def comparable(self) -> bool:
-        """Whether all its numbers may stand against the published ones: the paper profile, on official images."""
+        """Whether all results may be compared with published numbers: a comparable profile on official images."""
         return self.settings.comparable and self.official and self.photos_official
 
     def comparable_for(self, arch: str) -> bool:
-        """Whether the numbers of ``arch`` may stand against the published ones."""
+        """Return whether results of ``arch`` may be compared with published numbers."""
         official = self.photos_official if arch in IMAGENET_ARCHS else self.official
         return self.settings.comparable and official
 
@@ -110,14 +109,15 @@ class Study:
         return self.settings.profile.recipe.epochs
 
     def schedule_of(self, arch: str) -> int:
-        """Epochs of the whole schedule of ``arch``."""
+        """Return the epochs of the whole schedule of ``arch``."""
         return self.settings.profile.recipe_of(arch).epochs
 
     @_made_once
     def dense(self, arch: str, seed: int) -> Run:
-        """The dense baseline: fresh weights, no mask, the whole schedule, probed for Fig. 2 as it goes.
+        """The dense baseline: fresh weights, no mask, the whole schedule, with Fig. 2's statistics per epoch.
 
-        On ImageNet without a probe: it would rank millions of weights after every epoch, and no figure asks."""
+        On ImageNet without these statistics: no figure needs them, and each epoch would rank millions of
+        weights."""
         probe = None if arch in IMAGENET_ARCHS else self.settings.profile.sparsity
         return self._run("dense", arch, seed, 0, self.schedule_of(arch), probe=probe)
 
@@ -125,7 +125,7 @@ class Study:
     def ticket(self, arch: str, seed: int, s: int, v: int, sparsity: float | None = None) -> Run:
         """Ticket (s, v), section 3.1: the dense weights of epoch v under the mask of epoch s, whole schedule.
 
-        ``sparsity`` is the profile's where none is given (80 %)."""
+        ``sparsity`` defaults to the profile's (80 %)."""
         sparsity = self.settings.profile.sparsity if sparsity is None else sparsity
         return ticket(self.dense(arch, seed), "tickets", self.settings.profile.recipe_of(arch), s, v, sparsity)
 
@@ -137,8 +137,9 @@ class Study:
         return retraining(dense, "gradual", recipe, window)
 
     @_made_once
-    def structure(self, arch: str, seed: int, x: int, y: int) -> Run:
-        """The mask of epoch x on the weights of epoch y, untrained: observes how far the two masks are apart."""
+    def mask_distance(self, arch: str, seed: int, x: int, y: int) -> Run:
+        """The mask of epoch x on the weights of epoch y, untrained: gives the distance of the two epochs'
+        masks."""
         dense = self.dense(arch, seed)
         mask = Mask(Checkpoint(dense, x), self.settings.profile.sparsity)
         return self._run("structures", arch, seed, 0, 0, weights=Checkpoint(dense, y), mask=mask)
@@ -149,8 +150,8 @@ class Study:
         profile = self.settings.profile
         return ppr_check(self.dense(arch, seed), profile.recipe_of(arch), epoch, rate, profile.sparsity)
 
-    def beyond(self, arch: str, seed: int, epoch: int) -> Checkpoint:
-        """The dense network at ``epoch``, also beyond the schedule, where its rate falls once more (Table 1)."""
+    def extended_dense(self, arch: str, seed: int, epoch: int) -> Checkpoint:
+        """The dense network at ``epoch``; beyond the schedule it is trained on at a lower rate (Table 1)."""
         dense = self.dense(arch, seed)
         if epoch <= self.schedule:
             return Checkpoint(dense, epoch)
@@ -160,9 +161,9 @@ class Study:
 
     @_made_once
     def stepwise(self, arch: str, seed: int) -> Run:
-        """Table 1's gradual pruning: the first step on the dense weights, the others as training goes on."""
+        """Table 1's gradual pruning: the first step on the dense weights, the others during further training."""
         (first, rate), *others = self.settings.profile.table1.steps
-        start = self.beyond(arch, seed, first)
+        start = self.extended_dense(arch, seed, first)
         last = others[-1][0]
         return self._run(
             "gradual", arch, seed, first, last, weights=start, mask=Mask(start, rate),
@@ -171,7 +172,7 @@ class Study:
 
     @_made_once
     def memorization(self, arch: str, seed: int, mask: Mask, size: int) -> Run:
-        """What a structure can memorize (section 3.3): its own weights, trained on ``size`` random labels."""
+        """Memorization by a structure (section 3.3): its own weights, trained on ``size`` random labels."""
         profile = self.settings.profile
         data = Data(profile.data.name, size, size, self.fingerprint, f"random-{seed}")
         recipe = profile.memorization_recipe
@@ -190,13 +191,13 @@ class Study:
 
     @_made_once
     def branch(self, arch: str, seed: int, first: int, last: int, batch_size: int) -> Run:
-        """The batch probe: the dense network of epoch ``first``, on to ``last`` at another batch size."""
+        """The batch probe: the dense network of epoch ``first``, trained to ``last`` at another batch size."""
         recipe = replace(self.settings.profile.recipe_of(arch), batch_size=batch_size)
         start = Checkpoint(self.dense(arch, seed), first)
         return self._run("batch-probe", arch, seed, first, last, weights=start, recipe=recipe)
 
     def moved(self, branch: Run, epoch: int) -> Run:
-        """The mask with which `branch` began on its weights of ``epoch``, untrained: how far it has moved."""
+        """The mask at the start of `branch` on its weights of ``epoch``, untrained: how far the mask has moved."""
         start = Checkpoint(self.dense(branch.arch, branch.seed), branch.first_epoch)
         return self._run(
             "batch-probe", branch.arch, branch.seed, 0, 0, weights=Checkpoint(branch, epoch),
@@ -204,12 +205,12 @@ class Study:
         )  # fmt: skip
 
     def published_epoch(self, epoch: int, arch: str) -> str | None:
-        """The paper's epoch at the same share of its schedule for ``arch``, where that is a whole number."""
+        """Return the paper's epoch at the same fraction of its schedule for ``arch``, if it is a whole number."""
         scaled, rest = divmod(epoch * paper_epochs(arch), self.schedule_of(arch))
         return None if rest else str(scaled)
 
     def published_epochs(self, words: str, arch: str) -> str | None:
-        """The same of an epoch or a window of epochs, ``5-10``; other words stand as they are."""
+        """Convert an epoch or a window (``5-10``) as `published_epoch` does; return other words unchanged."""
         if not re.fullmatch(r"\d+(-\d+)?", words):
             return words
         scaled = [self.published_epoch(int(part), arch) for part in words.split("-")]
@@ -217,19 +218,19 @@ class Study:
 
     @functools.cached_property
     def _made(self) -> dict[tuple[object, ...], Run]:
-        """The Runs made so far, by method and arguments."""
+        """Runs by method and arguments."""
         return {}
 
     @property
     def _longer(self) -> Recipe:
-        """The dense recipe, going on to the last step of Table 1."""
+        """The dense recipe, extended to the last step of Table 1."""
         own = self.settings.profile.table1
         last = max(own.steps[-1][0], self.schedule)
         recipe = self.settings.profile.recipe
         return replace(recipe, epochs=last, milestones=(*recipe.milestones, *own.further_milestones))
 
     def _data(self, arch: str) -> Data:
-        """What ``arch`` is trained and tested on."""
+        """Return the data of ``arch``."""
         own = self.settings.profile.data_of(arch)
         if isinstance(own, PhotoParams):
             return Photos(
@@ -254,7 +255,7 @@ class Study:
     ) -> Run:
         profile = self.settings.profile
         recipe = recipe or profile.recipe_of(arch)
-        if family == "dense":  # the baseline row of Fig. 1 asks for the dense accuracy at any epoch
+        if family == "dense":  # Fig. 1's baseline row needs the dense accuracy at any epoch
             recipe = replace(recipe, evaluate_every=1)
         data = data or self._data(arch)
         return Run(

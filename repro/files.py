@@ -1,5 +1,5 @@
-"""Write files atomically (written beside their place, synced, renamed), and lock them: held by the kernel, one
-process at a time, released however it ends, also over NFS."""
+"""Write files atomically (temporary file, fsync, rename) and lock them with flock: one process at a time, released
+by the kernel when it ends, also over NFS."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ OF_THE_SITE = (
     *NO_ROOM, *NOT_OURS, errno.EIO, errno.EISDIR, errno.ELOOP, errno.EMFILE, errno.ENAMETOOLONG, errno.ENFILE,
     errno.ENOTDIR, errno.ESTALE,
 )  # fmt: skip
-"""What files and disks are to blame for, whatever a command does."""
+"""Errors of files and disks, whatever a command does."""
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write ``content`` to ``path`` atomically. A symbolic link stays one, and a file keeps its mode; what is no
-    file (a device, a pipe) is written to as it stands.
+    """Write ``content`` to ``path`` atomically. Symbolic links and file modes are kept; devices and pipes are
+    written directly.
 
-    Raises `MissingInput` when the disk is full or read-only.
+    Raises `MissingInput` if the disk is full or read-only.
     """
     temporary = None
     try:
@@ -43,17 +43,17 @@ def write_bytes(path: Path, content: bytes) -> None:
             with open(path, "wb") as file:
                 file.write(content)
             return
-        place = Path(os.path.realpath(path))
-        place.parent.mkdir(parents=True, exist_ok=True)
-        temporary = unique(place.parent)
+        target = Path(os.path.realpath(path))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = unique(target.parent)
         with open(temporary, "wb") as file:
             if before is not None:
-                with contextlib.suppress(OSError):  # a file system that knows no modes
+                with contextlib.suppress(OSError):  # a file system without modes
                     os.fchmod(file.fileno(), stat.S_IMODE(before))
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, place)
+        os.replace(temporary, target)
     except OSError as error:
         if temporary:
             with contextlib.suppress(OSError):
@@ -62,7 +62,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def _mode(path: Path) -> int | None:
-    """That of what is at ``path``, None where nothing is. A link in a circle is an OSError."""
+    """Return the mode of ``path``, None if it does not exist. Raises OSError for circular links."""
     try:
         return os.stat(path).st_mode
     except FileNotFoundError:
@@ -70,17 +70,18 @@ def _mode(path: Path) -> int | None:
 
 
 def write_text(path: Path, content: str) -> None:
-    """`write_bytes` for text, UTF-8; of a name that is no text (an old share's) its bytes as backslash escapes."""
+    """Write text as `write_bytes`, in UTF-8; file names that are not UTF-8 keep their bytes as backslash
+    escapes."""
     write_bytes(path, content.encode(errors="backslashreplace"))
 
 
 def unique(folder: Path) -> Path:
-    """A name in ``folder`` that no other process takes: two containers on one volume may share process ids."""
+    """Return a new random name in ``folder``; process ids are not unique if containers share a volume."""
     return folder / f".{secrets.token_hex(8)}.tmp"
 
 
 def make_folder(path: Path) -> None:
-    """Make ``path`` and the folders above it where they are not there. Raises `MissingInput`."""
+    """Create ``path`` and its parents if they are missing. Raises `MissingInput`."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -88,7 +89,7 @@ def make_folder(path: Path) -> None:
 
 
 def parse_json(text: str | bytes, constant: Callable[[str], Any] | None = None) -> Any:
-    """What ``text`` is in JSON; ``constant`` takes NaN and infinities. Raises ValueError for anything else."""
+    """Parse JSON; ``constant`` handles NaN and infinities. Raises ValueError for anything else."""
     try:
         return json.loads(text, parse_constant=constant)
     except RecursionError:
@@ -101,7 +102,7 @@ def sha256(content: bytes) -> str:
 
 
 def unusable(path: Path, error: OSError, folder: Path | None = None) -> MissingInput:
-    """An OSError on ``path``, which is in ``folder``, as one clear line."""
+    """Convert an OSError on ``path``, which is in ``folder``, to a one-line error."""
     if error.errno in NO_ROOM:
         return MissingInput(f"no room left on the disk for {path}: free some and run the same command again")
     if error.errno in NOT_OURS:
@@ -111,15 +112,14 @@ def unusable(path: Path, error: OSError, folder: Path | None = None) -> MissingI
 
 
 def of_the_site(error: OSError) -> MissingInput:
-    """``error`` as one clear line where a file or a disk is to blame for it; raised again where it is not."""
+    """Convert ``error`` to a one-line error if a file or disk caused it; else raise it again."""
     if error.filename is None or error.errno not in OF_THE_SITE:
         raise error
     return MissingInput(f"{error.filename}: {error.strerror}")
 
 
 def check_writable(folder: Path) -> None:
-    """Raise `MissingInput` now rather than after hours if ``folder`` cannot be written, or not be made; leaves
-    nothing behind."""
+    """Raise `MissingInput` now rather than after hours if ``folder`` cannot be created or written to."""
     try:
         probe = unique(existing(folder))
         with open(probe, "xb"):
@@ -129,31 +129,32 @@ def check_writable(folder: Path) -> None:
 
 
 def existing(folder: Path) -> Path:
-    """``folder``, or the nearest folder above it that is there."""
+    """Return ``folder``, or its nearest parent that exists."""
     while not os.path.exists(folder):
         folder = folder.parent
     return folder
 
 
 FOREVER = math.inf
-POLL = 0.1  # seconds between looks at a lock that another process holds, at most
+POLL = 0.1  # longest pause, in seconds, between attempts to lock
 BUSY = (errno.EAGAIN, errno.EACCES)
 UNKNOWN = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 WITHOUT = "REPRO_NO_LOCKS"
 
 
 class Lock:
-    """``with Lock(path) as lock: if lock.take(): ...`` The file ``path`` is made by the umask, and stays: it is no
-    sign of a holder."""
+    """A lock on the file ``path``: ``with Lock(path) as lock: if lock.take(): ...``
+
+    The file is created with the usual umask and stays; its existence does not mean that it is locked."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file: int | None = None
 
     def take(self, seconds: float = 0.0) -> bool:
-        """Take it within so many ``seconds``; False where another process holds it for longer.
+        """Lock within ``seconds``; return False if another process holds the lock for longer.
 
-        Raises `MissingInput` where its folder cannot be written, or is on a file system without locks.
+        Raises `MissingInput` if its folder cannot be written to or its file system has no locks.
         """
         end, pause = time.monotonic() + seconds, 0.01
         make_folder(self.path.parent)
@@ -166,7 +167,7 @@ class Lock:
         return True
 
     def release(self) -> None:
-        """Give it back, if it was taken."""
+        """Unlock, if it is locked."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -201,7 +202,7 @@ class Lock:
         except PermissionError:
             if not os.path.exists(self.path):
                 raise
-            return os.open(self.path, os.O_RDONLY)  # another user's file: enough to lock it, but for NFS
+            return os.open(self.path, os.O_RDONLY)  # another user's file: sufficient for a lock, except over NFS
 
     def _no_locks(self, error: OSError) -> MissingInput:
         return MissingInput(
@@ -222,8 +223,7 @@ def locked(path: Path, busy: str, seconds: float = 0.0) -> Iterator[None]:
 
 
 def check_lockable(folder: Path) -> None:
-    """Raise `MissingInput` now rather than after hours if ``folder`` cannot be written or no file be locked there;
-    leaves nothing behind."""
+    """Raise `MissingInput` now rather than after hours if ``folder`` cannot be written to or has no locks."""
     check_writable(folder)
     with Lock(unique(existing(folder))) as probe:
         try:
@@ -233,14 +233,14 @@ def check_lockable(folder: Path) -> None:
 
 
 def mount(path: Path, table: Path = Path("/proc/self/mounts")) -> str:
-    """The mount that ``path`` is on, and its type: ``/mnt/scratch (lustre)``."""
-    place, best, kind = os.path.realpath(path), "", ""
+    """Return the mount of ``path`` and its type: ``/mnt/scratch (lustre)``."""
+    target, best, best_type = os.path.realpath(path), "", ""
     try:
         lines = table.read_text(errors="replace").splitlines()
     except OSError:
         lines = []
     for line in lines:
-        point, its = [re.sub(r"\\(\d{3})", lambda m: chr(int(m[1], 8)), word) for word in line.split(" ")[1:3]]
-        if len(point) >= len(best) and f"{place}/".startswith(f"{point.rstrip('/')}/"):
-            best, kind = point, its
-    return f"{best} ({kind})" if best else str(path)
+        point, kind = [re.sub(r"\\(\d{3})", lambda m: chr(int(m[1], 8)), word) for word in line.split(" ")[1:3]]
+        if len(point) >= len(best) and f"{target}/".startswith(f"{point.rstrip('/')}/"):
+            best, best_type = point, kind
+    return f"{best} ({best_type})" if best else str(path)

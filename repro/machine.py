@@ -1,13 +1,16 @@
-"""The cores that this process may use, its user, and where torch.compile writes. Light: no torch."""
+"""This process: its cores, user and stdout, and the cache of torch.compile. Imports no torch."""
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import getpass
 import logging
 import os
 import shutil
+import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from repro import files
@@ -18,8 +21,8 @@ COMPILER_CACHE = "TORCHINDUCTOR_CACHE_DIR"  # the variable
 
 
 def name_user() -> None:
-    """Give the user a name where /etc/passwd does not know the uid and no variable has one (a container with a
-    ``--user`` of its own): torch.compile and submitit ask for it, and end where there is none."""
+    """Set $USER if neither /etc/passwd nor a variable names the user (a container with another ``--user``):
+    torch.compile and submitit fail without a name."""
     try:
         getpass.getuser()
     except (KeyError, OSError):  # OSError from Python 3.13 on
@@ -27,17 +30,18 @@ def name_user() -> None:
 
 
 def compiler_cache() -> Path:
-    """The folder that torch.compile writes to. Raises OSError where no temporary folder can be written."""
+    """Return the folder that torch.compile writes to. Raises OSError if no temporary folder can be written to."""
     folder = os.environ.get(COMPILER_CACHE)
     return Path(folder) if folder else Path(tempfile.gettempdir(), f"torchinductor_{getpass.getuser()}")
 
 
 def settle_compiler_cache() -> str:
-    """Where `compiler_cache` cannot be written, have this process use a temporary folder; a sentence about it, or
-    nothing. torch makes the folder with the first optimizer, whether anything is compiled or not, and ends where
-    it cannot. Raises `MissingInput` where no temporary folder can be written either."""
+    """If `compiler_cache` cannot be written to, use a temporary folder; return a message about it, else "".
+
+    torch creates the folder with the first optimizer, even if nothing is compiled, and fails if it cannot. Raises
+    `MissingInput` if no temporary folder can be written to either."""
     if os.environ.get(COMPILER_CACHE) == "":
-        del os.environ[COMPILER_CACHE]  # torch would take it for a folder's name
+        del os.environ[COMPILER_CACHE]  # torch would use it as a folder's name
     try:
         files.check_writable(compiler_cache())
         return ""
@@ -47,18 +51,18 @@ def settle_compiler_cache() -> str:
         raise MissingInput(f"no temporary folder for torch: {error}; set {COMPILER_CACHE} or TMPDIR") from None
     os.environ[COMPILER_CACHE] = tempfile.mkdtemp(prefix="torchinductor-")
     atexit.register(shutil.rmtree, os.environ[COMPILER_CACHE], ignore_errors=True)
-    return f"{why}: torch's cache goes to a temporary folder; {COMPILER_CACHE} names another"
+    return f"{why}: torch's cache is in a temporary folder; set {COMPILER_CACHE} to choose another"
 
 
 def user() -> str:
-    """The name of this process's user, the uid where there is none."""
+    """Return the name of this process's user, or the uid if there is none."""
     name_user()
     return getpass.getuser()
 
 
 def quiet_matplotlib() -> None:
-    """Matplotlib makes a temporary folder for its cache where the home is unknown or not writable; what it says of
-    that is left out, unless ``$MPLCONFIGDIR`` asks for a folder."""
+    """Suppress matplotlib's message about a temporary cache folder (unknown or read-only home), unless
+    ``$MPLCONFIGDIR`` is set."""
     if not os.environ.get("MPLCONFIGDIR"):
         logging.getLogger("matplotlib").addFilter(_not_of_its_cache)
 
@@ -68,25 +72,51 @@ def _not_of_its_cache(record: logging.LogRecord) -> bool:
 
 
 def core_numbers() -> frozenset[int]:
-    """Their numbers."""
+    """Return the numbers of the cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return frozenset(os.sched_getaffinity(0))
     return frozenset(range(os.cpu_count() or 1))
 
 
 def cores() -> int:
-    """How many they are."""
+    """Return the number of cores that this process may use."""
     return len(core_numbers())
 
 
 def share(of: int) -> int:
-    """``of`` cores among the processes that torchrun started on this machine: each one's, at least 1."""
+    """Divide ``of`` cores among the processes that torchrun started on this machine; at least 1 each."""
     return max(1, of // placed().local_ranks)
 
 
 def threads() -> int:
-    """Threads for this process to compute with: one for each of its cores, fewer where OMP_NUM_THREADS says so."""
+    """Return this process's number of threads: one per core, or fewer if OMP_NUM_THREADS says so."""
     most, asked = share(cores()), os.environ.get("OMP_NUM_THREADS", "")
-    if ranked() or not asked.isdecimal():  # torchrun says 1, whatever there is
+    if ranked() or not asked.isdecimal():  # torchrun always sets 1
         return most
     return max(1, min(most, int(asked)))
+
+
+@contextlib.contextmanager
+def stdout_to_stderr() -> Iterator[None]:
+    """Redirect what a user's code and its child processes print to stderr: stdout is for the command's own
+    output."""
+    _flush()
+    try:
+        kept = os.dup(1)
+        os.dup2(2, 1)
+    except OSError:  # one of the two is closed
+        kept = None
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _flush()
+        if kept is not None:
+            os.dup2(kept, 1)
+            os.close(kept)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.__stdout__):
+        if stream is not None and not stream.closed:
+            stream.flush()

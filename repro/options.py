@@ -1,4 +1,4 @@
-"""The options that commands share, as a value. Light: the command line imports it at start."""
+"""The options that commands share, as a value. Imports little, since the command line imports it at start."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ DEVICES = ("auto", "cpu", "cuda")
 RUN_STATES = ("done", "diverged", "begun", "missing")
 PATHS = ("data_dir", "runs_dir", "out", "params_file")
 DRIVERS = ("workers", "launcher", "slurm", "without", "started")
-"""What workers do not take over. (They inherit $REPRO_WITHOUT.)"""
+"""Options that are not passed to workers. (They inherit $REPRO_WITHOUT.)"""
+MOST_SEEDS = 64
 FAMILIES = ("dense", "tickets", "gradual", "structures", "ppr", "memorization", "iterative", "batch-probe")
 
 
 @dataclass(frozen=True)
 class Options:
-    """What every command takes; None means the default."""
+    """The options of a command; None means the default."""
 
     profile: str | None = None
     arch: str | None = None
@@ -45,13 +46,13 @@ class Options:
     ignore_shipped: bool = False
     with_iterative: bool = False
     keep_final: bool = False
-    """Keep what networks weigh at the end of their training, too, not only where other Runs grow from them."""
+    """Also keep the final weights of networks, not only the checkpoints that other Runs start from."""
     without: Sequence[str] = field(default_factory=lambda: data_left_out())
-    """Data sets whose Runs are not trained, because they are not at hand (``$REPRO_WITHOUT``)."""
+    """Data sets that are not available, whose Runs are not trained (``$REPRO_WITHOUT``)."""
     params_file: Path | None = None
     strategy: str = "auto"
     wave: int = 0
-    """Runs at a time on one device; 0 for as many as are fastest."""
+    """Runs at a time on one device; 0 for the fastest number."""
     gpus: int = 1
     workers: int = 1
     launcher: str = "local"
@@ -59,9 +60,13 @@ class Options:
     started: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
-        """Raises `UsageError` for a name that there is not, and for numbers that are too low."""
+        """Raises `UsageError` for an unknown name, and for a number or duration that is not valid."""
         if self.wave < 0:
-            raise UsageError(f"--wave {self.wave}: choose 1 or more, or 0 for what is fastest")
+            raise UsageError(f"--wave {self.wave}: choose 1 or more, or 0 for the fastest number")
+        if self.seeds is not None and not 1 <= self.seeds <= MOST_SEEDS:
+            raise UsageError(f"--seeds {self.seeds}: choose 1 to {MOST_SEEDS}")
+        if self.time_budget:
+            parse_duration(self.time_budget)
         known = {
             "device": DEVICES, "strategy": STRATEGIES, "launcher": LAUNCHERS, "precision": (None, *PRECISIONS),
         }  # fmt: skip
@@ -75,8 +80,8 @@ class Options:
             raise UsageError(f"--slurm {self.slurm[0]} goes with --launcher slurm")
 
     def for_worker(self) -> str:
-        """All that a worker of this command needs, as JSON: without the defaults, and paths absolute, since the
-        worker's current folder may be another."""
+        """Return the options for a worker of this command as JSON, without defaults, and with absolute paths,
+        since the worker may run in another folder."""
         given: dict[str, Any] = {}
         for item in dataclasses.fields(self):
             value = getattr(self, item.name)
@@ -86,40 +91,40 @@ class Options:
 
     @classmethod
     def of_worker(cls, text: str) -> Options:
-        """The options that `for_worker` wrote."""
+        """Parse the options that `for_worker` returned."""
         given: dict[str, Any] = json.loads(text)
         return cls(**given | {name: Path(given[name]) for name in PATHS if name in given})
 
     @property
     def pooled(self) -> bool:
-        """Whether Runs train in processes of their own, rather than one after another in this one."""
+        """Whether Runs train in separate processes instead of this one."""
         return self.workers > 1 or self.gpus > 1 or self.launcher != "local"
 
     @property
     def is_main(self) -> bool:
-        """Whether this process writes and speaks: rank 0 under torchrun, and every process without it."""
+        """Whether this process writes results and messages: rank 0 under torchrun, every process without it."""
         return rank() == 0
 
     @property
     def deadline(self) -> float | None:
-        """When the time budget ends, on `time.monotonic`'s clock."""
+        """The end of the time budget, on `time.monotonic`'s clock."""
         return self.started + parse_duration(self.time_budget) if self.time_budget else None
 
 
 def choice(names: Iterable[str | None]) -> str:
-    """``auto, cpu or cuda``; names with a comma in quotes."""
+    """List names as ``auto, cpu or cuda``, with quotes around those that contain a comma."""
     *others, last = [f'"{name}"' if "," in name else name for name in names if name]
     return f"{', '.join(others)} or {last}"
 
 
 def data_left_out() -> list[str]:
-    """``$REPRO_WITHOUT``, names of data sets with commas or spaces between them."""
+    """Return the data sets in ``$REPRO_WITHOUT``, separated by commas or spaces."""
     return os.environ.get("REPRO_WITHOUT", "").replace(",", " ").split()
 
 
 class Placed(NamedTuple):
-    """This process among those that train together: number ``rank`` of ``ranks``, on this machine number
-    ``local_rank`` of ``local_ranks``."""
+    """The position of this process among those that train together: ``rank`` of ``ranks``, and ``local_rank`` of
+    ``local_ranks`` on this machine."""
 
     rank: int = 0
     ranks: int = 1
@@ -128,8 +133,8 @@ class Placed(NamedTuple):
 
 
 def placed() -> Placed:
-    """Where torchrun put this process. Only RANK and WORLD_SIZE together say that it did: clusters leave one or
-    the other behind. Raises `UsageError` where both are given and cannot be."""
+    """Return the position that torchrun gave this process. It is used only if both RANK and WORLD_SIZE are set,
+    since clusters may set one of them. Raises `UsageError` if their values are not valid."""
     given = [os.environ.get(name, "").strip() for name in _TORCHRUN]
     if not (given[0] and given[1]):
         return Placed()
@@ -140,25 +145,25 @@ def placed() -> Placed:
     local_ranks = local_ranks if given[3] else local_rank + 1
     if 0 <= rank < ranks and 0 <= local_rank < local_ranks <= ranks:
         return Placed(rank, ranks, local_rank, local_ranks)
-    said = ", ".join(f"{name}='{text}'" for name, text in zip(_TORCHRUN, given, strict=True))
-    raise UsageError(f"the environment has {said}: unset them, or let torchrun set them (docs/cluster.md)")
+    values = ", ".join(f"{name}='{text}'" for name, text in zip(_TORCHRUN, given, strict=True))
+    raise UsageError(f"the environment has {values}: unset them, or let torchrun set them (docs/cluster.md)")
 
 
 _TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
 
 
 def ranked() -> bool:
-    """Whether torchrun started this process, as one of several that train together."""
+    """Return whether torchrun started this process as one of several."""
     return placed().ranks > 1
 
 
 def rank() -> int:
-    """This process's number among those that torchrun started; 0 without it."""
+    """Return the rank of this process; 0 without torchrun."""
     return placed().rank
 
 
 def parse_duration(text: str) -> float:
-    """``90s``, ``9m``, ``1.5h`` or plain seconds. Raises `UsageError` for anything else."""
+    """Parse ``90s``, ``9m``, ``1.5h`` or plain seconds. Raises `UsageError` for anything else."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip())
     if not match:
         raise UsageError(f"--time-budget {text}: write 90s, 9m or 1.5h")

@@ -1,7 +1,7 @@
-"""Where a command looks: params.yaml, the paper's tables, and the folder that results, Runs and data lie in.
+"""Locate params.yaml, the paper's tables, and the folder of results, Runs and data.
 
-A checkout has all of them at its root. An installed wheel carries params.yaml and paper_tables/ (`DEFAULTS`,
-put there by setup.py) and no results; what it writes goes to the current folder. Imports nothing of repro.
+A checkout has all of them at its root. An installed wheel contains params.yaml and paper_tables/ (in `DEFAULTS`,
+added by setup.py) but no results; it writes to the current folder. Imports nothing of repro.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ DEFAULTS = PACKAGE / "defaults"
 
 
 def in_checkout() -> bool:
-    """Whether the package runs from the project's own folder, not from a wheel."""
+    """Return whether the package runs from a checkout, not from a wheel."""
     return (CHECKOUT / PARAMS).is_file() and (CHECKOUT / TABLES).is_dir()
 
 
 def params_file(given: Path | None = None) -> Path:
-    """The settings: ``given`` (``--params``), else ``$REPRO_PARAMS``, else the params.yaml of the current folder
-    or the nearest one above it, else the checkout's or the wheel's."""
+    """Return the params.yaml to use: ``given`` (``--params``), else ``$REPRO_PARAMS``, else the one in the current
+    folder or its nearest parent, else the checkout's or the wheel's."""
     named = given or _named("REPRO_PARAMS")
     return named or (_project() or (CHECKOUT if in_checkout() else DEFAULTS)) / PARAMS
 
 
 def find_root(given: Path | None = None) -> Path:
-    """The folder whose results/, runs/ and data/ a command means: ``$REPRO_HOME``, else where `params_file` is;
-    the current folder where that is the wheel's own."""
+    """Return the folder of results/, runs/ and data/: ``$REPRO_HOME``, else the folder of `params_file`, or the
+    current folder if that is the wheel's."""
     if home := _named("REPRO_HOME"):
         return home
     folder = params_file(given).resolve().parent
@@ -38,8 +38,8 @@ def find_root(given: Path | None = None) -> Path:
 
 
 def tables_dir() -> Path:
-    """The paper's tables: ``$REPRO_PAPER_TABLES``, else paper_tables/ in the current folder or above, else the
-    checkout's or the wheel's."""
+    """Return the folder of the paper's tables: ``$REPRO_PAPER_TABLES``, else paper_tables/ in the current folder
+    or a parent, else the checkout's or the wheel's."""
     if named := _named("REPRO_PAPER_TABLES"):
         return named
     above = (folder for folder in _upwards() if (folder / TABLES / "claims.yaml").is_file())
@@ -61,7 +61,7 @@ def _project() -> Path | None:
 
 
 def _ours(folder: Path) -> bool:
-    """Whether ``folder`` has a params.yaml of this project; others have files of that name, too (DVC's)."""
+    """Return whether ``folder`` has a params.yaml of this project; DVC users have files of that name, too."""
     path = folder / PARAMS
     if not path.exists():
         return False

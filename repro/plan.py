@@ -1,4 +1,4 @@
-"""From artifacts to the Runs that are missing: shared ones once, in waves, with their cost. Pure: no torch."""
+"""Plan the missing Runs of artifacts: shared ones once, in waves, with their cost. Pure: no torch."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from repro.run import Photos, Run, ancestors, generations, kept_epochs
 from repro.store import Store
 
 QUESTIONS = ("structures", "ppr", "memorization", "batch-probe")
-"""Families whose networks are trained to learn something about others, then forgotten."""
+"""Families of Runs that measure something about other networks; their own networks are not kept."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be trained. ``runs`` are all Runs needed, ancestors included; ``missing`` those to train.
+    """The Runs to train: ``runs`` are all Runs needed, including ancestors, ``missing`` those to train.
 
-    ``keep`` tells, by key, at which epochs a Run's checkpoint is wanted by others. ``replays`` are keys of
-    finished Runs that are trained again because a child needs a checkpoint that is not at hand. ``blocked``
-    can't be trained, since a Run that they grow from diverged.
+    ``keep`` maps a Run's key to the epochs whose checkpoints other Runs need. ``replays`` are keys of finished
+    Runs that must be trained again because a child needs a missing checkpoint. ``blocked`` cannot be trained,
+    since an ancestor diverged.
     """
 
     runs: tuple[Run, ...]
@@ -32,12 +32,12 @@ class Plan:
 
     @property
     def waves(self) -> list[list[Run]]:
-        """`waves` of what is missing."""
+        """`waves` of the missing Runs."""
         return waves(self.missing)
 
 
 def waves(runs: Iterable[Run]) -> list[list[Run]]:
-    """``runs`` in lists of those that may train together: none grows from another of its wave.
+    """Group ``runs`` into lists that can train together: none is an ancestor of another in its wave.
 
     On small images they may differ in schedule, labels and number of images."""
     found: list[list[Run]] = []
@@ -50,7 +50,7 @@ def waves(runs: Iterable[Run]) -> list[list[Run]]:
 
 
 def wave_shape(run: Run) -> tuple[object, ...]:
-    """What Runs that train side by side have in common."""
+    """Return what all Runs of a wave must have in common."""
     if isinstance(run.data, Photos):
         return (run.arch, run.data, run.recipe, run.precision, run.first_epoch, run.last_epoch)
     recipe = run.recipe
@@ -60,7 +60,7 @@ def wave_shape(run: Run) -> tuple[object, ...]:
 
 @dataclass(frozen=True)
 class Cost:
-    """What training takes: epochs, and images through the network (an image tested counts a third)."""
+    """The cost of training: epochs, and images through the network (an evaluated image counts a third)."""
 
     runs: int
     epochs: int
@@ -69,16 +69,16 @@ class Cost:
 
 
 def make_plan(asked: Iterable[Run], store: Store, everything: Iterable[Run] = ()) -> Plan:
-    """The plan for ``asked``. ``everything`` else that may be asked for later tells which checkpoints to keep."""
+    """Plan the Runs ``asked``; checkpoints are also kept for ``everything`` that may be trained later."""
     asked = list(asked)
     keep = kept_epochs([*asked, *everything])
     runs = ancestors(asked)
     wanted: set[str] = {run.key for run in asked if store.record(run) is None}
     replays: set[str] = set()
-    for run in reversed(runs):  # children first, so that what they need is known when their parent's turn comes
+    for run in reversed(runs):  # children first, so that their needs are known at their parents
         if run.key not in wanted:
             continue
-        begun = store.newest_state(run) is not None  # which holds all that it took from its parents
+        begun = store.newest_state(run) is not None  # it contains what the Run took from its parents
         for parent in run.parents:
             finished = store.record(parent.run) is not None
             if not finished or not (begun or store.has_checkpoint(parent.run, parent.epoch)):
@@ -95,17 +95,17 @@ def make_plan(asked: Iterable[Run], store: Store, everything: Iterable[Run] = ()
 
 
 def trains_a_network(run: Run) -> bool:
-    """Whether ``run`` comes to a trained network, dense or pruned, rather than to an answer about one."""
+    """Return whether the result of ``run`` is a trained network, not a measurement of one."""
     return run.epochs > 0 and run.experiment.removesuffix(f"-{run.arch}") not in QUESTIONS
 
 
 def final_epochs(runs: Iterable[Run]) -> dict[str, set[int]]:
-    """Key of a Run -> its last epoch, of those that train a network."""
+    """Map the keys of Runs that train a network to their last epochs."""
     return {run.key: {run.last_epoch} for run in runs if trains_a_network(run)}
 
 
 def keeping_final(plan: Plan, also: Iterable[Run] = ()) -> Plan:
-    """``plan`` with a checkpoint of the last epoch, mask included, of every network that it trains, and of
+    """Return ``plan`` with a checkpoint, including the mask, after the last epoch of each network and of
     ``also``."""
     keep = dict(plan.keep)
     for run in (*filter(trains_a_network, plan.missing), *also):
@@ -114,19 +114,19 @@ def keeping_final(plan: Plan, also: Iterable[Run] = ()) -> Plan:
 
 
 def forgotten(runs: Iterable[Run], store: Store) -> list[Run]:
-    """Those of ``runs`` that ended in a trained network whose final weights were not kept."""
+    """Return the ``runs`` that trained a network whose final weights were not kept."""
     ended = (run for run in runs if trains_a_network(run) and store.record(run) and not diverged(store, run))
     return [run for run in ended if not store.has_checkpoint(run, run.last_epoch)]
 
 
 def diverged(store: Store, run: Run) -> bool:
-    """Whether ``run`` ended without a result."""
+    """Return whether ``run`` ended without a result."""
     record = store.record(run)
     return record is not None and record.status == DIVERGED
 
 
 def cost(runs: Iterable[Run], store: Store | None = None) -> Cost:
-    """What ``runs`` cost; with a ``store``, less what their kept states have behind them."""
+    """Return the cost of ``runs``; with a ``store``, of the epochs that their resume states do not cover."""
     epochs = images = count = 0
     by_arch: dict[str, int] = {}
     for run in runs:
@@ -139,7 +139,7 @@ def cost(runs: Iterable[Run], store: Store | None = None) -> Cost:
 
 
 def disk_bytes(runs: Iterable[Run], keep: dict[str, set[int]]) -> int:
-    """Bytes that the checkpoints of ``runs`` take in the store once all are trained."""
+    """Return the bytes of all checkpoints that ``runs`` will keep."""
     return sum(len(keep.get(run.key, ())) * _checkpoint_bytes(run) for run in runs)
 
 
@@ -148,24 +148,23 @@ def _checkpoint_bytes(run: Run) -> int:
     return CHECKPOINT_BYTES[run.arch] * (5 if masked else 4) // 4
 
 
-# A kept checkpoint, float32: parameters and BatchNorm statistics (measured; a mask adds a byte a weight).
+# Bytes of a checkpoint, float32: parameters and BatchNorm statistics (measured; a mask adds a byte per weight).
 CHECKPOINT_BYTES = {"resnet20": 1_090_000, "resnet56": 3_450_000, "resnet18": 46_810_000, "resnet50": 102_460_000}
 
 
-# How many Runs to train at a time, so that as many as possible end within a time budget.
+# The number of Runs to train at a time, so that most of them end within a time budget.
 
-SLACK = 1.06  # a wave takes up to so many times what its steps and evaluations take: states, starts
-
+SLACK = 1.06  # time of a wave relative to its steps and evaluations alone: states, starts
 
 Speed = Callable[[int, int], float]
-"""Images a second of all lanes together, where so many (first) of so many (second) are at work."""
+"""Images per second of all lanes together: ``speed(busy, lanes)``, with ``busy`` of ``lanes`` at work."""
 
 
 def end_times(images: Sequence[int], lanes: int, speed: Speed) -> list[float]:
-    """When each of these Runs ends, in seconds: ``images`` are left of each, and who is first in line takes the
-    lane that falls free. Lanes at work are equally fast; fewer of them are faster each, as ``speed`` says."""
+    """Return when each Run ends, in seconds. ``images`` remain of each; when a lane becomes free, the next queued
+    Run takes it. All busy lanes are equally fast, at a ``speed`` that depends on their number."""
     ended = [0.0] * len(images)
-    at_work: list[tuple[float, int]] = []  # how many images each lane will have behind it when its Run ends
+    at_work: list[tuple[float, int]] = []  # (images per lane when its Run ends, number of the Run)
     now = behind = 0.0
     for number in range(len(images) + lanes):
         if number < len(images) and len(at_work) < lanes:
@@ -183,13 +182,14 @@ def end_times(images: Sequence[int], lanes: int, speed: Speed) -> list[float]:
 
 
 def finished_in_time(images: Sequence[int], lanes: int, speed: Speed, seconds: float) -> int:
-    """How many of these Runs, in ``lanes`` lanes, `end_times` within ``seconds``."""
+    """Return how many of these Runs end within ``seconds`` in ``lanes`` lanes."""
     return sum(end <= seconds for end in end_times(images, lanes, speed))
 
 
 def most_in_time(images: Sequence[int], most: int, speed: Speed, seconds: float) -> tuple[int, int]:
-    """How many of these Runs, the first ones, all end within ``seconds``, and in how many lanes, ``most`` at most:
-    as many as can be; among equals the lanes that are done first. (0, ``most``) where not even the first would."""
+    """Return how many of the first Runs can all end within ``seconds``, and in how many lanes (up to ``most``).
+
+    If several numbers of lanes allow this, the fastest one. (0, ``most``) if not even the first Run would end."""
     best = (0, 0.0, most)
     for lanes in range(1, most + 1):
         low, high = 0, len(images)
@@ -205,10 +205,11 @@ def most_in_time(images: Sequence[int], most: int, speed: Speed, seconds: float)
 
 
 def lanes_for(images: Sequence[int], most: int, speed: Speed | None, seconds: float | None) -> int:
-    """How many lanes, ``most`` at most, let most of these Runs end within ``seconds``; among equals the fastest.
+    """Return the number of lanes, up to ``most``, in which most Runs end within ``seconds``; if equal, the
+    fastest.
 
-    Without a ``speed``, without a budget, or where no Run would end in time, as many as there are: a Run that is
-    left half-way goes on from there another time.
+    Without a ``speed`` or a budget, or if no Run would end in time, all lanes: unfinished Runs can be resumed
+    later.
     """
     most = max(1, min(most, len(images)))
     if speed is None or seconds is None:
@@ -220,7 +221,7 @@ def lanes_for(images: Sequence[int], most: int, speed: Speed | None, seconds: fl
 
 
 def seconds_for(images: Sequence[int], most: int, speed: Callable[[int], float]) -> float:
-    """How long these Runs take in up to ``most`` lanes, by the speed of the steps alone."""
+    """Return how long these Runs take in up to ``most`` lanes, by the speed of the steps alone."""
     lanes = max(1, min(most, len(images)))
     whole, rest = divmod(len(images), lanes)
     ordered = sorted(images, reverse=True)

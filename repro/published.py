@@ -1,7 +1,7 @@
-"""What the paper printed: its numbers cell by cell, and its sentences as claims that can fail.
+"""The paper's published numbers, cell by cell, and its sentences as claims that can fail.
 
-Read from ``paper_tables/``. One file holds one artifact, laid out like the paper's table; ``text.yaml``
-holds the numbers of the running text, ``claims.yaml`` the sentences. Pure: nothing here trains or measures.
+Read from ``paper_tables/``: one file per artifact, laid out like the paper's table; ``text.yaml`` contains the
+numbers of the running text, ``claims.yaml`` the sentences. Pure: nothing here trains or measures.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from repro.errors import UsageError
 from repro.places import tables_dir
 
 PRINTED = ("fig1", "fig3", "table1", "table2", "table3", "table4", "text")
-"""The artifacts with numbers, in the paper's order; ``text`` is its running text and appendix."""
+"""Artifacts with printed numbers, in the paper's order; ``text`` is its running text and appendix."""
 
 CURVES = ("fig2", "fig4", "fig5", "fig6")
-"""The artifacts that are drawn only: their numbers are not in the text, sentences describe them."""
+"""Artifacts that are only drawn: the paper prints none of their numbers, but describes them in sentences."""
 
 Key = tuple[str, str, str]
-"""Names a cell within its artifact: series, row, column."""
+"""The name of a cell within its artifact: series, row, column."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """One number that the paper printed, ``printed`` with its digits."""
+    """A number printed in the paper; ``printed`` keeps its digits."""
 
     artifact: str
     series: str
@@ -44,7 +44,7 @@ class Published:
 
 @dataclass(frozen=True)
 class About:
-    """What an artifact is: its title, its place in the paper, the unit of its numbers."""
+    """An artifact's title, its place in the paper, and the unit of its numbers."""
 
     artifact: str
     title: str
@@ -62,17 +62,17 @@ class Sentence:
 
 @dataclass(frozen=True)
 class Untested(Sentence):
-    """A sentence of the paper that could be false but that no Run here can decide, and why."""
+    """A sentence of the paper that could be false but that no Run here can decide, with the reason."""
 
     why: str
 
 
 @dataclass(frozen=True)
 class Claim(Sentence):
-    """One sentence of the paper and the contrast that decides it.
+    """A sentence of the paper and the statistic that decides it.
 
-    The claim holds where ``statistic`` lies strictly above ``above`` and strictly below ``below`` (None: no
-    bound). ``published`` is the statistic as the paper's own numbers give it, or None where it prints none.
+    The claim holds if ``statistic`` lies strictly above ``above`` and strictly below ``below`` (None: no bound).
+    ``published`` is the statistic of the paper's own numbers, None if it does not print them.
     """
 
     id: str
@@ -81,14 +81,14 @@ class Claim(Sentence):
     statistic: str
     definition: str
     unit: str
-    """Of the statistic: points, %, ratio, "epochs of 200" (along the paper's schedule)."""
+    """The statistic's unit: points, %, ratio, "epochs of 200" (on the paper's schedule)."""
     of: str = ""
-    """What the statistic is taken of: a network, a rate."""
+    """The statistic's subject: a network, a rate."""
     above: float | None = None
     below: float | None = None
     published: float | None = None
     repeats: tuple[Sentence, ...] = ()
-    """Further sentences that say the same."""
+    """Further sentences with the same content."""
 
     def __post_init__(self) -> None:
         if self.above is None and self.below is None:
@@ -96,53 +96,53 @@ class Claim(Sentence):
 
     @property
     def full_statistic(self) -> str:
-        """The statistic's name with what it is taken of: ``baseline_accuracy_resnet20``."""
+        """The statistic's name with its subject: ``baseline_accuracy_resnet20``."""
         return "_".join(filter(None, (self.statistic, self.of.replace(".", ""))))
 
 
 @dataclass(frozen=True)
 class Contradiction:
-    """Numbers of the paper that disagree with each other, or with a sentence."""
+    """Numbers of the paper that contradict each other or a sentence."""
 
     id: str
     says: str
-    """The disagreement in plain words."""
+    """The contradiction in plain words."""
     value: float
-    """The figure that shows it, computed from ``cells`` as ``computed`` says."""
+    """The number that shows it, computed from ``cells`` as described in ``computed``."""
     computed: str
     cells: tuple[Annotated[Published, _named], ...]
 
 
 def load(artifact: str | None = None) -> list[Published]:
-    """The printed cells of `artifact` (none for a curve), or of all, in the paper's reading order."""
+    """Return the printed cells of `artifact` (none for a curve), or of all, in the paper's order."""
     if artifact is None:
         return [cell for name in PRINTED for cell in _file(name).cells]
     return [] if _known(artifact) in CURVES else list(_file(artifact).cells)
 
 
 def lookup(artifact: str) -> dict[Key, float]:
-    """The printed values of `artifact` by (series, row, col)."""
+    """Return the printed values of `artifact` by (series, row, col)."""
     return {cell.key: cell.value for cell in load(artifact)}
 
 
 def about(artifact: str) -> About:
-    """Title, place and unit of `artifact`."""
-    found: About = _file("text").curves[CURVES.index(artifact)] if _known(artifact) in CURVES else _file(artifact)
-    return found
+    """Return title, place and unit of `artifact`."""
+    entry: About = _file("text").curves[CURVES.index(artifact)] if _known(artifact) in CURVES else _file(artifact)
+    return entry
 
 
 def claims() -> list[Claim]:
-    """The paper's sentences that Runs can decide, in the paper's order."""
+    """Return the sentences that Runs can decide, in the paper's order."""
     return list(_file("claims").claims)
 
 
 def untested() -> list[Untested]:
-    """The paper's sentences that no Run here decides, each with the reason."""
+    """Return the sentences that no Run here can decide."""
     return list(_file("claims").untested)
 
 
 def contradictions() -> list[Contradiction]:
-    """Where the paper's numbers disagree among themselves."""
+    """Return the contradictions between the paper's numbers."""
     return list(_file("claims").contradictions)
 
 
@@ -152,17 +152,17 @@ def _known(artifact: str) -> str:
     return artifact
 
 
-# ---- the files: anything that is not as declared is refused with its place ----------------------------------
+# ---- the files: every violation of a declaration is an error that names its place ---------------------------
 
 
 def _named(raw: Any) -> Published:
-    """Find a cell by its name."""
+    """Look up a cell by [artifact, series, row, column]."""
     if not isinstance(raw, list) or len(raw) != 4:
         raise ValueError(f"a cell is [artifact, series, row, column], not {raw!r}")
-    found = [cell for cell in load(raw[0]) if cell.key == tuple(map(str, raw[1:]))]
-    if not found:
+    cells = [cell for cell in load(raw[0]) if cell.key == tuple(map(str, raw[1:]))]
+    if not cells:
         raise ValueError(f"the paper prints no cell {raw!r}")
-    return found[0]
+    return cells[0]
 
 
 def _unique(what: str, names: Sequence[object]) -> None:
@@ -172,7 +172,7 @@ def _unique(what: str, names: Sequence[object]) -> None:
 
 
 Text = Annotated[str, lambda raw: str(raw) if type(raw) is int else raw]
-"""A text, or an epoch written as a whole number."""
+"""A text, or an epoch written as an integer."""
 
 
 @dataclass(frozen=True)
@@ -180,13 +180,13 @@ class _Cell:
     row: Text
     col: Text
     value: object
-    unit: str  # for the reader of the file, like the section
+    unit: str  # for readers of the file, as is the section
     section: Text
 
 
 @dataclass(frozen=True)
 class _Series:
-    """A table (``columns`` and ``rows``, ~ where nothing is printed) or a list of ``cells``."""
+    """A table (``columns`` and ``rows``, with ~ for an empty cell) or a list of ``cells``."""
 
     name: Text
     columns: tuple[Text, ...] = ()
@@ -197,13 +197,13 @@ class _Series:
         """Yield the cells that have a value."""
         if bool(self.cells) == bool(self.rows) or bool(self.rows) != bool(self.columns):
             raise ValueError(f"{place}: needs either `cells`, or `columns` and `rows`")
-        found = [(cell.row, cell.col, cell.value, f"cells[{i}].value") for i, cell in enumerate(self.cells)]
+        printed = [(cell.row, cell.col, cell.value, f"cells[{i}].value") for i, cell in enumerate(self.cells)]
         for i, (row, *values) in enumerate(self.rows):
             if len(values) != len(self.columns):
                 raise ValueError(f"{place}.rows[{i}]: {len(values)} values under {len(self.columns)} columns")
             name, cells = build(Text, row, f"{place}.rows[{i}][0]"), zip(self.columns, values, strict=True)
-            found += [(name, col, v, f"rows[{i}][{k}]") for k, (col, v) in enumerate(cells, 1) if v is not None]
-        for row, col, value, where in found:
+            printed += [(name, col, v, f"rows[{i}][{k}]") for k, (col, v) in enumerate(cells, 1) if v is not None]
+        for row, col, value, where in printed:
             number = build(float, value, f"{place}.{where}")
             yield Published(artifact, self.name, row, col, number, str(value))
 
@@ -215,9 +215,9 @@ class _Table(About):
 
     def __post_init__(self) -> None:
         _unique("series: cell", [cell.key for cell in self.cells])
-        found, known = [curve.artifact for curve in self.curves], CURVES if self.artifact == "text" else ()
-        if found != list(known):
-            raise ValueError(f"curves: {', '.join(known) or 'none'} expected, not {', '.join(found) or 'none'}")
+        names, known = [curve.artifact for curve in self.curves], CURVES if self.artifact == "text" else ()
+        if names != list(known):
+            raise ValueError(f"curves: {', '.join(known) or 'none'} expected, not {', '.join(names) or 'none'}")
 
     @functools.cached_property
     def cells(self) -> list[Published]:
@@ -239,10 +239,10 @@ class _Sentences:
 def _file(name: str) -> Any:
     path = tables_dir() / f"{name}.yaml"
     try:
-        found = build(_Sentences if name == "claims" else _Table, read(path, Exact), "")
-        if getattr(found, "artifact", name) != name:
-            raise ValueError(f"artifact: {found.artifact!r}, not {name!r}")
-        return found
+        content = build(_Sentences if name == "claims" else _Table, read(path, Exact), "")
+        if getattr(content, "artifact", name) != name:
+            raise ValueError(f"artifact: {content.artifact!r}, not {name!r}")
+        return content
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error}") from error
     except ValueError as error:

@@ -1,7 +1,7 @@
-"""Compute the quantiles that intervals need, by one-sided error: Student's t, the normal, the median's ranks.
+"""Quantiles for intervals, by one-sided error: Student's t, the normal distribution, and ranks for the median.
 
-Student's t inverts closed forms (Abramowitz & Stegun 26.7.3 and 26.7.4) by bisection: the standard library has
-no t, and scipy takes seconds to import.
+Student's t inverts closed forms (Abramowitz & Stegun 26.7.3 and 26.7.4) by bisection: the standard library does
+not have it, and importing scipy takes seconds.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import statistics
 
 
 def normal(tail: float) -> float:
-    """The point that a standard normal exceeds with probability ``tail``."""
+    """Return the value that a standard normal variable exceeds with probability ``tail``."""
     return -statistics.NormalDist().inv_cdf(tail)
 
 
 @functools.cache
 def student(freedom: int, tail: float) -> float:
-    """The point that Student's t with ``freedom`` >= 1 degrees of freedom exceeds with probability ``tail``.
+    """Return what Student's t with ``freedom`` >= 1 degrees of freedom exceeds with probability ``tail``.
 
     >>> round(student(2, 0.025), 3), round(student(17, 0.025), 3)
     (4.303, 2.11)
@@ -45,8 +45,8 @@ def _tail(freedom: int, angle: float) -> float:
 
 
 def median_rank(n: int, tail: float) -> int:
-    """The largest k such that the k-th smallest of ``n`` exceeds the population's median with probability at most
-    ``tail`` (0: there is none). Exact for any continuous distribution: the count below it is binomial.
+    """Return the largest k for which the k-th smallest of ``n`` values exceeds the population's median with
+    probability at most ``tail``; 0 if there is none. Exact for any continuous distribution: the rank is binomial.
 
     >>> median_rank(18, 0.025), median_rank(5, 0.025)
     (5, 0)

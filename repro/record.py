@@ -1,4 +1,4 @@
-"""Record: what is kept of a finished Run, one line of the ledger. Pure: no torch."""
+"""Record: the stored result of a finished Run, one line of the ledger. Pure: no torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from repro.run import Run, key_of
 
 DONE = "done"
 DIVERGED = "diverged"
-DIGITS = 7  # significant digits kept of a measured number
+DIGITS = 7  # significant digits of a measured number
 CURVE = (("epoch", "train_loss", "train_top1"), ("test_epoch", "test_top1"))
 PROBED = ("w_std", "w_mean", "layer_rates")
 PROVENANCE: dict[str, type | tuple[type, ...]] = {
@@ -27,23 +27,23 @@ def _no_number(word: str) -> float:
 
 
 def measured(value: float) -> float:
-    """``value`` with the digits that are kept."""
+    """Round ``value`` to the digits that are stored."""
     return float(f"{value:.{DIGITS}g}")
 
 
 def empty_curve() -> dict[str, list[float]]:
-    """A Record's ``curve`` before the first epoch."""
+    """Return a Record's ``curve`` before the first epoch."""
     return {name: [] for together in CURVE for name in together}
 
 
 @dataclass(frozen=True)
 class Record:
-    """The result of one Run and where it comes from. Accuracies are per cent, losses nats per image.
+    """The result of one Run and its origin. Accuracies are in per cent, losses in nats per image.
 
-    ``top1`` is the last epoch's test accuracy (the result), ``best_top1`` the best evaluated epoch's.
-    ``curve`` has ``epoch``, ``train_loss``, ``train_top1`` for each epoch trained and ``test_epoch``,
-    ``test_top1`` for those evaluated. ``start`` describes the structure it began with, ``probe`` the
-    weights after each epoch where the Run asks for it. ``status`` is ``done`` or ``diverged``.
+    ``top1`` is the test accuracy after the last epoch (the result), ``best_top1`` that of the best evaluated
+    epoch. ``curve`` contains ``epoch``, ``train_loss`` and ``train_top1`` of each trained epoch, and
+    ``test_epoch`` and ``test_top1`` of the evaluated ones. ``start`` describes the initial structure, ``probe``
+    the weights after each epoch if the Run records them. ``status`` is ``done`` or ``diverged``.
     """
 
     key: str
@@ -62,8 +62,9 @@ class Record:
 
     @classmethod
     def ended(cls, run: Run, status: str, curve: dict[str, list[float]], **kept: Any) -> Record:
-        """The Record of ``run`` as its ``curve`` tells it; of equal best epochs the first. ``kept`` are the other
-        fields. A Run that diverged has no result."""
+        """Make the Record of a finished ``run``; ``kept`` are its other fields.
+
+        If several epochs are equally good, ``best_epoch`` is the first. A diverged Run has no result."""
         tested = list(zip(curve["test_top1"], curve["test_epoch"], strict=True))
         best = max(tested, key=lambda pair: (pair[0], -pair[1]), default=(None, None))
         done = status == DONE
@@ -81,16 +82,16 @@ class Record:
         )
 
     def line(self) -> str:
-        """One line of JSON, without the newline."""
+        """Return the Record as one line of JSON, without the newline."""
         return json.dumps(vars(self), separators=(",", ":"), allow_nan=False)
 
     @classmethod
     def parse(cls, line: str) -> Record:
-        """Read back `line`. Raises ValueError or TypeError for anything else, a value that is none included."""
+        """Parse a `line`. Raises ValueError or TypeError for anything that is not a valid Record."""
         values = files.parse_json(line, _no_number)
         if not isinstance(values, dict):
             raise ValueError("not a JSON object")
-        record = cls(**values)  # a field that this version does not know is a TypeError
+        record = cls(**values)  # TypeError for an unknown field
         record._check()
         return record
 
@@ -111,36 +112,37 @@ class Record:
 
     @property
     def seed(self) -> int:
-        """The Run's, by its provenance, else by its spec."""
+        """The Run's seed, from its provenance or else its spec."""
         return int(self.provenance.get("seed", self.spec.get("seed", 0)))
 
     @property
     def mask_distance(self) -> float:
-        """Between the Run's mask and the one that its own starting weights would give. Raises `UsageError`."""
+        """Distance between the Run's mask and that of its own starting weights. Raises `UsageError` if unknown."""
         if "mask_distance" not in self.start:
             raise self.faulty("has no mask_distance")
         return float(self.start["mask_distance"])
 
     def faulty(self, what: str) -> UsageError:
-        """For a Record that has not what its Run leaves behind."""
+        """Return an error for a Record that lacks something that its Run records."""
         return UsageError(f"the Record of {self.label} ({self.key}) {what}: restore its ledger from git")
 
     def top1_at(self, epoch: int) -> float | None:
-        """Test accuracy once ``epoch`` epochs were done, where it was evaluated."""
-        found = dict(zip(self.curve["test_epoch"], self.curve["test_top1"], strict=True))
-        return found.get(epoch)
+        """Return the test accuracy after ``epoch`` epochs, if it was evaluated."""
+        tested = dict(zip(self.curve["test_epoch"], self.curve["test_top1"], strict=True))
+        return tested.get(epoch)
 
 
 def check_history(values: Mapping[str, Any]) -> None:
-    """Raise ValueError, with its place, for a value among ``curve``, ``start``, ``probe``, ``checkpoints`` and
-    ``provenance`` that is not what a Run leaves behind; NaN and infinities are none."""
+    """Check ``curve``, ``start``, ``probe``, ``checkpoints`` and ``provenance`` of a Record or state.
+
+    Raises ValueError, with its place, for a value of another kind, or a number that is not finite."""
     for name in ("curve", "start", "probe", "checkpoints", "provenance"):
         _expect(name, values.get(name), dict)
-    curve, start, probe, about = (values[name] for name in ("curve", "start", "probe", "provenance"))
+    curve, start, probe, provenance = (values[name] for name in ("curve", "start", "probe", "provenance"))
     for together in CURVE:
         _numbers({f"curve.{name}": curve.get(name) for name in together}, alike=True)
-    found = {name: [start[name]] for name in ("sparsity", "mask_distance") if name in start}
-    _numbers({f"start.{name}": value for name, value in found.items()})
+    known = {name: [start[name]] for name in ("sparsity", "mask_distance") if name in start}
+    _numbers({f"start.{name}": value for name, value in known.items()})
     _expect("start.layer_rates", rates := start.get("layer_rates", {}), dict)
     _numbers({"start.layer_rates": list(rates.values())})
     if probe:
@@ -149,8 +151,8 @@ def check_history(values: Mapping[str, Any]) -> None:
             columns = {f"probe.{name}.{layer}": column for layer, column in layers.items()}
             _numbers({"probe.epoch": probe.get("epoch"), **columns}, alike=True)
     for name, kind in PROVENANCE.items():
-        if name in about:
-            _expect(f"provenance.{name}", about[name], kind)
+        if name in provenance:
+            _expect(f"provenance.{name}", provenance[name], kind)
 
 
 def _expect(place: str, value: Any, kind: type | tuple[type, ...]) -> None:
@@ -160,7 +162,7 @@ def _expect(place: str, value: Any, kind: type | tuple[type, ...]) -> None:
 
 
 def _numbers(columns: Mapping[str, Any], alike: bool = False) -> None:
-    """Each of ``columns`` is a list of finite numbers, all ``alike`` in length."""
+    """Check that each of ``columns`` is a list of finite numbers; with ``alike``, all of the same length."""
     for place, column in columns.items():
         try:
             finite = isinstance(column, list) and math.isfinite(math.fsum(column))

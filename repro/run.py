@@ -1,7 +1,7 @@
 """Run: one training, as a frozen value with a content key. Pure: no torch, no files.
 
-Everything in the paper is a Run: these weights, under this mask, on this data, by this recipe, for these
-epochs. Weights and mask may come out of another Run at an epoch, so Runs form a graph, and a Run's key
+Everything in the paper is a Run: these weights, under this mask, on this data, by this recipe, for these epochs.
+Weights and mask may come from another Run at an epoch, its parent. Runs therefore form a graph, and a Run's key
 covers its parents' keys.
 """
 
@@ -17,19 +17,19 @@ from typing import Any
 
 from repro.config.recipe import Recipe
 
-# Part of every key. Raise it when the meaning of a training changes (augmentation, initialisation, the
-# order of random numbers, what an epoch does), so that old results are not taken for new ones.
+# Part of every key. Increase it when the meaning of a training changes (augmentation, initialisation, the order of
+# random numbers, the steps of an epoch), so that old results are not reused for it.
 SEMANTICS = 1
-USUAL = 0.8  # the paper's sparsity: another one is named
+USUAL = 0.8  # the paper's sparsity; labels mention any other
 
 
 @dataclass(frozen=True)
 class Data:
-    """What a Run trains and is tested on: the first ``train`` and ``test`` images, balanced over classes.
+    """The images of a Run: the first ``train`` and ``test`` images of a data set, balanced over classes.
 
-    ``fingerprint`` is a hash of all images and labels that does not depend on the order of files. ``labels``
-    are the ``true`` ones, or ``random-0``, ``random-1``, ...: uniform over the classes, drawn from that name. A
-    Run on random labels is tested on the examples that it trains on, so that its accuracy is what it memorized.
+    ``fingerprint`` is a hash of all images and labels that does not depend on the order of files. ``labels`` are
+    ``true``, or ``random-0``, ``random-1``, ...: uniform over the classes, drawn from that name. A Run on random
+    labels is evaluated on its training examples, so that its accuracy is what it memorized.
     """
 
     name: str
@@ -41,10 +41,11 @@ class Data:
 
 @dataclass(frozen=True, kw_only=True)
 class Photos(Data):
-    """Photographs of any size (ImageNet), read from disk as training goes on, instead of 32x32 images in memory.
+    """Photographs of any size (ImageNet), read from disk during training instead of 32x32 images in memory.
 
-    Training crops are ``crop`` pixels wide and high; for evaluation the shorter side becomes ``resize``, then the
-    centre is taken. ``stored`` is the shorter side of the resized images that are read, 0 for the original files.
+    Training crops are ``crop`` pixels wide and high. For evaluation the shorter side is resized to ``resize`` and
+    the centre is cropped. ``stored`` is the shorter side of the resized images that are read, 0 for the original
+    files.
     """
 
     crop: int
@@ -62,9 +63,9 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Mask:
-    """Which weights stay: global magnitude pruning of ``of`` at rate ``sparsity`` (paper section 3.1).
+    """The weights that remain: global magnitude pruning of ``of`` at rate ``sparsity`` (paper section 3.1).
 
-    ``sparsity`` None takes over the mask that ``of`` already carries (retraining after gradual pruning).
+    With ``sparsity`` None, the mask of ``of`` itself is used (retraining after gradual pruning).
     """
 
     of: Checkpoint
@@ -76,10 +77,10 @@ class Run:
     """One training. Every field is in the key, defaults included.
 
     ``weights`` None means freshly initialised from ``seed``. The Run trains epochs ``first_epoch`` to
-    ``last_epoch`` of the recipe's schedule; ``last_epoch == first_epoch`` trains nothing and observes the
-    network as it starts. ``prune_at`` holds (epoch, sparsity) pairs: after that epoch, global magnitude
-    pruning to that sparsity. ``probe`` is a pruning rate: after every epoch the standard deviation of each
-    layer's weights and its share in a pruning at that rate are recorded (Fig. 2), without pruning.
+    ``last_epoch`` of the recipe's schedule; if both are equal it trains nothing and only measures its initial
+    network. ``prune_at`` lists (epoch, sparsity) pairs: after that epoch, prune to that sparsity by global
+    magnitude. ``probe`` is a pruning rate: after every epoch, record the standard deviation of each layer's
+    weights and the layer's rate in a pruning at that rate (Fig. 2), without pruning.
     """
 
     experiment: str
@@ -110,7 +111,7 @@ class Run:
         return key_of(self.spec())
 
     def spec(self) -> dict[str, Any]:
-        """The Run as plain JSON values; parents by key and epoch."""
+        """Return the Run as JSON values, with parents by key and epoch."""
         spec: dict[str, Any] = {}
         for item in dataclasses.fields(self):
             value = getattr(self, item.name)
@@ -125,28 +126,28 @@ class Run:
 
     @property
     def parents(self) -> tuple[Checkpoint, ...]:
-        """The checkpoints that it starts from, without repetition."""
-        found = [self.weights] if self.weights else []
-        if self.mask and self.mask.of not in found:
-            found.append(self.mask.of)
-        return tuple(found)
+        """The checkpoints from which it starts, without repetition."""
+        parents = [self.weights] if self.weights else []
+        if self.mask and self.mask.of not in parents:
+            parents.append(self.mask.of)
+        return tuple(parents)
 
     @property
     def epochs(self) -> int:
-        """How many epochs it trains."""
+        """The number of epochs trained."""
         return self.last_epoch - self.first_epoch
 
     @property
     def rounds(self) -> int:
-        """How often a network on the way to this one's structure was trained and then pruned."""
+        """How often the network was trained and then pruned before this Run."""
         return 0 if self.mask is None else 1 + self.mask.of.run.rounds
 
     @property
     def stream(self) -> str:
-        """Names its random numbers (data order, crops, flips).
+        """The name of its random numbers (data order, crops, flips).
 
-        From what the Run is for, not from its key: the same cell in another precision sees the same batches,
-        so the two can be compared as a pair, while no two cells of a grid share their noise.
+        It is made from the Run's purpose, not its key: the same cell in another precision sees the same batches,
+        so that the two can be compared as a pair, while no two cells of a grid share their noise.
         """
         parts = [
             self.experiment,
@@ -157,19 +158,19 @@ class Run:
         for name, parent in (("weights", self.weights), ("mask", self.mask and self.mask.of)):
             if parent:
                 parts.append(f"{name}@{parent.epoch}/{parent.run.first_epoch}-{parent.run.last_epoch}")
-        if self.rounds > 1:  # the levels of iterative pruning differ in nothing else
+        if self.rounds > 1:  # rounds of iterative pruning differ in nothing else
             parts.append(f"rounds={self.rounds}")
         if self.experiment.startswith("ppr"):
             parts.append(f"rate={self.recipe.lr:g}")
         if self.experiment.startswith("batch-probe"):
             parts.append(f"batch={self.recipe.batch_size}")
-        if self.data.labels != "true":  # the same network on another number of examples, or at another rate
+        if self.data.labels != "true":  # the same network with another number of examples or sparsity
             parts.append(f"examples={self.data.train} sparsity={self.mask and self.mask.sparsity}")
         return " ".join(parts)
 
     @property
     def label(self) -> str:
-        """A name that a person reads: ``tickets resnet20 s=100 v=5 seed 0``."""
+        """A readable name: ``tickets resnet20 s=100 v=5 seed 0``."""
         words = [self.experiment.removesuffix(f"-{self.arch}"), self.arch]
         if self.prune_at:
             words.append(f"prune {self.first_epoch}-{self.last_epoch}")
@@ -194,7 +195,7 @@ class Run:
         return " ".join([*words, f"seed {self.seed}"])
 
     def evaluates_after(self, epoch: int) -> bool:
-        """Whether the test set is evaluated once ``epoch`` epochs are done."""
+        """Return whether the test set is evaluated after ``epoch`` epochs."""
         return epoch == self.last_epoch or epoch % self.recipe.evaluate_every == 0
 
 
@@ -205,7 +206,7 @@ def key_of(spec: Mapping[str, Any]) -> str:
 
 
 def ancestors(runs: list[Run]) -> list[Run]:
-    """``runs`` and everything that they grow from, each once, parents before children."""
+    """Return ``runs`` and all their ancestors, each once, parents before children."""
     order: dict[str, Run] = {}
 
     def visit(run: Run) -> None:
@@ -220,12 +221,12 @@ def ancestors(runs: list[Run]) -> list[Run]:
 
 
 def kept_epochs(runs: list[Run]) -> dict[str, set[int]]:
-    """Key of a Run -> the epochs at which others among ``runs`` (and their ancestors) start from it."""
+    """Map a Run's key to the epochs at which others among ``runs`` and their ancestors start from it."""
     return start_epochs(ancestors(runs))
 
 
 def start_epochs(runs: Iterable[Run]) -> dict[str, set[int]]:
-    """Key of a Run -> the epochs at which ``runs`` themselves start from it."""
+    """Map a Run's key to the epochs at which ``runs`` themselves start from it."""
     wanted: dict[str, set[int]] = {}
     for run in runs:
         for parent in run.parents:
@@ -234,7 +235,7 @@ def start_epochs(runs: Iterable[Run]) -> dict[str, set[int]]:
 
 
 def generations(runs: list[Run]) -> Iterator[list[Run]]:
-    """``runs`` in layers: each layer grows only from layers before it (or from Runs not listed)."""
+    """Yield ``runs`` in layers; the parents of a layer are in earlier layers, or not among ``runs``."""
     listed = {run.key for run in runs}
     depth: dict[str, int] = {}
     layers: dict[int, list[Run]] = {}

@@ -1,4 +1,4 @@
-"""Signals that ask this process to end: raised at once as `Interrupted`, or deferred until the work is saved."""
+"""Signals that ask this process to end: raised as `Interrupted` at once, or deferred until the work is saved."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from types import FrameType
 
 from repro.errors import Interrupted
 
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # clusters announce a preemption by the last
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # clusters announce a preemption by SIGUSR1
 DEFERRED = (*ENDING, signal.SIGHUP)
 
 
 class Pending:
-    """True once a signal arrived in its `deferred` block."""
+    """True once a signal has arrived in its `deferred` block."""
 
     def __init__(self) -> None:
         self.number: int | None = None

@@ -1,4 +1,4 @@
-"""Words about numbers and machines."""
+"""Phrases with numbers, shared by messages."""
 
 from __future__ import annotations
 
@@ -17,33 +17,34 @@ def are(count: int, what: str) -> str:
 
 
 def tally(counts: Mapping[str, int]) -> str:
-    """``11 within, 143 not run``; empty where there is nothing."""
+    """``11 within, 143 not run``; empty without counts."""
     return ", ".join(f"{count:,} {what}" for what, count in counts.items())
 
 
 def budget_spent(runs: int, epochs: int) -> str:
-    """What there is to say when a time budget ends with so much left."""
-    return f"time budget spent: {are(runs, 'Run')} left ({counted(epochs, 'epoch')}); the same command goes on"
+    """The message when a time budget ends before the work."""
+    left = f"{are(runs, 'Run')} left ({counted(epochs, 'epoch')})"
+    return f"time budget spent: {left}; run the same command again to resume"
 
 
 def not_finite(labels: Sequence[str]) -> str:
-    """What there is to say of Runs whose loss was not a number."""
+    """The message for Runs that diverged."""
     return f"the loss of {counted(len(labels), 'Run')} was not finite: {', '.join(labels)}"
 
 
 def blocked(runs: int) -> str:
-    """What there is to say of Runs that grow from what failed."""
-    return f"for want of their checkpoints {counted(runs, 'Run')} could not be trained"
+    """The message for Runs whose parents diverged."""
+    return f"{counted(runs, 'Run')} could not be trained: the checkpoints that would start them are missing"
 
 
 def machines(devices: Iterable[str]) -> str:
-    """Devices, each once: ``Xeon, 1 thread`` and ``Xeon, 2 threads`` are ``Xeon, 1 or 2 threads``."""
+    """List devices once: ``Xeon, 1 thread`` and ``Xeon, 2 threads`` become ``Xeon, 1 or 2 threads``."""
     threads: dict[str, set[int]] = {}
     for device in devices:
         name, _, count = re.fullmatch(r"(.*?)(, (\d+) threads?)?", device, re.DOTALL).groups()  # type: ignore[union-attr]
         threads.setdefault(name, set()).update([int(count)] if count else [])
-    found = []
+    names = []
     for name, counts in threads.items():
-        told = " or ".join(map(str, sorted(counts)))
-        found.append(f"{name}, {told} thread{'' if told == '1' else 's'}" if told else name)
-    return ", ".join(found)
+        numbers = " or ".join(map(str, sorted(counts)))
+        names.append(f"{name}, {numbers} thread{'' if numbers == '1' else 's'}" if numbers else name)
+    return ", ".join(names)

@@ -1,6 +1,6 @@
-"""Where a command works: params, data, store and results, from the options that all commands share.
+"""The workspace of a command: params, data, store and results, made from the options that all commands share.
 
-Imports no torch until something has to be trained.
+Imports no torch until something must be trained.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +29,14 @@ from repro.report.document import Document
 from repro.run import Run, ancestors
 from repro.store import Store
 
-MOST_SEEDS = 64
-
 
 class Workspace:
-    """Settings, study and store for one command on ``names`` (artifacts; empty means all)."""
+    """Settings, study and store of one command on the artifacts ``names`` (empty means all)."""
 
     def __init__(self, options: Options, names: Sequence[str] = ()) -> None:
-        """Raises `UsageError` or `MissingInput` for options that do not fit."""
+        """Raises `UsageError` or `MissingInput` for options that are not valid together."""
         self.options = options
         self.names = tuple(names)
-        _ = options.deadline  # a duration that is none is refused before any work
         for name in options.without:
             if name not in (known := (*recipe.DATASETS, *recipe.PHOTO_SETS)):
                 raise UsageError(f"$REPRO_WITHOUT: unknown data set '{name}'; there are {', '.join(known)}")
@@ -54,15 +51,14 @@ class Workspace:
             overrides |= _arch_overrides(plain, options.arch, names)
         self.settings = params.settings(self.params_file, options.profile, overrides)
         self._check_blocks()
-        if options.seeds is not None and not 1 <= options.seeds <= MOST_SEEDS:
-            raise UsageError(f"--seeds {options.seeds}: choose 1 to {MOST_SEEDS}")
         self.seeds = range(options.seeds or self.settings.profile.seeds)
         self.folders = data_folders(options.data_dir, self.root)
         self.study = self._study()
+        self._made: dict[tuple[object, tuple[int, ...]], list[Run]] = {}
         results = options.out or self.root / "results"
-        # The shipped ledger stands in the results folder itself: what is to ignore it needs another folder.
-        anew = "+anew" if options.ignore_shipped and options.out is None and not overrides else ""
-        self.out = results / (self.settings.name + _suffix(overrides) + anew)
+        # The shipped ledger is in the results folder itself, so ignoring it needs another folder.
+        separate = "+anew" if options.ignore_shipped and options.out is None and not overrides else ""
+        self.out = results / (self.settings.name + _suffix(overrides) + separate)
         shipped = [results / self.settings.name, shipped_results(self.root) / self.settings.name]
         shipped_ledgers = [] if options.ignore_shipped else [folder / "runs.jsonl" for folder in shipped]
         runs_dir = options.runs_dir or self.root / "runs"
@@ -80,110 +76,119 @@ class Workspace:
             self.settings.profile.block(name, artifact.params)
 
     def runs(self, artifact: Artifact, seeds: Sequence[int] | None = None, guess: bool = True) -> list[Run]:
-        """The artifact's Runs for ``seeds`` (default: those asked for), of ``--arch`` alone where given.
+        """Return the artifact's Runs for ``seeds`` (default: those of the options), restricted to ``--arch``.
 
-        Those that only results can name are among them as far as these are known; with ``guess`` in any case,
-        at the best guess.
+        Runs that depend on results are included once these exist; with ``guess`` always, by the best guess.
         """
         seeds = self.seeds if seeds is None else seeds
-        found = artifact.runs(self.study, seeds)
-        if artifact.follow and (guess or all(self.store.record(run) for run in found)):
-            found = [*found, *artifact.follow(self.study, self.results(), seeds)]
+        runs = self._make(artifact.runs, seeds)
+        if artifact.follow and (guess or all(self.store.record(run) for run in runs)):
+            runs = [*runs, *artifact.follow(self.study, self.results(), seeds)]
         if artifact.optional and self.options.with_iterative:
-            found = [*found, *artifact.optional(self.study, seeds)]
+            runs = [*runs, *self._make(artifact.optional, seeds)]
         arch = self.options.arch
-        return [run for run in found if arch is None or run.arch == arch]
+        return [run for run in runs if arch is None or run.arch == arch]
+
+    def runs_of_cells(self, artifact: Artifact, seeds: Sequence[int]) -> list[Run]:
+        """Return all Runs that the artifact's cells of ``seeds`` are made from, whatever the options."""
+        runs = self._make(artifact.runs, seeds)
+        if artifact.follow:
+            runs = [*runs, *artifact.follow(self.study, self.results(), seeds)]
+        return [*runs, *self._make(artifact.optional, seeds)] if artifact.optional else runs
+
+    def _make(self, runs: Callable[[Study, Sequence[int]], list[Run]], seeds: Sequence[int]) -> list[Run]:
+        """Call one of an artifact's functions; what it returns depends on the study and ``seeds`` only."""
+        made = self._made.get((runs, tuple(seeds)))
+        if made is None:
+            made = self._made[runs, tuple(seeds)] = runs(self.study, seeds)
+        return made
 
     def results(self) -> Results:
-        """All finished Runs."""
+        """Return all finished Runs."""
         return Results({record.key: record for record in self.store.records()})
 
     def asked(self) -> list[Run]:
-        """The Runs that the artifacts of this command need, as far as results can name them by now, without those
-        that are left out."""
+        """Return the Runs of this command's artifacts, as far as results determine them, except those left out."""
         return [run for run in self._needed() if not self._leaves_out(run)]
 
     def left_out(self) -> list[Run]:
-        """The Runs that ``$REPRO_WITHOUT`` keeps from being trained."""
+        """Return the Runs that are not trained because of ``$REPRO_WITHOUT``."""
         return [run for run in ancestors(self._needed()) if self._leaves_out(run)]
 
     def plan(self) -> Plan:
-        """What is missing for the artifacts of this command, guesses included."""
+        """Plan the missing Runs of this command's artifacts, guesses included."""
         return self.plan_for([run for artifact in self.artifacts for run in self.runs(artifact)])
 
     def plan_for(self, asked: Sequence[Run]) -> Plan:
-        """What is missing for the Runs ``asked``; checkpoints are kept for every artifact there is, and of the
-        last epoch where ``--keep-final`` asks for it."""
+        """Plan the missing ones of the Runs ``asked``. Checkpoints are kept for all artifacts, and with
+        ``--keep-final`` after the last epoch."""
         plan = make_plan(asked, self.store, self.every_run())
         return keeping_final(plan) if self.options.keep_final else plan
 
     def every_run(self) -> list[Run]:
-        """The Runs of all artifacts that there are, guesses and options included."""
+        """Return the Runs of all artifacts, guesses and optional ones included."""
         every = artifacts.IMPLEMENTED.values()
-        optional = [run for a in every if a.optional for run in a.optional(self.study, self.seeds)]
+        optional = [run for a in every if a.optional for run in self._make(a.optional, self.seeds)]
         return [*(run for artifact in every for run in self.runs(artifact)), *optional]
 
     def cells(self, artifact: Artifact) -> tuple[list[Cell], list[Record]]:
-        """The artifact from what is finished, with every seed of it that there is, and the Records behind it."""
+        """Return the artifact's cells, over all seeds that have results, and the Records behind them."""
         seeds = self.seeds_of(artifact)
-        needed = artifact.runs(self.study, seeds)
-        if artifact.follow:
-            needed += artifact.follow(self.study, self.results(), seeds)
-        if artifact.optional:
-            needed += artifact.optional(self.study, seeds)
-        found = {run.key: record for run in needed if (record := self.store.record(run))}
-        parents = [run for run in ancestors([run for run in needed if run.key in found]) if run.key not in found]
-        grown_from = [record for run in parents if (record := self.store.record(run))]
-        return artifact.cells(self.study, Results(found), seeds), [*found.values(), *grown_from]
+        runs = self.runs_of_cells(artifact, seeds)
+        records = {run.key: record for run in runs if (record := self.store.record(run))}
+        parents = [run for run in ancestors([run for run in runs if run.key in records]) if run.key not in records]
+        of_parents = [record for run in parents if (record := self.store.record(run))]
+        return artifact.cells(self.study, Results(records), seeds), [*records.values(), *of_parents]
 
     def render(self, artifact: Artifact, write: bool = True) -> Document:
-        """The artifact's document, written to the results folder as well."""
+        """Return the artifact's document; ``write`` it to the results folder, too."""
         cells, records = self.cells(artifact)
         made = document.make(artifact, self.study, cells, records)
         if write:
-            self.store.add(records)  # so that this results folder renders by itself, whoever trained them
+            self.store.add(records)  # so that this results folder is complete, whoever trained them
             document.write(made, self.out)
         return made
 
     def check_results_folder(self) -> None:
-        """Raise `MissingInput` before hours of training if the results could not be written."""
+        """Raise `MissingInput` before hours of training if results could not be written."""
         files.check_lockable(self.out)
 
     @property
     def all_seeds(self) -> list[int]:
-        """The seeds of the paper's artifacts, which its claims rest on."""
+        """The seeds of the paper's artifacts, which its claims are judged by."""
         return self.seeds_of(*(artifacts.IMPLEMENTED[name] for name in artifacts.PAPER))
 
     def seeds_of(self, *among: Artifact) -> list[int]:
-        """The seeds asked for, and each other one of which a Run of ``among`` is finished. A set, no range: an
-        artifact of one's own may have trained seed 20240101, which is nothing to the others."""
+        """Return the seeds of the options, and all others for which a Run of ``among`` is finished.
+
+        Not a range: a user's artifact may have trained seed 20240101, which others do not have."""
         known = {record.seed for record in self.store.records()}
 
-        def touched(seed: int) -> bool:
-            runs = (run for artifact in among for run in artifact.runs(self.study, [seed]))
+        def has_results(seed: int) -> bool:
+            runs = (run for artifact in among for run in self._make(artifact.runs, [seed]))
             return any(self.store.record(run) for run in runs)
 
-        return [*self.seeds, *filter(touched, sorted(known - {*self.seeds}))]
+        return [*self.seeds, *filter(has_results, sorted(known - {*self.seeds}))]
 
-    def instead(self, changes: Mapping[str, Any] | None = None, **options: Any) -> Workspace:
-        """This workspace with other settings and options, to plan with: nothing is trained or written through it.
+    def with_settings(self, changes: Mapping[str, Any] | None = None, **options: Any) -> Workspace:
+        """Return this workspace with other settings and options, for planning only.
 
-        ``changes`` are dotted keys of the profile. Raises `UsageError` where one of them cannot be."""
+        ``changes`` are dotted keys of the profile. Raises `UsageError` if one is not valid."""
         other = copy.copy(self)
         other.options = dataclasses.replace(self.options, **options)
         overrides = {**self.settings.overrides, **(changes or {})}
         other.settings = params.settings(self.params_file, self.settings.name, overrides)
-        other.study = dataclasses.replace(self.study, settings=other.settings)
+        other.study, other._made = dataclasses.replace(self.study, settings=other.settings), {}
         return other
 
-    def beside(self, profile: str) -> Workspace:
-        """The same command in another profile. Raises `UsageError` where params.yaml has none of that name."""
+    def in_profile(self, profile: str) -> Workspace:
+        """Return the workspace of the same command in another profile. Raises `UsageError` for an unknown one."""
         return Workspace(dataclasses.replace(self.options, profile=profile), self.names)
 
     @property
     def hypotheses(self) -> list[str]:
-        """The profiles of params.yaml that are held against the published numbers."""
-        return [name for name, its in params.load(self.params_file).profiles.items() if its.comparable]
+        """The profiles of params.yaml that are compared with the published numbers."""
+        return [name for name, profile in params.load(self.params_file).profiles.items() if profile.comparable]
 
     def _study(self) -> Study:
         profile = self.settings.profile
@@ -200,43 +205,42 @@ class Workspace:
 
 
 def _arch_overrides(plain: params.Settings, arch: str, names: Sequence[str]) -> dict[str, object]:
-    """What makes the artifacts ``names`` about ``arch``. Raises `UsageError` where one of them cannot be."""
+    """Return the settings that make the artifacts ``names`` use ``arch``. Raises `UsageError` if one cannot."""
     if arch not in recipe.ARCHS:
         raise UsageError(f"--arch {arch}: unknown; there are {', '.join(recipe.ARCHS)}")
     overrides: dict[str, object] = {}
     for name in names:
         field = name.replace("-", "_")
-        own = getattr(plain.profile, field, None)
+        setting = getattr(plain.profile, field, None)
         if name == "table4" and arch in recipe.IMAGENET_ARCHS:
-            own = plain.profile.table3  # its windows are what Table 4 needs
-        if isinstance(own, Mapping):  # one row a network: only those that the profile has
-            if arch not in own:
-                has = ", ".join(own) or "none"
+            setting = plain.profile.table3  # its windows are those that Table 4 needs
+        if isinstance(setting, Mapping):  # one row per network, of which the profile may have some only
+            if arch not in setting:
+                has = ", ".join(setting) or "none"
                 raise UsageError(f"--arch {arch}: profile {plain.name} has no {arch} in {name}; it has {has}")
-        elif own is not None and arch not in recipe.CIFAR_ARCHS:
+        elif setting is not None and arch not in recipe.CIFAR_ARCHS:
             raise UsageError(f"--arch {arch}: {name} is about CIFAR-10; there are {', '.join(recipe.CIFAR_ARCHS)}")
-        elif own is not None and own.arch != arch:
+        elif setting is not None and setting.arch != arch:
             overrides[f"{field}.arch"] = arch
     return overrides
 
 
 def reading(options: Options, names: Sequence[str] = ()) -> Workspace:
-    """The workspace of a command that shows what is finished; where a wheel is installed and nothing is, it says
-    where the results are that the project ships."""
+    """Return the workspace of a command that shows results; in a wheel without any, say where they are."""
     work = Workspace(options, names)
     if not places.in_checkout() and not work.store.records():
-        line = f"no finished Run in {work.out}: the results that the project ships lie in its repository, results/"
-        print(f"{line}, not in the wheel", file=sys.stderr)
+        line = f"no finished Run in {work.out}: the project's results are in its repository, not in a wheel"
+        print(line, file=sys.stderr)
     return work
 
 
 def shipped_results(root: Path) -> Path:
-    """Where the results lie that the project ships."""
+    """Return the folder of the results that the project ships."""
     return root / "results"
 
 
 def data_folders(data_dir: Path | None, root: Path) -> list[Path]:
-    """Where data is looked for: ``--data-dir`` alone if given, else ``$REPRO_DATA``, then ``data/``."""
+    """Return the folders to search for data: ``--data-dir`` if given, else ``$REPRO_DATA``, then ``data/``."""
     if data_dir:
         return [data_dir]
     named = os.environ.get("REPRO_DATA")
@@ -244,7 +248,7 @@ def data_folders(data_dir: Path | None, root: Path) -> list[Path]:
 
 
 def _suffix(overrides: dict[str, object]) -> str:
-    """Results of a changed profile have a folder of their own, so that they never replace the profile's."""
+    """Name the results folder of a changed profile, so that its results never replace the profile's."""
     if not overrides:
         return ""
     text = json.dumps({k: overrides[k] for k in sorted(overrides)}, default=str)

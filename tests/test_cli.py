@@ -168,7 +168,7 @@ def test_the_budget_ends_in_time_and_the_same_command_goes_on(
 ) -> None:
     code, _, err = command("fig1", "--profile", "smoke", *TINY, "--time-budget", "0.01s")
     assert code == 5
-    assert "the same command goes on" in err
+    assert "run the same command again to resume" in err
     began = time.monotonic()
     code, _, _ = command("fig1", "--profile", "smoke", *TINY, "--time-budget", "1s")
     assert code in (0, 5)
@@ -373,7 +373,7 @@ def test_an_interruption_says_how_to_go_on(tmp_path: Path, number: signal.Signal
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert err.splitlines()[-1] == "repro: interrupted; the same command goes on from the last state"
+    assert err.splitlines()[-1] == "repro: interrupted; run the same command again to resume"
 
 
 def test_params_with_an_unknown_key(command: Command, tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def runs_of(study: Study, place: tuple[str, str, str, str], seeds: range) -> lis
     """The Runs of a printed cell, one a seed, written down from the paper."""
     artifact, series, row, col = place
     if artifact == "fig3":
-        return [study.structure("resnet20", seed, int(row), int(col)) for seed in seeds]
+        return [study.mask_distance("resnet20", seed, int(row), int(col)) for seed in seeds]
     if series == "tickets":
         return [study.ticket("resnet20", seed, int(col), int(row)) for seed in seeds]
     if series == "baseline":

@@ -105,7 +105,7 @@ def test_a_run_that_no_profile_asks_for_goes_where_its_parents_go(exported: Expo
     """Table 1's Runs, whose number of examples is named by results; and what grows from such a Run."""
     of = study("paper-128")
     table1 = of.settings.profile.table1
-    mask = Mask(of.beyond(table1.arch, 0, table1.steps[1][0]), table1.steps[1][1])
+    mask = Mask(of.extended_dense(table1.arch, 0, table1.steps[1][0]), table1.steps[1][1])
     child = of.memorization(table1.arch, 0, mask, min(table1.sizes) + 1)
     grandchild = unknown(child)
     for under_way in (False, True):

@@ -155,7 +155,7 @@ def test_a_wheel_says_where_the_shipped_results_are_when_it_finds_none(
         with pytest.raises(SystemExit):
             main([*command, "--profile", "smoke", "--params", str(root / "params.yaml"), "--out", str(elsewhere)])
         said = capsys.readouterr().err
-        assert "lie in its repository, results/, not in the wheel" in said.splitlines()[0], command
+        assert "the project's results are in its repository, not in a wheel" in said.splitlines()[0], command
 
 
 def test_the_papers_tables_can_be_anothers(elsewhere: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -177,7 +177,7 @@ def test_cost_counts_the_epochs_that_are_evaluated(study: Study_of) -> None:
 
 
 def test_what_only_observes_costs_no_epoch(study: Study_of) -> None:
-    found = cost([study().structure("resnet20", 0, 2, 3)])
+    found = cost([study().mask_distance("resnet20", 0, 2, 3)])
     assert (found.runs, found.epochs, found.images) == (1, 0, 0)
 
 

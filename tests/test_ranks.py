@@ -118,7 +118,7 @@ def test_ended_within_an_epoch_on_two_it_goes_on_there_on_one(tmp_path: Path, wh
     process.send_signal(signal.SIGTERM)
     process.wait(GIVEN_UP)
     (_, err) = process.communicate()
-    assert "repro: interrupted; the same command goes on from the last state" in err
+    assert "repro: interrupted; run the same command again to resume" in err
     assert "." in states(tmp_path)[-1], states(tmp_path)  # so many batches into an epoch
     last = start(tmp_path, 1, LONG)
     assert last.wait() == 0, last.communicate()

@@ -256,7 +256,7 @@ def test_what_the_labels_of_the_papers_experiments_say(study: Callable[..., Stud
     mask = Mask(Checkpoint(paper.dense("resnet20", 1), 120), 0.8)
     found = [
         paper.dense("resnet20", 1),
-        paper.beyond("resnet20", 1, 240).run,
+        paper.extended_dense("resnet20", 1, 240).run,
         paper.stepwise("resnet20", 1),
         paper.ppr("resnet20", 1, 60, 0.01),
         paper.memorization("resnet20", 1, mask, 5000),
@@ -294,7 +294,7 @@ def test_the_schedule_of_table_1_goes_on_to_epoch_240(study: Callable[..., Study
     from repro.schedule import learning_rate
 
     paper = study("paper")
-    beyond, stepwise = paper.beyond("resnet20", 0, 240).run, paper.stepwise("resnet20", 0)
+    beyond, stepwise = paper.extended_dense("resnet20", 0, 240).run, paper.stepwise("resnet20", 0)
     for run in (beyond, stepwise):
         rates = [learning_rate(run.recipe, epoch) for epoch in (119, 120, 160, 200, 239)]
         assert rates == pytest.approx([0.1, 0.01, 1e-3, 1e-4, 1e-4])
@@ -302,4 +302,4 @@ def test_the_schedule_of_table_1_goes_on_to_epoch_240(study: Callable[..., Study
     assert (stepwise.first_epoch, stepwise.last_epoch) == (120, 240)
     assert stepwise.mask == Mask(Checkpoint(paper.dense("resnet20", 0), 120), 0.4)
     assert stepwise.prune_at == ((160, 0.6), (200, 0.7), (240, 0.8))
-    assert paper.beyond("resnet20", 0, 160) == Checkpoint(paper.dense("resnet20", 0), 160)
+    assert paper.extended_dense("resnet20", 0, 160) == Checkpoint(paper.dense("resnet20", 0), 160)

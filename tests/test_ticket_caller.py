@@ -75,7 +75,7 @@ def test_a_cache_of_torchs_that_cannot_be_written_is_noted_and_the_search_trains
     recipe = dataclasses.replace(RECIPE, epochs=1, milestones=())
     result = search(tmp_path / "found", recipe=recipe, on_event=heard.append)
     assert heard[0].kind == "note" and f"{tmp_path}/file" in str(heard[0])
-    assert "torch's cache goes to a temporary folder" in str(heard[0]) and "\n" not in str(heard[0])
+    assert "torch's cache is in a temporary folder" in str(heard[0]) and "\n" not in str(heard[0])
     assert result.ticket.top1 is not None and os.path.isdir(os.environ["TORCHINDUCTOR_CACHE_DIR"])
     heard.clear()  # from now on it can be written
     search(tmp_path / "found", recipe=recipe, on_event=heard.append)

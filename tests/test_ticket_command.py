@@ -77,7 +77,7 @@ def test_a_time_budget_ends_it_and_the_same_command_goes_on(own: Path, capsys: p
             main([*words, "--time-budget", budget])
         assert ended.value.code == code
         said = capsys.readouterr()
-        assert (" left; the same command goes on" in said.err) == (code == 5)
+        assert (" left; run the same command again to resume" in said.err) == (code == 5)
     search = json.loads((own / "found/ticket.json").read_text())["search"]
     assert search["precision"] == "float32"
 

@@ -93,7 +93,7 @@ def kinds(study: Study) -> list[Run]:
         study.ppr("resnet20", 0, 1, 0.1),
         study.ppr("resnet20", 0, 2, 0.01),
         gradual.weights.run,
-        study.structure("resnet20", 0, 1, 2),
+        study.mask_distance("resnet20", 0, 1, 2),
         study.memorization("resnet20", 0, Mask(Checkpoint(dense, 1), 0.8), 12),
         study.memorization("resnet20", 0, Mask(Checkpoint(dense, 3), 0.8), 20),
         study.dense("resnet20", 1),

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from repro import published
 from repro.artifacts.base import Artifact, Results
-from repro.aside import prints_aside
 from repro.errors import UsageError
+from repro.machine import stdout_to_stderr
 
 
 def _shipped() -> dict[str, Artifact]:
@@ -62,7 +62,7 @@ def _load(file: Path) -> Artifact:
         raise UsageError(f"$REPRO_ARTIFACTS: {file}: no Python file")
     module = importlib.util.module_from_spec(spec)
     try:
-        with prints_aside():
+        with stdout_to_stderr():
             spec.loader.exec_module(module)
     except Exception as error:
         raise UsageError(f"$REPRO_ARTIFACTS: {file}: {type(error).__name__}: {error}") from error

@@ -59,7 +59,7 @@ def _places(study: Study, seeds: Sequence[int]) -> Iterator[_Place]:
         fig3 = profile.fig3.s if profile.fig3.arch == arch else ()
         for epoch in asked.epochs:
             if asked.start in fig3 and epoch in fig3:
-                apart = [study.structure(arch, seed, asked.start, epoch) for seed in seeds]
+                apart = [study.mask_distance(arch, seed, asked.start, epoch) for seed in seeds]
                 yield _Place(arch, f"{of}dense", (asked.start, epoch), dense, apart, own=True)
 
 

@@ -72,7 +72,7 @@ def _dense(study: Study, seeds: Sequence[int]) -> list[Run]:
 
 
 def _pair(study: Study, seeds: Sequence[int], x: int, y: int) -> list[Run]:
-    return [study.structure(study.settings.profile.fig3.arch, seed, x, y) for seed in seeds]
+    return [study.mask_distance(study.settings.profile.fig3.arch, seed, x, y) for seed in seeds]
 
 
 ARTIFACT = Artifact(

@@ -20,7 +20,7 @@ FIRST_CELL = (ONE_SHOT, "resnet20", "120")  # the number of examples is calibrat
 def runs(study: Study, seeds: Sequence[int]) -> list[Run]:
     """Return what does not depend on the number of examples, and the calibration of that number (seed 0 alone)."""
     arch, steps = study.settings.profile.table1.arch, study.settings.profile.table1.steps
-    ends = [study.beyond(arch, seed, steps[-1][0]).run for seed in seeds]
+    ends = [study.extended_dense(arch, seed, steps[-1][0]).run for seed in seeds]
     return [*ends, *(study.stepwise(arch, seed) for seed in seeds), *_calibration(study).values()]
 
 
@@ -68,7 +68,7 @@ def calibrated(study: Study, results: Results) -> int | None:
 def _calibration(study: Study) -> dict[int, Run]:
     own = study.settings.profile.table1
     epoch, rate = own.steps[0]
-    mask = Mask(study.beyond(own.arch, 0, epoch), rate)
+    mask = Mask(study.extended_dense(own.arch, 0, epoch), rate)
     return {size: study.memorization(own.arch, 0, mask, size) for size in own.sizes}
 
 
@@ -81,7 +81,7 @@ def _table(study: Study, seeds: Sequence[int], size: int) -> Iterator[tuple[str,
             asked = []
             for seed in seeds:
                 if series == ONE_SHOT or first:
-                    mask = Mask(study.beyond(arch, seed, epoch), rate)
+                    mask = Mask(study.extended_dense(arch, seed, epoch), rate)
                 else:
                     mask = Mask(Checkpoint(study.stepwise(arch, seed), epoch), None)
                 asked.append(study.memorization(arch, seed, mask, size))

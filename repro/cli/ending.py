@@ -73,7 +73,7 @@ def _outcome(work: Callable[[], int | None]) -> tuple[int, str]:
         _forget_stdout()
         return NobodyReads.exit_code, ""
     except Interrupted:
-        return 130, "interrupted; the same command goes on from the last state"
+        return 130, "interrupted; run the same command again to resume"
     except OSError as error:
         if error.filename is not None or error.errno not in _OUTPUT_GONE:
             return MissingInput.exit_code, str(files.of_the_site(error))

@@ -33,14 +33,14 @@ def alternatives(work: Workspace) -> list[Alternative]:
         return []
     found = [_priced("as asked", (), work)]
     if len(archs) > 1:
-        found += [_priced(f"--arch {arch}", ("--arch", arch), work.instead(arch=arch)) for arch in archs]
+        found += [_priced(f"--arch {arch}", ("--arch", arch), work.with_settings(arch=arch)) for arch in archs]
     for what, changes in _smaller(work.settings.profile, [arch for arch in archs if arch in IMAGENET_ARCHS]):
         options = [word for key, value in changes.items() for word in ("--set", f"{key}={_yaml(value)}")]
-        other = _priced(what, tuple(options), work.instead(changes))
+        other = _priced(what, tuple(options), work.with_settings(changes))
         if other.cost != found[0].cost:
             found.append(other)
     if any(artifact.optional for artifact in work.artifacts) and not work.options.with_iterative:
-        more = work.instead(with_iterative=True)
+        more = work.with_settings(with_iterative=True)
         found.append(_priced("--with-iterative", ("--with-iterative",), more))
     return found
 

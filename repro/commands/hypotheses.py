@@ -33,7 +33,7 @@ def side_by_side(work: Workspace, names: Sequence[str]) -> list[Workspace]:
         raise UsageError(f"{given}: name two or more, {','.join(work.hypotheses)} for instance")
     if len(set(names)) < len(names):
         raise UsageError(f"{given}: names a profile twice")
-    works = [work.beside(name) for name in names]
+    works = [work.in_profile(name) for name in names]
     for other in works:
         if not other.settings.comparable:
             raise UsageError(
@@ -48,7 +48,7 @@ def around(work: Workspace) -> Document | None:
     it is none itself, or stands alone."""
     if not work.settings.comparable:
         return None
-    every = [work if name == work.settings.name else work.beside(name) for name in work.hypotheses]
+    every = [work if name == work.settings.name else work.in_profile(name) for name in work.hypotheses]
     found = [other for other in every if other is work or other.store.records()]
     return document(found) if len(found) > 1 else None
 

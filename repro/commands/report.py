@@ -132,7 +132,7 @@ def _waits(work: Workspace, tables: Sequence[claims.SeedTable], ids: Sequence[st
     """For each of the claims ``ids`` that a part of a sprint gives all that it rests on: that part's name, and how
     many Runs and images it takes to its end. As if all images and checkpoints were here and no Run under way:
     results that are rendered on another machine say the same."""
-    everywhere = work.instead(without=()) if work.options.without else work
+    everywhere = work.with_settings(without=()) if work.options.without else work
     parts, found = priorities.parts(everywhere, anywhere=True), dict[str, dict[str, Any]]()
     if not parts or not ids:
         return found

@@ -16,13 +16,13 @@ import torch
 from torch import nn
 
 from repro import data, files, nets
-from repro.aside import prints_aside
 from repro.config import params
 from repro.config.recipe import CIFAR_ARCHS, DataParams, Recipe
 from repro.config.yaml_loader import build, replace_value
 from repro.data.batches import DeviceImages, seed_of
 from repro.engine import device as devices
 from repro.errors import UsageError, one_line
+from repro.machine import stdout_to_stderr
 from repro.options import DEVICES, Options, choice
 from repro.places import find_root, params_file
 from repro.report import terminal
@@ -96,7 +96,7 @@ def ticket(
         device=device,
         precision=own.precision,
     )
-    with SearchProgress(log, deadline) as progress, prints_aside():
+    with SearchProgress(log, deadline) as progress, stdout_to_stderr():
         result = find_ticket(
             model,
             train_set,
@@ -137,7 +137,7 @@ def own_network(spec: str, seed: int) -> nn.Module:
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        with prints_aside():
+        with stdout_to_stderr():
             module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:
         raise UsageError(f"--network {spec}: {module_name} cannot be imported: {one_line(error)}") from None
@@ -145,7 +145,7 @@ def own_network(spec: str, seed: int) -> nn.Module:
     if not callable(function):
         raise UsageError(f"--network {spec}: {module_name} has no function {function_name}")
     try:
-        with torch.random.fork_rng(devices=[]), prints_aside():
+        with torch.random.fork_rng(devices=[]), stdout_to_stderr():
             torch.default_generator.manual_seed(seed_of("ticket network", spec, seed))
             model = function()
     except (Exception, SystemExit) as error:
