@@ -89,7 +89,7 @@ def test_images_that_were_deleted_since_are_not_vouched_for(
     assert code == 3 and not out
     assert "of the 256 images that were verified 9 are not as they were" in err
     assert f"{others[0].relative_to(prepared)} (gone)" in err and "`repro data prepare imagenet`" in err
-    assert data_commands.standing([prepared])[0] == "problem"
+    assert data_commands.check([prepared])[0] == "problem"
 
 
 def test_an_image_that_was_cut_short_since_is_found(prepared: Path, capsys: pytest.CaptureFixture[str]) -> None:

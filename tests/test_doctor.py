@@ -55,7 +55,7 @@ def test_a_profile_whose_images_are_missing_is_a_problem_with_what_mends_it(
 
 def test_where_nothing_is_asked_of_them_missing_images_are_noted(command: Command, tmp_path: Path) -> None:
     code, out, _ = command("doctor", "--profile", "smoke", "--data-dir", str(tmp_path))
-    assert code == 0 and out.splitlines()[-1] == "nothing stands in the way"
+    assert code == 0 and out.splitlines()[-1] == "no problems found"
     assert "note     data" in out and "note     imagenet" in out
 
 
@@ -119,7 +119,7 @@ def test_a_uid_without_a_name_and_a_cache_that_cannot_be_written_are_noted(
     monkeypatch.setenv("USER", "somebody")
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "file" / "cache"))
     found = {what: (state, finding) for what, state, finding in doctor._habits()}
-    assert found["user"][0] == "note" and "'somebody' is taken for it" in found["user"][1]
+    assert found["user"][0] == "note" and "'somebody' is used instead" in found["user"][1]
     assert found["compiler"][0] == "note" and "set TORCHINDUCTOR_CACHE_DIR" in found["compiler"][1]
 
 

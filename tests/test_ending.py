@@ -197,7 +197,7 @@ def test_no_option_takes_nothing_for_a_value() -> None:
     assert {(("fig1",), "--arch"), (("plan",), "--profile"), (("runs", "export"), "--artifact")} <= set(options)
     for name, option in options:
         for words in ([f"{option}="], [option, ""], [option, " "]):
-            with pytest.raises(UsageError, match=f"^{option} is given nothing"):
+            with pytest.raises(UsageError, match=f"^{option} is empty"):
                 whole.main(args=[*name, *words], standalone_mode=False)
 
 
@@ -213,14 +213,14 @@ def test_an_option_that_swallows_the_next_is_given_nothing(command: Command) -> 
     code, _, err = command("fig1", "--params", "--json")
     assert (code, err) == (
         2,
-        "repro: --params is given nothing (a variable that is not set?): give a value, or leave it away\n",
+        "repro: --params is empty (an unset variable?): give a value, or omit it\n",
     )
 
 
 @pytest.mark.parametrize(("words", "name"), [(["plan", ""], "ARTIFACT"), (["runs", "export", ""], "FILE")])
 def test_an_argument_that_is_nothing_is_refused(command: Command, words: list[str], name: str) -> None:
     code, _, err = command(*words)
-    assert (code, err.startswith(f"repro: {name} is given nothing")) == (2, True)
+    assert (code, err.startswith(f"repro: {name} is empty")) == (2, True)
 
 
 def test_help_names_no_types(command: Command) -> None:

@@ -163,11 +163,11 @@ def test_only_cells_that_all_profiles_have_are_common() -> None:
         name: {col: compare.cell("s", "r", col, [value], published=1.0, replicate_sd=0.1) for col, value in own}
         for name, own in {"a": [("1", 1.0), ("2", 1.1)], "b": [("2", 1.1), ("3", 9.0)], "c": [("2", 5.0)]}.items()
     }
-    found = hypotheses.beside(cells, {})
+    found = hypotheses.compare(cells, {})
     assert [cell["col"] for cell in found["cells"]] == ["2"]
     assert (found["common"], found["alike"], found["apart"]) == (1, 0, 1)
-    assert hypotheses.beside({name: cells[name] for name in "ab"}, {})["alike"] == 1
-    assert hypotheses.beside({"a": {}, "b": {}}, {})["profiles"]["a"]["rms"] is None
+    assert hypotheses.compare({name: cells[name] for name in "ab"}, {})["alike"] == 1
+    assert hypotheses.compare({"a": {}, "b": {}}, {})["profiles"]["a"]["rms"] is None
 
 
 # ---- what it says --------------------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ def found_of(numbers: dict[str, dict[str, list[float]]], count: int = 3) -> dict
         }
         rests = {p: {"runs": 2, "seeds": [0], "devices": ["d"], "precisions": ["p"]} for p in profiles}
         about = {"artifact": name, "title": name, "unit": "points", "digits": 2, "differ": ["batch_size"]}
-        artifacts.append(about | hypotheses.beside(cells, rests))
+        artifacts.append(about | hypotheses.compare(cells, rests))
     total = {
         p: {k: sum(one["profiles"][p][k] for one in artifacts) for k in ("within", "outside", "not_run", "other",
             "compared")} | {"rms": 1.0, "common_rms": 1.0, "runs": 2, "runs_shared": 1}
@@ -249,10 +249,10 @@ def test_the_terminal_needs_100_columns() -> None:
     [
         (["--profiles", "paper"], ["two or more", "paper,paper-128"]),
         (["--profiles", "paper,"], ["two or more"]),
-        (["--profiles", ""], ["--profiles is given nothing"]),
+        (["--profiles", ""], ["--profiles is empty"]),
         (["--profiles", "paper,paper"], ["twice"]),
         (["--profiles", "paper,pater"], ["'pater'", "paper-128"]),
-        (["--profiles", "paper,pilot"], ["pilot is not held against", "paper, paper-128"]),
+        (["--profiles", "paper,pilot"], ["pilot is not compared with", "paper, paper-128"]),
         (["--profiles", "paper,paper-128", "--profile", "paper"], ["--profile:", "only one"]),
         (["--profiles", "paper,paper-128", "--set", "recipe.lr=0.2"], ["--set:", "only one"]),
     ],

@@ -322,7 +322,7 @@ def test_what_is_left_half_way_ends_elsewhere_on_the_bits_of_an_undisturbed_run(
     assert sum(name.startswith("states/") for name in names) == 1
     code, out, err = command("runs", "import", str(home), runs="next", out="next-out")
     assert code == 0, err
-    assert ", 1 state of Runs under way" in out
+    assert ", 1 state of unfinished Runs" in out
     code, _, err = command("fig1", *few, runs="next", out="next-out")
     assert code == 0, err
     assert "trained again" not in err
@@ -354,7 +354,7 @@ def test_where_nothing_is_missing_nothing_is_brought_home(command: Command, tmp_
     arguments = ["fig3", "--profile", "paper-128", "--time-budget", "1m", "--export", str(home)]
     code, out, err = command("sprint", *arguments)
     assert code == 0, err
-    assert "nothing to bring home" in out
+    assert "nothing was exported" in out
     assert not home.exists()
 
 

@@ -1,1 +1,1 @@
-"""The command line: commands, their options, and how they end. Imports no torch at start."""
+"""The command line: commands, options, exit codes. Imports no torch at start."""

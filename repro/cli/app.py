@@ -1,4 +1,4 @@
-"""The command line: commands and their options, nothing else. Imports no torch at start."""
+"""The commands and their options, and nothing else. Imports no torch at start."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ app.add_typer(runs_app, name="runs")
 
 
 def _artifact_command(artifact: artifacts.Artifact) -> Callable[..., None]:
-    own = ("with_iterative",) if artifact.optional else ()
+    optional = ("with_iterative",) if artifact.optional else ()
 
-    @takes(*TRAINING, *own)
+    @takes(*TRAINING, *optional)
     def command(
         options: Options,
         dry_run: DryRun = False,
-        no_train: Annotated[bool, typer.Option("--no-train", help="only render what is finished")] = False,
+        no_train: Annotated[bool, typer.Option("--no-train", help="only render finished Runs")] = False,
         as_json: Json = False,
     ) -> None:
         from repro.commands.train import produce
@@ -64,7 +64,7 @@ def _artifact_command(artifact: artifacts.Artifact) -> Callable[..., None]:
 
 @functools.cache
 def _add_artifacts() -> None:
-    """The artifacts' commands, first in the help. Raises `UsageError` where paper_tables/ cannot be read."""
+    """Add the artifacts' commands, first in the help. Raises `UsageError` if paper_tables/ cannot be read."""
     others = [*app.registered_commands]
     app.registered_commands.clear()
     for name, artifact in artifacts.IMPLEMENTED.items():
@@ -86,7 +86,7 @@ def train(
     ],
     dry_run: DryRun = False,
 ) -> None:
-    """Train one family of experiments for all artifacts (what dvc.yaml's stage `train` calls)."""
+    """Train one family of experiments for all artifacts (stage `train` in dvc.yaml)."""
     from repro.commands.train import train_family
 
     train_family(options, family, dry_run=dry_run)
@@ -95,8 +95,8 @@ def train(
 @app.command()
 @takes(*(name for name in TRAINING if name != "arch"), "with_iterative")
 def reproduce(options: Options) -> None:
-    """The main job: what the repository ships, then all that is missing of the paper profile where CUDA and data
-    are, else of smoke; says which and why."""
+    """The main command: render what the repository ships, then train and render everything that is missing;
+    profile paper if CUDA and the data are available, else smoke."""
     from repro.commands.reproduce import reproduce
 
     reproduce(options)
@@ -107,15 +107,13 @@ def reproduce(options: Options) -> None:
 def sprint(
     options: Options,
     names: Names = None,
-    export: Annotated[Path, typer.Option(help="the file to take home; more go into numbered ones")] = Path(
-        "home.zip"
-    ),
+    export: Annotated[Path, typer.Option(help="the file to write; further ones are numbered")] = Path("home.zip"),
     max_size: Annotated[str, typer.Option(help="largest file")] = "1GiB",
-    max_total: Annotated[str | None, typer.Option(help="all files together; what is dearest goes first")] = None,
+    max_total: Annotated[str | None, typer.Option(help="all files together; the most valuable come first")] = None,
     dry_run: DryRun = False,
 ) -> None:
-    """A device for a while: train what decides most within --time-budget, and export all of it, Runs that were
-    left half-way included; `repro runs import` brings it back, and the next device goes on from there."""
+    """Use a device for a limited time: train what decides most claims within --time-budget, and export everything,
+    including unfinished Runs; `repro runs import` reads it, and the next device resumes."""
     from repro.commands.sprint import show, sprint
 
     if dry_run:
@@ -127,7 +125,7 @@ def sprint(
 @app.command("list")
 @takes(*READING)
 def list_(options: Options, as_json: Json = False) -> None:
-    """Every artifact of the paper: place, state, cost."""
+    """List every artifact of the paper: place, state, cost."""
     from repro.commands.results import list_artifacts
 
     list_artifacts(options, as_json)
@@ -142,13 +140,13 @@ def plan(
         bool | None,
         typer.Option(
             "--calibrate/--no-calibrate",
-            help="measure this device again, for some seconds, or not at all (default: what was not measured yet)",
+            help="measure this device again, for some seconds, or not at all (default: only if unknown)",
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Runs needed, shared, done and left; epochs, images, time on this device, disk; what a further seed costs,
-    and on ImageNet what less would cost."""
+    """Show Runs needed, shared, done and left; epochs, images, time on this device, disk; the cost of one more
+    seed, and cheaper alternatives for ImageNet."""
     from repro.commands.plan import show_plan
 
     show_plan(options, names or [], calibrate, as_json)
@@ -160,18 +158,18 @@ def diff(
     options: Options,
     names: Names = None,
     as_json: Json = False,
-    every: Annotated[bool, typer.Option("--all", help="every printed number, also those not run")] = False,
-    no_fail: Annotated[bool, typer.Option("--no-fail", help="exit 0 whatever the verdicts")] = False,
+    every: Annotated[bool, typer.Option("--all", help="every printed number, including those not run")] = False,
+    no_fail: Annotated[bool, typer.Option("--no-fail", help="exit 0 for all verdicts")] = False,
     profiles: Annotated[
         str | None,
         typer.Option(
-            help="hypotheses side by side, paper,paper-128 for instance; no verdict: exit 0",
+            help="compare hypotheses, for instance paper,paper-128; no verdict: exit 0",
             autocompletion=offer(profile_names),
         ),
     ] = None,
 ) -> None:
-    """Reproduced against published, cell by cell; exit 1 if cells are outside their band, 6 if no printed number
-    has a result yet. Trains nothing."""
+    """Compare reproduced and published numbers, cell by cell; exit 1 if cells are outside their band, 6 if no
+    printed number has a result yet. Trains nothing."""
     if profiles is not None:
         from repro.commands.report import compare_profiles
 
@@ -192,7 +190,7 @@ def ticket(
             help="a network of this project: resnet20 or resnet56", autocompletion=offer(recipe.CIFAR_ARCHS)
         ),
     ] = None,
-    network: Annotated[str | None, typer.Option(help="a network of your own: package.module:function")] = None,
+    network: Annotated[str | None, typer.Option(help="your own network: package.module:function")] = None,
     profile: Profile = None,
     sparsity: Annotated[
         float | None, typer.Option(help="share of weights to prune (default: the profile's)")
@@ -203,13 +201,13 @@ def ticket(
     patience: Annotated[
         int | None,
         typer.Option(
-            help="checks without a gain that settle PPR (default: those in 15 % of the schedule, at least 2)"
+            help="checks without a gain until PPR is settled (default: those in 15 % of the schedule, at least 2)"
         ),
     ] = None,
     tolerance: Annotated[
         float | None,
         typer.Option(
-            help="accuracy points that are no gain yet (default: 25 / sqrt(test images), 0.25 for 10,000)"
+            help="accuracy points that do not count as a gain (default: 25 / sqrt(test images), 0.25 for 10,000)"
         ),
     ] = None,
     baselines: Annotated[
@@ -221,7 +219,7 @@ def ticket(
             autocompletion=offer(("one-shot", "iterative", "none")),
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="of initialisation and data order")] = 0,
+    seed: Annotated[int, typer.Option(help="seed of initialisation and data order")] = 0,
     data_dir: DataDir = None,
     folder: Annotated[
         Path | None,
@@ -235,7 +233,7 @@ def ticket(
     overrides: Set = None,
     as_json: Json = False,
 ) -> None:
-    """The paper's strategy as a tool: find an early winning ticket of a network, also of your own."""
+    """The paper's strategy as a tool: find an early winning ticket of a network, including your own."""
     from repro.ticket import command
 
     command.ticket(
@@ -252,7 +250,7 @@ def claims(
     ids: Annotated[
         list[str] | None,
         typer.Argument(
-            help="ids of claims, with what each rests on; all by default",
+            help="ids of claims to explain in detail; all claims by default",
             metavar="[CLAIM]...",
             autocompletion=offer(claim_ids),
         ),
@@ -262,7 +260,7 @@ def claims(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """The paper's sentences, each with its statistic: holds, fails or undecided. Trains nothing."""
+    """Judge the paper's sentences, each by its statistic: holds, fails or undecided. Trains nothing."""
     from repro.commands.report import show_claims
 
     show_claims(options, ids or (), of_published=of_published, as_json=as_json)
@@ -271,7 +269,7 @@ def claims(
 @app.command()
 @takes(*READING, "seeds")
 def report(options: Options, as_json: Json = False) -> None:
-    """One self-contained page, index.html, and a README.md from the results: what holds, what does not."""
+    """Write a self-contained page, index.html, and a README.md from the results: what holds, what does not."""
     from repro.commands.report import write_report
     from repro.workspace import reading
 
@@ -290,7 +288,7 @@ def published(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """The numbers that the paper prints."""
+    """Show the numbers that the paper prints."""
     from repro.commands.results import show_published
 
     show_published(name, as_json)
@@ -299,14 +297,14 @@ def published(
 @app.command()
 @takes("profile", "data_dir", "runs_dir", "out", checked=False)
 def doctor(options: Options, as_json: Json = False) -> None:
-    """Device, driver, versions, data, disk, and what would go wrong; exit 3 if something stands in the way."""
+    """Check device, driver, versions, data and disk; exit 3 if there is a problem."""
     from repro.commands.doctor import report
 
     if report(options, as_json):
         raise typer.Exit(3)
 
 
-def _say_version(asked: bool) -> None:
+def _print_version(asked: bool) -> None:
     if asked:
         from repro.cli import version
 
@@ -317,14 +315,14 @@ def _say_version(asked: bool) -> None:
 @app.callback()
 def _root(
     _: Annotated[
-        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="versions, and stop")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print versions and exit")
     ] = False,
 ) -> None:
     signals.raise_interrupted()
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the command line; every error that a user can act on is one line on stderr and its exit code."""
+    """Run the command line; an error that a user can act on is one line on stderr and an exit code."""
     words = sys.argv[1:] if arguments is None else arguments
 
     def command(asked: ending.Asked) -> int | None:

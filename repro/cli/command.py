@@ -1,4 +1,4 @@
-"""Commands as this command line has them, on top of typer's."""
+"""This command line's own commands, based on typer's."""
 
 from __future__ import annotations
 
@@ -17,41 +17,41 @@ _PANELS = {
     "How": ("device", "precision", "strategy", "wave", "time_budget", "keep_final"),
     "Many at a time": ("gpus", "workers", "launcher", "slurm"),
 }
-"""Headings of the help, and the options under each."""
+"""Headings in the help, with the options under each."""
 
 
 class Command(TyperCommand):
-    """A value that is nothing is refused, since a script's unset variable gives one; the help names no types."""
+    """A command that refuses empty values (a script's unset variable) and shows no types in its help."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Its options and arguments."""
-        found = super().get_params(ctx)
+        """Return options and arguments, options with the heading of their panel."""
+        params = super().get_params(ctx)
         panel_of = {name: panel for panel, names in _PANELS.items() for name in names}
-        for param in found:
+        for param in params:
             if isinstance(param, TyperOption):
                 param.metavar = param.metavar or ""
                 param.rich_help_panel = param.rich_help_panel or panel_of.get(param.name)
-        return found
+        return params
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Take in the words. Raises `UsageError` for an option or an argument that is given nothing."""
+        """Parse the command line. Raises `UsageError` for an option or argument with an empty value."""
         given, _, _ = self.make_parser(ctx).parse_args(list(args))
         options = {flag for param in self.params for flag in param.opts if flag in args}
         for param in self.params:
             value = given.get(param.name)
             for text in value if isinstance(value, list | tuple) else [value]:
                 if isinstance(text, str) and (not text.strip() or text in options):
-                    name, leave = (param.metavar or param.name.upper()).strip("[]."), ""
+                    name, omit = (param.metavar or param.name.upper()).strip("[]."), ""
                     if isinstance(param, TyperOption):
-                        name, leave = param.opts[0], ", or leave it away"
-                    raise UsageError(f"{name} is given nothing (a variable that is not set?): give a value{leave}")
+                        name, omit = param.opts[0], ", or omit it"
+                    raise UsageError(f"{name} is empty (an unset variable?): give a value{omit}")
         rest = super().parse_args(ctx, args)
         if isinstance(ctx.obj, Asked):
             ctx.obj.json = bool(ctx.params.get("as_json"))
         return rest
 
     def invoke(self, ctx: Any) -> Any:
-        """Run it. A closed pipe is told apart: typer would end with 1, which has a meaning here."""
+        """Run the command. Typer would exit with 1 for a closed pipe, which has another meaning here."""
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
@@ -59,7 +59,7 @@ class Command(TyperCommand):
 
 
 class App(typer.Typer):
-    """A typer whose commands are `Command`."""
+    """A typer application whose commands are `Command`."""
 
     def command(self, name: str | None = None, **given: Any) -> Callable[[Any], Any]:
         """See `typer.Typer.command`."""

@@ -1,4 +1,4 @@
-"""The values that a shell offers after an option. Imports no torch and no numpy: it runs at every TAB."""
+"""Values for shell completion. Imports neither torch nor numpy, since it runs at every TAB."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from repro.errors import ReproError
 
 
 def offer(values: Callable[[], Iterable[str]] | Iterable[str]) -> Callable[[str], list[str]]:
-    """What typer asks for values that begin with what is typed; a function's are looked up when it is asked."""
+    """Return a function for typer that lists the ``values`` (or those that a function returns) with a prefix."""
 
     def complete(incomplete: str) -> list[str]:
         try:
             return [value for value in (values() if callable(values) else values) if value.startswith(incomplete)]
-        except ReproError:  # of a params.yaml or claims.yaml: nothing to offer, and the command itself says why
+        except ReproError:  # from params.yaml or claims.yaml: the command itself reports it
             return []
 
     return complete
 
 
 def profile_names() -> Iterable[str]:
-    """Those of the params.yaml in use."""
+    """Return the profiles of the params.yaml in use."""
     return params.load(places.params_file()).profiles
 
 
 def artifact_names() -> Iterable[str]:
-    """All that there are, those of ``$REPRO_ARTIFACTS`` included."""
+    """Return all artifacts, including those of ``$REPRO_ARTIFACTS``."""
     return artifacts.IMPLEMENTED
 
 
 def claim_ids() -> Iterable[str]:
-    """Those of the paper_tables/ in use."""
+    """Return the claims of the paper_tables/ in use."""
     return [claim.id for claim in published.claims()]

@@ -1,4 +1,4 @@
-"""How a command ends: an error is one line on stderr, ``--json`` one value on stdout; each has an exit code."""
+"""End of a command: an error is one line on stderr, ``--json`` one value on stdout, and each has an exit code."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _OUTPUT_GONE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF,
 
 @dataclass
 class Asked:
-    """Whether the command line has ``--json``: as far as its words say, then as they are understood."""
+    """Whether the command line has ``--json``: first by its words, later as parsed."""
 
     json: bool
 
 
 def run(command: Callable[[Asked], int | None], words: Sequence[str]) -> NoReturn:
-    """Run ``command``, whose command line has ``words``, and end this process with its exit code."""
+    """Run ``command`` on the command line's ``words``, and end this process with its exit code."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # whatever the terminal's encoding, printing never fails
+        if isinstance(stream, io.TextIOWrapper):  # printing never fails, whatever the terminal's encoding
             stream.reconfigure(errors="backslashreplace")
     asked, printed = Asked("--json" in words), io.StringIO()
 
@@ -40,8 +40,7 @@ def run(command: Callable[[Asked], int | None], words: Sequence[str]) -> NoRetur
         if sys.stdout is None:
             raise MissingInput("stdout is closed: redirect it, to /dev/null for instance")
         placed()
-        kept = contextlib.redirect_stdout(printed) if asked.json else contextlib.nullcontext()
-        with kept:
+        with contextlib.redirect_stdout(printed) if asked.json else contextlib.nullcontext():
             code = command(asked)
         sys.stdout.flush()
         return code
@@ -51,23 +50,23 @@ def run(command: Callable[[Asked], int | None], words: Sequence[str]) -> NoRetur
         failed = {"error": error, "exit_code": code} if error and asked.json else {}
         before, answer = one_value(printed.getvalue(), failed)
         sys.stderr.write(before)
-        unsaid = _outcome(lambda: print(answer, end="", flush=True)) if sys.stdout else (0, "")
-        code, error = unsaid if unsaid[0] else (code, error)
+        writing = _outcome(lambda: print(answer, end="", flush=True)) if sys.stdout else (0, "")
+        code, error = writing if writing[0] else (code, error)
     _say(code, error)
     _leave(code)
 
 
 def _outcome(work: Callable[[], int | None]) -> tuple[int, str]:
-    """The exit code of ``work`` and what is to be said, nothing where it went well."""
+    """Return the exit code of ``work`` and its error message, empty if there is none."""
     try:
         return work() or 0, ""
     except ReproError as error:
         return error.exit_code, " ".join(str(error).split())
-    except TyperException as error:  # of the words on the command line; empty where its help was shown instead
-        said, place = " ".join(error.format_message().split()), getattr(error, "ctx", None)
-        see = f"; `{place.command_path} --help` says more" if place and said else ""
-        return error.exit_code, said.rstrip(".") + see
-    except SystemExit as error:  # rich and typer end with 1 where nobody reads
+    except TyperException as error:  # about the command line; empty if help was shown instead
+        message, context = " ".join(error.format_message().split()), getattr(error, "ctx", None)
+        hint = f"; see `{context.command_path} --help`" if context and message else ""
+        return error.exit_code, message.rstrip(".") + hint
+    except SystemExit as error:  # rich and typer exit with 1 if the reader closed the pipe
         if not isinstance(error.__context__, BrokenPipeError):
             raise
         _forget_stdout()
@@ -84,9 +83,10 @@ def _outcome(work: Callable[[], int | None]) -> tuple[int, str]:
 
 
 def one_value(printed: str, failed: dict[str, Any]) -> tuple[str, str]:
-    """What a command printed, as what came before its JSON and the JSON, to which ``failed`` is added.
+    """Split what a command printed into the text before its JSON and the JSON, with ``failed`` added to the
+    latter.
 
-    Modules of the user's own may print what they like; the command's own value comes last."""
+    A user's modules may print anything; the command's own value comes last."""
     starts = [0, *(at + 1 for at, character in enumerate(printed) if character == "\n")]
     for start in starts if printed.strip() else []:
         try:
@@ -100,33 +100,33 @@ def one_value(printed: str, failed: dict[str, Any]) -> tuple[str, str]:
 
 
 def _say(code: int, error: str) -> None:
-    """``error`` in one line, by rank 0; by another only what rank 0 may not know."""
+    """Print ``error`` in one line, by rank 0; by other ranks only if rank 0 may not know it."""
     if not error:
         return
     try:
         rank = placed().rank
-    except UsageError:  # which is what is to be said
+    except UsageError:  # this is the error
         rank = 0
     with contextlib.suppress(OSError, AttributeError):  # stderr may be full, or closed
         if rank == 0:
             print(f"repro: {error}", file=sys.stderr)
-        elif code == UsageError.exit_code:  # rank 0 says the same, before torchrun ends it on account of this one
+        elif code == UsageError.exit_code:  # rank 0 reports the same, before torchrun ends it because of this one
             time.sleep(2)
         elif code != 130:
             print(f"repro, rank {rank}: {error}", file=sys.stderr)
 
 
 def _forget_stdout() -> None:
-    """What is still to be written there goes nowhere: Python would try, and fail, once more at its end."""
+    """Discard pending output: Python would try again at exit, and fail again."""
     with contextlib.suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
 
 
 def _leave(code: int) -> NoReturn:
-    """End with ``code``. A rank ends at once: torn down in the middle of a Run, its connections to the others may
-    wait for them for ever."""
+    """Exit with ``code``. A rank exits at once: closing its connections in the middle of a Run could block for
+    ever."""
     with contextlib.suppress(UsageError):
         if ranked():
             sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""`repro data ...` and `repro runs ...`: commands and their options, nothing else. Imports no torch at start."""
+"""`repro data ...` and `repro runs ...`: commands and their options. Imports no torch at start."""
 
 from __future__ import annotations
 
@@ -12,16 +12,14 @@ from repro.cli.completion import offer
 from repro.cli.options import READING, WORKING, Artifacts, DataDir, Json, Out, RunsDir, takes
 from repro.options import RUN_STATES, Options
 
-data_app = App(help="CIFAR-10 and ImageNet: what is there, is it whole.", no_args_is_help=True)
-runs_app = App(
-    help="Runs one by one: list, show, train one, move finished ones between machines.", no_args_is_help=True
-)
+data_app = App(help="CIFAR-10 and ImageNet: check and prepare.", no_args_is_help=True)
+runs_app = App(help="Single Runs: list, show, train, move between machines.", no_args_is_help=True)
 DataSet = Annotated[str, typer.Argument(help="cifar10 or imagenet", autocompletion=offer(("cifar10", "imagenet")))]
 
 
 @data_app.command("status")
 def data_status(name: DataSet = "cifar10", data_dir: DataDir = None, as_json: Json = False) -> None:
-    """Whether a data set is there, whole and the official one."""
+    """Check whether a data set is present, complete and the official one."""
     from repro.commands.data import status
 
     status(name, data_dir, as_json)
@@ -52,11 +50,11 @@ def runs_list(
     names: Artifacts = None,
     state: Annotated[
         str | None,
-        typer.Option(help="done, diverged, begun or missing alone", autocompletion=offer(RUN_STATES)),
+        typer.Option(help="only done, diverged, begun or missing", autocompletion=offer(RUN_STATES)),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Every Run: key, what it is, state, accuracy."""
+    """List all Runs: key, label, state, accuracy."""
     from repro.commands.runs import list_runs
 
     list_runs(options, names or [], state, as_json)
@@ -66,10 +64,10 @@ def runs_list(
 @takes(*READING, "seeds")
 def runs_show(
     options: Options,
-    key: Annotated[str, typer.Argument(help="the Run's key, or how it begins")],
+    key: Annotated[str, typer.Argument(help="the Run's key, or its beginning")],
     as_json: Json = False,
 ) -> None:
-    """One Run: what it is, what it came to, where its files and checkpoints are and how they are loaded."""
+    """Show one Run: spec, result, files and checkpoints, and how to load them."""
     from repro.commands.runs import show_run
 
     show_run(options, key, as_json)
@@ -81,19 +79,19 @@ def runs_export(
     options: Options,
     file: Annotated[Path, typer.Argument(help="the file to write, runs.zip for instance")],
     names: Artifacts = None,
-    max_size: Annotated[str, typer.Option(help="largest file; more go into numbered ones")] = "1GiB",
+    max_size: Annotated[str, typer.Option(help="largest file; further ones are numbered")] = "1GiB",
     left_only: Annotated[
-        bool, typer.Option("--left-only", help="only the checkpoints that Runs still to be trained grow from")
+        bool, typer.Option("--left-only", help="only checkpoints that missing Runs start from")
     ] = False,
     with_states: Annotated[
         bool,
-        typer.Option("--with-states", help="also where Runs stand that are under way, to go on with elsewhere"),
+        typer.Option("--with-states", help="also resume states of unfinished Runs"),
     ] = False,
     with_final: Annotated[
-        bool, typer.Option("--with-final", help="also the final weights that --keep-final kept")
+        bool, typer.Option("--with-final", help="also final weights kept by --keep-final")
     ] = False,
 ) -> None:
-    """Write finished Runs, and the checkpoints that others grow from, to FILE."""
+    """Write finished Runs, and the checkpoints that other Runs start from, to FILE."""
     from repro.commands.transfer import export_runs
 
     export_runs(options, names or [], file, max_size, left_only, with_states, with_final)
@@ -104,23 +102,23 @@ def runs_import(
     files: Annotated[list[Path], typer.Argument(help="files that `repro runs export` wrote")],
     runs_dir: RunsDir = None,
     out: Out = None,
-    ship: Annotated[bool, typer.Option("--ship", help="checkpoints into the DVC remote that git keeps")] = False,
+    ship: Annotated[bool, typer.Option("--ship", help="add checkpoints to the DVC remote in git")] = False,
 ) -> None:
-    """Take over Runs, each into the profile that asks for it; one that is finished here is never replaced."""
+    """Import Runs, each into the profile that contains it; a Run that is finished here is never replaced."""
     from repro.commands.transfer import import_runs
 
     import_runs(Options(runs_dir=runs_dir, out=out), files, ship)
 
 
 @runs_app.command("train")
-@takes(*WORKING, checked=False)  # its machine may be another than the one that it was asked from
+@takes(*WORKING, checked=False)  # it may run on another machine than the command that started it
 def runs_train(
     options: Options,
-    key: Annotated[str, typer.Argument(help="the Run's key, or how it begins; --dry-run lists keys")],
+    key: Annotated[str, typer.Argument(help="the Run's key, or its beginning; --dry-run lists keys")],
     names: Artifacts = None,
-    given: Annotated[str | None, typer.Option("--options", hidden=True)] = None,  # JSON, in place of all others
+    given: Annotated[str | None, typer.Option("--options", hidden=True)] = None,  # JSON, instead of all others
 ) -> None:
-    """Train one Run by its key: what each worker of --workers does. Leaves the ledger to the command that asks."""
+    """Train one Run by its key, as each worker of --workers does. Does not write to the ledger."""
     from repro.launch import worker
 
     worker.train_run(Options.of_worker(given) if given else options, names or [], key)

@@ -1,4 +1,4 @@
-"""What options name has to be there, whether or not anything is left to do with it. Starts nothing."""
+"""Check that what the options name exists, even if nothing needs it. Starts nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from repro.options import Options
 
 
 def check(options: Options) -> None:
-    """Raise `UsageError` or `MissingInput` for a data folder, device, GPUs or launcher that is not here."""
+    """Raise `UsageError` or `MissingInput` for a data folder, device, GPUs or launcher that is not available."""
     if options.data_dir:
         from repro.data import cifar10
         from repro.data.imagenet import index, layout

@@ -1,4 +1,4 @@
-"""The options of the command line: each declared once, and given to commands by name."""
+"""The options of the command line, each declared once and selected by name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from repro.options import DEVICES, LAUNCHERS, STRATEGIES, Options
 Profile = Annotated[
     str | None,
     typer.Option(
-        help="smoke, pilot, paper or paper-128, or one of your own (default: `profile:` in params.yaml)",
+        help="smoke, pilot, paper, paper-128 or your own (default: `profile:` in params.yaml)",
         autocompletion=offer(profile_names),
     ),
 ]
@@ -27,12 +27,12 @@ Arch = Annotated[
         help="only this network: resnet20, resnet56, resnet18 or resnet50", autocompletion=offer(recipe.ARCHS)
     ),
 ]
-Seeds = Annotated[int | None, typer.Option(help="seeds 0 to N-1 of everything, dense networks included")]
+Seeds = Annotated[int | None, typer.Option(help="train seeds 0 to N-1 of everything, including dense networks")]
 DataDir = Annotated[
     Path | None, typer.Option(help="where CIFAR-10 and ImageNet are (default: $REPRO_DATA, then data/)")
 ]
-RunsDir = Annotated[Path | None, typer.Option(help="the store of Runs (default: runs/)")]
-Out = Annotated[Path | None, typer.Option(help="results (default: results/)")]
+RunsDir = Annotated[Path | None, typer.Option(help="folder of Runs (default: runs/)")]
+Out = Annotated[Path | None, typer.Option(help="folder of results (default: results/)")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda", autocompletion=offer(DEVICES))]
 Precision = Annotated[
     str | None,
@@ -40,33 +40,33 @@ Precision = Annotated[
         help="auto, float32, tf32 or bfloat16 (default: the profile's)", autocompletion=offer(recipe.PRECISIONS)
     ),
 ]
-Budget = Annotated[str | None, typer.Option(help="stop cleanly in time: 90s, 9m, 1.5h")]
+Budget = Annotated[str | None, typer.Option(help="stop cleanly after 90s, 9m or 1.5h")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="key=value in the profile; may be repeated")]
 Params = Annotated[
     Path | None,
     typer.Option("--params", help="another params.yaml (default: $REPRO_PARAMS, then the one here or above)"),
 ]
-Shipped = Annotated[bool, typer.Option("--ignore-shipped", help="train anew rather than read shipped results")]
+Shipped = Annotated[bool, typer.Option("--ignore-shipped", help="train again instead of reading shipped results")]
 Strategy = Annotated[
     str,
-    typer.Option(help="how small images are trained on (docs/performance.md)", autocompletion=offer(STRATEGIES)),
+    typer.Option(help="training of small images (docs/performance.md)", autocompletion=offer(STRATEGIES)),
 ]
-Wave = Annotated[int, typer.Option(help="Runs at a time on one device; 0: as many as are fastest")]
+Wave = Annotated[int, typer.Option(help="Runs at a time on one device; 0: the fastest number")]
 Gpus = Annotated[int, typer.Option(help="GPUs for each Run")]
-Workers = Annotated[int, typer.Option(help="Runs at a time, each in a process of its own")]
+Workers = Annotated[int, typer.Option(help="Runs at a time, each in its own process")]
 Launcher = Annotated[
     str,
-    typer.Option(help="who starts them: local, ray or slurm (docs/cluster.md)", autocompletion=offer(LAUNCHERS)),
+    typer.Option(help="what starts them: local, ray or slurm (docs/cluster.md)", autocompletion=offer(LAUNCHERS)),
 ]
 Slurm = Annotated[list[str] | None, typer.Option("--slurm", help="key=value for sbatch; may be repeated")]
 Iterative = Annotated[
-    bool, typer.Option("--with-iterative", help="Table 4: prune ResNet50 iteratively as well, 8 whole schedules")
+    bool, typer.Option("--with-iterative", help="Table 4: also prune ResNet50 iteratively, 8 whole schedules")
 ]
 Final = Annotated[
     bool,
-    typer.Option("--keep-final", help="keep the trained weights of tickets and networks as well (docs/api.md)"),
+    typer.Option("--keep-final", help="also keep the trained weights of tickets and networks (docs/api.md)"),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="say what would be trained, and stop")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="only show what would be trained")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout")]
 Names = Annotated[
     list[str] | None,
@@ -76,7 +76,7 @@ Names = Annotated[
 ]
 Artifacts = Annotated[
     list[str] | None,
-    typer.Option("--artifact", help="of these artifacts only", autocompletion=offer(artifact_names)),
+    typer.Option("--artifact", help="only these artifacts", autocompletion=offer(artifact_names)),
 ]
 
 SHARED: dict[str, tuple[Any, Any]] = {
@@ -104,17 +104,17 @@ SHARED: dict[str, tuple[Any, Any]] = {
 """Fields of `Options`: annotation and default on the command line."""
 
 READING = ("profile", "data_dir", "runs_dir", "out", "overrides", "params_file")
-"""What a command needs that trains nothing."""
+"""Options of commands that train nothing."""
 
 TRAINING = tuple(name for name in SHARED if name != "with_iterative")
 
 WORKING = tuple(name for name in SHARED if name not in ("workers", "launcher", "slurm"))
-"""What the worker takes that trains a single Run."""
+"""Options of the worker that trains a single Run."""
 
 
 def takes(*names: str, checked: bool = True) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """A command takes the shared options ``names`` and receives them as its ``options``, one `Options`; unless
-    not ``checked``, what they name is there."""
+    """Give a command the shared options ``names``, which it receives as one `Options`; if ``checked``, what they
+    name must exist."""
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         def command(**given: Any) -> None:
@@ -126,14 +126,14 @@ def takes(*names: str, checked: bool = True) -> Callable[[Callable[..., None]], 
                 inputs.check(options)
             function(options=options, **given)
 
-        asked = inspect.signature(function, eval_str=True).parameters.values()
-        kept = [p.replace(kind=p.KEYWORD_ONLY) for p in asked if p.name != "options"]
+        parameters = inspect.signature(function, eval_str=True).parameters.values()
+        kept = [p.replace(kind=p.KEYWORD_ONLY) for p in parameters if p.name != "options"]
         kept += [
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
             for name, (annotation, default) in SHARED.items()
             if name in names
         ]
-        # Typer reads a command's options off its signature.
+        # Typer reads a command's options from its signature.
         command.__signature__ = inspect.Signature(kept)  # type: ignore[attr-defined]
         command.__annotations__ = {p.name: p.annotation for p in kept}
         command.__name__, command.__doc__ = function.__name__, function.__doc__

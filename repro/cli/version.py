@@ -10,7 +10,7 @@ from repro.run import SEMANTICS
 
 
 def line() -> str:
-    """This version, PyTorch's beside the one that results were made with, Python's, and what keys mean."""
+    """Return the versions of this package, PyTorch (and the pinned one, if it differs), Python and the keys."""
     return f"repro {__version__}; {_torch()}; Python {platform.python_version()}; keys of semantics {SEMANTICS}"
 
 
@@ -24,9 +24,9 @@ def _torch() -> str:
 
 
 def _pinned() -> str | None:
-    """``torch 2.11.0`` as this package asks for it; None where it is not installed, but run from its folder."""
+    """Return the pinned version, ``torch 2.11.0``; None if this package is not installed."""
     try:
-        asked = metadata.requires("repro") or []
+        requirements = metadata.requires("repro") or []
     except metadata.PackageNotFoundError:
         return None
-    return next((text.replace("==", " ") for text in asked if text.startswith("torch==")), None)
+    return next((text.replace("==", " ") for text in requirements if text.startswith("torch==")), None)

@@ -1,1 +1,1 @@
-"""What each command does, one module a command (`repro/cli/` has their options)."""
+"""The implementation of each command, one module per command; `repro/cli/` declares their options."""

@@ -43,7 +43,7 @@ def prepare(name: str, data_dir: Path | None, side: int | None, cache_dir: Path 
     status(name, data_dir, as_json=False)
 
 
-def standing(folders: list[Path]) -> tuple[str, str]:
+def check(folders: list[Path]) -> tuple[str, str]:
     """Judge ImageNet under ``folders`` for `repro doctor`: ok, note or problem, and a line about it."""
     try:
         found = index.find(folders)

@@ -1,4 +1,4 @@
-"""Reproduced against published, cell by cell: what `repro diff` prints and diff.json holds."""
+"""`repro diff`: compare reproduced and published numbers, cell by cell (diff.json has the same content)."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from repro.workspace import Workspace, reading
 
 Differences = dict[str, Any]
 ORDER = (OUTSIDE, DIVERGED, WITHIN, NOT_COMPARABLE, NOT_RUN)
-FIRST = 40  # cells that are printed where not all are asked for
+FIRST = 40  # cells that are printed without --all
 HEADER = ("cell", "reproduced", "published", "difference", "band", "z", "n", "verdict")
 
 
 def compared(work: Workspace, documents: Sequence[Document]) -> Differences:
-    """Of every artifact's document each cell for which the paper prints a number, those outside their band first,
-    then by what is largest in units of its noise; how many of each verdict it has, and its largest difference."""
+    """Return all cells with a printed number, those outside their band first, then by descending |z|; and for
+    every artifact the counts of verdicts and the largest difference."""
     cells: list[dict[str, Any]] = []
     largest: dict[str, float] = {}
     for made in documents:
@@ -43,14 +43,14 @@ def compared(work: Workspace, documents: Sequence[Document]) -> Differences:
 
 
 def exit_code(found: Differences) -> int:
-    """1 where a cell is outside its band, 6 where numbers are printed and none of them has a result."""
+    """Return 1 if a cell is outside its band, 6 if there are printed numbers but none has a result, else 0."""
     if any(cell["verdict"] == OUTSIDE for cell in found["cells"]):
         return OUTSIDE_BAND
     return NOTHING_COMPARED if found["cells"] and not _with_result(found) else 0
 
 
 def show(options: Options, names: Sequence[str], *, as_json: bool, every: bool) -> int:
-    """Print what `compared` finds, ``every`` cell or the first; returns the exit code. Writes nothing."""
+    """Print what `compared` returns, ``every`` cell or the first ones; return the exit code. Writes nothing."""
     work = reading(options, names)
     found = compared(work, [work.render(artifact, write=False) for artifact in work.artifacts])
     if as_json:
@@ -72,18 +72,18 @@ def _show(work: Workspace, found: Differences, every: bool) -> None:
     for name, counts in found["verdicts"].items():
         out.print(f"{name}: {tally(counts) or 'no cells'}")
     if work.settings.comparable and not work.study.comparable:
-        out.print("some images are not the official ones: their numbers are held against nothing")
+        out.print("some images are not the official ones: their numbers are not compared")
     elif not work.study.comparable:
         out.print(
-            f"profile {work.settings.name} is not the paper's: nothing is held against the published numbers, "
-            "which stand beside it for orientation only"
+            f"profile {work.settings.name} is not the paper's: nothing is compared; published numbers are shown "
+            "for orientation only"
         )
     cells = found["cells"] if every else _with_result(found)[:FIRST]
     if cells:
         found_in = {artifact.name: artifact for artifact in work.artifacts}
         rows = [_row(cell, found_in[cell["artifact"]].digits_of(cell["col"])) for cell in cells]
         out.print()
-        alike = () if work.study.comparable else ("verdict",)  # none is held against anything, as said above
+        alike = () if work.study.comparable else ("verdict",)  # nothing is compared, as said above
         out.print(terminal.table(HEADER, rows, folds=HEADER[:1], spare=("z", "n", "band", *alike)))
     if left := len(found["cells"]) - len(cells):
         out.print(f"{counted(left, 'printed number')} not shown: --all shows every one")

@@ -1,4 +1,4 @@
-"""`repro doctor`: device, driver, versions, data, disk, and what would go wrong."""
+"""`repro doctor`: check device, driver, versions, data and disk."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from repro.workspace import Workspace
 
 Check = tuple[str, str, str]  # what, state (ok, note, warning, problem), finding
 GRAVE = ("problem", "warning")
-LONG = 30 * 86400  # seconds of training that nobody waits for
+LONG = 30 * 86400  # seconds of training that deserve a warning
 MANY = 50_000_000  # images: a day at 600 a second
 
 
 def report(options: Options, as_json: bool) -> int:
-    """Print every check, and return how many found a problem. Problems are said, not raised: the command is there
-    to show them all."""
+    """Print all checks; return how many found a problem. Problems are printed, not raised, so that all are
+    shown."""
     found = [*_software(), *_device(), *_habits(), *_project(options)]
     counts = Counter(state for _, state, _ in found)
     if as_json:
@@ -48,8 +48,8 @@ def report(options: Options, as_json: bool) -> int:
         for line in Text(finding).wrap(out, max(out.width - len(begin), 20)):
             out.print(begin, line, sep="", soft_wrap=True)
             begin = " " * len(begin)
-    said = [f"{counts[state]} {state}{'s' if counts[state] > 1 else ''}" for state in GRAVE if counts[state]]
-    out.print(", ".join(said) or "nothing stands in the way")
+    grave = [counted(counts[state], state) for state in GRAVE if counts[state]]
+    out.print(", ".join(grave) or "no problems found")
     return counts["problem"]
 
 
@@ -84,47 +84,37 @@ def _device() -> list[Check]:
         )
         driver = Path("/proc/driver/nvidia/version")
         found.append(
-            ("driver", "ok", driver.read_text().splitlines()[0] if driver.exists() else "version not told")
+            ("driver", "ok", driver.read_text().splitlines()[0] if driver.exists() else "version unknown")
         )
     elif shutil.which("nvidia-smi"):
-        found.append(
-            (
-                "cuda",
-                "problem",
-                "nvidia-smi is here but PyTorch sees no device: driver 580 or newer is needed",
-            )
-        )
+        why = "nvidia-smi is here but PyTorch sees no device: driver 580 or newer is needed"
+        found.append(("cuda", "problem", why))
     else:
-        found.append(
-            (
-                "cuda",
-                "note",
-                "no CUDA device: `repro plan --profile paper` tells what the paper would take here",
-            )
-        )
+        why = "no CUDA device: `repro plan --profile paper` estimates how long the paper takes here"
+        found.append(("cuda", "note", why))
     if not shutil.which("cc") and not shutil.which("gcc"):
-        found.append(("compiler", "note", "no C compiler: Triton would need one"))
+        found.append(("compiler", "note", "no C compiler: Triton needs one"))
     return found
 
 
 def _habits() -> list[Check]:
-    """What torch.compile and Slurm ask of the user's account."""
+    """Check what torch.compile and Slurm need of the user's account."""
     found: list[Check] = []
     try:
         pwd.getpwuid(os.getuid())
     except KeyError:
-        named = f"uid {os.getuid()} has no name in /etc/passwd: '{getpass.getuser()}' is taken for it"
+        named = f"uid {os.getuid()} has no name in /etc/passwd: '{getpass.getuser()}' is used instead"
         found.append(("user", "note", named))
     try:
         files.check_writable(machine.compiler_cache())
     except ReproError as error:
-        why = f"{error}: set TORCHINDUCTOR_CACHE_DIR, else strategies with torch.compile are left out"
+        why = f"{error}: set TORCHINDUCTOR_CACHE_DIR, else strategies with torch.compile are not used"
         found.append(("compiler", "note", why))
     return found
 
 
 def _project(options: Options) -> list[Check]:
-    """What the profile asked for needs."""
+    """Check what the profile needs."""
     try:
         work = Workspace(options)
     except ReproError as error:
@@ -139,14 +129,14 @@ def _project(options: Options) -> list[Check]:
     for name, folder in (("runs", work.store.runs_dir), ("results", work.out)):
         try:
             files.check_lockable(folder)
-            found.append((name, "ok", f"{folder}, can be written, and files be locked"))
+            found.append((name, "ok", f"{folder}, writable, with file locks"))
         except ReproError as error:
             found.append((name, "problem", str(error)))
     needed = disk_bytes(missing, plan.keep)
     free = shutil.disk_usage(files.existing(work.store.runs_dir)).free
-    said = f"{terminal.size(needed)} of checkpoints to come, {terminal.size(free)} free"
+    space = f"{terminal.size(needed)} of checkpoints to come, {terminal.size(free)} free"
     found.append(
-        ("disk", "ok", said) if needed < free else ("disk", "problem", f"{said}: pass another --runs-dir")
+        ("disk", "ok", space) if needed < free else ("disk", "problem", f"{space}: pass another --runs-dir")
     )
     found += _time(missing, work)
     found.append(
@@ -167,14 +157,14 @@ def _cifar10(folders: Sequence[Path], wanted: bool) -> tuple[str, str]:
 
 
 def _imagenet(folders: list[Path], wanted: bool) -> tuple[str, str]:
-    state, line = data_commands.standing(folders)
+    state, line = data_commands.check(folders)
     if wanted and not index.find(folders):
-        return "problem", f"{line}; or set REPRO_WITHOUT=imagenet, to do without its Runs"
+        return "problem", f"{line}; or set REPRO_WITHOUT=imagenet to leave out its Runs"
     return state, line
 
 
 def _time(runs: Sequence[Run], work: Workspace) -> list[Check]:
-    """How fast each network that is left trains, as far as that was measured, and how long all of it takes."""
+    """Report how fast each missing network trains, as far as it was measured, and how long everything takes."""
     from repro.engine import device
 
     chosen, ask = device.choose("auto"), f"`repro plan --profile {work.settings.name}`"
@@ -185,16 +175,16 @@ def _time(runs: Sequence[Run], work: Workspace) -> list[Check]:
         return [("precision", "problem", f"{error}, with --precision")]
     paces, found = estimate.known(runs, "auto", work.store), list[Check]()
     for arch in estimate.first_of_each(runs):
-        if its := paces.get(arch):
-            known = ", ".join(filter(None, (terminal.speed(its.best), its.way, its.source)))
+        if pace := paces.get(arch):
+            known = ", ".join(filter(None, (terminal.speed(pace.best), pace.way, pace.source)))
             found.append(("speed", "ok", f"{arch}: {known}; `repro plan --calibrate` measures it again"))
         else:
             found.append(("speed", "note", f"{arch}: not calibrated yet ({ask} does it, in seconds)"))
     seconds, images = estimate.seconds(runs, paces, work.store), cost(runs, work.store).images
     if seconds is not None and seconds > 0:
         state = "warning" if seconds > LONG else "ok"
-        found.append(("time", state, f"{terminal.duration(seconds)} of training are left on this device"))
+        found.append(("time", state, f"{terminal.duration(seconds)} of training left on this device"))
     elif seconds is None and not chosen.cuda and images > MANY:
-        found.append(("time", "warning", f"{images / 1e6:,.0f} million images are left to train, which takes a "
-                      f"CPU days to months: {ask} says how long"))  # fmt: skip
+        found.append(("time", "warning", f"{images / 1e6:,.0f} million images left to train, which takes a CPU "
+                      f"days to months: {ask} estimates how long"))  # fmt: skip
     return found

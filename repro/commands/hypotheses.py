@@ -1,8 +1,8 @@
-"""Profiles beside one another, as hypotheses: how well each explains the numbers that the paper prints.
+"""Compare profiles as hypotheses: how well does each explain the numbers that the paper prints?
 
-What the paper leaves open, every comparable profile settles in its own way (``supposes`` in params.yaml). Here
-their cells stand side by side. Nothing is decided: cells that share a network are not independent, so there is no
-probability to be had from how many of them agree. Pure, but for the Workspaces that it is given.
+Where the paper leaves something open, every comparable profile makes its own assumption (``supposes`` in
+params.yaml). Their cells are shown side by side, but nothing is decided: cells that share a network are not
+independent, so the number of cells that agree gives no probability. Pure, except for the Workspaces passed to it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RESTS_ON = ("runs", "seeds", "devices", "precisions")
 
 
 def side_by_side(work: Workspace, names: Sequence[str]) -> list[Workspace]:
-    """``work``'s command in each profile of ``names``. Raises `UsageError` where these are no two hypotheses."""
+    """Return the workspaces of ``names``. Raises `UsageError` if these are not two or more comparable profiles."""
     given = f"--profiles {','.join(names)}"
     if len(names) < 2 or not all(names):
         raise UsageError(f"{given}: name two or more, {','.join(work.hypotheses)} for instance")
@@ -37,15 +37,14 @@ def side_by_side(work: Workspace, names: Sequence[str]) -> list[Workspace]:
     for other in works:
         if not other.settings.comparable:
             raise UsageError(
-                f"{given}: {other.settings.name} is not held against the published numbers (comparable: false in "
+                f"{given}: {other.settings.name} is not compared with the published numbers (comparable: false in "
                 f"params.yaml); there are {', '.join(work.hypotheses)}"
             )
     return works
 
 
 def around(work: Workspace) -> Document | None:
-    """``work``'s profile beside the other hypotheses of params.yaml of which something has been run; None where
-    it is none itself, or stands alone."""
+    """Compare ``work``'s profile with all other comparable ones that have results; None if there are none."""
     if not work.settings.comparable:
         return None
     every = [work if name == work.settings.name else work.in_profile(name) for name in work.hypotheses]
@@ -54,7 +53,7 @@ def around(work: Workspace) -> Document | None:
 
 
 def document(works: Sequence[Workspace]) -> Document:
-    """The profiles of ``works`` beside one another, as JSON values: every artifact that has printed numbers."""
+    """Compare the profiles of ``works``, as JSON values, on every artifact that has printed numbers."""
     names = [work.settings.name for work in works]
     supposed = differing({work.settings.name: work.settings.assumptions for work in works})
     found: list[Document] = []
@@ -67,7 +66,7 @@ def document(works: Sequence[Workspace]) -> Document:
             continue
         about = {work.settings.name: provenance(work.study, made[work.settings.name][1], []) for work in works}
         rests = {name: {field: own[field] for field in RESTS_ON} for name, own in about.items()}
-        found.append(_about(artifact, supposed) | beside(cells, rests))
+        found.append(_about(artifact, supposed) | compare(cells, rests))
         for name in names:
             every[name] |= {(artifact.name, place): cell for place, cell in cells[name].items()}
             behind[name].update(record.key for record in made[name][1])
@@ -80,25 +79,27 @@ def document(works: Sequence[Workspace]) -> Document:
         "assumptions": supposed,
         "values": differing({work.settings.name: _values(work) for work in works}),
         "artifacts": found,
-        "total": {field: value for field, value in beside(every, runs).items() if field != "cells"},
+        "total": {field: value for field, value in compare(every, runs).items() if field != "cells"},
     }
     return found_all | {"conclusion": conclusion(found_all)}
 
 
 def printed(cells: Iterable[Cell]) -> dict[Place, Cell]:
-    """The cells for which the paper prints a number, by their place."""
+    """Return the cells with a printed number, by (series, row, column)."""
     return {(c.series, c.row, c.col): c for c in cells if c.published is not None}
 
 
 def rms(values: Iterable[float]) -> float | None:
-    """Root mean square; None of nothing. Of z it is about 1 where noise is all that there is."""
+    """Return the root mean square, None without values. The RMS of z is about 1 if there is nothing but noise."""
     squares = [value * value for value in values]
     return math.sqrt(math.fsum(squares) / len(squares)) if squares else None
 
 
-def beside(cells: Mapping[str, Mapping[Place, Cell]], rests: Mapping[str, Mapping[str, Any]]) -> Document:
-    """The printed ``cells`` of each profile, by place, and what they rest on: counts, RMS, and the RMS again on
-    the common cells alone, those that every profile has with a z, so that all are judged by the same ones."""
+def compare(cells: Mapping[str, Mapping[Place, Cell]], rests: Mapping[str, Mapping[str, Any]]) -> Document:
+    """Compare the printed ``cells`` of each profile: counts and the RMS of z, over all cells and over the common
+    ones.
+
+    Common cells are those that have a z in every profile. ``rests`` adds what each profile's cells rest on."""
     scores = {
         name: {place: score for place, cell in own.items() if (score := cell.z) is not None}
         for name, own in cells.items()
@@ -124,9 +125,9 @@ def beside(cells: Mapping[str, Mapping[Place, Cell]], rests: Mapping[str, Mappin
 
 
 def conclusion(found: Document) -> str:
-    """What the comparison says, and what it does not."""
-    told = [line for one in found["artifacts"] if (line := _outcome(one))]
-    if not told:
+    """State in words what the comparison shows, and what it does not."""
+    outcomes = [line for one in found["artifacts"] if (line := _outcome(one))]
+    if not outcomes:
         return (
             f"No printed number has been run in all of the profiles {', '.join(found['profiles'])}: nothing can "
             "be said between them yet."
@@ -137,20 +138,21 @@ def conclusion(found: Document) -> str:
             seeds = {name: max(n, len(one["profiles"][name].get("seeds", ()))) for name, n in seeds.items()}
     few = ", ".join(f"{n} {'seed' if n == 1 else 'seeds'} of {name}" for name, n in seeds.items())
     return (
-        f"{' '.join(told)} Cells of one artifact grow from the same dense network of a seed ({few}), so they are "
-        "not independent: this is no test, and no probability is attached to it."
+        f"{' '.join(outcomes)} Cells of one artifact grow from the same dense network of a seed ({few}), so they "
+        "are not independent: this is no test, and no probability is attached to it."
     )
 
 
 def differing(of: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Names whose values are not the same in all profiles, with each profile's; None where one lacks it."""
+    """Return each name whose value is not the same in all profiles, with the values; None if a profile lacks
+    it."""
     names = dict.fromkeys(name for own in of.values() for name in own)
     found = {name: {profile: own.get(name) for profile, own in of.items()} for name in names}
     return {name: own for name, own in found.items() if any(v != next(iter(own.values())) for v in own.values())}
 
 
 def _has_numbers(artifact: Artifact) -> bool:
-    """Whether there may be printed numbers: curves that the paper only draws need not be computed."""
+    """Return whether there may be printed numbers; curves that the paper only draws need not be computed."""
     return artifact.name not in PAPER or bool(published.load(artifact.name))
 
 
@@ -165,7 +167,7 @@ def _about(artifact: Artifact, supposed: Mapping[str, Any]) -> Document:
 
 
 def _counts(cells: Iterable[Cell]) -> dict[str, int]:
-    """``other``: a number without a band (no noise is known), or a Run that diverged."""
+    """Count verdicts; ``other`` are numbers without a band (unknown noise) and diverged Runs."""
     verdicts = [cell.verdict for cell in cells]
     known = {"within": WITHIN, "outside": OUTSIDE, "not_run": NOT_RUN}
     found = {name: verdicts.count(verdict) for name, verdict in known.items()}
@@ -173,28 +175,26 @@ def _counts(cells: Iterable[Cell]) -> dict[str, int]:
 
 
 def _row(cells: Mapping[str, Cell]) -> Document:
-    """One common cell."""
+    """Return one common cell."""
     first = next(iter(cells.values()))
     return {
         "series": first.series,
         "row": first.row,
         "col": first.col,
-        "published": first.published,
-        "reproduced": {name: cell.reproduced for name, cell in cells.items()},
-        "z": {name: cell.z for name, cell in cells.items()},
-        "n": {name: cell.n for name, cell in cells.items()},
-        "band": {name: cell.band for name, cell in cells.items()},
-        "verdict": {name: cell.verdict for name, cell in cells.items()},
+        **{
+            name: {profile: getattr(cell, name) for profile, cell in cells.items()}
+            for name in ("reproduced", "z", "n", "band", "verdict")
+        },
     }
 
 
 def _same(rows: Sequence[Document], field: str) -> int:
-    """How many of the common cells say the same in all profiles."""
+    """Count the common cells whose ``field`` is the same in all profiles."""
     return sum(len(set(row[field].values())) == 1 for row in rows)
 
 
 def _outcome(one: Document) -> str | None:
-    """Which profile comes nearest to the printed numbers of an artifact, on the cells that all have."""
+    """Say which profile is closest to the printed numbers of an artifact, on the common cells."""
     if not one["common"]:
         return None
     where = f"On the {one['common']} cells" if one["common"] > 1 else "On the one cell"
@@ -217,10 +217,9 @@ def _outcome(one: Document) -> str | None:
 
 
 def _values(work: Workspace) -> dict[str, Any]:
-    """Everything that a profile sets, by dotted names, with the noise that its bands are made of."""
-    told = {"profile": work.settings.profile, "replicate_sd": work.settings.replicate_sd}
-    found = {name.removeprefix("profile."): value for name, value in _flat(told).items()}
-    return {n: v for n, v in found.items() if n != "comparable" and not n.startswith("supposes.")}
+    """Return everything that a profile sets, by dotted name, and the noise that its bands are made of."""
+    values = _flat(work.settings.profile) | _flat(work.settings.replicate_sd, "replicate_sd")
+    return {n: v for n, v in values.items() if n != "comparable" and not n.startswith("supposes.")}
 
 
 def _flat(value: Any, name: str = "") -> dict[str, Any]:
@@ -228,10 +227,10 @@ def _flat(value: Any, name: str = "") -> dict[str, Any]:
         value = {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
     if not isinstance(value, Mapping):
         return {name: _plain(value)}
-    inner = [_flat(own, f"{name}.{key}".lstrip(".")) for key, own in value.items()]
-    return {key: own for part in inner for key, own in part.items()}
+    parts = [_flat(inner, f"{name}.{key}".lstrip(".")) for key, inner in value.items()]
+    return {key: inner for part in parts for key, inner in part.items()}
 
 
 def _plain(value: Any) -> Any:
-    """As JSON has it."""
+    """Convert tuples to lists, as in JSON."""
     return [_plain(inner) for inner in value] if isinstance(value, tuple | list) else value

@@ -1,6 +1,6 @@
-"""What is left to train, in parts, in the order of what they decide; and which claims each would decide.
+"""Divide the missing Runs into parts, in the order of what they decide, and find which claims each part completes.
 
-Pure but for the store that it looks into: no torch, nothing is trained.
+Pure, except for reading the store: no torch, nothing is trained.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from repro.workspace import Workspace
 # Columns of Fig. 1 that most claims about tickets rest on: too early, the first that wins, the conventional one.
 COLUMNS = ("100", "20", "200")
 DIAGONAL = ("200", "100", "20", "120", "60", "160", "80", "140", "180", "40", "10")
-"""Order within the diagonal, by the paper's epochs: Table 2's cells first, the contrasts first among them."""
+"""Order within the diagonal, by the paper's epochs: Table 2's cells first, starting with the contrasts."""
 
 
 UNDER_WAY = "under way"
@@ -34,21 +34,21 @@ LAST = "where a checkpoint is not here"
 
 @dataclass(frozen=True)
 class Part:
-    """Runs that are trained together, the more urgent first, and what they are called."""
+    """Runs that are trained together, the most urgent first, and their common name."""
 
     name: str
     runs: tuple[Run, ...]
 
 
 def parts(work: Workspace, *, anywhere: bool = False) -> list[Part]:
-    """The Runs still to be trained for the artifacts of ``work``, ancestors included, each in one part.
+    """Return the missing Runs of ``work``'s artifacts, including ancestors, each in one part.
 
-    First what is under way. Then the network of Fig. 1, of all seeds: dense, since everything grows from it,
-    and what costs next to nothing. Then, for the profile's own seeds before further ones: PPR curves, as long
-    as the 200 checkpoints that they start from are at hand; tickets on the diagonal of Fig. 1, which Table 2
-    shares; gradual pruning; the columns that claims rest on; the rest; other networks; ImageNet. What grows
-    from a checkpoint that is not at hand any more, so that its dense network has to be trained again, comes
-    last; ``anywhere``: as if all were, and no Run under way.
+    The order of parts: unfinished Runs; then, for the network of Fig. 1 and all seeds, dense networks, since
+    everything starts from them, and distances, which cost almost nothing. Then, for the profile's own seeds before
+    further ones: PPR curves, while the 200 checkpoints that they start from exist; tickets on the diagonal of Fig.
+    1, which Table 2 shares; gradual pruning; the columns that claims rest on; the rest; other networks; ImageNet.
+    Runs that start from a missing checkpoint, so that a dense network must be trained again, come last, unless
+    ``anywhere`` assumes that all checkpoints exist and no Run has begun.
     """
     store, study = work.store, work.study
     left = [run for run in ancestors(work.asked()) if store.record(run) is None]
@@ -58,7 +58,7 @@ def parts(work: Workspace, *, anywhere: bool = False) -> list[Part]:
     for run in left:
         if not anywhere and store.progress(run):
             name = UNDER_WAY
-        elif not anywhere and not _at_hand(run, store):
+        elif not anywhere and not _has_parents(run, store):
             name = LAST
         else:
             name = next(kind for kind, belongs in kinds.items() if belongs(run))
@@ -77,9 +77,12 @@ def decided(
     now: Sequence[SeedTable] | None = None,
     among: Collection[str] | None = None,
 ) -> list[list[str]]:
-    """For each part, the ids of the claims that have all their cells once it and those before it are finished, and
-    have not before. What they will say is not known. ``now``: the tables of all seeds, where they are made
-    already; ``among``: the ids that are asked about, else all."""
+    """Return for each part the ids of the claims whose cells are complete once it is finished, and were not
+    before.
+
+    Their verdicts are not known. ``now``: the tables of all seeds, if they exist already; ``among``: only these
+    claims.
+    """
     records, study = {record.key: record for record in work.store.records()}, work.study
     seeds = work.all_seeds
     stages = [list(now or claims.tables_of(study, Results(records), seeds))]
@@ -88,7 +91,7 @@ def decided(
         records |= {run.key: imagined(run, work.store) for run in part.runs}
         results, trained = Results(records), {run.key for run in part.runs}
         stages.append(
-            [  # Fig. 2 alone has 13,000 cells: only artifacts that the part bears on are made anew
+            [  # Fig. 2 alone has 13,000 cells, so only artifacts that this part affects are computed again
                 claims.made_anew(tables, study, results, [name for name in PAPER if own[name] & trained])
                 for tables, own in zip(stages[-1], keys, strict=True)
             ]
@@ -102,15 +105,12 @@ def decided(
 
 
 def _keys(artifact: Artifact, work: Workspace, seed: int) -> set[str]:
-    """The keys of the Runs that an artifact's cells of ``seed`` are made of."""
-    runs = artifact.runs(work.study, [seed])
-    runs += artifact.follow(work.study, work.results(), [seed]) if artifact.follow else []
-    runs += artifact.optional(work.study, [seed]) if artifact.optional else []
-    return {run.key for run in runs}
+    """Return the keys of the Runs that an artifact's cells of ``seed`` are made from."""
+    return {run.key for run in work.runs_of_cells(artifact, [seed])}
 
 
 def imagined(run: Run, store: Store) -> Record:
-    """A Record with a value wherever a finished ``run`` has one; none of them means anything."""
+    """Make a Record that has a value wherever that of a finished ``run`` has one; the values mean nothing."""
     epochs = list(range(run.first_epoch + 1, run.last_epoch + 1))
     tested = [epoch for epoch in epochs if run.evaluates_after(epoch)]
     curve = {
@@ -132,7 +132,7 @@ def imagined(run: Run, store: Store) -> Record:
 
 
 def _kinds(study: Study, arch: str) -> dict[str, Callable[[Run], bool]]:
-    """Which Runs belong to what, in the order of urgency; a Run belongs to the first that takes it."""
+    """Return predicates by name, in the order of urgency; a Run belongs to the first that is true."""
 
     def of(family: str) -> Callable[[Run], bool]:
         return lambda run: run.experiment == f"{family}-{arch}"
@@ -165,8 +165,8 @@ def _ticket(run: Run) -> tuple[int, int]:
 
 
 def _urgency(study: Study, run: Run) -> tuple[float, ...]:
-    """Within a part and a seed: of tickets by the epoch of their structure, of PPR the small rate first, and
-    coarsely before finely, so that half a curve is a curve."""
+    """Sort key within a part and seed: tickets by the epoch of their structure; PPR by rate, then coarse grids of
+    epochs before fine ones, so that half the Runs already give a curve."""
     if run.experiment.startswith("tickets"):
         s, v = (study.published_epoch(epoch, run.arch) or "" for epoch in _ticket(run))
         order = DIAGONAL if s == v else COLUMNS
@@ -177,6 +177,6 @@ def _urgency(study: Study, run: Run) -> tuple[float, ...]:
     return ()
 
 
-def _at_hand(run: Run, store: Store) -> bool:
-    """Whether what ``run`` starts from is there, or will be: nothing that is finished has to be trained again."""
+def _has_parents(run: Run, store: Store) -> bool:
+    """Return whether the parents' checkpoints exist or will be made without training a finished Run again."""
     return all(store.record(p.run) is None or store.has_checkpoint(p.run, p.epoch) for p in run.parents)

@@ -1,4 +1,4 @@
-"""What it all says: the claims decided, and the page and README of a results folder."""
+"""`repro claims`, `repro report` and `repro diff --profiles`: judge claims, write page and README."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ Verdicts = dict[str, Any]
 
 
 def show_claims(options: Options, ids: Sequence[str] = (), *, of_published: bool, as_json: bool) -> None:
-    """Decide every claim from the finished Runs, or from the paper's own numbers alone, and print them; only
-    ``ids``, with what each rests on, where some are given. Raises `UsageError` for an id that no claim has."""
+    """Judge all claims by finished Runs, or by the paper's own numbers alone, and print them; if ``ids`` are
+    given, only these, in detail. Raises `UsageError` for an unknown id."""
     _check_ids(ids)
     work = Workspace(options) if of_published else reading(options)
     found = published_claims(work) if of_published else decided(work)
@@ -46,12 +46,12 @@ def _check_ids(ids: Sequence[str]) -> None:
     for name in ids:
         if name not in known:
             close = difflib.get_close_matches(name, known)
-            hint = f"did you mean {' or '.join(close)}?" if close else "`repro claims --json` has them all"
+            hint = f"did you mean {' or '.join(close)}?" if close else "`repro claims --json` lists all"
             raise UsageError(f"there is no claim '{name}'; {hint}")
 
 
 def _only(found: Verdicts, ids: Sequence[str]) -> Verdicts:
-    """The document of the claims ``ids`` alone."""
+    """Return the document restricted to the claims ``ids``."""
     chosen = [claim for claim in found["claims"] if claim["id"] in ids]
     verdicts = [claim["verdict"] for claim in chosen]
     counts = {verdict: verdicts.count(verdict) for verdict in found["counts"]}
@@ -59,11 +59,11 @@ def _only(found: Verdicts, ids: Sequence[str]) -> Verdicts:
 
 
 def compare_profiles(options: Options, names: Sequence[str], profiles: str, *, as_json: bool) -> None:
-    """Print ``profiles``, names with commas between them, side by side as hypotheses."""
+    """Print the profiles in ``profiles`` (separated by commas) side by side as hypotheses."""
     if options.profile or options.overrides:
         other = "--profile" if options.profile else "--set"
         raise UsageError(
-            f"--profiles {profiles} and {other}: only one of them (a changed profile is no hypothesis)"
+            f"--profiles {profiles} and {other}: choose one of them (a changed profile is not a hypothesis)"
         )
     chosen = [name.strip() for name in profiles.split(",")]
     works = hypotheses.side_by_side(Workspace(replace(options, profile=None), names), chosen)
@@ -75,16 +75,16 @@ def compare_profiles(options: Options, names: Sequence[str], profiles: str, *, a
 
 
 def write_report(work: Workspace, as_json: bool = False) -> list[Document]:
-    """``index.html`` and ``README.md`` of the results folder, and what they rest on as JSON, with every artifact
-    brought up to date first; returns their documents. Says what was written, ``as_json`` as one JSON object."""
+    """Write ``index.html``, ``README.md`` and the JSON that they are made from; first bring all artifacts up to
+    date, and return their documents. Print what was written, ``as_json`` as one JSON object."""
     work.check_results_folder()
     documents = [_up_to_date(work, artifact) for artifact in work.artifacts]
     found = decided(work)
     others = hypotheses.around(work)
     written = {"claims.json": found, "diff.json": diff.compared(work, documents)}
     written |= {"hypotheses.json": others} if others else {}
-    for name, told in written.items():
-        files.write_text(work.out / name, json.dumps(told, indent=1) + "\n")
+    for name, content in written.items():
+        files.write_text(work.out / name, json.dumps(content, indent=1) + "\n")
     metrics.put(work.out / metrics.FOLDER / "claims.json", metrics.of_claims(found))
     files.write_text(work.out / "claims.md", claims_table.as_markdown(found))
     files.write_text(work.out / "index.html", page(documents, found, published_claims(work), others))
@@ -93,15 +93,20 @@ def write_report(work: Workspace, as_json: bool = False) -> list[Document]:
     if as_json:
         paths = [str(work.out / name) for name in ("index.html", *others_written)]
         artifacts = {made.artifact: str(work.out / f"{made.artifact}.json") for made in documents}
-        told = {"profile": work.settings.name, "written": paths, "artifacts": artifacts, "claims": found["counts"]}
-        print(json.dumps(told))
+        summary = {
+            "profile": work.settings.name,
+            "written": paths,
+            "artifacts": artifacts,
+            "claims": found["counts"],
+        }
+        print(json.dumps(summary))
     else:
         print(f"written: {work.out / 'index.html'}, {', '.join(others_written)} beside it")
     return documents
 
 
 def decided(work: Workspace) -> Verdicts:
-    """The claims' document from the Runs that the store knows, every seed of them."""
+    """Return the claims' document from all Runs and seeds in the store."""
     tables = _tables(work)
     found = claims.judge(tables, work.settings.replicate_sd)
     return claims.document(
@@ -119,7 +124,7 @@ def decided(work: Workspace) -> Verdicts:
 
 
 def judgements(work: Workspace) -> list[claims.Judgement]:
-    """Every claim decided from the Runs that the store knows; none where these are not the paper's setting."""
+    """Judge all claims by the Runs in the store; verdicts are withheld if their setting is not the paper's."""
     found = claims.judge(_tables(work), work.settings.replicate_sd)
     return found if work.study.comparable else claims.withheld(found)
 
@@ -129,9 +134,11 @@ def _tables(work: Workspace) -> list[claims.SeedTable]:
 
 
 def _waits(work: Workspace, tables: Sequence[claims.SeedTable], ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """For each of the claims ``ids`` that a part of a sprint gives all that it rests on: that part's name, and how
-    many Runs and images it takes to its end. As if all images and checkpoints were here and no Run under way:
-    results that are rendered on another machine say the same."""
+    """For each claim that a part of a sprint completes, return the part's name and the Runs and images until its
+    end.
+
+    Assumes that all images and checkpoints exist and no Run is unfinished, so that results rendered on another
+    machine are the same."""
     everywhere = work.with_settings(without=()) if work.options.without else work
     parts, found = priorities.parts(everywhere, anywhere=True), dict[str, dict[str, Any]]()
     if not parts or not ids:
@@ -145,13 +152,13 @@ def _waits(work: Workspace, tables: Sequence[claims.SeedTable], ids: Sequence[st
 
 
 def published_claims(work: Workspace) -> Verdicts:
-    """The same from the paper's own numbers, as if they were one seed's results."""
+    """Return the claims' document from the paper's own numbers, as if they were one seed's results."""
     found = claims.judge([claims.published_tables()], work.settings.published_sd)
     return claims.document(found, profile="published", comparable=True, source="published", seeds=[0])
 
 
 def _up_to_date(work: Workspace, artifact: Artifact) -> Document:
-    """The artifact's document; its files are written anew where one is missing or they say something else."""
+    """Return the artifact's document; write its files if one is missing or has another content."""
     made = work.render(artifact, write=False)
     path, picture = (work.out / f"{artifact.name}.{kind}" for kind in ("json", "png"))
     if not path.exists() or not picture.exists() or path.read_text() != document.as_json(made):

@@ -1,4 +1,4 @@
-"""`repro reproduce`: what is measured already, then everything that is missing, in one process."""
+"""`repro reproduce`: render what is shipped, then train and render everything that is missing, in one process."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from repro.report.document import Document
 from repro.words import tally
 from repro.workspace import Workspace, data_folders
 
-SHIPPED = ("paper", "pilot")  # the first of them that has results is shown before anything is trained
+SHIPPED = ("paper", "pilot")  # the first of these that has results is rendered first
 
 
 def reproduce(options: Options) -> None:
-    """Show what the repository ships, then bring every artifact of the profile up to date and draw each as soon as
-    its Runs are finished.
+    """Render what the repository ships, then bring every artifact of the profile up to date, each as soon as its
+    Runs are finished.
 
-    Raises `UsageError` for an unknown profile, and what `actions.execute` raises; `RunFailed` comes last.
+    Raises `UsageError` for an unknown profile, and what `train.execute` raises; `RunFailed` at the end.
     """
     folders = data_folders(options.data_dir, find_root(options.params_file))
     chosen, why = choose(options.profile, folders)
@@ -45,23 +45,24 @@ def reproduce(options: Options) -> None:
         _show_shipped(work, log)
     log.print(f"profile {chosen}: {why}", markup=False)
     if without:
-        log.print(f"{', '.join(without)}: not here, or not prepared; its Runs are left out", markup=False)
+        log.print(f"{', '.join(without)}: missing or not prepared; its Runs are left out", markup=False)
     work.check_results_folder()
     failed = _train(work, log)
     if not options.is_main:
         return
-    print(_standing(conclude.write_report(work)))
+    print(_summary(conclude.write_report(work)))
     print(f"figures and tables: {work.out}")
     print(f"what holds and what does not: {work.out / 'index.html'}")
     print(f"this was profile {chosen}: {why}")
     if chosen == "smoke" and not options.profile and (place := cifar10.find(folders)):
-        print(_what_a_cpu_does(work, place))
+        print(_pilot_on_cpu(work, place))
     if failed:
         raise failed
 
 
 def choose(profile: str | None, folders: list[Path]) -> tuple[str, str]:
-    """The profile to run, and why: the one asked for; paper where CUDA and CIFAR-10 are; else smoke."""
+    """Return the profile to run, and why: the requested one; paper if CUDA and CIFAR-10 are available; else
+    smoke."""
     if profile:
         return profile, "asked for"
     place = cifar10.find(folders)
@@ -76,35 +77,35 @@ def choose(profile: str | None, folders: list[Path]) -> tuple[str, str]:
 
 
 def left_out(profile: Profile, folders: list[Path]) -> list[str]:
-    """The data sets that the profile asks for and that are not here: what rests on them is left out, so that
-    everything else can be reproduced without ImageNet's 150 GB. (CIFAR-10 decides which profile it is.)"""
+    """Return the data sets of the profile that are missing and can be left out, so that everything else can be
+    reproduced without ImageNet's 150 GB."""
     asked = {profile.data_of(arch).name for name in ROWS for arch in getattr(profile, name)}
     return [] if index.find(folders) else sorted(asked & {"imagenet"})
 
 
 class Rendering:
-    """CropParams each artifact once, as soon as nothing that it shows is missing."""
+    """Renders each artifact once, as soon as none of its Runs is missing."""
 
     def __init__(self, work: Workspace, log: Console) -> None:
-        """Of many ranks only the first draws."""
+        """Only the main process renders."""
         self._work, self._log = work, log
         self._waiting: list[Artifact] = list(work.artifacts) if work.options.is_main else []
 
     def ready(self) -> None:
-        """Draw those whose Runs have finished since the last call."""
+        """Render the artifacts whose Runs have finished since the last call."""
         for artifact in [artifact for artifact in self._waiting if self._complete(artifact)]:
-            self._draw(artifact)
+            self._render(artifact)
 
     def rest(self) -> None:
-        """Draw all others as far as they are."""
+        """Render all others from what is finished."""
         for artifact in list(self._waiting):
-            self._draw(artifact)
+            self._render(artifact)
 
     def _complete(self, artifact: Artifact) -> bool:
         work = self._work
         return all(work.store.record(run) for run in work.runs(artifact, guess=False))
 
-    def _draw(self, artifact: Artifact) -> None:
+    def _render(self, artifact: Artifact) -> None:
         made = self._work.render(artifact)
         self._waiting.remove(artifact)
         file = self._work.out / f"{artifact.name}.png"
@@ -112,11 +113,11 @@ class Rendering:
 
 
 def _train(work: Workspace, log: Console) -> RunFailed | None:
-    """Train and draw everything that can be; returns what went wrong with single Runs."""
+    """Train and render everything; return the error of single Runs."""
     drawing, failed = Rendering(work, log), None
     drawing.ready()
-    if not train.only_shown(work, log):
-        train.say_left_out(work.left_out(), log)
+    if not train.renders_only(work, log):
+        train.report_left_out(work.left_out(), log)
         try:
             train.execute(work, work.asked, log, drawing.ready)
         except RunFailed as error:
@@ -126,8 +127,7 @@ def _train(work: Workspace, log: Console) -> RunFailed | None:
 
 
 def _show_shipped(work: Workspace, log: Console) -> None:
-    """The page and every artifact from the ledger in git, with where to look; written where they say something
-    new. Nothing where nothing is shipped, or where it is what the command is about to bring up to date."""
+    """Write and summarise the page and artifacts of the ledger in git, unless the command updates them anyway."""
     name = next((n for n in SHIPPED if (workspace.shipped_results(work.root) / n / "runs.jsonl").exists()), None)
     if name is None or name == work.settings.name or work.options.ignore_shipped:
         return
@@ -135,15 +135,15 @@ def _show_shipped(work: Workspace, log: Console) -> None:
     print(f"measured so far, profile {name}, from the repository:")
     try:
         documents = conclude.write_report(shipped)
-    except MissingInput as error:  # a folder of somebody else's
+    except MissingInput as error:  # the folder belongs to another user
         log.print(f"not written: {error}", markup=False)
         documents = [shipped.render(artifact, write=False) for artifact in shipped.artifacts]
-    print(_standing(documents))
+    print(_summary(documents))
     sys.stdout.flush()
 
 
-def _standing(documents: Sequence[Document]) -> str:
-    """A line an artifact: how its cells compare, or that nothing of it has run."""
+def _summary(documents: Sequence[Document]) -> str:
+    """Return a line per artifact with its verdicts."""
     return "\n".join(f"  {made.artifact:<12}{_verdicts(made)}" for made in documents)
 
 
@@ -151,16 +151,17 @@ def _verdicts(made: Document) -> str:
     return tally(made.verdicts) or "no cells in this profile"
 
 
-def _what_a_cpu_does(work: Workspace, place: Path) -> str:
-    """What CIFAR-10, which is at ``place``, is good for without a GPU, and how long that takes here."""
+def _pilot_on_cpu(work: Workspace, place: Path) -> str:
+    """Describe what can be trained on CIFAR-10, which is at ``place``, without a GPU, and how long it takes
+    here."""
     options = Options(profile="pilot", data_dir=work.options.data_dir, runs_dir=work.store.runs_dir)
     took = outlook.on_cpu(options)
     whole = took.pop("together", 0.0)
     each = ", ".join(f"{name} {terminal.duration(seconds)}" for name, seconds in took.items())
     return (
-        f"CIFAR-10 is here ({place}), a GPU is not: `repro fig3 --profile pilot --ignore-shipped` trains on a "
-        "tenth of it, along a tenth of the schedule (docs/pilot.md). By this CPU's measured speed each artifact "
-        f"takes, by itself: {each}; all artifacts together {terminal.duration(whole)}"
+        f"CIFAR-10 is here ({place}) but no GPU: `repro fig3 --profile pilot --ignore-shipped` trains on a tenth "
+        "of its images, for a tenth of the schedule (docs/pilot.md). At this CPU's measured speed each artifact "
+        f"alone takes: {each}; all artifacts together {terminal.duration(whole)}"
     )
 
 

@@ -1,4 +1,4 @@
-"""`repro list` and `repro published`: artifacts with state and cost, and the numbers that the paper prints."""
+"""`repro list` and `repro published`: artifacts with state and cost, and the paper's printed numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from repro.workspace import reading
 
 
 def list_artifacts(options: Options, as_json: bool) -> None:
-    """Every artifact of the paper, its place, state and cost."""
+    """List every artifact of the paper, with its place, state and cost."""
     work = reading(options)
     found: list[dict[str, Any]] = []
     for name, artifact in artifacts.IMPLEMENTED.items():
@@ -44,7 +44,7 @@ def list_artifacts(options: Options, as_json: bool) -> None:
 
 
 def show_published(name: str | None, as_json: bool) -> None:
-    """The printed numbers, of one artifact or all."""
+    """Print the published numbers, of one artifact or all."""
     cells = published.load(name)
     if as_json:
         keys = ("artifact", "series", "row", "col", "value")
@@ -57,4 +57,4 @@ def show_published(name: str | None, as_json: bool) -> None:
         header = ["series", "row", "column", "value"]
         out.print(terminal.table(header, rows, f"{artifact}: {about.title} ({about.place}; {about.unit})", left=2))
     if not cells:
-        out.print(f"{name} is drawn in the paper, without numbers: its sentences are in paper_tables/claims.yaml")
+        out.print(f"the paper draws {name} without numbers; its sentences are in paper_tables/claims.yaml")

@@ -1,4 +1,4 @@
-"""`repro runs list` and `repro runs show`: which Runs there are, what each came to, and where its files lie."""
+"""`repro runs list` and `repro runs show`: all Runs, their results, and their files."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from repro.words import counted
 from repro.workspace import Workspace
 
 DONE, _, BEGUN, MISSING = RUN_STATES
-MOST = 5  # keys that a message names
+MOST = 5  # keys in a message
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A Run that the profile asks for (``run``), that is finished (``record``), or both."""
+    """A Run of the profile (``run``), a finished Run (``record``), or both."""
 
     run: Run | None
     record: Record | None
     epochs: int
-    """Of its own that are behind it, where it is neither finished nor missing."""
+    """Epochs done, if the Run is begun but not finished."""
 
     @property
     def key(self) -> str:
-        """The Run's."""
+        """The Run's key."""
         return self._known.key
 
     @property
     def label(self) -> str:
-        """The Run's."""
+        """The Run's label."""
         return self._known.label
 
     @property
@@ -50,7 +50,7 @@ class Entry:
 
     @property
     def spec(self) -> dict[str, Any]:
-        """What the Run is, as in its key."""
+        """The Run's spec."""
         known = self._known
         return known.spec() if isinstance(known, Run) else known.spec
 
@@ -65,8 +65,8 @@ Keyed = TypeVar("Keyed", Run, Entry)
 
 
 def list_runs(options: Options, names: Sequence[str], state: str | None, as_json: bool) -> None:
-    """Print the Runs of the artifacts ``names`` (all Runs of the profile, finished ones that nothing asks for
-    included), those in ``state`` alone where it is given."""
+    """Print the Runs of the artifacts ``names``, or all Runs of the profile and further finished ones; with
+    ``state``, only those in that state."""
     if state not in (None, *RUN_STATES):
         raise UsageError(f"--state {state}: there are {', '.join(RUN_STATES)}")
     work = Workspace(options, names)
@@ -74,8 +74,8 @@ def list_runs(options: Options, names: Sequence[str], state: str | None, as_json
     entries = [*_entries(work, runs), *([] if names else _unasked(work, runs))]
     found = [entry for entry in entries if state in (None, entry.state)]
     if as_json:
-        told = [_summary(entry) for entry in found]
-        print(json.dumps({"profile": work.settings.name, "runs": told}))
+        runs_json = [_summary(entry) for entry in found]
+        print(json.dumps({"profile": work.settings.name, "runs": runs_json}))
         return
     out = terminal.console()
     rows = [[e.key, e.label, _standing(e), _percent(e.record.top1 if e.record else None)] for e in found]
@@ -84,24 +84,24 @@ def list_runs(options: Options, names: Sequence[str], state: str | None, as_json
 
 
 def show_run(options: Options, key: str, as_json: bool) -> None:
-    """Print what the Run is whose key begins with ``key``, what it came to, and where its files lie.
+    """Print spec, result and files of the Run whose key starts with ``key``.
 
-    Raises `UsageError` for a key that no Run has, or several."""
+    Raises `UsageError` if no Run, or more than one, has such a key."""
     work = Workspace(options)
     by_artifact = {artifact.name: ancestors(work.runs(artifact, work.all_seeds)) for artifact in work.artifacts}
     runs = list({run.key: run for runs in (*by_artifact.values(), work.every_run()) for run in runs}.values())
     entry = by_key([*_entries(work, runs), *_unasked(work, runs)], key, work.settings.name)
-    told = _summary(entry) | {
+    shown = _summary(entry) | {
         "spec": entry.spec,
-        "asked_by": [name for name, its in by_artifact.items() if entry.key in {run.key for run in its}],
+        "asked_by": [name for name, of in by_artifact.items() if entry.key in {run.key for run in of}],
         "provenance": entry.record.provenance if entry.record else {},
         "folder": str(_folder(work.store, entry)),
         "checkpoints": {str(epoch): str(path) for epoch, path in _checkpoints(work.store, entry).items()},
     }
     if as_json:
-        print(json.dumps(told))
+        print(json.dumps(shown))
         return
-    for line in _lines(work.store, entry, told):
+    for line in _lines(work.store, entry, shown):
         print(line)
 
 
@@ -111,14 +111,14 @@ def _entries(work: Workspace, runs: Sequence[Run]) -> list[Entry]:
 
 
 def _unasked(work: Workspace, runs: Sequence[Run]) -> list[Entry]:
-    """The finished Runs that are not among ``runs``: of further seeds, or of settings that were changed since."""
+    """Return finished Runs that are not among ``runs``: of further seeds, or of other settings."""
     asked = {run.key for run in runs}
     return [Entry(None, record, 0) for record in work.store.records() if record.key not in asked]
 
 
 def by_key(among: Sequence[Keyed], key: str, profile: str, hint: str = "`repro runs list`") -> Keyed:
-    """The one whose key begins with ``key``. Raises `UsageError` where none does, with a ``hint`` where keys are
-    told, or several do."""
+    """Return the one whose key starts with ``key``. Raises `UsageError` if there is none (with a ``hint`` where to
+    find keys), or more than one."""
     found = [one for one in among if one.key.startswith(key)]
     if len(found) == 1:
         return found[0]
@@ -147,13 +147,13 @@ def _folder(store: Store, entry: Entry) -> Path:
 
 
 def _checkpoints(store: Store, entry: Entry) -> dict[int, Path]:
-    """The files of its kept checkpoints, its own and shipped ones, by epoch."""
+    """Return the files of its kept and shipped checkpoints, by epoch."""
     results = [path.parent for path in (store.ledger, *store.shipped)]
     kept = checkpoints_of(entry.key, store.runs_dir, results).get(entry.key, {})
     return {epoch: kept[epoch].path for epoch in sorted(kept)}
 
 
-def _lines(store: Store, entry: Entry, told: dict[str, Any]) -> list[str]:
+def _lines(store: Store, entry: Entry, shown: dict[str, Any]) -> list[str]:
     spec, record = entry.spec, entry.record
     data, recipe = spec["data"], spec["recipe"]
     lines = [f"{entry.key}  {entry.label}", f"state        {_standing(entry)}"]
@@ -167,16 +167,16 @@ def _lines(store: Store, entry: Entry, told: dict[str, Any]) -> list[str]:
         f"data         {data['name']}, {data['train']:,} training and {data['test']:,} test images",
         f"weights      {_from(spec['weights']) or 'fresh'}",
         f"mask         {_masked(spec['mask'])}",
-        f"asked by     {', '.join(told['asked_by']) or 'no artifact of this profile'}",
-        f"files        {told['folder']}",
+        f"asked by     {', '.join(shown['asked_by']) or 'no artifact of this profile'}",
+        f"files        {shown['folder']}",
     ]
     if record:
         by, ended = record.provenance.get("device", "?"), record.provenance.get("ended", "?")
         lines.append(f"trained      on {by}, until {ended}")
-    lines += [f"checkpoint   epoch {epoch}: {path}" for epoch, path in told["checkpoints"].items()]
-    if told["checkpoints"]:
-        epoch, file = list(told["checkpoints"].items())[-1]
-        # The name that DVC gives a shipped file tells nothing; its key is found from any folder of the project.
+    lines += [f"checkpoint   epoch {epoch}: {path}" for epoch, path in shown["checkpoints"].items()]
+    if shown["checkpoints"]:
+        epoch, file = list(shown["checkpoints"].items())[-1]
+        # A shipped file's name in DVC is only a hash; its key works from any folder of the project.
         place = repr(file) if CHECKPOINT.fullmatch(Path(file).name) else f"{entry.key!r}, epoch={epoch}"
         lines.append(f"load         model, masks = repro.load_checkpoint({place})")
     if entry.run and entry.state == DONE and forgotten([entry.run], store):

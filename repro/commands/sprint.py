@@ -1,10 +1,10 @@
-"""`repro sprint`: a device for a short time, used to its end, and a file to take home.
+"""`repro sprint`: use a device for a limited time, and write a file to take home.
 
-What is missing is trained part by part, in the order of what it decides (`prospects`); parts that follow one
-another and can train side by side do so, in the same lanes. Of each as many Runs are begun as end in time, in as
-many lanes as let most of them end. When no whole Run fits any more the next are begun and left half-way. In the
-end everything is exported: results, checkpoints that others need, and where unfinished Runs stand, so that the
-next device goes on from there (`repro runs import`).
+Missing Runs are trained part by part, in the order of what they decide (`priorities`); consecutive parts whose
+Runs can train in the same wave do so. Of each part, as many Runs are begun as end in time, in the number of lanes
+that lets most of them end. When no whole Run fits any more, the next ones are begun and left unfinished. In the
+end everything is exported: results, checkpoints that other Runs need, and the states of unfinished Runs, so that
+the next device resumes there (`repro runs import`).
 """
 
 from __future__ import annotations
@@ -32,19 +32,22 @@ from repro.words import counted
 from repro.workspace import Workspace
 
 IN_HAND = 20.0
-"""Seconds of the budget kept for the export; a third of a budget that is shorter than a minute."""
+"""Seconds of the budget reserved for the export; at most a third of the budget."""
 CALIBRATION = 1 / 20
-"""Share of the budget for timing strategies; what is begun within it is ended, and each network is timed once."""
+"""Share of the budget for timing strategies; each network is timed once."""
 NEARLY = 0.8
-"""Runs that will be left half-way take no more lanes than it needs for this share of the best speed."""
+"""Runs that will be left unfinished use the fewest lanes that reach this share of the best speed."""
 LEAST = 5.0
-"""Seconds under which nothing more is begun."""
+"""Seconds below which nothing more is begun."""
 
 
 def sprint(options: Options, names: Sequence[str], to: Path, max_size: str, max_total: str | None) -> None:
-    """Train within ``options.time_budget``, then write ``to``, in volumes of at most ``max_size``, ``max_total``
-    together; a signal or an error on the way ends the training, not the export. Raises `RunFailed`, after the
-    export, where a Run diverged."""
+    """Train within ``options.time_budget``, then write ``to`` in files of up to ``max_size``, ``max_total``
+    together.
+
+    A signal or an error ends the training, but not the export. Raises `RunFailed` after the export if a Run
+    diverged.
+    """
     sizes = archive.parse_size(max_size), archive.parse_size(max_total, "--max-total") if max_total else None
     archive.check_target(to)
     work = _workspace(options, names)
@@ -54,17 +57,17 @@ def sprint(options: Options, names: Sequence[str], to: Path, max_size: str, max_
     runner = Sprint(work, terminal.console(stderr=True))
     try:
         failed = runner.train()
-    except BaseException:  # a preempted node's signal above all: what was done is worth the seconds that are left
+    except BaseException:  # for instance a preempted node's signal: use the remaining seconds for the export
         with contextlib.suppress(ReproError):
-            _bring_home(work, to, *sizes)
+            _export(work, to, *sizes)
         raise
-    _bring_home(work, to, *sizes)
+    _export(work, to, *sizes)
     if failed:
         raise failed
 
 
 def show(options: Options, names: Sequence[str]) -> None:
-    """What a sprint would do here, and what each part would decide; nothing is trained or timed."""
+    """Print what a sprint would do here, and what each part would decide, without training or timing anything."""
     work, out = _workspace(options, names), terminal.console()
     runner, parts = Sprint(work, terminal.console(stderr=True)), priorities.parts(work)
     rows, decides = [], []
@@ -78,33 +81,33 @@ def show(options: Options, names: Sequence[str]) -> None:
     title = f"profile {work.settings.name}: what is left, in the order in which a sprint trains it"
     out.print(terminal.table(header, rows, title))
     if any(row[2] == "?" for row in rows):
-        out.print("? this device has not been timed on these Runs; a sprint does that first", markup=False)
+        out.print("? this device has not been timed on these Runs; a sprint does so first", markup=False)
     if decides:
-        out.print("\nWith what stands above it, each part gives these claims all that they rest on:")
+        out.print("\nTogether with those above it, each part completes what these claims rest on:")
     for line in decides:
         out.print(f"- {line}", markup=False)
 
 
-def _bring_home(work: Workspace, to: Path, max_size: int, max_total: int | None) -> None:
+def _export(work: Workspace, to: Path, max_size: int, max_total: int | None) -> None:
     members = _dearest_first(work)
     if members:
-        transfer.say_exported(archive.export(members, to, max_size, work.out.name, max_total))
+        transfer.report_exported(archive.export(members, to, max_size, work.out.name, max_total))
     else:
-        print(f"nothing was missing that can be trained here: there is nothing to bring home in {to}")
+        print(f"nothing is missing that can be trained here: nothing was exported to {to}")
 
 
 def _workspace(options: Options, names: Sequence[str]) -> Workspace:
     if options.pooled:
-        raise UsageError("a sprint is one process on one device: leave --gpus, --workers and --launcher away")
+        raise UsageError("a sprint is one process on one device: omit --gpus, --workers and --launcher")
     if not options.time_budget:
-        raise UsageError("--time-budget is missing: how long is the device yours? 10m, for instance")
+        raise UsageError("--time-budget is missing: how long may the device be used? 10m, for instance")
     work = Workspace(options, names)
     absent = reproduce.left_out(work.settings.profile, work.folders)
     return Workspace(replace(options, without=absent), names)
 
 
 class Sprint:
-    """The Runs of ``work`` on one device until its time budget ends."""
+    """Trains the Runs of ``work`` on one device until its time budget ends."""
 
     def __init__(self, work: Workspace, log: Console) -> None:
         from repro.engine import device
@@ -115,20 +118,20 @@ class Sprint:
         self._device = device.choose(options.device)
         self._budget = options.deadline - options.started
         self._deadline = options.deadline - min(IN_HAND, self._budget / 3)
-        self._to_time = CALIBRATION * self._budget  # seconds that are left for it
+        self._to_time = CALIBRATION * self._budget  # seconds left for timing
 
     @property
     def left(self) -> float:
-        """Seconds to train in."""
+        """Seconds left for training."""
         return self._deadline - time.monotonic()
 
     def train(self) -> RunFailed | None:
-        """Part by part, then what is left half-way; returns what to say of Runs that diverged."""
+        """Train part by part, then begin Runs that remain unfinished; return the error if Runs diverged."""
         failed, store = None, self._work.store
         while self.left > LEAST:
             before = len(store.records())
             failed = self._train_parts() or failed
-            if len(store.records()) == before:  # else there may be more to train: Table 1's results ask for Runs
+            if len(store.records()) == before:  # new results may require more Runs (Table 1)
                 break
         waiting = [
             run for part in priorities.parts(self._work) for run in self._ready(part.runs) if run.epochs > 1
@@ -136,17 +139,17 @@ class Sprint:
         if waiting and self.left > LEAST:
             runs = waves(waiting)[0]
             lanes = _lanes_to_leave(self._choice(runs))
-            self._execute("left half-way", runs[:lanes], lanes, len(waiting))
+            self._execute("left unfinished", runs[:lanes], lanes, len(waiting))
         return failed
 
     def _train_parts(self) -> RunFailed | None:
-        """Every part once, with what is missing of it by then."""
+        """Train what is missing of each part, once."""
         failed, tried = None, set[str]()
         while self.left > LEAST:
             parts = [part for part in priorities.parts(self._work) if part.name not in tried]
             if not parts:
                 break
-            taken = self._together(parts, self.left)
+            taken = self._first_group(parts, self.left)
             tried |= {part.name for part in taken}
             try:
                 for wave in self._waves(parts, len(taken)):
@@ -156,12 +159,11 @@ class Sprint:
         return failed
 
     def foreseen(self, parts: Sequence[Part]) -> dict[str, int | None]:
-        """How many Runs of each part would end in the time that is left, by what is known of this device's speed;
-        None where that is nothing."""
+        """Return how many Runs of each part would end in the time left, None if the device's speed is unknown."""
         tried, untimed = set[str](), set[str]()
         ended, left = set[str](), self.left
         while left > LEAST and (rest := [part for part in parts if part.name not in tried]):
-            taken = self._together(rest, left)
+            taken = self._first_group(rest, left)
             tried |= {part.name for part in taken}
             for wave in self._waves(rest, len(taken), ended):
                 runs = [run for run in self._ready(wave, ended) if run.key not in ended]
@@ -177,9 +179,9 @@ class Sprint:
             for part in parts
         }
 
-    def _together(self, parts: Sequence[Part], seconds: float) -> Sequence[Part]:
-        """The first of ``parts``, and those after it as long as their Runs can train in waves with its, and all of
-        them end within ``seconds``."""
+    def _first_group(self, parts: Sequence[Part], seconds: float) -> Sequence[Part]:
+        """Return the first of ``parts``, and the following ones while they fit its waves and end within
+        ``seconds``."""
         count = 1
         while count < len(parts) and parts[count].name != priorities.LAST:
             runs, spent = _runs(parts[: count + 1]), 0.0
@@ -196,8 +198,8 @@ class Sprint:
         return parts[:count]
 
     def _waves(self, parts: Sequence[Part], count: int, ended: Collection[str] = ()) -> list[list[Run]]:
-        """The waves of the first ``count`` parts, the last with the Runs of the parts that follow, as long as all
-        of these are ready and can train beside it."""
+        """Return the waves of the first ``count`` parts; the Runs of the following parts join the last wave while
+        all of a part's Runs are ready and fit."""
         found = waves(_runs(parts[:count]))
         for part in parts[count:]:
             more = [*found[-1], *part.runs]
@@ -208,7 +210,7 @@ class Sprint:
         return found
 
     def _ready(self, runs: Sequence[Run], ended: Collection[str] = ()) -> list[Run]:
-        """Those whose parents are finished, or among the keys ``ended``."""
+        """Return the Runs whose parents are finished, or among the keys ``ended``."""
 
         def finished(run: Run) -> bool:
             return run.key in ended or self._work.store.record(run) is not None
@@ -216,15 +218,15 @@ class Sprint:
         return [run for run in runs if all(finished(parent.run) for parent in run.parents)]
 
     def _train_wave(self, parts: Sequence[Part], runs: Sequence[Run]) -> None:
-        """Train those of ``runs``, from ``parts``, that end in time."""
+        """Train those of ``runs`` that end in time; ``parts`` name them."""
         runs = [run for run in runs if self._work.store.record(run) is None]
         if not runs or self.left < LEAST:
             return
         choice = self._choice(runs, time_it=True)
-        again = [run for run in self._work.plan_for(runs).missing if run not in runs]  # for their checkpoints
+        replays = [run for run in self._work.plan_for(runs).missing if run not in runs]  # for their checkpoints
         seconds = self.left
-        if again and choice.speeds:
-            seconds -= SLACK * cost(again).images / choice.speed_of(len(again), len(again))
+        if replays and choice.speeds:
+            seconds -= SLACK * cost(replays).images / choice.speed_of(len(replays), len(replays))
         count, lanes = self._packed(runs, choice, seconds)
         if count:
             taken = {run.key for run in runs[:count]}
@@ -232,30 +234,31 @@ class Sprint:
             self._execute("; ".join(names), runs[:count], lanes, len(runs))
 
     def _packed(self, runs: Sequence[Run], choice: Choice, seconds: float) -> tuple[int, int]:
-        """How many of ``runs`` to begin, and in how many lanes: all of them where this device's speed is not
-        known, else as many as end within ``seconds``."""
+        """Return how many of ``runs`` to begin, and in how many lanes: as many as end within ``seconds``, or all
+        if the device's speed is unknown."""
         most = min(self._work.options.wave or choice.lanes, len(runs))
         if not choice.speeds:
             return len(runs), most
         return most_in_time(self._images(runs), most, choice.speed_of, seconds)
 
     def _spent(self, runs: Sequence[Run], choice: Choice, seconds: float) -> tuple[int, float]:
-        """How many of ``runs`` end within ``seconds``, and how long they take where a speed is known."""
+        """Return how many of ``runs`` end within ``seconds``, and how long they take if the speed is known."""
         count, lanes = self._packed(runs, choice, seconds)
         if not (count and choice.speeds):
             return count, 0.0
         return count, max(end_times(self._images(runs[:count]), lanes, choice.speed_of))
 
     def _images(self, runs: Sequence[Run]) -> list[int]:
-        """What is left of each."""
+        """Return the images left of each Run."""
         return [cost([run], self._work.store).images for run in runs]
 
     def _choice(self, runs: Sequence[Run], time_it: bool = False) -> Choice:
-        """Strategies for ``runs`` and their speeds here, of ``--strategy`` alone where it is given; no speeds for
-        Runs so short that timing them is not worth it."""
+        """Return the strategies for ``runs`` and their speeds here; with ``--strategy``, only that one.
+
+        No speeds if the Runs are too short to be worth timing."""
         from repro.engine import calibration
 
-        first, asked = max(runs, key=lambda run: run.epochs * run.data.train), self._work.options.strategy
+        first, strategy = max(runs, key=lambda run: run.epochs * run.data.train), self._work.options.strategy
         large = cost(runs, self._work.store).images >= calibration.CALIBRATE_FROM
         cache, device = self._work.store.runs_dir / calibration.CACHE, self._device
         if isinstance(first.data, Photos):
@@ -263,15 +266,16 @@ class Sprint:
         if not first.epochs:
             return Choice()
         choice = calibration.known(first, device, cache)
-        if time_it and large and asked == "auto" and not choice.speeds:
+        if time_it and large and strategy == "auto" and not choice.speeds:
             began = time.monotonic()
             until = began + max(self._to_time, LEAST / 2)
             names = calibration.quick(device)
             choice = calibration.measure(first, device, cache, names, self._timing, until=until)
             self._to_time -= time.monotonic() - began
-        if asked == "auto":
+        if strategy == "auto":
             return choice
-        return Choice({asked: own} if (own := choice.speeds.get(asked)) else {}, (asked, choice.lanes))
+        speeds = {strategy: speed} if (speed := choice.speeds.get(strategy)) else {}
+        return Choice(speeds, (strategy, choice.lanes))
 
     def _timing(self, what: str) -> None:
         self._log.print(f"timing {what}", markup=False)
@@ -284,7 +288,7 @@ class Sprint:
         work, options = self._work, self._work.options
         plan = work.plan_for(runs)
         spent, images = time.monotonic() - options.started, cost(plan.missing, work.store).images
-        when = f"{terminal.duration(spent)} of {terminal.duration(self._budget)} gone"
+        when = f"{terminal.duration(spent)} of {terminal.duration(self._budget)} spent"
         at_a_time = f", {lanes} at a time" if lanes > 1 else ""
         what = f"{name}, {len(runs)} of {counted(of, 'Run')}{at_a_time}, {images / 1e6:,.1f} million images"
         self._log.print(f"{when}: {what}", markup=False)
@@ -294,7 +298,7 @@ class Sprint:
             session.execute(plan, work.store, work.folders, self._device, progress, how)
         except BudgetSpent:
             pass
-        except CheckpointGone as error:  # set aside by now: what needs it comes last
+        except CheckpointGone as error:  # it is set aside now, so what needs it comes last
             self._log.print(str(error), markup=False)
 
 
@@ -303,7 +307,8 @@ def _runs(parts: Sequence[Part]) -> list[Run]:
 
 
 def _lanes_to_leave(choice: Choice) -> int:
-    """The fewest lanes that are nearly as fast as the best: what is left half-way should be as far as can be."""
+    """Return the fewest lanes that are nearly as fast as the best, so that unfinished Runs get as far as
+    possible."""
     if not choice.speeds:
         return choice.lanes
     best = NEARLY * choice.speed_of(choice.lanes, choice.lanes)
@@ -311,10 +316,10 @@ def _lanes_to_leave(choice: Choice) -> int:
 
 
 def _dearest_first(work: Workspace) -> list[Member]:
-    """All that a sprint brings home, what would cost most to make again first: results; the checkpoints of the
-    profile's own seeds from which whole Runs grow; where Runs under way stand; such checkpoints of further seeds;
-    those that only Runs of one epoch need; final weights, with ``--keep-final``. Checkpoints that are shipped (in
-    git) stay where they are."""
+    """Return all that a sprint exports, in descending order of the cost to make it again: results; checkpoints of
+    the profile's own seeds that whole Runs start from; states of unfinished Runs; such checkpoints of further
+    seeds; those that only Runs of one epoch start from; final weights, with ``--keep-final``. Shipped checkpoints
+    (in git) are not exported."""
     store, runs = work.store, ancestors(work.every_run())
     left = [run for run in runs if store.record(run) is None]
     long = start_epochs(run for run in left if run.epochs > 1)

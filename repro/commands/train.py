@@ -25,14 +25,14 @@ from repro.workspace import Workspace, reading
 def produce(
     options: Options, names: Sequence[str], *, dry_run: bool, as_json: bool, no_train: bool = False
 ) -> None:
-    """Train what the artifacts miss, then render and compare them; render alone with ``no_train``, and where there
-    are finished Runs but no images to train on (a clone that shows what it ships)."""
+    """Train the missing Runs of the artifacts, then render and compare them. Only render with ``no_train``, and if
+    there are finished Runs but no images to train on (a clone that shows what it ships)."""
     work = reading(options, names) if no_train else Workspace(options, names)
     log = terminal.console(stderr=True)
     if dry_run:
-        _say_plan(work, work.plan(), as_json)
+        _print_plan(work, work.plan(), as_json)
         return
-    shown = no_train or only_shown(work, log)
+    shown = no_train or renders_only(work, log)
     try:
         work.check_results_folder()
     except MissingInput as error:
@@ -45,10 +45,10 @@ def produce(
     if shown:
         _show(work, as_json)
         return
-    say_left_out(work.left_out(), log)
+    report_left_out(work.left_out(), log)
     try:
         execute(work, work.asked, log)
-    except RunFailed:  # said at the end; what did finish is shown, and what diverged is marked
+    except RunFailed:  # reported at the end; show what finished, with diverged cells marked
         _show(work, as_json)
         raise
     if options.is_main:
@@ -69,11 +69,11 @@ def train_family(options: Options, family: str, *, dry_run: bool) -> None:
         return ours(work.asked())
 
     if dry_run:
-        _say_plan(work, work.plan_for(wanted()))
+        _print_plan(work, work.plan_for(wanted()))
         return
     for arch in [options.arch] if options.arch else sorted({run.arch for run in wanted()}):
         files.make_folder(work.store.runs_dir / f"{family}-{arch}")  # an output of its stage
-    say_left_out(ours(work.left_out()), log)
+    report_left_out(ours(work.left_out()), log)
     execute(work, wanted, log)
 
 
@@ -88,8 +88,8 @@ def _show(work: Workspace, as_json: bool, write: bool = True) -> None:
             print(f"written: {work.out / artifact.name}.json, .csv, .md and .png")
 
 
-def only_shown(work: Workspace, log: Console) -> bool:
-    """Whether nothing can be trained for want of images, and something is finished to be shown; says so."""
+def renders_only(work: Workspace, log: Console) -> bool:
+    """Return whether nothing can be trained since images are missing, but there are results to show; log it."""
     plan = work.plan_for(work.asked())
     left = [run for run in plan.missing if run.key not in plan.replays]
     if work.options.data_dir or not left or len(left) == len(plan.runs):
@@ -97,21 +97,18 @@ def only_shown(work: Workspace, log: Console) -> bool:
     try:
         _check_images(work, plan)
     except MissingInput as missing:
-        log.print(
-            f"{are(len(left), 'Run')} not finished, their cells stay 'not run': {missing}",
-            markup=False,
-        )
+        log.print(f"{are(len(left), 'Run')} not finished, their cells stay 'not run': {missing}", markup=False)
         return True
     return False
 
 
-def _say_plan(work: Workspace, plan: Plan, as_json: bool = False) -> None:
+def _print_plan(work: Workspace, plan: Plan, as_json: bool = False) -> None:
     left, out = cost(plan.missing, work.store), terminal.console()
     if as_json:
-        told = {"profile": work.settings.name, "runs": len(plan.runs), "waves": len(plan.waves)}
-        told |= {"epochs": left.epochs, "images": left.images}
+        totals = {"profile": work.settings.name, "runs": len(plan.runs), "waves": len(plan.waves)}
+        totals |= {"epochs": left.epochs, "images": left.images}
         missing = [{"key": run.key, "label": run.label} for run in plan.missing]
-        print(json.dumps(told | {"to_train": missing}))
+        print(json.dumps(totals | {"to_train": missing}))
         return
     out.print(
         f"profile {work.settings.name}: {counted(len(plan.runs), 'Run')}, {len(plan.missing)} to train "
@@ -121,14 +118,14 @@ def _say_plan(work: Workspace, plan: Plan, as_json: bool = False) -> None:
         out.print(f"  {run.key}  {run.label}", markup=False)
 
 
-def say_left_out(runs: list[Run], log: Console) -> None:
+def report_left_out(runs: list[Run], log: Console) -> None:
     if runs:
         names = ", ".join(sorted({run.data.name for run in runs}))
         log.print(f"{are(len(runs), 'Run')} left out ($REPRO_WITHOUT), on {names}: their cells stay 'not run'")
 
 
-def _say_forgotten(work: Workspace, plan: Plan, log: Console) -> None:
-    """Which finished networks ``--keep-final`` comes too late for: a command never trains them anew by itself."""
+def _report_forgotten(work: Workspace, plan: Plan, log: Console) -> None:
+    """Log for which finished networks ``--keep-final`` is too late; no command trains them again by itself."""
     gone = forgotten((run for run in plan.runs if run not in plan.missing), work.store)
     if gone:
         one = f"`repro runs train {gone[0].key} --keep-final` trains one again ({gone[0].label})"
@@ -139,12 +136,12 @@ def execute(
     work: Workspace, asked: Callable[[], list[Run]], log: Console, then: Callable[[], None] = lambda: None
 ) -> None:
     """Train the missing Runs of ``asked``. Repeat if a checkpoint turns out to be damaged, or if the new results
-    ask for further Runs. ``then`` is called after each Run. Raises what `session.execute` raises."""
+    require further Runs. ``then`` is called after each Run. Raises what `session.execute` raises."""
     plan = work.plan_for(asked())
     if work.options.is_main:
         work.store.gather(plan.runs)
     if work.options.keep_final:
-        _say_forgotten(work, plan, log)
+        _report_forgotten(work, plan, log)
     if not plan.missing and not plan.blocked:
         return
     check_inputs(work, plan)
@@ -153,7 +150,7 @@ def execute(
             try:
                 if not train(plan if plan.missing or plan.blocked else None):
                     return
-            except CheckpointGone as error:  # set aside by now, so the next plan trains its Run again
+            except CheckpointGone as error:  # it is set aside now, so the next plan trains its Run again
                 if ranked():
                     raise
                 log.print(f"{error}: trained again", markup=False)
@@ -163,11 +160,12 @@ def execute(
 def _trainer(
     work: Workspace, log: Console, then: Callable[[], None]
 ) -> contextlib.AbstractContextManager[Callable[[Plan | None], bool]]:
-    """What trains a plan, and returns False without one: this process, with its ranks, or workers."""
+    """Return a function that trains a plan, and returns False for None: in this process and its ranks, or
+    workers."""
     options = work.options
     if options.pooled:
         if ranked():
-            raise UsageError("--gpus, --workers and --launcher start processes of their own: leave torchrun away")
+            raise UsageError("--gpus, --workers and --launcher start their own processes: do not use torchrun")
         from repro import launch
 
         return launch.trainer(work, log, then)
@@ -188,7 +186,7 @@ def _check_images(work: Workspace, plan: Plan) -> None:
 
 
 def check_inputs(work: Workspace, plan: Plan) -> None:
-    """Raise `MissingInput` before anything is trained where images or room on the disk are missing."""
+    """Raise `MissingInput` before anything is trained if images or disk space are missing."""
     _check_images(work, plan)
     needed = disk_bytes(plan.missing, plan.keep)
     free = shutil.disk_usage(files.existing(work.store.runs_dir)).free

@@ -1,4 +1,4 @@
-"""`repro runs export` and `repro runs import`: finished Runs, and those under way, from one machine to another."""
+"""`repro runs export` and `repro runs import`: move finished and unfinished Runs between machines."""
 
 from __future__ import annotations
 
@@ -30,9 +30,11 @@ def export_runs(
     with_states: bool,
     with_final: bool = False,
 ) -> None:
-    """Write finished Runs and the checkpoints that others need to ``file``; with ``left_only`` those that Runs
-    still to be trained need, for whichever artifact; with ``with_states`` where unfinished ones stand, with
-    ``with_final`` the final weights that were kept, too."""
+    """Write finished Runs and the checkpoints that other Runs need to ``file``.
+
+    With ``left_only``, only the checkpoints that missing Runs of any artifact need; with ``with_states``, also
+    states of unfinished Runs; with ``with_final``, also final weights.
+    """
     size = archive.parse_size(max_size)
     archive.check_target(file)
     work = Workspace(options, names)
@@ -46,22 +48,22 @@ def export_runs(
         keep = {key: keep.get(key, set()) | final.get(key, set()) for key in (*keep, *final)}
     members = [*archive.records(store, runs), *archive.checkpoints(store, runs, keep)]
     members += archive.states(store, runs) if with_states else ()
-    say_exported(archive.export(members, file, size, work.out.name))
+    report_exported(archive.export(members, file, size, work.out.name))
 
 
-def say_exported(exported: archive.Exported) -> None:
-    """The files written, and what they have no room for."""
+def report_exported(exported: archive.Exported) -> None:
+    """Print the files written, and what was left out."""
     for path in exported.files:
         if path.is_file():
             print(f"written: {path} ({terminal.size(path.stat().st_size)})")
     if exported.left_out:
         kinds = [name.partition("/")[0] for name in exported.left_out]
-        told = " and ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
-        print(f"left out for want of room (--max-total): {told}")
+        counts = " and ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
+        print(f"left out because of --max-total: {counts}")
 
 
 def import_runs(options: Options, paths: Sequence[Path], ship: bool) -> None:
-    """Take over Runs from ``paths``, each into the results folder of the profile that its key belongs to."""
+    """Import Runs from ``paths``, each into the results folder of the profile that contains its key."""
     root = find_root()
     results = options.out or root / "results"
     for name, members in by_profile(archive.read(paths), options).items():
@@ -73,7 +75,7 @@ def import_runs(options: Options, paths: Sequence[Path], ship: bool) -> None:
             if ship:
                 shipped.unpack(out)
             result = archive.import_runs(store, members, out / shipped.FOLDER if ship else None)
-        states = f", {counted(result.states, 'state')} of Runs under way" if result.states else ""
+        states = f", {counted(result.states, 'state')} of unfinished Runs" if result.states else ""
         print(
             f"{out}: {counted(result.new, 'Run')} new, {result.known} known already, "
             f"{counted(result.checkpoints, 'checkpoint')}{states}"
@@ -85,8 +87,8 @@ def import_runs(options: Options, paths: Sequence[Path], ship: bool) -> None:
 
 
 def by_profile(arrived: dict[str, Members], options: Options) -> dict[str, Members]:
-    """``arrived``, by results folder: each Run under the profile in params.yaml that asks for its key, or for one
-    that it grew from, whatever the folder was called that it left; under that name where no profile does."""
+    """Sort imported members by results folder: the profile in params.yaml that contains a Run's key, or one of its
+    ancestors; if there is none, the folder that it came from."""
     parents: dict[str, set[str]] = {}
     seeds = 1
     for members in arrived.values():
@@ -95,37 +97,33 @@ def by_profile(arrived: dict[str, Members], options: Options) -> dict[str, Membe
             if kind == "records":
                 record = Record.parse(content.decode())
                 seeds = max(seeds, 1 + record.seed)
-                grown_from = record.provenance.get("parents", {})
+                of_run = record.provenance.get("parents", {})
             else:
-                grown_from = archive.parents_of_state(content) if kind == "states" else {}
-            parents.setdefault(key, set()).update(place.partition("@")[0] for place in grown_from)
-    keys = {name: _keys_of(name, seeds, options) for name in _profiles()}
+                of_run = archive.parents_of_state(content) if kind == "states" else {}
+            parents.setdefault(key, set()).update(parent.partition("@")[0] for parent in of_run)
+    keys = {name: _keys_of(name, seeds, options) for name in params.load(params_file()).profiles}
 
-    def home(key: str, told: str, way: tuple[str, ...] = ()) -> str | None:
-        found = [name for name in keys if key in keys[name]]
-        if found:
-            return told if told in found else found[0]
-        grown = (home(parent, told, (*way, key)) for parent in sorted(parents.get(key, ())) if parent not in way)
-        return next(filter(None, grown), None)
+    def home(key: str, source: str, path: tuple[str, ...] = ()) -> str | None:
+        profiles = [name for name in keys if key in keys[name]]
+        if profiles:
+            return source if source in profiles else profiles[0]
+        of_parents = (home(p, source, (*path, key)) for p in sorted(parents.get(key, ())) if p not in path)
+        return next(filter(None, of_parents), None)
 
-    sorted_out: dict[str, Members] = {}
-    for told, members in arrived.items():
+    by_folder: dict[str, Members] = {}
+    for source, members in arrived.items():
         for name, content in members.items():
-            folder = home(_kind_and_key(name)[1], told) or told
-            sorted_out.setdefault(folder, {})[name] = content
-    return sorted_out
+            folder = home(_kind_and_key(name)[1], source) or source
+            by_folder.setdefault(folder, {})[name] = content
+    return by_folder
 
 
 def _kind_and_key(member: str) -> tuple[str, str]:
-    kind, *place = member.split("/")
-    return kind, place[0].removesuffix(".json") if kind == "records" else place[1]
-
-
-def _profiles() -> list[str]:
-    return list(params.load(params_file()).profiles)
+    kind, *location = member.split("/")
+    return kind, location[0].removesuffix(".json") if kind == "records" else location[1]
 
 
 def _keys_of(profile: str, seeds: int, options: Options) -> frozenset[str]:
-    """The keys of all Runs that a profile asks for."""
+    """Return the keys of all Runs of a profile."""
     work = Workspace(replace(options, profile=profile, seeds=seeds))
     return frozenset(run.key for run in ancestors(work.every_run()))
