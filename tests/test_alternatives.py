@@ -10,7 +10,7 @@ import pytest
 
 from repro import estimate
 from repro.cli.app import main
-from repro.commands.alternatives import Alternative, alternatives, halved
+from repro.commands.plan import Alternative, alternatives, halved
 from repro.config import params
 from repro.estimate import Pace
 from repro.options import Options

@@ -75,7 +75,7 @@ def test_an_estimate_of_months_is_a_warning(
             ("resnet20", "resnet56")}  # fmt: skip
     monkeypatch.setattr(estimate, "known", lambda *_: slow)
     code, states = checked("--profile", "paper")
-    assert code == 0 and states["time"][0] == "warning" and "days of training are left" in states["time"][1]
+    assert code == 0 and states["time"][0] == "warning" and "days of training left" in states["time"][1]
     assert "calibrated 2 h ago; `repro plan --calibrate` measures it again" in states["speed"][1]
 
 
@@ -84,7 +84,9 @@ def test_a_cpu_that_was_not_timed_is_warned_of_much_work(
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     _, states = checked("--profile", "paper")
-    assert states["time"][0] == "warning" and "`repro plan --profile paper` says how long" in states["time"][1]
+    assert (
+        states["time"][0] == "warning" and "`repro plan --profile paper` estimates how long" in states["time"][1]
+    )
 
 
 def test_damaged_images_are_one_check_of_many(command: Command, tmp_path: Path) -> None:

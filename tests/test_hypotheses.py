@@ -253,8 +253,8 @@ def test_the_terminal_needs_100_columns() -> None:
         (["--profiles", "paper,paper"], ["twice"]),
         (["--profiles", "paper,pater"], ["'pater'", "paper-128"]),
         (["--profiles", "paper,pilot"], ["pilot is not compared with", "paper, paper-128"]),
-        (["--profiles", "paper,paper-128", "--profile", "paper"], ["--profile:", "only one"]),
-        (["--profiles", "paper,paper-128", "--set", "recipe.lr=0.2"], ["--set:", "only one"]),
+        (["--profiles", "paper,paper-128", "--profile", "paper"], ["--profile:", "choose one"]),
+        (["--profiles", "paper,paper-128", "--set", "recipe.lr=0.2"], ["--set:", "choose one"]),
     ],
 )
 def test_what_are_no_two_hypotheses_is_refused(

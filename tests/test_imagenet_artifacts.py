@@ -14,7 +14,7 @@ from repro import artifacts, published
 from repro.artifacts import Results, table4
 from repro.cells import Cell
 from repro.claims import FAILS, HOLDS, NOT_RUN, Judgement, judge, tables_of
-from repro.commands.alternatives import halved
+from repro.commands.plan import halved
 from repro.config import params, recipe
 from repro.config.recipe import MicroBatchRecipe
 from repro.experiments import Study

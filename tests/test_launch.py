@@ -220,7 +220,9 @@ def test_a_diverged_run_blocks_only_what_grows_from_it(
     plan = plan_of(study, store, "fig1", "table4")
     round_2 = next(run for run in plan.missing if run.rounds == 1 and run.experiment.startswith("iterative"))
     workers = Workers(plan, store, record_of, {round_2.label: ["diverged"]})
-    with pytest.raises(RunFailed, match=f"the loss of 1 Run was not finite: {round_2.label}; for want"):
+    with pytest.raises(
+        RunFailed, match=f"the loss of 1 Run was not finite: {round_2.label}; .* could not be trained"
+    ):
         go(plan, store, workers)
     blocked = {run.label for run in plan.missing if run.rounds > 1}
     assert set(workers.submitted) == set(labels(plan.missing)) - blocked and blocked

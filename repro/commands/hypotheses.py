@@ -181,6 +181,7 @@ def _row(cells: Mapping[str, Cell]) -> Document:
         "series": first.series,
         "row": first.row,
         "col": first.col,
+        "published": first.published,
         **{
             name: {profile: getattr(cell, name) for profile, cell in cells.items()}
             for name in ("reproduced", "z", "n", "band", "verdict")
