@@ -3,7 +3,7 @@
     python examples/ticket_vgg.py                      synthetic images; 1 min 20 s of CPU time
     python examples/ticket_vgg.py --data-dir data      a part of CIFAR-10
 
-Stop it at any moment: the same command goes on from the last whole epoch. Replace `network` and the two sets by
+Stop it at any moment: the same command resumes after the last whole epoch. Replace `network` and the two sets by
 your own: any classifier, and any torch Dataset of (tensor, label) or pair of tensors.
 """
 

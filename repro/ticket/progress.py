@@ -47,4 +47,6 @@ class SearchProgress(Progress):
         self.show(str(event), note, event.spent, event.spent + event.left)
         if self._deadline is not None and event.left and 2 * now - previous > self._deadline:
             epochs = counted(event.left, "epoch")
-            raise BudgetSpent(f"the time budget is spent with at most {epochs} left; the same command goes on")
+            raise BudgetSpent(
+                f"the time budget is spent with at most {epochs} left; run the same command again to resume"
+            )
