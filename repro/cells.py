@@ -1,8 +1,8 @@
-"""Cells: a published number beside the reproduced one, with a band and a verdict. Pure.
+"""Cells: a reproduced number, the published one, the band between them and a verdict. Pure.
 
-Verdicts: ``within`` and ``outside`` the band; ``not run``; ``not comparable`` (another setting than the
-paper's, or no replicate noise is known: the published number stands beside it for orientation only);
-``unpublished`` (the paper prints no number for it); ``diverged``.
+Verdicts: ``within`` and ``outside`` the band; ``not run``; ``not comparable`` (the setting differs from the
+paper's, or no seed-to-seed noise is known: the published number is shown for orientation only); ``unpublished``
+(the paper does not print this number); ``diverged``.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ NORMAL = 1.96
 
 @dataclass(frozen=True)
 class Cell:
-    """One number of an artifact. ``reproduced`` is the mean over ``n`` seeds, ``sd`` their standard deviation
-    (None below two), ``best_epoch`` the mean of the best epochs' accuracies, ``band`` half the width of the
-    interval around ``published`` inside which an honest repetition falls with 95 % (None where the two are not
-    compared)."""
+    """One number of an artifact.
+
+    ``reproduced`` is the mean over ``n`` seeds, ``sd`` their standard deviation (None for a single one),
+    ``best_epoch`` the mean accuracy of the best epochs. ``band`` is the half-width of the interval around
+    ``published`` that contains 95 % of exact replications (None if the two are not compared).
+    """
 
     series: str
     row: str
@@ -40,7 +42,7 @@ class Cell:
 
     @property
     def difference(self) -> float | None:
-        """Reproduced less published, also where the published number is there for orientation only."""
+        """Reproduced minus published, also if the published number is shown for orientation only."""
         if self.reproduced is None or self.published is None:
             return None
         return self.reproduced - self.published
@@ -69,12 +71,11 @@ class Cell:
 
     @property
     def z(self) -> float | None:
-        """The difference in units of its noise, sd sqrt(1 + 1/n); None where the two are not compared.
+        """The difference in units of its noise, sd sqrt(1 + 1/n); None if the two numbers are not compared.
 
-        It is read off the band, whose edge is 1.96 such units with declared noise. A band of Student's t (three
-        seeds measure the noise) is read alike: its edge is |z| = 1.96 as well, since what is as improbable should
-        count as much. A number without noise (a count of epochs, the distance of a structure from itself over
-        three seeds) has a band of 0, no unit, and no z.
+        It is computed from the band, so that |z| = 1.96 at its edge: exactly with declared noise, and by equal
+        probability with Student's t (noise measured on three seeds). A number without noise (a count of epochs,
+        the distance of a structure from itself) has a band of 0 and no z.
         """
         if not self.judged or self.difference is None or not self.band:
             return None
@@ -93,13 +94,13 @@ def cell(
     comparable: bool = True,
     diverged: bool = False,
 ) -> Cell:
-    """Make a cell from one value a seed. ``replicate_sd`` is the seed-to-seed noise if fewer than three measure
-    it."""
+    """Make a cell from one value per seed. ``replicate_sd`` is the declared seed-to-seed noise, if there is
+    any."""
     n = len(values)
     mean = statistics.fmean(values) if n else None
     sd = statistics.stdev(values) if n > 1 else None
     width = band(n, sd, replicate_sd) if n and comparable and published is not None else None
-    if diverged:  # of several seeds, too: the mean of the others is not the artifact's number
+    if diverged:  # also if other seeds did not: their mean is not the artifact's number
         verdict = DIVERGED
     elif mean is None:
         verdict = NOT_RUN
@@ -113,9 +114,11 @@ def cell(
 
 
 def band(n: int, sd: float | None, replicate_sd: float | None) -> float | None:
-    """Half-width of a 95 % prediction interval between one published value and the mean of ``n``:
-    1.96 sd sqrt(1 + 1/n) with the declared replicate noise; from three seeds on, without one, Student's t
-    with the measured sd. None where neither is known."""
+    """Return the half-width of a 95 % prediction interval between a published value and the mean of ``n`` seeds.
+
+    1.96 sd sqrt(1 + 1/n) with the declared ``replicate_sd``; without it, Student's t with the measured ``sd`` if
+    there are at least three seeds; else None.
+    """
     if replicate_sd is not None:
         return NORMAL * replicate_sd * math.sqrt(1 + 1 / n)
     if sd is not None and n >= 3:
@@ -124,7 +127,7 @@ def band(n: int, sd: float | None, replicate_sd: float | None) -> float | None:
 
 
 def count(cells: Iterable[Cell]) -> dict[str, int]:
-    """Count the cells by verdict, the common verdicts first."""
+    """Count the cells of each verdict, in a fixed order of verdicts."""
     order = [WITHIN, OUTSIDE, NOT_RUN, NOT_COMPARABLE, UNPUBLISHED, DIVERGED]
-    found = [cell.verdict for cell in cells]
-    return {verdict: found.count(verdict) for verdict in order if verdict in found}
+    verdicts = [cell.verdict for cell in cells]
+    return {verdict: verdicts.count(verdict) for verdict in order if verdict in verdicts}

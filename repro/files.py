@@ -215,7 +215,7 @@ class Lock:
 @contextlib.contextmanager
 def locked(path: Path, busy: str, seconds: float = 0.0) -> Iterator[None]:
     """Hold the lock ``path``. Raises `UsageError` with the message ``busy`` if another process does not release it
-    within so many ``seconds``."""
+    within ``seconds``."""
     with Lock(path) as lock:
         if not lock.take(seconds):
             raise UsageError(busy)

@@ -83,7 +83,7 @@ def _show(work: Workspace, found: Differences, every: bool) -> None:
         found_in = {artifact.name: artifact for artifact in work.artifacts}
         rows = [_row(cell, found_in[cell["artifact"]].digits_of(cell["col"])) for cell in cells]
         out.print()
-        alike = () if work.study.comparable else ("verdict",)  # nothing is compared, as said above
+        alike = () if work.study.comparable else ("verdict",)  # nothing is compared
         out.print(terminal.table(HEADER, rows, folds=HEADER[:1], spare=("z", "n", "band", *alike)))
     if left := len(found["cells"]) - len(cells):
         out.print(f"{counted(left, 'printed number')} not shown: --all shows every one")
