@@ -94,8 +94,7 @@ def cell(
     comparable: bool = True,
     diverged: bool = False,
 ) -> Cell:
-    """Make a cell from one value per seed. ``replicate_sd`` is the declared seed-to-seed noise, if there is
-    any."""
+    """Make a cell from one value per seed. ``replicate_sd`` is the declared seed-to-seed noise, if any."""
     n = len(values)
     mean = statistics.fmean(values) if n else None
     sd = statistics.stdev(values) if n > 1 else None

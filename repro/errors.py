@@ -17,8 +17,7 @@ OUTSIDE_BAND, NOTHING_COMPARED = 1, 6
 
 
 def one_line(error: BaseException) -> str:
-    """Describe ``error`` in one line: its type and first line, plus the second line if the first ends in a
-    colon."""
+    """Describe ``error`` in one line: its type and first line, and the second if the first ends in a colon."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     first = " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1])
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
@@ -61,8 +60,7 @@ class RankLost(ReproError):
 
 
 class NobodyReads(ReproError):
-    """The reader of our output closed its end (``| head``): print nothing, exit with a shell's code for
-    SIGPIPE."""
+    """The reader of our output closed it (``| head``): print nothing, exit with a shell's code for SIGPIPE."""
 
     exit_code = 141
 

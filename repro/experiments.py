@@ -138,8 +138,7 @@ class Study:
 
     @_made_once
     def mask_distance(self, arch: str, seed: int, x: int, y: int) -> Run:
-        """The mask of epoch x on the weights of epoch y, untrained: gives the distance of the two epochs'
-        masks."""
+        """The mask of epoch x on the weights of epoch y, untrained: measures the distance of their masks."""
         dense = self.dense(arch, seed)
         mask = Mask(Checkpoint(dense, x), self.settings.profile.sparsity)
         return self._run("structures", arch, seed, 0, 0, weights=Checkpoint(dense, y), mask=mask)

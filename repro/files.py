@@ -70,8 +70,7 @@ def _mode(path: Path) -> int | None:
 
 
 def write_text(path: Path, content: str) -> None:
-    """Write text as `write_bytes`, in UTF-8; file names that are not UTF-8 keep their bytes as backslash
-    escapes."""
+    """Write text as `write_bytes` in UTF-8; in file names that are not, bytes become backslash escapes."""
     write_bytes(path, content.encode(errors="backslashreplace"))
 
 

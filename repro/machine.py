@@ -61,8 +61,7 @@ def user() -> str:
 
 
 def quiet_matplotlib() -> None:
-    """Suppress matplotlib's message about a temporary cache folder (unknown or read-only home), unless
-    ``$MPLCONFIGDIR`` is set."""
+    """Suppress matplotlib's message about a temporary cache folder, unless ``$MPLCONFIGDIR`` is set."""
     if not os.environ.get("MPLCONFIGDIR"):
         logging.getLogger("matplotlib").addFilter(_not_of_its_cache)
 

@@ -105,8 +105,7 @@ def final_epochs(runs: Iterable[Run]) -> dict[str, set[int]]:
 
 
 def keeping_final(plan: Plan, also: Iterable[Run] = ()) -> Plan:
-    """Return ``plan`` with a checkpoint, including the mask, after the last epoch of each network and of
-    ``also``."""
+    """Return ``plan`` with a checkpoint after the last epoch (mask included) of each network and of ``also``."""
     keep = dict(plan.keep)
     for run in (*filter(trains_a_network, plan.missing), *also):
         keep[run.key] = {*keep.get(run.key, ()), run.last_epoch}
@@ -205,8 +204,7 @@ def most_in_time(images: Sequence[int], most: int, speed: Speed, seconds: float)
 
 
 def lanes_for(images: Sequence[int], most: int, speed: Speed | None, seconds: float | None) -> int:
-    """Return the number of lanes, up to ``most``, in which most Runs end within ``seconds``; if equal, the
-    fastest.
+    """Return the number of lanes, up to ``most``, in which most Runs end in ``seconds``; if equal, the fastest.
 
     Without a ``speed`` or a budget, or if no Run would end in time, all lanes: unfinished Runs can be resumed
     later.

@@ -83,8 +83,7 @@ def _outcome(work: Callable[[], int | None]) -> tuple[int, str]:
 
 
 def one_value(printed: str, failed: dict[str, Any]) -> tuple[str, str]:
-    """Split what a command printed into the text before its JSON and the JSON, with ``failed`` added to the
-    latter.
+    """Split what a command printed into the text before its JSON, and the JSON with ``failed`` added.
 
     A user's modules may print anything; the command's own value comes last."""
     starts = [0, *(at + 1 for at, character in enumerate(printed) if character == "\n")]
@@ -125,8 +124,7 @@ def _forget_stdout() -> None:
 
 
 def _leave(code: int) -> NoReturn:
-    """Exit with ``code``. A rank exits at once: closing its connections in the middle of a Run could block for
-    ever."""
+    """Exit with ``code``. A rank exits at once: closing its connections within a Run could block for ever."""
     with contextlib.suppress(UsageError):
         if ranked():
             sys.stdout.flush()

@@ -35,8 +35,7 @@ MANY = 50_000_000  # images: a day at 600 a second
 
 
 def report(options: Options, as_json: bool) -> int:
-    """Print all checks; return how many found a problem. Problems are printed, not raised, so that all are
-    shown."""
+    """Print all checks, rather than raise at the first problem; return how many found one."""
     found = [*_software(), *_device(), *_habits(), *_project(options)]
     counts = Counter(state for _, state, _ in found)
     if as_json:

@@ -96,8 +96,7 @@ def rms(values: Iterable[float]) -> float | None:
 
 
 def compare(cells: Mapping[str, Mapping[Place, Cell]], rests: Mapping[str, Mapping[str, Any]]) -> Document:
-    """Compare the printed ``cells`` of each profile: counts and the RMS of z, over all cells and over the common
-    ones.
+    """Compare the printed ``cells`` of each profile: counts and the RMS of z, over all and over common cells.
 
     Common cells are those that have a z in every profile. ``rests`` adds what each profile's cells rest on."""
     scores = {
@@ -144,8 +143,7 @@ def conclusion(found: Document) -> str:
 
 
 def differing(of: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return each name whose value is not the same in all profiles, with the values; None if a profile lacks
-    it."""
+    """Return each name whose value differs between profiles, with the values; None if a profile lacks it."""
     names = dict.fromkeys(name for own in of.values() for name in own)
     found = {name: {profile: own.get(name) for profile, own in of.items()} for name in names}
     return {name: own for name, own in found.items() if any(v != next(iter(own.values())) for v in own.values())}

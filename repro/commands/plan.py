@@ -35,8 +35,7 @@ _HEADER = ("Runs", "tickets", "shared", "done", "left", "epochs left", "images l
 
 @dataclass(frozen=True)
 class Alternative:
-    """Another way to run the artifacts: the command line's ``options`` for it, its cost, and bytes of
-    checkpoints."""
+    """Another way to run the artifacts: its ``options`` on the command line, cost, and bytes of checkpoints."""
 
     what: str
     options: tuple[str, ...]
@@ -152,8 +151,7 @@ def _artifact_entry(work: Workspace, artifact: Artifact) -> dict[str, Any]:
 
 
 def _further_seed(work: Workspace, paces: Mapping[str, Pace]) -> dict[str, Any]:
-    """Return the cost of one more seed of this command's artifacts, and the claims that further seeds would
-    decide."""
+    """Return the cost of one more seed of these artifacts, and the claims that further seeds would decide."""
     names = {artifact.name for artifact in work.artifacts}
     judgements = [j for j in conclude.judgements(work) if names & set(j.claim.artifact)]
     seeds = max([len(work.seeds), *(j.n for j in judgements)])

@@ -77,8 +77,7 @@ def decided(
     now: Sequence[SeedTable] | None = None,
     among: Collection[str] | None = None,
 ) -> list[list[str]]:
-    """Return for each part the ids of the claims whose cells are complete once it is finished, and were not
-    before.
+    """Return for each part the ids of the claims whose cells it completes after those before it.
 
     Their verdicts are not known. ``now``: the tables of all seeds, if they exist already; ``among``: only these
     claims.

@@ -134,8 +134,7 @@ def _tables(work: Workspace) -> list[claims.SeedTable]:
 
 
 def _waits(work: Workspace, tables: Sequence[claims.SeedTable], ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """For each claim that a part of a sprint completes, return the part's name and the Runs and images until its
-    end.
+    """For each claim that a part of a sprint completes, return that part, and Runs and images until its end.
 
     Assumes that all images and checkpoints exist and no Run is unfinished, so that results rendered on another
     machine are the same."""

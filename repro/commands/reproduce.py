@@ -30,8 +30,7 @@ SHIPPED = ("paper", "pilot")  # the first of these that has results is rendered 
 
 
 def reproduce(options: Options) -> None:
-    """Render what the repository ships, then bring every artifact of the profile up to date, each as soon as its
-    Runs are finished.
+    """Render what the repository ships, then each artifact of the profile as soon as its Runs are finished.
 
     Raises `UsageError` for an unknown profile, and what `train.execute` raises; `RunFailed` at the end.
     """
@@ -61,8 +60,7 @@ def reproduce(options: Options) -> None:
 
 
 def choose(profile: str | None, folders: list[Path]) -> tuple[str, str]:
-    """Return the profile to run, and why: the requested one; paper if CUDA and CIFAR-10 are available; else
-    smoke."""
+    """Return the profile to run, and why: the requested one, or paper if CUDA and CIFAR-10 are here, or smoke."""
     if profile:
         return profile, "asked for"
     place = cifar10.find(folders)
@@ -152,8 +150,7 @@ def _verdicts(made: Document) -> str:
 
 
 def _pilot_on_cpu(work: Workspace, place: Path) -> str:
-    """Describe what can be trained on CIFAR-10, which is at ``place``, without a GPU, and how long it takes
-    here."""
+    """Describe what can be trained on CIFAR-10, at ``place``, without a GPU, and how long it takes here."""
     options = Options(profile="pilot", data_dir=work.options.data_dir, runs_dir=work.store.runs_dir)
     took = outlook.on_cpu(options)
     whole = took.pop("together", 0.0)

@@ -42,8 +42,7 @@ LEAST = 5.0
 
 
 def sprint(options: Options, names: Sequence[str], to: Path, max_size: str, max_total: str | None) -> None:
-    """Train within ``options.time_budget``, then write ``to`` in files of up to ``max_size``, ``max_total``
-    together.
+    """Train within ``options.time_budget``, then write ``to``: files of ``max_size``, ``max_total`` together.
 
     A signal or an error ends the training, but not the export. Raises `RunFailed` after the export if a Run
     diverged.
@@ -180,8 +179,7 @@ class Sprint:
         }
 
     def _first_group(self, parts: Sequence[Part], seconds: float) -> Sequence[Part]:
-        """Return the first of ``parts``, and the following ones while they fit its waves and end within
-        ``seconds``."""
+        """Return the first of ``parts``, and those after it that fit its waves and end within ``seconds``."""
         count = 1
         while count < len(parts) and parts[count].name != priorities.LAST:
             runs, spent = _runs(parts[: count + 1]), 0.0
@@ -307,8 +305,7 @@ def _runs(parts: Sequence[Part]) -> list[Run]:
 
 
 def _lanes_to_leave(choice: Choice) -> int:
-    """Return the fewest lanes that are nearly as fast as the best, so that unfinished Runs get as far as
-    possible."""
+    """Return the fewest lanes that are nearly as fast as the best: unfinished Runs should get far."""
     if not choice.speeds:
         return choice.lanes
     best = NEARLY * choice.speed_of(choice.lanes, choice.lanes)

@@ -160,8 +160,7 @@ def execute(
 def _trainer(
     work: Workspace, log: Console, then: Callable[[], None]
 ) -> contextlib.AbstractContextManager[Callable[[Plan | None], bool]]:
-    """Return a function that trains a plan, and returns False for None: in this process and its ranks, or
-    workers."""
+    """Return a function that trains a plan (False for None): in this process and its ranks, or in workers."""
     options = work.options
     if options.pooled:
         if ranked():

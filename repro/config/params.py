@@ -1,5 +1,4 @@
-"""Load params.yaml as frozen, validated values: the dataclasses of `profile` and `recipe`, checked by
-`yaml_loader`."""
+"""Load params.yaml as frozen values: the dataclasses of `profile` and `recipe`, checked by `yaml_loader`."""
 
 from __future__ import annotations
 
@@ -53,8 +52,7 @@ class Settings:
 
     @property
     def comparable(self) -> bool:
-        """Whether results may be compared with published numbers: declared by the profile, and nothing
-        overridden."""
+        """Whether results may be compared with published numbers: declared so, and nothing is overridden."""
         return self.profile.comparable and not self.overrides
 
 
@@ -88,8 +86,7 @@ def settings(path: Path, name: str | None = None, overrides: Mapping[str, Any] |
 
 
 def _load(path: Path) -> tuple[Params, dict[str, Any]]:
-    """Return the file as values, and its profiles as mappings after ``extends``. The same content is parsed
-    once."""
+    """Return the file as values, and its profiles as mappings after ``extends``. Content is parsed once."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:

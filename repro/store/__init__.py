@@ -1,5 +1,4 @@
-"""Keep results and checkpoints of Runs on disk: written atomically, checked by hash, locked against other
-processes.
+"""Keep results and checkpoints of Runs on disk: written atomically, checked by hash, locked.
 
     <runs_dir>/<experiment>/<key>/
         run.json                              the Run's spec
@@ -55,8 +54,7 @@ class State:
 
 
 class Kept(NamedTuple):
-    """A kept checkpoint. ``name`` contains epoch and hash; DVC stores a shipped file under another name
-    (``path``)."""
+    """A kept checkpoint. ``name`` contains epoch and hash; a shipped file has another name, in ``path``."""
 
     name: str
     path: Path
@@ -66,8 +64,7 @@ class Store:
     """Finished Runs, read from ledgers and ``runs_dir``; unfinished ones are in ``runs_dir`` only."""
 
     def __init__(self, runs_dir: Path, ledger: Path, shipped: Sequence[Path] = ()) -> None:
-        """Open the store. ``ledger`` is read and written, ``shipped`` ledgers are read only; none of them need
-        exist."""
+        """Open the store. ``ledger`` is read and written, ``shipped`` ledgers are only read; none need exist."""
         self.runs_dir = runs_dir
         self.ledger = ledger
         self.shipped = [path for path in shipped if path.resolve() != ledger.resolve()]
@@ -84,8 +81,7 @@ class Store:
         return self.runs_dir / run.experiment / run.key
 
     def record(self, run: Run) -> Record | None:
-        """Return the Record of a finished Run, else None. Raises `UsageError` if the Record has another Run's
-        spec."""
+        """Return the Record of a finished Run, else None. Raises `UsageError` if it has another Run's spec."""
         if run.key not in self._records:
             path = self.folder(run) / "result.json"
             try:
@@ -139,8 +135,7 @@ class Store:
         return len(new)
 
     def gather(self, runs: Sequence[Run]) -> int:
-        """Add to the ledger the results that workers left for ``runs`` after their driver died; return how
-        many."""
+        """Add to the ledger what workers left for ``runs`` after their driver died; return how many Records."""
         known = self._read_ledgers()
         return self.add([record for run in runs if run.key not in known and (record := self.record(run))])
 
@@ -177,8 +172,7 @@ class Store:
         return self._save(run, f"epoch-{epoch:04d}", tensors, None)
 
     def load_checkpoint(self, run: Run, epoch: int) -> tuple[dict[str, Tensor], str] | None:
-        """Return tensors and hash; None if there is no such checkpoint, or if it was damaged and is now set
-        aside."""
+        """Return tensors and hash; None if there is no checkpoint, or if it was damaged and is now set aside."""
         kept = self.checkpoint(run, epoch)
         loaded = _load(kept.path, kept.name) if kept else None
         return (loaded[0], _hash_in(kept.name)) if loaded and kept else None
