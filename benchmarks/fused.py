@@ -2,17 +2,18 @@
 go.
 
     python benchmarks/fused.py [--arch resnet20] [--batch 64] [--lanes 1,3,8,11,16,32] [--against batched]
-                               [--where 11,32] [--tiles 11,32] [--runs-dir DIR]
+                               [--where 11,32] [--tiles 11,32] [--pdl] [--runs-dir DIR]
 
-Prints seconds from nothing to a step; the engine's own check against eager steps; whether a lane's bits are those
-of a lane alone; images/s of each wave, beside other strategies in as many lanes (kept in DIR, as a calibration);
-for the waves of --where what each kernel takes of a step; for those of --tiles what convolutions take with other
-tiles.
+Prints seconds from nothing to a step; the engine's own check against eager steps; whether a lane's bits are
+those of a lane alone; images/s of each wave, beside other strategies in as many lanes (kept in DIR, as a
+calibration); with --pdl whether programmatic dependent launch changes a bit, and each wave with it; for the
+waves of --where what each kernel takes of a step; for those of --tiles what convolutions take with other tiles.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import subprocess
 import sys
 import time
@@ -31,7 +32,7 @@ from repro.engine import device as devices
 from repro.engine.device import Device
 from repro.engine.lanes import Lanes
 from repro.engine.speeds import keep
-from repro.engine.strategies import first_valid
+from repro.engine.strategies import STRATEGIES, first_valid
 from repro.engine.strategies.fused import Fused, ahead
 from repro.engine.strategies.fused.network import FusedNetwork, launch
 from repro.engine.strategies.fused.tiles import TILES, StageTiles, Tile
@@ -68,6 +69,10 @@ def main() -> None:
         taken = first_valid(["fused"], lanes, lanes.all)
     print(f"checked against eager steps: {taken.name} {[str(one.message) for one in said]}", flush=True)
     print(f"bits of a lane alone: {bits(lanes_of, asked.batch)}", flush=True)
+    if asked.pdl:
+        STRATEGIES["fused, pdl"] = functools.partial(Fused, pdl=True)
+        asked.against = ["fused, pdl", *asked.against]
+        print(f"bits with programmatic dependent launch: {same_bits(lanes_of, asked.batch)}", flush=True)
     for count in asked.lanes:
         speeds = {name: speed(name, run, count, device) for name in ("fused", *asked.against)}
         ours = speeds.pop("fused")
@@ -154,6 +159,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--lanes", type=numbers, default=[1, 3, 8, 11, 16, 32])
     parser.add_argument("--where", type=numbers, default=[11, 32])
     parser.add_argument("--tiles", type=numbers, default=[], help="lanes in which to compare CHOICES")
+    parser.add_argument("--pdl", action="store_true")
     parser.add_argument("--runs-dir", type=Path)
     parser.add_argument("--compile", type=numbers, default=[], help=argparse.SUPPRESS)
     parser.add_argument("--against", nargs="*", default=["batched"])
@@ -178,6 +184,20 @@ def bits(lanes_of: Callable[[int], Lanes], batch: int) -> bool:
         torch.equal(getattr(wide.rows, name)[3], getattr(alone.rows, name)[0])
         for name in ("weights", "momentum", "statistics")
     ) and bool(torch.isfinite(alone.rows.weights).all())
+
+
+def same_bits(lanes_of: Callable[[int], Lanes], batch: int) -> bool:
+    """Whether forty steps of eleven lanes end on the same bits when each launch begins as the one before ends."""
+    ends = []
+    for early in (False, True):
+        lanes = lanes_of(11)
+        strategy = Fused(lanes, pdl=early)
+        for _ in range(5):
+            lanes.position.zero_()
+            strategy.train(lanes.all, 8, batch)
+        torch.cuda.synchronize()
+        ends.append([lanes.rows.weights, lanes.rows.momentum, lanes.rows.statistics])
+    return all(torch.equal(a, b) for a, b in zip(*ends, strict=True))
 
 
 def speed(name: str, run: Run, count: int, device: Device) -> float:

@@ -1,6 +1,6 @@
 """What the fused kernels are compiled to, without a GPU: registers, spills, shared memory, instructions.
 
-    python benchmarks/offline.py [--arch resnet20] [--batch 64] [--capability 90] [--only "backward C64"]
+    python benchmarks/offline.py [--arch resnet20] [--batch 64] [--capability 90] [--pdl] [--only "backward C64"]
 
 Registers times threads is what bounds how many programs a multiprocessor holds (65,536 registers, 232,448 bytes of
 shared memory on Hopper); a stack is what did not fit. HGMMA are Hopper's matrix products, LDG.128 loads of 16
@@ -33,11 +33,12 @@ def main() -> None:
     parser.add_argument("--arch", default="resnet20")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--capability", type=int, default=90)
+    parser.add_argument("--pdl", action="store_true", help="with programmatic dependent launch")
     parser.add_argument("--only", default="", help="kernels whose name and sizes have this in them")
     asked = parser.parse_args()
     ahead.name_target(asked.capability)
     rows = []
-    for kernel, args, sizes in ahead.launches(asked.arch, asked.batch):
+    for kernel, args, sizes in ahead.launches(asked.arch, asked.batch, pdl=asked.pdl):
         name = kernel.fn.__name__.removesuffix("_kernel")
         told = " ".join([name, *(f"{size}{sizes[size]}" for size in SHOWN if size in sizes)])
         if asked.only in told:

@@ -88,6 +88,23 @@ def test_a_lanes_bits_are_its_own_and_the_same_again() -> None:
     assert all(torch.isfinite(tensor).all() for tensor in ends[0])
 
 
+@pytest.mark.skipif(
+    torch.cuda.is_available() and torch.cuda.get_device_capability()[0] < 9, reason="Hopper and newer"
+)
+def test_launches_that_begin_early_change_no_bit() -> None:
+    """Programmatic dependent launch: forty steps, full and smaller batches, lanes that wait."""
+    ends = []
+    for early in (False, True):
+        lanes = started(5)
+        strategy, full = Fused(lanes, pdl=early), lanes.recipe.batch_size
+        for step in range(40):
+            lanes.position.zero_()
+            strategy.train(lanes.all if step % 3 else lanes.all[:2], 1, full if step % 2 else full // 3)
+        ends.append([getattr(lanes.rows, name) for name in STATE] + [lanes.loss_sum, lanes.correct])
+    assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True))
+    assert all(torch.isfinite(tensor).all() for tensor in ends[1])
+
+
 def test_a_mask_holds_in_its_graph_and_idle_lanes_stand_still() -> None:
     lanes = started(4, rate=0.1)
     strategy = Fused(lanes)

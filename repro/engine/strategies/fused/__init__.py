@@ -37,8 +37,9 @@ class Fused:
 
     name = "fused"
 
-    def __init__(self, lanes: Lanes) -> None:
-        """Raises `RuntimeError` for other networks, precisions and devices."""
+    def __init__(self, lanes: Lanes, pdl: bool = False) -> None:
+        """``pdl``: programmatic dependent launch, on Hopper and newer. Raises `RuntimeError` for other networks,
+        precisions and devices."""
         if lanes.arch not in nets.BLOCKS or lanes.precision != torch.bfloat16:
             raise RuntimeError("takes networks of CIFAR-10 in bfloat16")
         cuda = lanes.device.type == "cuda"
@@ -51,8 +52,8 @@ class Fused:
         if cuda:
             from repro.engine.strategies.fused.ahead import compile_ahead
 
-            compile_ahead(lanes)
-        self._network = FusedNetwork(lanes)
+            compile_ahead(lanes, pdl)
+        self._network = FusedNetwork(lanes, pdl=pdl)
         self._full, self._counts = lanes.recipe.batch_size, [0] * len(lanes)
         self._step: Callable[[], None] = self._network.step
         self._look: Callable[[], None] = self._network.evaluate

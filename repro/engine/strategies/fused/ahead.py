@@ -20,12 +20,12 @@ from repro.engine.strategies.fused.tiles import TILES, StageTiles
 from repro.machine import cores
 
 
-def compile_ahead(lanes: Lanes) -> None:
+def compile_ahead(lanes: Lanes, pdl: bool = False) -> None:
     """Compile for the network and batch size of ``lanes``, once for all processes and for these sources."""
     from triton import __version__, knobs
 
     major, minor = torch.cuda.get_device_capability(lanes.device)
-    wanted = [lanes.arch, str(lanes.recipe.batch_size), str(10 * major + minor)]
+    wanted = [lanes.arch, str(lanes.recipe.batch_size), str(10 * major + minor), str(int(pdl))]
     sources = [path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py"))]
     digest = hashlib.sha256(b"".join([*sources, __version__.encode(), " ".join(wanted).encode()])).hexdigest()
     done = Path(knobs.cache.dir) / f"repro-{digest[:16]}"
@@ -43,7 +43,7 @@ def compile_ahead(lanes: Lanes) -> None:
 
 
 def launches(
-    arch: str, batch: int, tiles: Mapping[int, StageTiles] = TILES
+    arch: str, batch: int, tiles: Mapping[int, StageTiles] = TILES, pdl: bool = False
 ) -> list[tuple[Any, tuple[Any, ...], dict[str, int]]]:
     """The kernels of a step and an evaluation, each once, with arguments and sizes, slowest to compile first."""
     from repro.config.recipe import Recipe
@@ -57,9 +57,8 @@ def launches(
         found.setdefault((kernel.fn.__name__, tuple(sizes.items())), (kernel, args, sizes))
 
     recipe = Recipe(1, batch, 0.1, (), 0.1, 0.9, 1e-4, augment=True, evaluate_every=1)
-    network = FusedNetwork(
-        random_lanes(arch, 1, recipe, torch.bfloat16, Device(torch.device("cpu"), "")), record, tiles=tiles
-    )
+    lanes = random_lanes(arch, 1, recipe, torch.bfloat16, Device(torch.device("cpu"), ""))
+    network = FusedNetwork(lanes, record, tiles=tiles, pdl=pdl)
     network.step()
     network.evaluate()
     return sorted(found.values(), key=lambda one: "DW" not in one[2])
@@ -95,10 +94,11 @@ def name_target(capability: int) -> None:
 
 def compiled(kernel: Any, args: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
     """An entry of `launches`, compiled; Triton keeps it in its cache."""
-    options = dict(sizes)
-    registers, warps = options.pop("registers", 0), options.pop("warps", 4)
-    limit = {"maxnreg": registers} if registers else {}
-    return kernel.warmup(*args, grid=(1,), num_warps=warps, num_stages=1, **options, **limit)
+    from repro.engine.strategies.fused.network import options
+
+    rest = dict(sizes)
+    registers, warps = rest.pop("registers", 0), rest.pop("warps", 4)
+    return kernel.warmup(*args, grid=(1,), num_stages=1, **rest, **options(warps, registers, rest))
 
 
 def compile_all(work: Iterable[tuple[Any, tuple[Any, ...], dict[str, int]]], capability: int) -> int:
@@ -117,5 +117,5 @@ def compile_all(work: Iterable[tuple[Any, tuple[Any, ...], dict[str, int]]], cap
 
 if __name__ == "__main__":
     name, *numbers = sys.argv[1:]
-    batch, capability, part, parts = map(int, numbers)
-    raise SystemExit(compile_all(launches(name, batch)[part::parts], capability) > 0)
+    batch, capability, early, part, parts = map(int, numbers)
+    raise SystemExit(compile_all(launches(name, batch, pdl=bool(early))[part::parts], capability) > 0)

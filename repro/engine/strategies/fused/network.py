@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -30,17 +31,24 @@ ELEMENTS, SUMMED = 1024, 256
 def launch(
     kernel: Any, grid: tuple[int, ...], *args: Any, warps: int = 4, registers: int = 0, **sizes: int
 ) -> None:
-    """Start ``kernel`` on the current stream."""
+    """Start ``kernel`` on the current stream; with ``PDL`` as soon as the launch before allows (`order.begin`)."""
+    kernel[grid](*args, **sizes, num_stages=1, **options(warps, registers, sizes))
+
+
+def options(warps: int, registers: int, sizes: Mapping[str, int]) -> dict[str, Any]:
+    """Triton's options of a launch."""
     limit = {"maxnreg": registers} if registers else {}
-    kernel[grid](*args, **sizes, num_warps=warps, num_stages=1, **limit)
+    early = {"launch_pdl": True} if sizes.get("PDL") else {}
+    return {"num_warps": warps, **limit, **early}
 
 
 class FusedNetwork:
     """K networks of 6n + 2 layers, n > 1, on batches of ``count`` (int32 [K]) images, at most
     ``lanes.recipe.batch_size`` each.
 
-    ``start`` launches a kernel; `ahead` lists them by it. ``dtype`` is bfloat16 on a GPU; float32 is for tests in
-    Triton's interpreter, without the rounding that would hide errors."""
+    ``start`` launches a kernel; `ahead` lists them by it. With ``pdl`` (Hopper and newer) each launch starts while
+    the previous one ends. ``dtype`` is bfloat16 on a GPU; float32 is for tests in Triton's interpreter, without
+    the rounding that would hide errors."""
 
     def __init__(
         self,
@@ -48,8 +56,10 @@ class FusedNetwork:
         start: Launch = launch,
         dtype: torch.dtype = torch.bfloat16,
         tiles: Mapping[int, StageTiles] = TILES,
+        pdl: bool = False,
     ) -> None:
-        self.lanes, self.start, self.k, self.n = lanes, start, len(lanes), lanes.recipe.batch_size
+        self.lanes, self.k, self.n = lanes, len(lanes), lanes.recipe.batch_size
+        self.start = functools.partial(start, PDL=1) if pdl else start
         device = lanes.device
         self._side = torch.cuda.Stream(device) if device.type == "cuda" else None
         self.layout = layout_of(lanes.arch, self.k, self.n, tiles, dtype, device)

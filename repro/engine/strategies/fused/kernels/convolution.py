@@ -20,6 +20,8 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from repro.engine.strategies.fused.kernels.order import begin
+
 
 @triton.jit
 def activate(raw, res, sc, sh, ok, MODE: tl.constexpr):
@@ -58,8 +60,10 @@ def forward_kernel(
     count_ptr, x_ptr, res_ptr, act_ptr, bn_ptr, w_ptr, y_ptr, part_ptr, one,
     N: tl.constexpr, H: tl.constexpr, W: tl.constexpr, C: tl.constexpr, P: tl.constexpr, S: tl.constexpr,
     KW: tl.constexpr, NW: tl.constexpr, M: tl.constexpr, HS: tl.constexpr, G: tl.constexpr, MODE: tl.constexpr,
+    PDL: tl.constexpr = False,
 ):  # fmt: skip
     pid = tl.program_id(0)
+    begin(PDL)
     lane = tl.program_id(1)
     progs = tl.num_programs(0)
     STRIPS: tl.constexpr = H // HS
@@ -185,10 +189,11 @@ def backward_kernel(
     gx_ptr, part_ptr, dw_ptr, one,
     N: tl.constexpr, H: tl.constexpr, W: tl.constexpr, C: tl.constexpr, P: tl.constexpr, S: tl.constexpr,
     KW: tl.constexpr, NW: tl.constexpr, M: tl.constexpr, HS: tl.constexpr, G: tl.constexpr, MODE: tl.constexpr,
-    DW: tl.constexpr,
+    DW: tl.constexpr, PDL: tl.constexpr = False,
 ):  # fmt: skip
     """Gradient behind the previous BatchNorm (masked by its ReLU) with that BatchNorm's sums; with DW the weights'
     gradient too. MODE 1: the layer's input is relu(bn(yp)); MODE 0: it is a, and skip is added to its gradient."""
+    begin(PDL)
     pid = tl.program_id(0)
     lane = tl.program_id(1)
     progs = tl.num_programs(0)

@@ -7,6 +7,7 @@ import triton
 import triton.language as tl
 
 from repro.engine.strategies.fused.kernels.convolution import activate, behind_norm
+from repro.engine.strategies.fused.kernels.order import begin
 
 
 @triton.jit
@@ -14,9 +15,11 @@ def weights_kernel(
     count_ptr, gz_ptr, y_ptr, bn_ptr, a_ptr, prev_ptr, dw_ptr,
     N: tl.constexpr, H: tl.constexpr, W: tl.constexpr, C: tl.constexpr, P: tl.constexpr, S: tl.constexpr,
     KW: tl.constexpr, NW: tl.constexpr, M: tl.constexpr, HS: tl.constexpr, G: tl.constexpr, MODE: tl.constexpr,
+    PDL: tl.constexpr = False,
 ):  # fmt: skip
     """The weights' gradient alone, one horizontal shift a program; those of the same pixels follow one another, so
     that they read from L2 what the first has read from memory."""
+    begin(PDL)
     s = tl.program_id(0) % S
     pid = tl.program_id(0) // S
     lane = tl.program_id(1)

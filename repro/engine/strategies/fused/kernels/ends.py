@@ -12,6 +12,7 @@ import triton
 import triton.language as tl
 
 from repro.engine.strategies.fused.kernels.convolution import behind_norm
+from repro.engine.strategies.fused.kernels.order import begin
 
 PAD = tl.constexpr(4)
 SIDE = tl.constexpr(32)
@@ -58,9 +59,11 @@ def taps_of(images_ptr, mean_ptr, scale_ptr, index, top, left, flip, pixel, DTYP
 def stem_forward_kernel(
     count_ptr, images_ptr, mean_ptr, scale_ptr, order_ptr, position_ptr, lanes, places,
     weights_ptr, at, stride, y_ptr, part_ptr, N: tl.constexpr, M: tl.constexpr, EVAL: tl.constexpr,
+    PDL: tl.constexpr = False,
 ):  # fmt: skip
     """y bf16 [K, N, 32, 32, 16] and its sums; ``weights`` float32 [K, stride], [16, 27] at ``at``. An image a
     program."""
+    begin(PDL)
     lane = tl.program_id(1)
     n = tl.program_id(0)
     if n >= tl.load(count_ptr + lane):
@@ -90,9 +93,10 @@ def stem_forward_kernel(
 @triton.jit(do_not_specialize=["lanes", "places"], do_not_specialize_on_alignment=["position_ptr"])
 def stem_weights_kernel(
     count_ptr, images_ptr, mean_ptr, scale_ptr, order_ptr, position_ptr, lanes, places,
-    gz_ptr, y_ptr, bn_ptr, dw_ptr, N: tl.constexpr, M: tl.constexpr, IMG: tl.constexpr,
+    gz_ptr, y_ptr, bn_ptr, dw_ptr, N: tl.constexpr, M: tl.constexpr, IMG: tl.constexpr, PDL: tl.constexpr = False,
 ):  # fmt: skip
     """The weights' gradient, ``dw`` [K, programs, 32, 16] float32; ``IMG`` images a program."""
+    begin(PDL)
     lane = tl.program_id(1)
     first = tl.program_id(0) * IMG
     count = tl.load(count_ptr + lane)
@@ -124,13 +128,14 @@ def head_kernel(
     count_ptr, y_ptr, bn_ptr, res_ptr, weights_ptr, at, stride, order_ptr, position_ptr, places, labels_ptr,
     gz_ptr, part_ptr, dw_ptr, tally_ptr,
     N: tl.constexpr, HW: tl.constexpr, D: tl.constexpr, CLASSES: tl.constexpr, J: tl.constexpr, IMG: tl.constexpr,
-    EVAL: tl.constexpr,
+    EVAL: tl.constexpr, PDL: tl.constexpr = False,
 ):  # fmt: skip
     """Mean over pixels, linear layer and cross entropy in float32, and, in training, all of their way back.
 
     Reads y and the shortcut ``res`` bf16 [K, N, HW, D]; leaves ``tally`` [K, programs, 2] (losses, right answers),
     the gradient ``gz`` behind the last BatchNorm with its sums, and ``dw`` [K, programs, CLASSES (D + 1)], that of
     weight, then of bias."""
+    begin(PDL)
     lane = tl.program_id(1)
     first = tl.program_id(0) * IMG
     count = tl.load(count_ptr + lane)
@@ -194,9 +199,10 @@ def head_kernel(
 @triton.jit(do_not_specialize_on_alignment=["position_ptr", "loss_ptr", "correct_ptr"])
 def tally_kernel(
     count_ptr, tally_ptr, position_ptr, loss_ptr, correct_ptr,
-    PROGS: tl.constexpr, IMG: tl.constexpr, BP: tl.constexpr, EVAL: tl.constexpr,
+    PROGS: tl.constexpr, IMG: tl.constexpr, BP: tl.constexpr, EVAL: tl.constexpr, PDL: tl.constexpr = False,
 ):  # fmt: skip
     """Adds a step's losses (float64) and right answers to each lane's, and moves its position on."""
+    begin(PDL)
     lane = tl.program_id(0)
     count = tl.load(count_ptr + lane)
     if count == 0:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from repro.engine.strategies.fused.kernels.order import begin
+
 EPSILON = tl.constexpr(1e-5)
 MOMENTUM = tl.constexpr(0.1)
 
@@ -40,12 +42,13 @@ def filled(count, IMAGES: tl.constexpr, STRIPS: tl.constexpr):
 def forward_kernel(
     count_ptr, part_ptr, weights_ptr, at, stride, statistics_ptr, moved, moved_stride, bn_ptr,
     PIXELS: tl.constexpr, PROGS: tl.constexpr, IMAGES: tl.constexpr, STRIPS: tl.constexpr, PX: tl.constexpr,
-    C: tl.constexpr, BE: tl.constexpr,
+    C: tl.constexpr, BE: tl.constexpr, PDL: tl.constexpr = False,
 ):  # fmt: skip
     """From sums of y and y^2 of a batch to BatchNorm as y * scale + shift; moves the running statistics.
 
     ``weights`` [K, stride] has gamma and beta at ``at``, ``statistics`` [K, moved_stride] mean and variance at
     ``moved``; ``bn`` [K, 7, C] takes scale, shift, mean and 1 / std (rows 0 to 3)."""
+    begin(PDL)
     lane = tl.program_id(0)
     count = tl.load(count_ptr + lane)
     if count == 0:
@@ -72,9 +75,11 @@ def forward_kernel(
 
 @triton.jit(do_not_specialize=["at", "stride", "moved", "moved_stride"])
 def running_kernel(
-    count_ptr, weights_ptr, at, stride, statistics_ptr, moved, moved_stride, bn_ptr, C: tl.constexpr
+    count_ptr, weights_ptr, at, stride, statistics_ptr, moved, moved_stride, bn_ptr, C: tl.constexpr,
+    PDL: tl.constexpr = False
 ):  # fmt: skip
     """BatchNorm in evaluation: scale and shift from the running statistics."""
+    begin(PDL)
     lane = tl.program_id(0)
     if tl.load(count_ptr + lane) == 0:
         return
@@ -91,10 +96,11 @@ def running_kernel(
 def backward_kernel(
     count_ptr, part_ptr, gradients_ptr, at, stride, bn_ptr,
     PIXELS: tl.constexpr, PROGS: tl.constexpr, IMAGES: tl.constexpr, STRIPS: tl.constexpr, PX: tl.constexpr,
-    C: tl.constexpr, BE: tl.constexpr,
+    C: tl.constexpr, BE: tl.constexpr, PDL: tl.constexpr = False,
 ):  # fmt: skip
     """From sums of gz and gz * y, gz the gradient behind BatchNorm: gradients of gamma and beta, and what makes of
     gz that of y (``bn`` rows 4 to 6): c1 gz + c2 y + c3."""
+    begin(PDL)
     lane = tl.program_id(0)
     count = tl.load(count_ptr + lane)
     if count == 0:
@@ -121,9 +127,11 @@ def backward_kernel(
 def activation_kernel(
     count_ptr, y_ptr, bn_ptr, res_ptr, out_ptr,
     N: tl.constexpr, SIDE: tl.constexpr, C: tl.constexpr, MODE: tl.constexpr, BM: tl.constexpr,
+    PDL: tl.constexpr = False,
 ):  # fmt: skip
     """relu(bn(y) + shortcut), [K, N, SIDE, SIDE, C]. MODE 0: no shortcut, 1: ``res`` of the same shape, 2: option
     A of He et al., every second pixel of ``res`` [K, N, 2 SIDE, 2 SIDE, C / 2] and zeros for the new channels."""
+    begin(PDL)
     lane = tl.program_id(1)
     pixel = tl.program_id(0) * BM + tl.arange(0, BM)
     count = tl.load(count_ptr + lane)

@@ -10,6 +10,7 @@ import triton
 import triton.language as tl
 
 from repro.engine.strategies.fused.kernels.convolution import behind_norm
+from repro.engine.strategies.fused.kernels.order import begin
 
 
 @triton.jit
@@ -24,8 +25,10 @@ def gradient_of(gz_ptr, y_ptr, off, ok, c1, c2, c3):
 def strided_forward_kernel(
     count_ptr, a_ptr, w_ptr, y_ptr, part_ptr,
     N: tl.constexpr, SIDE: tl.constexpr, C: tl.constexpr, IMG: tl.constexpr, M: tl.constexpr,
+    PDL: tl.constexpr = False,
 ):  # fmt: skip
     """y and its sums. A program takes ``IMG`` images, ``M`` output pixels at a time."""
+    begin(PDL)
     lane = tl.program_id(1)
     first = tl.program_id(0) * IMG
     count = tl.load(count_ptr + lane)
@@ -69,6 +72,7 @@ def strided_forward_kernel(
 def strided_backward_kernel(
     count_ptr, gz_ptr, y_ptr, bn_ptr, w_ptr, skip_ptr, a_ptr, yp_ptr, gx_ptr, part_ptr,
     N: tl.constexpr, SIDE: tl.constexpr, C: tl.constexpr, IMG: tl.constexpr, M: tl.constexpr,
+    PDL: tl.constexpr = False,
 ):  # fmt: skip
     """Gradient behind the BatchNorm before ``a``, masked by its ReLU, with that BatchNorm's sums (yp: its
     input).
@@ -76,6 +80,7 @@ def strided_backward_kernel(
     Of the four input pixels at (2i, 2j) ... (2i + 1, 2j + 1) even rows and columns meet one tap, odd ones two, in
     the four output pixels at (i, j) ... (i + 1, j + 1): nine products, each of the nine taps once. The shortcut's
     gradient, ``skip`` [K, N, SIDE, SIDE, C], is added where it came from."""
+    begin(PDL)
     lane = tl.program_id(1)
     first = tl.program_id(0) * IMG
     count = tl.load(count_ptr + lane)
@@ -148,8 +153,10 @@ def strided_backward_kernel(
 def strided_weights_kernel(
     count_ptr, gz_ptr, y_ptr, bn_ptr, a_ptr, dw_ptr,
     N: tl.constexpr, SIDE: tl.constexpr, C: tl.constexpr, IMG: tl.constexpr, M: tl.constexpr,
+    PDL: tl.constexpr = False,
 ):  # fmt: skip
     """The weights' gradient, a kernel row (ky) a program: ``dw`` [K, programs, C, 9, C / 2] float32."""
+    begin(PDL)
     lane = tl.program_id(1)
     first = tl.program_id(0) // 3 * IMG
     ky = tl.program_id(0) % 3

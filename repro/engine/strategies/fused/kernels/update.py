@@ -11,14 +11,18 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from repro.engine.strategies.fused.kernels.order import begin
+
 
 @triton.jit(do_not_specialize=["at", "stride", "step"])
 def pack_kernel(
     weights_ptr, at, stride, step, f_ptr, b_ptr,
     C: tl.constexpr, PF: tl.constexpr, PB: tl.constexpr, SF: tl.constexpr, SB: tl.constexpr,
+    PDL: tl.constexpr = False,
 ):  # fmt: skip
     """Operands bf16 [layers, K, 3, S, KW, NW] of `convolution`. Program (lane, ky and layer, forward or
     backward)."""
+    begin(PDL)
     lane = tl.program_id(0)
     lanes = tl.num_programs(0)
     ky = tl.program_id(1) % 3
@@ -61,8 +65,11 @@ def pack_kernel(
 
 
 @triton.jit(do_not_specialize=["at", "stride"])
-def pack_strided_kernel(weights_ptr, at, stride, f_ptr, b_ptr, C: tl.constexpr):  # fmt: skip
+def pack_strided_kernel(
+    weights_ptr, at, stride, f_ptr, b_ptr, C: tl.constexpr, PDL: tl.constexpr = False
+):  # fmt: skip
     """Operands bf16 [K, 9, C / 2, C] and [K, 9, C, C / 2] of `strided`. Program (lane, tap)."""
+    begin(PDL)
     lane = tl.program_id(0)
     tap = tl.program_id(1)
     CI: tl.constexpr = C // 2
@@ -79,11 +86,13 @@ def sum_kernel(
     count_ptr, dw_ptr, gradients_ptr, at, stride, step,
     PROGS: tl.constexpr, IMAGES: tl.constexpr, STRIPS: tl.constexpr, SIZE: tl.constexpr, OUT: tl.constexpr,
     KIND: tl.constexpr, C: tl.constexpr, P: tl.constexpr, S: tl.constexpr, BP: tl.constexpr, BE: tl.constexpr,
+    PDL: tl.constexpr = False,
 ):  # fmt: skip
     """Sum over programs, in their order, into the gradients' rows. ``dw`` [layers, K, PROGS, SIZE], of which as
     many programs count as have images; ``OUT`` numbers a layer. Program (lane, ``BE`` of them, layer).
 
     KIND 0: `convolution`'s [3, S, KW, NW] -> [C, 3, 3, C]; 1: the stem's [32, 16] -> [16, 27]; 2: as it lies."""
+    begin(PDL)
     lane = tl.program_id(0)
     layer = tl.program_id(2)
     count = tl.load(count_ptr + lane)
@@ -121,9 +130,10 @@ def sum_kernel(
 @triton.jit(do_not_specialize=["stride", "size", "decay", "momentum"])
 def update_kernel(
     count_ptr, weights_ptr, momentum_ptr, gradients_ptr, mask_ptr, rate_ptr, stride, size, decay, momentum,
-    BE: tl.constexpr,
+    BE: tl.constexpr, PDL: tl.constexpr = False,
 ):  # fmt: skip
     """Eq. 1: v <- m v + (lambda w + g), w <- w - eta v; then the mask. Clears the gradients."""
+    begin(PDL)
     lane = tl.program_id(1)
     if tl.load(count_ptr + lane) == 0:
         return
