@@ -9,7 +9,8 @@ gpu() { python3 -m pytest --noconftest -c /dev/null --rootdir . -q -m gpu -o mar
 case ${1:-} in
 fused)
     gpu tests/test_gpu_fused.py                                                             # 59 s, 35 of them to compile
-    python3 benchmarks/fused.py --batch 128 --lanes 1,32,64 --where 32 --against batched    # 43 s
+    python3 benchmarks/fused.py --batch 128 --lanes 1,32,64 --where 32 --pdl --against batched    # some 60 s
+    python3 benchmarks/fused.py --batch 64 --lanes 1,32 --where "" --pdl --against
     python3 benchmarks/fused.py --arch resnet56 --batch 64 --lanes 1,8,32 --where "" --against    # 40 s
     python3 benchmarks/fused.py --arch resnet56 --batch 128 --lanes 32 --where "" --against batched
     python3 benchmarks/paired.py --data-dir "${DATA:-/tmp/data}" --runs-dir /tmp/paired --set recipe.batch_size=64 \
