@@ -34,7 +34,7 @@ def not_finite(labels: Sequence[str]) -> str:
 
 def blocked(runs: int) -> str:
     """The message for Runs whose parents diverged."""
-    return f"{counted(runs, 'Run')} could not be trained: the checkpoints that would start them are missing"
+    return f"{counted(runs, 'Run')} could not be trained: no checkpoint to start from"
 
 
 def machines(devices: Iterable[str]) -> str:

@@ -154,7 +154,7 @@ def test_three_deaths_in_a_row_give_a_run_up_and_what_grows_from_it(
     workers = Workers(plan, store, record_of, {chain[2].label: [KILLED] * 3})
     log(store, chain[2], "of an earlier worker")
     workers.before = lambda run: log(store, run, "one", "", "two")
-    said = f"{chain[2].label}: its worker was killed .* 3 times.*for want .* {len(chain) - 3} Runs could"
+    said = f"{chain[2].label}: its worker was killed .* 3 times.* {len(chain) - 3} Runs could not be trained"
     ears = Ears()
     with pytest.raises(RunFailed, match=said):
         driver.execute(plan, store, workers, ears, task_for(store), 2, None)

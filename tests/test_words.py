@@ -26,7 +26,7 @@ def test_a_verb_agrees_with_its_number() -> None:
     )
     assert words.budget_spent(2, 2400).startswith("time budget spent: 2 Runs are left (2,400 epochs);")
     assert words.not_finite(["a"]) == "the loss of 1 Run was not finite: a"
-    assert words.blocked(1) == "1 Run could not be trained: the checkpoints that would start them are missing"
+    assert words.blocked(1) == "1 Run could not be trained: no checkpoint to start from"
 
 
 @pytest.mark.parametrize(
