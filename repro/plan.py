@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import heapq
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -162,6 +163,7 @@ Speed = Callable[[int, int], float]
 def end_times(images: Sequence[int], lanes: int, speed: Speed) -> list[float]:
     """Return when each Run ends, in seconds. ``images`` remain of each; when a lane becomes free, the next queued
     Run takes it. All busy lanes are equally fast, at a ``speed`` that depends on their number."""
+    speed = functools.cache(speed)  # asked for each Run that ends
     ended = [0.0] * len(images)
     at_work: list[tuple[float, int]] = []  # (images per lane when its Run ends, number of the Run)
     now = behind = 0.0
@@ -189,17 +191,24 @@ def most_in_time(images: Sequence[int], most: int, speed: Speed, seconds: float)
     """Return how many of the first Runs can all end within ``seconds``, and in how many lanes (up to ``most``).
 
     If several numbers of lanes allow this, the fastest one. (0, ``most``) if not even the first Run would end."""
+    speed = functools.cache(speed)
     best = (0, 0.0, most)
+
+    def end(count: int, lanes: int) -> float:
+        return max(end_times(images[:count], lanes, speed), default=0.0)
+
     for lanes in range(1, most + 1):
-        low, high = 0, len(images)
+        low, high = best[0], len(images)
+        if end(low, lanes) > seconds:
+            continue
         while low < high:
             middle = (low + high + 1) // 2
-            if max(end_times(images[:middle], lanes, speed)) <= seconds:
+            if end(middle, lanes) <= seconds:
                 low = middle
             else:
                 high = middle - 1
         if low:
-            best = max(best, (low, -max(end_times(images[:low], lanes, speed)), lanes))
+            best = max(best, (low, -end(low, lanes), lanes))
     return best[0], best[2]
 
 
