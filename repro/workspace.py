@@ -82,8 +82,8 @@ class Workspace:
         """
         seeds = self.seeds if seeds is None else seeds
         runs = self._make(artifact.runs, seeds)
-        if artifact.follow and (guess or all(self.store.record(run) for run in runs)):
-            runs = [*runs, *artifact.follow(self.study, self.results(), seeds)]
+        if artifact.second_stage and (guess or all(self.store.record(run) for run in runs)):
+            runs = [*runs, *artifact.second_stage(self.study, self.results(), seeds)]
         if artifact.optional and self.options.with_iterative:
             runs = [*runs, *self._make(artifact.optional, seeds)]
         arch = self.options.arch
@@ -92,8 +92,8 @@ class Workspace:
     def runs_of_cells(self, artifact: Artifact, seeds: Sequence[int]) -> list[Run]:
         """Return all Runs that the artifact's cells of ``seeds`` are made from, whatever the options."""
         runs = self._make(artifact.runs, seeds)
-        if artifact.follow:
-            runs = [*runs, *artifact.follow(self.study, self.results(), seeds)]
+        if artifact.second_stage:
+            runs = [*runs, *artifact.second_stage(self.study, self.results(), seeds)]
         return [*runs, *self._make(artifact.optional, seeds)] if artifact.optional else runs
 
     def _make(self, runs: Callable[[Study, Sequence[int]], list[Run]], seeds: Sequence[int]) -> list[Run]:

@@ -157,8 +157,8 @@ def test_table_1_compares_all_but_the_column_that_calibrates(study: Study_of, re
     paper = study("paper")
     runs = table1.runs(paper, [0])
     results = finished(record_of, runs, lambda run: 80.0)
-    assert artifacts.get("table1").follow is not None
-    more = table1.follow(paper, results, [0])
+    assert artifacts.get("table1").second_stage is not None
+    more = table1.second_stage(paper, results, [0])
     results = finished(record_of, [*runs, *more], lambda run: 80.0 if run.mask and run.mask.sparsity else 81.0)
     cells = table1.cells(paper, results, [0])
     for series in ("1-shot", "4-shot gradual"):
@@ -173,7 +173,7 @@ def test_table_1_compares_all_but_the_column_that_calibrates(study: Study_of, re
 
 def test_one_shot_and_stepwise_are_pruned_to_the_same_rates(study: Study_of) -> None:
     paper = study("paper")
-    more = table1.follow(paper, Results({}), [0])
+    more = table1.second_stage(paper, Results({}), [0])
     stepwise = {run.mask.of.epoch for run in more if run.mask and run.mask.sparsity is None}
     one_shot = {(run.mask.of.epoch, run.mask.sparsity) for run in more if run.mask and run.mask.sparsity}
     assert one_shot == {(120, 0.4), (160, 0.6), (200, 0.7), (240, 0.8)}

@@ -22,7 +22,8 @@ from repro.workspace import Workspace
 made = {}
 for profile in sys.argv[1:]:
     work = Workspace(Options(profile=profile, seeds=3))
-    second = [a.follow(work.study, work.results(), work.seeds_of(a)) for a in work.artifacts if a.follow]
+    staged = [a for a in work.artifacts if a.second_stage]
+    second = [a.second_stage(work.study, work.results(), work.seeds_of(a)) for a in staged]
     made[profile] = [run.key for run in ancestors([*work.every_run(), *(run for runs in second for run in runs)])]
 assert "torch" not in sys.modules
 print(json.dumps(made))

@@ -45,9 +45,10 @@ class Artifact:
     """One figure or table. ``runs(study, seeds)`` are the Runs that it needs, ``cells(study, results, seeds)``
     what it makes of them; both are pure. ``assumptions`` are names from params.yaml that bear on it.
 
-    ``follow(study, results, seeds)`` are further Runs, which only the results of ``runs`` can name (Table 1's
-    number of examples): the best guess until these are finished. ``optional(study, seeds)`` are Runs that count
-    where they are finished, and that only ``--with-iterative`` asks for (Table 4's iterative pruning on ImageNet).
+    ``second_stage(study, results, seeds)`` are further Runs, which only the results of ``runs`` can name (Table
+    1's number of examples): the best guess until these are finished. ``optional(study, seeds)`` are Runs that
+    count where they are finished, and that only ``--with-iterative`` asks for (Table 4's iterative pruning on
+    ImageNet).
     ``digits`` are those shown after the point, but of the columns ``counted``, which are whole numbers.
 
     The rest is presentation. ``axes`` name rows and columns in tables; ``rows`` and ``columns`` name them in
@@ -64,7 +65,7 @@ class Artifact:
     cells: Callable[[Study, Results, Sequence[int]], list[Cell]]
     assumptions: tuple[str, ...]
     unit: str = "top-1 accuracy, %"
-    follow: Callable[[Study, Results, Sequence[int]], list[Run]] | None = None
+    second_stage: Callable[[Study, Results, Sequence[int]], list[Run]] | None = None
     optional: Callable[[Study, Sequence[int]], list[Run]] | None = None
     digits: int = 2
     counted: tuple[str, ...] = ()

@@ -24,7 +24,7 @@ def runs(study: Study, seeds: Sequence[int]) -> list[Run]:
     return [*ends, *(study.stepwise(arch, seed) for seed in seeds), *_calibration(study).values()]
 
 
-def follow(study: Study, results: Results, seeds: Sequence[int]) -> list[Run]:
+def second_stage(study: Study, results: Results, seeds: Sequence[int]) -> list[Run]:
     """Return both rows at the calibrated number of examples, or at the largest one until that is known."""
     size = calibrated(study, results) or study.settings.profile.table1.sizes[-1]
     found = [run for _, _, _, found in _table(study, seeds, size) for run in found]
@@ -93,7 +93,7 @@ ARTIFACT = Artifact(
     title="Memorization capacity of one-shot and stepwise gradual pruning",
     runs=runs,
     cells=cells,
-    follow=follow,
+    second_stage=second_stage,
     assumptions=("calibration", "beyond_the_schedule", "gradual_momentum", *fig5.ASSUMPTIONS),
     unit="accuracy on random labels, %",
     axes=("network", "pruned at"),
