@@ -39,7 +39,7 @@ from repro.config import params
 from repro.config.recipe import IMAGENET_ARCHS, MicroBatchRecipe
 from repro.data.imagenet import OFFICIAL
 from repro.data.imagenet.augment import draw_crops, normalize
-from repro.data.imagenet.loader import Loader, Request, make_loader
+from repro.data.imagenet.loader import Loader, Request
 from repro.engine import calibration
 from repro.engine import device as devices
 from repro.engine.calibration import synchronize
@@ -207,8 +207,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 
 def _from_jpegs(ours: Mapping[str, Ours], args: argparse.Namespace, arch: str) -> tuple[float, float]:
     own = ours[arch]
-    with contextlib.closing(make_loader(Folder(args.images), args.crop, 256, own.device.torch)) as loader:
-        return own.fed(loader, args.seconds)
+    return own.fed(Loader(Folder(args.images), args.crop, 256, own.device.torch), args.seconds)
 
 
 def _peak(device: Device) -> float | None:

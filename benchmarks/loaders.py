@@ -37,7 +37,7 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from repro.data.imagenet import FileSplit, PhotoSplit
+from repro.data.imagenet import FileSplit
 from repro.data.imagenet.augment import MEAN, STD, CropParams, crop_box, draw_crops, normalize
 from repro.data.imagenet.decode import decode, evaluation, training
 from repro.data.imagenet.loader import Loader, Request
@@ -65,7 +65,7 @@ class Photos(ImageFolder):
 class Processes(Dataset[Tensor]):
     """Our decoding and cropping, an image at a time, for worker processes."""
 
-    def __init__(self, split: PhotoSplit, crops: CropParams | None) -> None:
+    def __init__(self, split: FileSplit, crops: CropParams | None) -> None:
         self.split, self.crops = split, crops
 
     def __len__(self) -> int:
@@ -98,10 +98,12 @@ def through_dataloader(dataset: Dataset[Any], workers: int) -> Batches:
         yield found[0] if isinstance(found, list) else found
 
 
-def through_loader(split: PhotoSplit, train: bool, threads: int, as_input: bool) -> Batches:
+def through_loader(split: FileSplit, train: bool, threads: int, as_input: bool) -> Batches:
     """Endless batches in a random order."""
     asked, drawn = itertools.tee(_requests(len(split), train))
-    for batch, request in zip(Loader(split, CROP, RESIZE, threads=threads).batches(asked), drawn, strict=False):
+    for batch, request in zip(
+        Loader(split, CROP, RESIZE, torch.device("cpu"), threads).batches(asked), drawn, strict=False
+    ):
         flip = torch.from_numpy(request.crops.flip) if request.crops else None
         yield normalize(batch.images, flip) if as_input else batch.images
 
@@ -140,7 +142,7 @@ def rows(args: argparse.Namespace, scratch: Path, train: bool) -> list[Row]:
     files = file_split(args.dir, args.images)
     workers = args.threads if args.threads > 1 else 0
 
-    def ours(split: PhotoSplit, as_input: bool) -> Callable[[], Batches]:
+    def ours(split: FileSplit, as_input: bool) -> Callable[[], Batches]:
         return lambda: through_loader(split, train, args.threads, as_input)
 
     peer = Photos(args.dir, args.images, transform(train))

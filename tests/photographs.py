@@ -48,7 +48,7 @@ def pixels(content: bytes) -> npt.NDArray[np.int64]:
 
 
 class Memory:
-    """A PhotoSplit of ``contents``; what is None cannot be read. ``on_read`` is called in the reading thread."""
+    """A split of ``contents``; what is None cannot be read. ``on_read`` is called in the reading thread."""
 
     def __init__(self, contents: Sequence[bytes | None], on_read: Callable[[int], None] = lambda _: None) -> None:
         self.contents, self.on_read = contents, on_read

@@ -32,7 +32,7 @@ def imagenet(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType
     monkeypatch.setattr(module.Ours, "__post_init__", lambda own: None)
     monkeypatch.setattr(module.Ours, "random", lambda *_: 2000.0)
     monkeypatch.setattr(module.Ours, "fed", lambda *_: (1500.0, 0.25))
-    monkeypatch.setattr(module, "make_loader", lambda *_: argparse.Namespace(close=lambda: None))
+    monkeypatch.setattr(module, "Loader", lambda *_: None)
     monkeypatch.setattr(module, "textbook", lambda *_: 500.0)
     yield module
 

@@ -22,8 +22,7 @@ from repro.data.images import Images, Split, assemble
 from repro.errors import MissingInput, UsageError
 
 Bytes = npt.NDArray[np.uint8]
-BINARY = [*cifar10.TRAIN_BINARY, *cifar10.TEST_BINARY]
-PICKLED = [*cifar10.TRAIN_PICKLED, *cifar10.TEST_PICKLED]
+BINARY, PICKLED = cifar10.BINARY, cifar10.PICKLED
 
 
 def records(number: int) -> Bytes:

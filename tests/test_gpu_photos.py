@@ -10,7 +10,7 @@ from test_streamed import DATA, QUIET, RECIPE, RUN, InMemory
 from torch import Tensor
 
 from repro.data.imagenet.augment import normalize
-from repro.data.imagenet.loader import make_loader
+from repro.data.imagenet.loader import Loader
 from repro.engine import device as devices
 from repro.engine.data_source import StreamedData
 from repro.engine.network import Network
@@ -49,7 +49,7 @@ def test_compiled_gradients_are_those_of_eager_steps(arch: str, precision: torch
 def test_a_run_of_photographs_trains_and_says_where_the_time_went(tmp_path: Path) -> None:
     device = devices.choose("cuda")
     splits = (InMemory(DATA.train, 0), InMemory(DATA.test, 1))
-    loaders = [make_loader(split, DATA.crop, DATA.resize, device.torch) for split in splits]
+    loaders = [Loader(split, DATA.crop, DATA.resize, device.torch) for split in splits]
     bench = StreamedData(device, single_process(device.torch), loaders[0], loaders[1], "made up")
     store = Store(tmp_path / "runs", tmp_path / "runs.jsonl")
     record = train(RUN, bench, store, {2}, QUIET, lambda _: True)

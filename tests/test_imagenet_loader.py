@@ -15,8 +15,8 @@ from photographs import Memory, encode, picture, real_photographs
 
 from repro.data.imagenet.augment import crop_box, draw_crops
 from repro.data.imagenet.decode import decode, evaluation, training
-from repro.data.imagenet.loader import Loader, Request, make_loader
-from repro.data.imagenet.split import IGNORED, PhotoSplit
+from repro.data.imagenet.loader import Loader, Request
+from repro.data.imagenet.split import IGNORED, FileSplit
 from repro.errors import MissingInput
 
 CROP, RESIZE = 32, 40
@@ -45,7 +45,7 @@ def requests(sizes: tuple[int, ...] = (16, 7, 1, 16), train: bool = True) -> lis
     return found
 
 
-def one_by_one(split: PhotoSplit, request: Request) -> torch.Tensor:
+def one_by_one(split: FileSplit, request: Request) -> torch.Tensor:
     """Slowly, in this thread, without any short cut."""
     found = []
     for i, index in enumerate(request.index.tolist()):
@@ -58,8 +58,8 @@ def one_by_one(split: PhotoSplit, request: Request) -> torch.Tensor:
     return torch.stack(found)
 
 
-def make(split: PhotoSplit, **options: object) -> Loader:
-    return Loader(split, CROP, RESIZE, **options)  # type: ignore[arg-type]
+def make(split: FileSplit, **options: object) -> Loader:
+    return Loader(split, CROP, RESIZE, CPU, **options)  # type: ignore[arg-type]
 
 
 def left_behind() -> list[str]:
@@ -112,7 +112,7 @@ def test_requests_are_taken_as_batches_are_and_a_few_ahead(ahead: int) -> None:
 
 
 def test_waited_is_the_time_that_the_consumer_was_held_up() -> None:
-    slow = Loader(Memory(IMAGES, on_read=lambda _: time.sleep(0.05)), CROP, RESIZE, threads=1)
+    slow = make(Memory(IMAGES, on_read=lambda _: time.sleep(0.05)), threads=1)
     batches = slow.batches(requests((2, 2)), ahead=1)
     first = next(batches)
     assert first.waited >= 0.09
@@ -130,15 +130,9 @@ def broken() -> list[bytes | None]:
     return found
 
 
-def test_a_bad_image_is_named_once_and_skipped() -> None:
-    heard: list[tuple[str, str, bool]] = []
-    main = threading.current_thread()
-
-    def on_bad(name: str, why: str) -> None:
-        heard.append((name, why, threading.current_thread() is main))
-
+def test_a_bad_image_is_named_once_and_skipped(capsys: pytest.CaptureFixture[str]) -> None:
     split = Memory(broken())
-    loader = make(split, threads=2, on_bad=on_bad)
+    loader = make(split, threads=2)
     request = Request(np.arange(10), draw_crops("x", 0, 0, 10))
     for _ in range(3):  # epochs
         (batch,) = loader.batches([request])
@@ -147,22 +141,18 @@ def test_a_bad_image_is_named_once_and_skipped() -> None:
         assert not batch.images[[4, 6]].any()
         assert batch.labels[good].tolist() == split.labels[good].tolist()
         assert batch.images[good].flatten(1).any(1).all()
-    assert heard == [
-        ("train/n00000004.JPEG", "its end is missing", True),
-        ("train/n00000006.JPEG", "cannot be read (Input/output error)", True),
+    assert loader.bad == {
+        "train/n00000004.JPEG": "its end is missing",
+        "train/n00000006.JPEG": "cannot be read (Input/output error)",
+    }
+    assert capsys.readouterr().err.splitlines() == [
+        f"left out, cannot be read: {name} ({why})" for name, why in loader.bad.items()
     ]
-    assert loader.bad == {name: why for name, why, _ in heard}
     assert (split.labels != IGNORED).all()
 
 
-def test_without_a_listener_a_bad_image_is_a_warning() -> None:
-    with pytest.warns(UserWarning, match=r"train/n00000004\.JPEG: its end is missing"):
-        list(Loader(Memory(broken()), CROP, RESIZE, threads=1).batches([Request(np.array([4]), None)]))
-
-
-def test_more_bad_images_than_allowed_end_it_with_their_names() -> None:
-    heard: list[str] = []
-    loader = make(Memory([None] * 9), threads=2, most_bad=3, on_bad=lambda name, _: heard.append(name))
+def test_more_bad_images_than_allowed_end_it_with_their_names(capsys: pytest.CaptureFixture[str]) -> None:
+    loader = make(Memory([None] * 9), threads=2, most_bad=3)
     batches = loader.batches([Request(np.array([i, i + 1]), None) for i in range(8)])
     next(batches)
     next(batches)
@@ -172,11 +162,11 @@ def test_more_bad_images_than_allowed_end_it_with_their_names() -> None:
         assert f"train/n{i:08d}.JPEG: cannot be read" in str(ended.value)
     assert "more than the 3 that are skipped" in str(ended.value)
     assert "repro data prepare imagenet" in str(ended.value)
-    assert len(heard) == 3
+    assert len(capsys.readouterr().err.splitlines()) == 3
 
 
 def test_as_many_bad_images_as_allowed_do_not() -> None:
-    loader = make(Memory([None] * 3), threads=2, most_bad=3, on_bad=lambda *_: None)
+    loader = make(Memory([None] * 3), threads=2, most_bad=3)
     (batch,) = loader.batches([Request(np.array([0, 1, 2, 2]), None)])
     assert (batch.labels == IGNORED).all()
 
@@ -207,24 +197,13 @@ def test_an_error_of_the_requests_or_of_a_thread_reaches_the_consumer() -> None:
         list(make(Memory(IMAGES[:5]), threads=2).batches([Request(np.array([1, 7]), None)]))
 
 
-def test_closing_ends_a_batches_under_way() -> None:
-    loader = make(Memory(IMAGES), threads=2)
-    batches = loader.batches(requests((16,) * 50))
-    next(batches)
-    loader.close()
-    assert left_behind() == []
-    with pytest.raises(Exception, match=r"cannot schedule|^$"):
-        list(batches)
-    assert len(list(loader.batches(requests()))) == 4  # a later one is another matter
-
-
 def test_threads_use_one_core_each_and_nobody_else_is_changed() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
         seen: list[int] = []
         slow = Memory(IMAGES, on_read=lambda _: (time.sleep(0.001), seen.append(torch.get_num_threads()))[0])
-        batches = Loader(slow, CROP, RESIZE, threads=4).batches(requests((16, 16)))
+        batches = make(slow, threads=4).batches(requests((16, 16)))
         next(batches)
         assert torch.get_num_threads() == 3
         later: list[int] = []
@@ -248,8 +227,8 @@ def test_processes_on_one_node_share_its_cores(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("repro.data.imagenet.loader.cores", lambda: 64)
     for name, value in (("RANK", "0"), ("WORLD_SIZE", "8"), ("LOCAL_WORLD_SIZE", "8")):  # torchrun's
         monkeypatch.setenv(name, value)
-    assert Loader(Memory(IMAGES), CROP, RESIZE).threads == 8
-    assert make_loader(Memory(IMAGES), CROP, RESIZE, CPU).threads == 1  # a CPU that trains needs its cores
+    assert Loader(Memory(IMAGES), CROP, RESIZE, torch.device("cuda")).threads == 8
+    assert Loader(Memory(IMAGES), CROP, RESIZE, CPU).threads == 1  # a CPU that trains needs its cores
 
 
 def files(paths: list[Path]) -> Memory:
@@ -258,7 +237,7 @@ def files(paths: list[Path]) -> Memory:
 
 def test_real_photographs_go_through() -> None:
     split = files(real_photographs()[:48])
-    loader = Loader(split, 224, 256, threads=2)
+    loader = Loader(split, 224, 256, CPU, threads=2)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         asked = [Request(np.arange(at, at + 16), draw_crops("x", 0, at, 16)) for at in (0, 16, 32)]

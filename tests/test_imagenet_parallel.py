@@ -19,7 +19,7 @@ def test_a_killed_worker_is_one_clear_line() -> None:
     # As the kernel does for want of memory. `eval` of text: a worker would have to import a function from here.
     dies = "__import__('os').kill(__import__('os').getpid(), 9)"
     with pytest.raises(MissingInput, match="worker process was killed"):
-        list(parallel.in_parallel(eval, [dies] * parallel.FEW, 2, "dying", parallel.Silent()))
+        list(parallel.in_parallel(eval, [dies] * parallel.FEW, 2, "dying", parallel.SILENT))
 
 
 ORPHANED = """
@@ -27,7 +27,7 @@ import os
 from repro.data.imagenet import parallel
 if __name__ == "__main__":
     waits = ["__import__('time').sleep(.01)"] * parallel.FEW
-    for _ in parallel.in_parallel(eval, waits, 2, "waiting", parallel.Silent()):
+    for _ in parallel.in_parallel(eval, waits, 2, "waiting", parallel.SILENT):
         os.kill(os.getpid(), 9)
 """
 

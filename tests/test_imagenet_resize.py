@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import resource
 import shutil
@@ -20,6 +19,7 @@ from hypothesis import strategies as st
 from photographs import photograph, pixels
 from PIL import Image
 
+from repro import data
 from repro.data import imagenet
 from repro.data.imagenet import index, layout, parallel, resize
 from repro.data.imagenet.index import Prepared
@@ -68,11 +68,9 @@ def shrunk(pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> Prepared
     return resize_tree(found, 256, tmp_path_factory.mktemp("small") / "resized", workers=1)
 
 
-def opened(
-    prepared: Prepared, stored: int = 0, train: int = 40
-) -> tuple[imagenet.PhotoSplit, imagenet.PhotoSplit]:
-    data = Photos("imagenet", train, 8, prepared.fingerprint, crop=224, resize=256, stored=stored)
-    return imagenet.open_splits(data, [prepared.home.parent], Path("/nonexistent"))
+def opened(prepared: Prepared, stored: int = 0, train: int = 40) -> tuple[imagenet.FileSplit, imagenet.FileSplit]:
+    wanted = Photos("imagenet", train, 8, prepared.fingerprint, crop=224, resize=256, stored=stored)
+    return imagenet.open_splits(wanted, [prepared.home.parent], Path("/nonexistent"))
 
 
 def images(root: Path) -> dict[str, bytes]:
@@ -167,7 +165,7 @@ def test_another_side_is_refused(prepared: Prepared, tmp_path: Path) -> None:
 # Interrupted, damaged
 
 
-class Stopping(parallel.Silent):
+class Stopping(parallel.Observer):
     """Ends everything after one chunk."""
 
     def advanced(self, images: int) -> None:
@@ -311,19 +309,11 @@ def test_a_copy_of_the_official_set_has_its_fingerprint_and_keys_of_its_own(
     for name, count in counts.items():
         monkeypatch.setattr(layout, name, count)
     copy = resize_tree(prepare(prepared.root, workers=1), 256, tmp_path / "resized", workers=1)
-    assert copy.fingerprint == imagenet.fingerprint("imagenet", [copy.root]) == imagenet.OFFICIAL
+    assert copy.fingerprint == data.fingerprint("imagenet", [copy.root]) == imagenet.OFFICIAL
     assert copy.stored == 256 and not copy.differences
     (copy.root / layout.NOTE).unlink()
     stripped = prepare(copy.root, workers=1)
     assert stripped.fingerprint == stripped.content_hash and "resized images" in stripped.differences[-1]
-
-
-def test_an_index_of_earlier_versions_is_read(prepared: Prepared) -> None:
-    place = prepared.home / "index.json"
-    info = json.loads(place.read_text())
-    del info["stored"]
-    place.write_text(json.dumps(info | {"cache_dir": None}))
-    assert index.find([prepared.root]) == prepared
 
 
 def test_the_first_images_are_balanced_over_classes(prepared: Prepared) -> None:

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 IMAGES = synthetic.CLASSES * (synthetic.TRAIN_EACH + synthetic.VAL_EACH)
 
 
-class Recorder(parallel.Silent):
+class Recorder(parallel.Observer):
     """Remembers what it is told; stops everything after ``stop`` images, as Ctrl-C would."""
 
     def __init__(self, stop: int | None = None) -> None:
@@ -154,7 +154,7 @@ def test_the_official_counts_make_the_official_fingerprint(root: Path) -> None:
     assert prepared.fingerprint == imagenet.OFFICIAL
     assert data.fingerprint("imagenet", [root]) == imagenet.OFFICIAL
     assert data.official("imagenet", imagenet.OFFICIAL)
-    assert imagenet.content_hash([root]) == prepared.content_hash != imagenet.OFFICIAL
+    assert imagenet.prepared([root]).content_hash == prepared.content_hash != imagenet.OFFICIAL
     images(root)[0].unlink()
     fewer = prepare(root)
     assert data.fingerprint("imagenet", [root]) == fewer.fingerprint == fewer.content_hash
@@ -175,7 +175,7 @@ def test_resized_images_are_not_the_official_ones_whatever_their_number(
 def test_without_a_prepared_tree_the_official_fingerprint_is_assumed(root: Path) -> None:
     assert data.fingerprint("imagenet", [root.parent / "nothing"]) == imagenet.OFFICIAL
     assert data.fingerprint("imagenet", [root]) == imagenet.OFFICIAL
-    assert imagenet.content_hash([root]) is None
+    assert index.find([root]) is None
     prepare(root)
     (root / index.FOLDER / "index.json").write_text("{")
     assert data.fingerprint("imagenet", [root]) == imagenet.OFFICIAL

@@ -21,7 +21,7 @@ from repro import nets
 from repro.config.recipe import MicroBatchRecipe
 from repro.data.imagenet.augment import crop_box, draw_crops, normalize
 from repro.data.imagenet.decode import decode
-from repro.data.imagenet.loader import make_loader
+from repro.data.imagenet.loader import Loader
 from repro.engine import device as devices
 from repro.engine.data_source import StreamedData
 from repro.engine.events import Observer, OutOfTime
@@ -69,7 +69,7 @@ class InMemory:
 
 def bench(train_split: InMemory, data: Photos = DATA) -> StreamedData:
     splits = (train_split, InMemory(DATA.test, 1))
-    loaders = [make_loader(split, data.crop, data.resize, CPU.torch) for split in splits]
+    loaders = [Loader(split, data.crop, data.resize, CPU.torch) for split in splits]
     return StreamedData(CPU, single_process(CPU.torch), loaders[0], loaders[1], "made up")
 
 

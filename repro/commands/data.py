@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from repro import files
-from repro.data import cifar10
+from repro.data import cifar10, imagenet
 from repro.data.imagenet import index, layout, resize, verify
 from repro.data.imagenet.index import Prepared
 from repro.errors import MissingInput, UsageError
@@ -86,18 +86,14 @@ def _cifar10(folders: list[Path]) -> tuple[dict[str, Any], str]:
 
 
 def _imagenet(folders: list[Path]) -> tuple[dict[str, Any], str]:
-    found = index.find(folders)
-    if found is None:
-        if place := layout.find(folders):
-            raise MissingInput(f"{place} is not prepared: run `repro data prepare imagenet --data-dir {place}`")
-        raise layout.missing(folders)
+    found = imagenet.prepared(folders)
     if lost := _lost(found):
         raise MissingInput(lost)
     info = {
         "place": str(found.root),
         "train": found.train,
         "test": found.val,
-        "kinds": found.kinds,
+        "kinds": dict(found.kinds),
         "fingerprint": found.fingerprint,
         "content_hash": found.content_hash,
         "official": not found.differences and not found.stored,

@@ -10,33 +10,38 @@ import functools
 from collections.abc import Sequence
 from pathlib import Path
 
-from repro.config.recipe import DATASETS, PHOTO_SETS
 from repro.data import cifar10, imagenet, synthetic
 from repro.data.images import Images
 from repro.errors import UsageError
+
+OFFICIAL = {
+    "cifar10": cifar10.OFFICIAL_FINGERPRINT,
+    "synthetic": synthetic.FINGERPRINT,
+    "imagenet": imagenet.OFFICIAL,
+    "synthetic-ilsvrc": imagenet.SYNTHETIC,
+}
+"""The fingerprints of the official data sets, by name."""
 
 
 def fingerprint(name: str, folders: Sequence[Path]) -> str:
     """Return the fingerprint that goes into Run keys.
 
     For CIFAR-10 and ImageNet: that of the images found in ``folders``, or of the official set if there are none,
-    so that finished Runs are found without data. Raises `MissingInput` if there are files that are not CIFAR-10.
+    so that finished Runs are found without data. A resized copy of ImageNet has the fingerprint of the original:
+    its Runs differ in `Photos.stored`. Raises `MissingInput` if there are files that are not CIFAR-10.
     """
-    if name == "synthetic":
-        return synthetic.FINGERPRINT
-    if name == "cifar10":
-        place = cifar10.find(folders)
-        return cifar10.load(place).fingerprint if place else cifar10.OFFICIAL_FINGERPRINT
-    if name in PHOTO_SETS:
-        return imagenet.fingerprint(name, folders)
-    raise UsageError(f"unknown data set '{name}'; there are {', '.join((*DATASETS, *PHOTO_SETS))}")
+    if name not in OFFICIAL:
+        raise UsageError(f"unknown data set '{name}'; there are {', '.join(OFFICIAL)}")
+    if name == "cifar10" and (place := cifar10.find(folders)):
+        return cifar10.load(place).fingerprint
+    if name == "imagenet" and (prepared := imagenet.index.find(folders)):
+        return prepared.fingerprint
+    return OFFICIAL[name]
 
 
 def official(name: str, found: str) -> bool:
     """Tell whether ``found`` is the fingerprint of the official data set ``name``."""
-    if name in PHOTO_SETS:
-        return imagenet.official(found)
-    return found == {"synthetic": synthetic.FINGERPRINT, "cifar10": cifar10.OFFICIAL_FINGERPRINT}[name]
+    return found == OFFICIAL[name]
 
 
 def load(name: str, folders: Sequence[Path]) -> Images:

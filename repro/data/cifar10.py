@@ -12,7 +12,7 @@ import io
 import pickle
 import tarfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,18 +23,11 @@ from repro.errors import MissingInput
 # Of all 60,000 images and labels, whatever the order of files (images.assemble).
 OFFICIAL_FINGERPRINT = "21e99adf45f6c0c8"
 RECORD = 1 + 3 * 32 * 32
-TRAIN_BINARY = [f"data_batch_{i}.bin" for i in range(1, 6)]
-TEST_BINARY = ["test_batch.bin"]
-TRAIN_PICKLED = [f"data_batch_{i}" for i in range(1, 6)]
-TEST_PICKLED = ["test_batch"]
-# (folder or archive, its layout), in the order of the search.
-PLACES = (
-    ("cifar-10-batches-bin", "binary"),
-    ("cifar-10-batches-py", "pickled"),
-    ("cifar-10-binary.tar.gz", "binary"),
-    ("cifar-10-python.tar.gz", "pickled"),
-)
-Reader = Callable[[str], bytes]
+# The last file of each layout has the test images.
+BINARY = [*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"]
+PICKLED = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]
+PLACES = ("cifar-10-batches-bin", "cifar-10-batches-py", "cifar-10-binary.tar.gz", "cifar-10-python.tar.gz")
+"""Folders and archives, in the order of the search."""
 
 
 def missing(folders: Sequence[Path]) -> MissingInput:
@@ -49,9 +42,9 @@ def missing(folders: Sequence[Path]) -> MissingInput:
 def find(folders: Sequence[Path]) -> Path | None:
     """Find the first folder or archive under ``folders`` with CIFAR-10's name, or a folder of its files."""
     for folder in folders:
-        if (folder / TRAIN_BINARY[0]).exists() or (folder / TRAIN_PICKLED[0]).exists():
+        if (folder / BINARY[0]).exists() or (folder / PICKLED[0]).exists():
             return folder
-        for name, _ in PLACES:
+        for name in PLACES:
             if (folder / name).exists():
                 return folder / name
     return None
@@ -63,14 +56,16 @@ def load(place: Path) -> Images:
 
     Raises `MissingInput` naming the file that is missing, truncated, altered or not CIFAR-10.
     """
-    read = _archive_reader(place) if place.is_file() else _folder_reader(place)
-    pickled = place.name.endswith("-py") or place.name == "cifar-10-python.tar.gz"
-    if place.is_dir() and not pickled:
-        pickled = not (place / TRAIN_BINARY[0]).exists() and (place / TRAIN_PICKLED[0]).exists()
-    if pickled:
-        train, test = _pickled(read, TRAIN_PICKLED, place), _pickled(read, TEST_PICKLED, place)
-    else:
-        train, test = _binary(read, TRAIN_BINARY, place), _binary(read, TEST_BINARY, place)
+    contents = _archive(place) if place.is_file() else _folder(place)
+    binary = not contents or any(name in contents for name in BINARY)
+    names, parse = (BINARY, _binary) if binary else (PICKLED, _pickled)
+    splits = []
+    for name in names:
+        if name not in contents:
+            raise MissingInput(f"{place}: {name} is missing, so CIFAR-10 is not complete")
+        splits.append(parse(contents[name], place / name))
+    *parts, test = splits
+    train = Split(np.concatenate([p.images for p in parts]), np.concatenate([p.labels for p in parts]))
     return assemble(train, test, place.name)
 
 
@@ -91,66 +86,45 @@ def download(folder: Path) -> Path:
     return folder / "cifar-10-batches-py"
 
 
-def _folder_reader(folder: Path) -> Reader:
-    def read(name: str) -> bytes:
-        try:
-            return (folder / name).read_bytes()
-        except FileNotFoundError:
-            raise MissingInput(f"{folder}: {name} is missing, so CIFAR-10 is not complete") from None
-        except OSError as error:
-            raise MissingInput(f"{folder / name} cannot be read: {error.strerror or error}") from None
-
-    return read
+def _folder(folder: Path) -> dict[str, bytes]:
+    """Read the files of both layouts, by name."""
+    try:
+        return {name: (folder / name).read_bytes() for name in (*BINARY, *PICKLED) if (folder / name).exists()}
+    except OSError as error:
+        raise MissingInput(f"{error.filename} cannot be read: {error.strerror or error}") from None
 
 
-def _archive_reader(archive: Path) -> Reader:
+def _archive(archive: Path) -> dict[str, bytes]:
+    """Read all files of an archive, by name."""
     try:
         # First the whole stream: its end holds the checksum, and tarfile does not read that far.
         content = gzip.decompress(archive.read_bytes())
         with tarfile.open(fileobj=io.BytesIO(content)) as tar:
             members = [m for m in tar.getmembers() if m.isfile()]
-            contents = {Path(m.name).name: tar.extractfile(m).read() for m in members}  # type: ignore[union-attr]
+            return {Path(m.name).name: tar.extractfile(m).read() for m in members}  # type: ignore[union-attr]
     except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
         why = str(error).partition("\n")[0]
         raise MissingInput(f"{archive}: not a complete archive ({why}); fetch it again") from None
 
-    def read(name: str) -> bytes:
-        if name not in contents:
-            raise MissingInput(f"{archive}: holds no {name}, so it is not CIFAR-10")
-        return contents[name]
 
-    return read
-
-
-def _binary(read: Reader, names: list[str], place: Path) -> Split:
-    parts = []
-    for name in names:
-        raw = np.frombuffer(read(name), dtype=np.uint8)
-        if len(raw) != 10_000 * RECORD:
-            raise MissingInput(
-                f"{place / name}: {len(raw):,} bytes instead of {10_000 * RECORD:,}: truncated or not CIFAR-10"
-            )
-        records = raw.reshape(-1, RECORD)
-        if records[:, 0].max() > 9:
-            raise MissingInput(f"{place / name}: a label of {records[:, 0].max()}, CIFAR-10 has 0 to 9")
-        parts.append(records)
-    records = np.concatenate(parts)
+def _binary(content: bytes, path: Path) -> Split:
+    if len(content) != 10_000 * RECORD:
+        raise MissingInput(
+            f"{path}: {len(content):,} bytes instead of {10_000 * RECORD:,}: truncated or not CIFAR-10"
+        )
+    records = np.frombuffer(content, dtype=np.uint8).reshape(-1, RECORD)
+    if records[:, 0].max() > 9:
+        raise MissingInput(f"{path}: a label of {records[:, 0].max()}, CIFAR-10 has 0 to 9")
     return Split(_channels_last(records[:, 1:]), records[:, 0].copy())
 
 
-def _pickled(read: Reader, names: list[str], place: Path) -> Split:
-    sums = published_md5()
-    images, labels = [], []
-    for name in names:
-        raw = read(name)
-        if hashlib.md5(raw, usedforsecurity=False).hexdigest() != sums[name]:
-            raise MissingInput(
-                f"{place / name}: its md5 is not that of CIFAR-10: truncated or altered, not opened"
-            )
-        batch = pickle.load(io.BytesIO(raw), encoding="latin1")
-        images.append(np.asarray(batch["data"], dtype=np.uint8))
-        labels.append(np.asarray(batch["labels"], dtype=np.uint8))
-    return Split(_channels_last(np.concatenate(images)), np.concatenate(labels))
+def _pickled(content: bytes, path: Path) -> Split:
+    if hashlib.md5(content, usedforsecurity=False).hexdigest() != published_md5()[path.name]:
+        raise MissingInput(f"{path}: its md5 is not that of CIFAR-10: truncated or altered, not opened")
+    batch = pickle.loads(content, encoding="latin1")
+    return Split(
+        _channels_last(np.asarray(batch["data"], dtype=np.uint8)), np.asarray(batch["labels"], dtype=np.uint8)
+    )
 
 
 def published_md5() -> dict[str, str]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,9 +28,6 @@ class InMemoryData:
     dataset: DeviceDataset
     source: str
 
-    def close(self) -> None:
-        """Has nothing to end."""
-
 
 @dataclass(frozen=True)
 class StreamedData:
@@ -42,11 +38,6 @@ class StreamedData:
     train: Loader
     test: Loader
     source: str
-
-    def close(self) -> None:
-        """End the loaders' threads."""
-        for loader in (self.train, self.test):
-            loader.close()
 
 
 def in_memory_data(images: Images, device: Device) -> InMemoryData:
@@ -62,13 +53,13 @@ def open_data(
     Raises `MissingInput` if it is absent, or has changed since the plan was made.
     """
     if isinstance(wanted, Photos):
-        from repro.data.imagenet.loader import make_loader  # seconds of imports, only for those who need them
+        from repro.data.imagenet.loader import Loader  # seconds of imports, only for those who need them
 
         splits = imagenet.open_splits(wanted, folders, scratch)
-        say = _say_bad(ranks)
-        train, test = (make_loader(split, wanted.crop, wanted.resize, device.torch, say) for split in splits)
-        content = imagenet.content_hash(folders) if wanted.name == "imagenet" else None
-        source = f"{wanted.name}, content {content}" if content else wanted.name
+        train, test = (Loader(split, wanted.crop, wanted.resize, device.torch) for split in splits)
+        source = wanted.name
+        if source == "imagenet":
+            source = f"imagenet, content {imagenet.prepared(folders).content_hash}"
         return StreamedData(device, ranks, train, test, source)
     images = data.load(wanted.name, folders)
     if images.fingerprint != wanted.fingerprint:
@@ -76,12 +67,3 @@ def open_data(
             f"{images.source} has changed since the plan was made: its fingerprint is {images.fingerprint}"
         )
     return in_memory_data(images, device)
-
-
-def _say_bad(ranks: Ranks) -> Callable[[str, str], None]:
-    where = f"rank {ranks.rank}: " if ranks.count > 1 else ""
-
-    def say(name: str, why: str) -> None:
-        print(f"{where}left out, cannot be read: {name} ({why})", file=sys.stderr)
-
-    return say

@@ -113,21 +113,19 @@ class _Session:
     def train(self, folders: Sequence[Path]) -> None:
         """Train the waves in order; those that share a data set, one after another, open it once."""
         for _, planned in itertools.groupby(self._plan.waves, lambda wave: _source_of(wave[0].data)):
-            with contextlib.ExitStack() as stack:
-                source: InMemoryData | StreamedData | None = None
-                for wave in planned:
-                    ready = self._group.broadcast_object([run for run in wave if self._store.can_continue(run)])
-                    self._left -= len(wave) - len(ready)
-                    if not ready:
-                        continue
-                    if source is None:
-                        source = open_data(wave[0].data, folders, self._store.runs_dir, self._device, self._group)
-                        stack.callback(source.close)
-                        waves = self._waves_on(source) if isinstance(source, InMemoryData) else None
-                    if isinstance(source, StreamedData):
-                        self._train_photographs(ready, source)
-                    elif waves:
-                        self._train_wave(ready, waves)
+            source: InMemoryData | StreamedData | None = None
+            for wave in planned:
+                ready = self._group.broadcast_object([run for run in wave if self._store.can_continue(run)])
+                self._left -= len(wave) - len(ready)
+                if not ready:
+                    continue
+                if source is None:
+                    source = open_data(wave[0].data, folders, self._store.runs_dir, self._device, self._group)
+                    waves = self._waves_on(source) if isinstance(source, InMemoryData) else None
+                if isinstance(source, StreamedData):
+                    self._train_photographs(ready, source)
+                elif waves:
+                    self._train_wave(ready, waves)
 
     def _waves_on(self, source: InMemoryData) -> Waves:
         keep, observer, deadline = self._plan.keep, self._observer, self._options.deadline

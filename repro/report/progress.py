@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.text import Text
 
+from repro.data.imagenet.parallel import Observer
 from repro.report.terminal import duration
 
 LINE_EVERY = 10.0  # seconds between plain lines
@@ -62,7 +63,7 @@ class Progress:
             self._bar = None
 
 
-class ImagesProgress(Progress):
+class ImagesProgress(Progress, Observer):
     """Report the number of images done, images/s and the time left."""
 
     separator = ": "

@@ -14,7 +14,6 @@ from repro.data.imagenet import index, layout
 from repro.data.imagenet.index import OFFICIAL as OFFICIAL
 from repro.data.imagenet.index import SYNTHETIC as SYNTHETIC
 from repro.data.imagenet.split import FileSplit as FileSplit
-from repro.data.imagenet.split import PhotoSplit as PhotoSplit
 from repro.data.images import first_of_each
 from repro.errors import MissingInput
 
@@ -22,31 +21,7 @@ if TYPE_CHECKING:
     from repro.run import Photos
 
 
-def fingerprint(name: str, folders: Sequence[Path]) -> str:
-    """Return the fingerprint that goes into Run keys, in milliseconds.
-
-    For ImageNet: that of the tree prepared in ``folders``, or of the official set if there is none, so that
-    finished Runs are found without data. A resized copy of the official set has the official fingerprint too: its
-    Runs differ in `Photos.stored`.
-    """
-    if name == "synthetic-ilsvrc":
-        return SYNTHETIC
-    found = index.find(folders)
-    return found.fingerprint if found else OFFICIAL
-
-
-def official(found: str) -> bool:
-    """Tell whether ``found`` is the fingerprint of the official or the synthetic set."""
-    return found in (OFFICIAL, SYNTHETIC)
-
-
-def content_hash(folders: Sequence[Path]) -> str | None:
-    """Return a hash of every byte of the tree prepared in ``folders``, 16 hex digits; None if there is none."""
-    found = index.find(folders)
-    return found.content_hash if found else None
-
-
-def open_splits(data: Photos, folders: Sequence[Path], scratch: Path) -> tuple[PhotoSplit, PhotoSplit]:
+def open_splits(data: Photos, folders: Sequence[Path], scratch: Path) -> tuple[FileSplit, FileSplit]:
     """Open a Run's training and test images: as many of each class as their numbers allow, equal for every user.
 
     ImageNet must be prepared; the synthetic tree is generated under ``scratch``. Raises `MissingInput` saying
@@ -74,7 +49,7 @@ def open_splits(data: Photos, folders: Sequence[Path], scratch: Path) -> tuple[P
     return splits[0], splits[1]
 
 
-def prepared(folders: Sequence[Path], stored: int) -> index.Prepared:
+def prepared(folders: Sequence[Path], stored: int | None = None) -> index.Prepared:
     """Return the tree that `repro data prepare imagenet` prepared in ``folders``.
 
     Raises `MissingInput` if there is none, or if its images do not have a shorter side of ``stored`` pixels (0: if
@@ -85,7 +60,7 @@ def prepared(folders: Sequence[Path], stored: int) -> index.Prepared:
         if place := layout.find(folders):
             raise MissingInput(f"{place} is not prepared: run `repro data prepare imagenet --data-dir {place}`")
         raise layout.missing(folders)
-    if found.stored == stored:
+    if stored in (None, found.stored):
         return found
     if stored:
         raise MissingInput(

@@ -6,19 +6,20 @@ Every command reads the small ``repro-prepared/index.json``; ``index.npz`` besid
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from repro import files
+from repro.config.yaml_loader import build
 from repro.data.imagenet import layout
 from repro.data.imagenet.layout import Index
 from repro.errors import MissingInput
@@ -44,17 +45,10 @@ class Prepared:
     content_hash: str
     train: int
     val: int
-    kinds: dict[str, int]
-    differences: list[str]
+    kinds: Mapping[str, int]
+    differences: tuple[str, ...]
     stored: int
     sha256: str
-
-    @property
-    def whole(self) -> bool:
-        """Whether each field has the right type: index.json may have been edited."""
-        texts = (self.fingerprint, self.content_hash, self.sha256, *self.kinds, *self.differences)
-        counts = (self.train, self.val, self.stored, *self.kinds.values())
-        return all(isinstance(text, str) for text in texts) and all(type(n) is int and n >= 0 for n in counts)
 
     def load(self) -> Index:
         """Load the whole index (1.3 million images: about a second). Raises `MissingInput` if it is damaged."""
@@ -81,12 +75,11 @@ def find(folders: Sequence[Path]) -> Prepared | None:
 
 def read(home: Path) -> Prepared | None:
     """Read index.json in ``home``; None if it is missing, of another version or damaged."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-        info: dict[str, Any] = {"stored": 0} | files.parse_json((home / "index.json").read_bytes())
-        info.pop("cache_dir", None)  # of earlier versions
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        info = files.parse_json((home / "index.json").read_bytes())
         if info.pop("format") == FORMAT:
-            found = Prepared(home=home, root=home.parent / info.pop("root"), **info)
-            return found if found.whole else None
+            found: Prepared = build(Prepared, info | {"home": home, "root": home.parent / info["root"]}, "")
+            return found
     return None
 
 
@@ -101,14 +94,14 @@ def content_hash(index: Index) -> str:
     return digest.hexdigest()[:16]
 
 
-def save(index: Index, root: Path, home: Path, name: str | None = None) -> None:
+def save(index: Index, root: Path, home: Path, name: str | None = None) -> Prepared:
     """Write the index to ``home``. Its fingerprint is ``name``, else determined by counts and content.
 
     Raises `MissingInput` if the disk is full or read-only.
     """
-    arrays = io.BytesIO()
+    content = io.BytesIO()
     np.savez_compressed(
-        arrays,
+        content,
         names=_pack(index.names),
         classes=_pack(index.classes),
         labels=index.labels.astype(np.int32),
@@ -116,21 +109,25 @@ def save(index: Index, root: Path, home: Path, name: str | None = None) -> None:
     )
     hashed, differences = content_hash(index), layout.differences(index)
     kinds = np.bincount(index.facts["kind"], minlength=len(KINDS)).tolist()
-    info = {
-        "format": FORMAT,
-        "root": "." if home.parent.resolve() == root.resolve() else str(root.resolve()),
-        "fingerprint": name or (hashed if differences else OFFICIAL),
-        "content_hash": hashed,
-        "train": index.train,
-        "val": len(index.names) - index.train,
-        "kinds": dict(zip(KINDS, kinds, strict=True)),
-        "differences": differences,
-        "stored": index.stored,
-        "sha256": files.sha256(arrays.getvalue()),
-    }
-    files.write_bytes(home / "index.npz", arrays.getvalue())
+    saved = Prepared(
+        home=home,
+        root=home.parent if home.parent.resolve() == root.resolve() else root.resolve(),
+        fingerprint=name or (hashed if differences else OFFICIAL),
+        content_hash=hashed,
+        train=index.train,
+        val=len(index.names) - index.train,
+        kinds=dict(zip(KINDS, kinds, strict=True)),
+        differences=tuple(differences),
+        stored=index.stored,
+        sha256=files.sha256(content.getvalue()),
+    )
+    info = {"format": FORMAT} | dataclasses.asdict(saved)
+    del info["home"]
+    info["root"] = "." if saved.root == home.parent else str(saved.root)
+    files.write_bytes(home / "index.npz", content.getvalue())
     # Written last: its presence means that the other file is there.
     files.write_text(home / "index.json", json.dumps(info, indent=1) + "\n")
+    return saved
 
 
 def _pack(names: Sequence[str]) -> npt.NDArray[np.uint8]:

@@ -8,8 +8,7 @@ from __future__ import annotations
 import csv
 import os
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,13 +61,10 @@ class Index:
     left_out: Sequence[str] = ()
 
 
-@dataclass
-class _Part:
-    """One split: (wnid, name, size, mtime) of each image, the classes that have a folder, other files."""
-
-    images: list[tuple[str, str, int, int]]
-    classes: set[str]
-    left_out: list[str]
+Image = tuple[str, int, int]
+"""An image's name, size and modification time (ns)."""
+ByClass = dict[str, list[Image]]
+"""The images of a split by wnid, each class in the order of file names."""
 
 
 def places(folders: Sequence[Path]) -> list[Path]:
@@ -101,21 +97,18 @@ def listing(root: Path) -> Index:
     Raises `MissingInput` naming the classes that only one split has, the class folders without images, or the
     mismatch between a flat val/ and its list, and for a resized copy that is not complete.
     """
-    train = _by_folder(root, "train")
-    val = _by_folder(root, "val")
-    if not val.classes:
-        val = _flat(root)
-    stored = _stored(root, len(train.images) + len(val.images))
+    left_out: list[str] = []
+    train, val = (_by_class(root, split, left_out) for split in ("train", "val"))
+    stored = _stored(root, sum(len(images) for images in (*train.values(), *val.values())))
     _check_classes(root, train, val)
-    classes = tuple(sorted(train.classes))
-    number = {wnid: label for label, wnid in enumerate(classes)}
-    images = [*_sorted(train), *_sorted(val)]
+    classes = sorted(train)
+    images = [(label, *image) for split in (train, val) for label, c in enumerate(classes) for image in split[c]]
     facts = np.zeros(len(images), dtype=FACTS)
     facts["size"] = [size for _, _, size, _ in images]
     facts["mtime"] = [mtime for _, _, _, mtime in images]
     names = [name for _, name, _, _ in images]
-    labels = np.array([number[wnid] for wnid, _, _, _ in images], dtype=np.int64)
-    return Index(classes, names, labels, len(train.images), facts, stored, [*train.left_out, *val.left_out])
+    labels = np.array([label for label, _, _, _ in images], dtype=np.int64)
+    return Index(tuple(classes), names, labels, sum(map(len, train.values())), facts, stored, left_out)
 
 
 def differences(index: Index) -> list[str]:
@@ -123,15 +116,13 @@ def differences(index: Index) -> list[str]:
     found = []
     if strange := [name for name in index.classes if not WNID.fullmatch(name)]:
         found.append(f"class folders that are no wnids: {some(strange)}")
-    if len(index.classes) != CLASSES:
-        found.append(f"{len(index.classes):,} classes instead of {CLASSES:,}")
-    if index.train != TRAIN:
-        found.append(f"{index.train:,} training images instead of {TRAIN:,}")
-    if (val := len(index.labels) - index.train) != VAL:
-        found.append(f"{val:,} validation images instead of {VAL:,}")
-    each = np.bincount(index.labels[index.train :], minlength=len(index.classes)).tolist()
-    counts = zip(index.classes, each, strict=True)
-    if uneven := [f"{name} with {count}" for name, count in counts if count != VAL_EACH]:
+    counts = (len(index.classes), index.train, len(index.labels) - index.train)
+    expected = {"classes": CLASSES, "training images": TRAIN, "validation images": VAL}
+    for count, (what, right) in zip(counts, expected.items(), strict=True):
+        if count != right:
+            found.append(f"{count:,} {what} instead of {right:,}")
+    each = zip(index.classes, np.bincount(index.labels[index.train :]).tolist(), strict=True)
+    if uneven := [f"{name} with {count}" for name, count in each if count != VAL_EACH]:
         found.append(f"classes with not {VAL_EACH} validation images: {some(uneven)}")
     shorter = np.minimum(index.facts["width"], index.facts["height"]).max()
     if not index.stored and 0 < shorter <= LARGEST:
@@ -171,90 +162,72 @@ def _has_wnids(folder: Path) -> bool:
         return False
 
 
-def _by_folder(root: Path, split: str) -> _Part:
-    """List the class folders of a split; loose files beside them are left out."""
-    part = _Part([], set(), [])
-    for entry in _entries(root / split):
-        if entry.is_dir():
-            part.classes.add(entry.name)
-            for file in _entries(Path(entry.path)):
-                _take(part, entry.name, f"{split}/{entry.name}/{file.name}", file)
-        elif entry.name not in LISTS:
-            part.left_out.append(f"{split}/{entry.name}")
-    return part
+def _by_class(root: Path, split: str, left_out: list[str]) -> ByClass:
+    """List the images in class folders, or in a flat val/. Files that are no images go to ``left_out``."""
+    entries = _entries(root / split)
+    folders = [entry for entry in entries if entry.is_dir()]
+    loose = [entry for entry in entries if not entry.is_dir()]
+    if split == "val" and not folders:
+        return _flat(root, _images(loose, split, left_out))
+    left_out += [f"{split}/{entry.name}" for entry in loose if entry.name not in LISTS]
+    return {
+        folder.name: _images(_entries(Path(folder.path)), f"{split}/{folder.name}", left_out) for folder in folders
+    }
 
 
-def _flat(root: Path) -> _Part:
-    """List a val/ without class folders, whose images' classes are in a list beside it."""
-    part = _Part([], set(), [])
-    for file in _entries(root / "val"):
-        if file.name not in (*LISTS, SOLUTION):
-            _take(part, "", f"val/{file.name}", file)
-    wnids, source = _val_wnids(root, sorted(name.removeprefix("val/") for _, name, _, _ in part.images))
-    nameless = [name for _, name, _, _ in part.images if Path(name).name not in wnids]
-    if nameless:
+def _images(entries: Sequence[os.DirEntry[str]], folder: str, left_out: list[str]) -> list[Image]:
+    found = []
+    for entry in entries:
+        name = f"{folder}/{entry.name}"
+        if entry.name.lower().endswith(SUFFIXES) and entry.is_file():
+            found.append((name, entry.stat().st_size, entry.stat().st_mtime_ns))
+        elif entry.name not in (*LISTS, SOLUTION):
+            left_out.append(name)
+    return found
+
+
+def _flat(root: Path, images: Sequence[Image]) -> ByClass:
+    """Sort the ``images`` of a val/ without class folders by class, with the list of classes beside it."""
+    wnids, source = _val_wnids(root, [Path(name).name for name, _, _ in images])
+    if nameless := [name for name, _, _ in images if Path(name).name not in wnids]:
         raise MissingInput(f"{source} does not say the class of {some(nameless)}")
-    part.images = [(wnids[Path(name).name], name, size, mtime) for _, name, size, mtime in part.images]
-    part.classes = {wnid for wnid, _, _, _ in part.images}
-    return part
+    found: ByClass = {}
+    for image in images:
+        found.setdefault(wnids[Path(image[0]).name], []).append(image)
+    return found
 
 
 def _val_wnids(root: Path, files: list[str]) -> tuple[dict[str, str], Path]:
     """Return file name -> wnid of a flat val/, and the path of the list."""
     for path in (folder / name for folder in (root / "val", root) for name in LISTS):
         if path.is_file():
-            wnids = _text(path).split()
+            wnids = path.read_text(errors="replace").split()
             if len(wnids) != len(files):
                 raise MissingInput(f"{path} lists {len(wnids):,} images, val/ has {len(files):,}")
             return dict(zip(files, wnids, strict=True)), path
-    for folder in (root / "val", root, *root.resolve().parents[:3]):
-        if (folder / SOLUTION).is_file():
-            rows = list(csv.reader(_text(folder / SOLUTION).splitlines()))[1:]
+    for path in (folder / SOLUTION for folder in (root / "val", root, *root.resolve().parents[:3])):
+        if path.is_file():
+            rows = list(csv.reader(path.read_text(errors="replace").splitlines()))[1:]
             of_id = {row[0]: row[1].split()[0] for row in rows if len(row) > 1 and row[1].split()}
-            return {name: of_id[Path(name).stem] for name in files if Path(name).stem in of_id}, folder / SOLUTION
+            return {name: of_id[Path(name).stem] for name in files if Path(name).stem in of_id}, path
     raise MissingInput(
         f"{root / 'val'} has no class folders, and no list says what its {len(files):,} images show: put "
         f"{LISTS[0]} (a wnid a line, in the order of file names) or Kaggle's {SOLUTION} beside it"
     )
 
 
-def _check_classes(root: Path, train: _Part, val: _Part) -> None:
+def _check_classes(root: Path, train: ByClass, val: ByClass) -> None:
     faults = []
     for one, other, here, there in (("train", "val", train, val), ("val", "train", val, train)):
-        lacking = sorted(here.classes - there.classes)
-        if lacking:
+        if lacking := sorted(here.keys() - there.keys()):
             faults.append(f"{other}/ lacks {len(lacking):,} of the classes of {one}/: {some(lacking)}")
-        counts = Counter(wnid for wnid, _, _, _ in here.images)
-        empty = sorted(wnid for wnid in here.classes if not counts[wnid])
-        if empty:
+        if empty := sorted(wnid for wnid, images in here.items() if not images):
             faults.append(f"class folders without an image in {one}/: {some(empty)}")
     if faults:
         raise MissingInput(f"{root}: {'; '.join(faults)}")
 
 
-def _sorted(part: _Part) -> Iterable[tuple[str, str, int, int]]:
-    # By file name within a class, so that every layout has the order of class folders.
-    return sorted(part.images, key=lambda image: (image[0], os.path.basename(image[1])))
-
-
-def _take(part: _Part, wnid: str, name: str, file: os.DirEntry[str]) -> None:
-    if file.name.lower().endswith(SUFFIXES) and file.is_file():
-        stat = file.stat()
-        part.images.append((wnid, name, stat.st_size, stat.st_mtime_ns))
-    else:
-        part.left_out.append(name)
-
-
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return sorted((e for e in entries if not e.name.startswith(".")), key=lambda entry: entry.name)
-    except OSError as error:
-        raise MissingInput(f"{folder} cannot be read: {error.strerror or error}") from None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise MissingInput(f"{path} cannot be read: {error}") from None
+    """List what is not hidden, by name."""
+    with os.scandir(folder) as entries:
+        return sorted((e for e in entries if not e.name.startswith(".")), key=lambda entry: entry.name)

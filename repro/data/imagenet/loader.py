@@ -6,11 +6,11 @@ batch directly, and no shared memory is needed, of which containers have little.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
-import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -21,14 +21,13 @@ from torch import Tensor
 
 from repro.data.imagenet.augment import CropParams, crop_box
 from repro.data.imagenet.decode import BadImage, decode, evaluation, training
-from repro.data.imagenet.split import IGNORED, PhotoSplit
+from repro.data.imagenet.split import IGNORED, FileSplit
 from repro.errors import MissingInput
 from repro.machine import cores, share
 from repro.words import counted
 
 MOST_BAD = 10
 PER_TASK = 8  # images of a batch that one thread decodes at a time
-OnBad = Callable[[str, str], None]
 
 
 @dataclass(frozen=True)
@@ -58,29 +57,25 @@ class Loader:
 
     def __init__(
         self,
-        split: PhotoSplit,
+        split: FileSplit,
         crop: int,
         resize: int,
-        *,
+        device: torch.device,
         threads: int | None = None,
-        pinned: bool = False,
         most_bad: int = MOST_BAD,
-        on_bad: OnBad | None = None,
     ) -> None:
-        """Set the loader up; no thread starts yet.
+        """Set the loader up to feed ``device``; no thread starts yet.
 
         Args:
-            threads: None means one for each core that this process may use.
-            pinned: Use memory from which a GPU copies asynchronously.
+            threads: By default all cores of this process decode for a CUDA device, and one thread for a CPU, which
+                needs its cores for training.
             most_bad: Loading ends after more than this many unreadable images.
-            on_bad: Called with the name and the reason, once for each unreadable image, in the consumer's thread.
-                None means a Python warning.
         """
-        self.split, self.crop, self.resize = split, crop, resize
-        self.threads, self.pinned, self.most_bad = threads or share(cores()), pinned, most_bad
-        self.on_bad = on_bad or _warn
+        self.split, self.crop, self.resize, self.most_bad = split, crop, resize, most_bad
+        self.pinned = device.type == "cuda"  # memory from which a GPU copies asynchronously
+        self.threads = threads or (share(cores()) if self.pinned else 1)
         self.bad: dict[str, str] = {}
-        self._pools: set[ThreadPoolExecutor] = set()
+        """The reason for each image that could not be read, by name."""
 
     @property
     def name(self) -> str:
@@ -90,11 +85,10 @@ class Loader:
     def batches(self, requests: Iterable[Request], ahead: int = 4) -> Generator[Batch, None, None]:
         """Yield a batch for each of ``requests``, in order, and work on the next ``ahead`` ones meanwhile.
 
-        No more requests than these are consumed. Closing the generator ends its threads. Raises `MissingInput`
-        once more than ``most_bad`` images could not be read, over all epochs.
+        No more requests than these are consumed. Closing the generator ends its threads. An unreadable image is
+        reported once on stderr; raises `MissingInput` once there are more than ``most_bad``, over all epochs.
         """
         pool = _pool(self.threads)
-        self._pools.add(pool)
         pending: deque[_Pending] = deque()
         try:
             for request in requests:
@@ -104,16 +98,7 @@ class Loader:
             while pending:
                 yield self._finish(*pending.popleft())
         finally:
-            self._end(pool)
-
-    def close(self) -> None:
-        """End the threads of every active `batches` generator, which yields no further batch."""
-        for pool in list(self._pools):
-            self._end(pool)
-
-    def _end(self, pool: ThreadPoolExecutor) -> None:
-        pool.shutdown(wait=True, cancel_futures=True)
-        self._pools.discard(pool)
+            pool.shutdown(wait=True, cancel_futures=True)
 
     def _start(self, pool: ThreadPoolExecutor, request: Request) -> _Pending:
         images = torch.empty(
@@ -144,7 +129,7 @@ class Loader:
                 f"{counted(len(self.bad), 'image')} cannot be read, more than the {self.most_bad} that are skipped"
                 f": {named}; `repro data prepare imagenet` lists them all"
             )
-        self.on_bad(image.name, image.why)
+        print(f"left out, cannot be read: {image.name} ({image.why})", file=sys.stderr)
 
     def _fill(self, batch: Batch, request: Request, start: int, stop: int) -> list[BadImage]:
         """Write images ``start`` to ``stop`` of ``batch``; return the unreadable ones."""
@@ -167,15 +152,6 @@ class Loader:
         if crops is None:
             return evaluation(image, self.resize, self.crop)
         return training(image, crop_box(crops, i, image.shape[2], image.shape[1]), self.crop)
-
-
-def make_loader(
-    split: PhotoSplit, crop: int, resize: int, device: torch.device, on_bad: OnBad | None = None
-) -> Loader:
-    """Make the loader that feeds ``device``. For a CUDA device all cores of this process decode; for a CPU, which
-    needs them for training, one thread."""
-    cuda = device.type == "cuda"
-    return Loader(split, crop, resize, threads=None if cuda else 1, pinned=cuda, on_bad=on_bad)
 
 
 def _pool(threads: int) -> ThreadPoolExecutor:
@@ -203,7 +179,3 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     finally:
         torch.set_num_threads(default)
     return pool
-
-
-def _warn(name: str, why: str) -> None:
-    warnings.warn(f"{name}: {why}; skipped", stacklevel=2)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from repro import files
 from repro.errors import MissingInput
@@ -22,32 +22,23 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class Observer(Protocol):
-    """Receives the progress: a part of the work on ``total`` images begins, advances, ends; and messages."""
-
-    def began(self, what: str, total: int) -> None: ...
-
-    def advanced(self, images: int) -> None: ...
-
-    def ended(self) -> None: ...
-
-    def said(self, line: str) -> None: ...
-
-
-class Silent:
-    """An observer that reports nothing."""
+class Observer:
+    """Receives the progress of the work on many images. Subclasses override what they report."""
 
     def began(self, what: str, total: int) -> None:
-        """Do nothing."""
+        """Before a part of the work, on ``total`` images."""
 
     def advanced(self, images: int) -> None:
-        """Do nothing."""
+        """After ``images`` more of them."""
 
     def ended(self) -> None:
-        """Do nothing."""
+        """After a part of the work, whatever the reason."""
 
     def said(self, line: str) -> None:
-        """Do nothing."""
+        """A message."""
+
+
+SILENT = Observer()
 
 
 def in_parallel(
@@ -79,11 +70,9 @@ def in_parallel(
         observer.ended()
 
 
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> contextlib.AbstractContextManager[None]:
     """Lock ``folder`` for writing. Raises `UsageError` if another process holds the lock."""
-    with files.locked(folder / ".lock", f"{folder} is being written by another process: wait for it to end"):
-        yield
+    return files.locked(folder / ".lock", f"{folder} is being written by another process: wait for it to end")
 
 
 def _start_worker() -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from repro import files
 from repro.data.imagenet import layout
 from repro.data.imagenet.index import PLAIN, Prepared
-from repro.data.imagenet.parallel import Observer, Silent, in_parallel, locked
+from repro.data.imagenet.parallel import SILENT, Observer, in_parallel, locked
 from repro.data.imagenet.verify import bad_images, prepare
 from repro.errors import MissingInput, UsageError
 from repro.machine import cores
@@ -37,7 +37,7 @@ def resize_tree(
     prepared: Prepared,
     side: int,
     target: Path,
-    observer: Observer | None = None,
+    observer: Observer = SILENT,
     workers: int | None = None,
     fingerprint: str | None = None,
 ) -> Prepared:
@@ -47,7 +47,7 @@ def resize_tree(
     Raises `UsageError` for a side that is not supported, `MissingInput` if images are bad or the disk is full.
     """
     check_side(side)
-    observer, workers = observer or Silent(), workers or cores()
+    workers = workers or cores()
     index = prepared.load()
     small = np.minimum(index.facts["width"], index.facts["height"]) <= side
     sizes, keep = index.facts["size"], small & (index.facts["kind"] < PLAIN)

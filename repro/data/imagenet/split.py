@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,21 +13,9 @@ IGNORED = -100
 """The label of an image that cannot be read: cross_entropy ignores it by default."""
 
 
-class PhotoSplit(Protocol):
-    """N encoded images. ``names`` are for messages; ``labels`` int64 [N] are positions in the sorted wnids."""
-
-    names: Sequence[str]
-    labels: npt.NDArray[np.int64]
-
-    def __len__(self) -> int: ...
-
-    def read(self, index: int) -> bytes:
-        """Return the encoded image; any thread may call this. Raises `OSError`."""
-        ...
-
-
 class FileSplit:
-    """Images in a file each, as ImageNet is distributed."""
+    """N encoded images in a file each. ``names`` are for messages; ``labels`` int64 [N] are positions in the
+    sorted wnids. A loader accepts any class with names, labels, a length and `read`."""
 
     def __init__(
         self, root: Path, names: Sequence[str], labels: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]
@@ -41,7 +28,8 @@ class FileSplit:
         return len(self.names)
 
     def read(self, index: int) -> bytes:
-        """Return the file's content. Raises `OSError`, also if its size is not the verified one."""
+        """Return the file's content; any thread may call this. Raises `OSError`, also if its size is not the
+        verified one."""
         path = f"{self._root}/{self.names[index]}"
         with open(path, "rb", buffering=0) as file:
             content = file.read()

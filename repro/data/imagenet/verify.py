@@ -17,7 +17,7 @@ from repro import files
 from repro.data.imagenet import layout
 from repro.data.imagenet.index import FOLDER, KINDS, PLAIN, Prepared, read, save
 from repro.data.imagenet.layout import Index, some
-from repro.data.imagenet.parallel import Observer, Silent, in_parallel, locked
+from repro.data.imagenet.parallel import SILENT, Observer, in_parallel, locked
 from repro.errors import MissingInput
 from repro.machine import cores
 from repro.words import are
@@ -29,7 +29,7 @@ Row = tuple[int, int, int, int, int, list[int]]  # FACTS
 def prepare(
     root: Path,
     cache_dir: Path | None = None,
-    observer: Observer | None = None,
+    observer: Observer = SILENT,
     workers: int | None = None,
     fingerprint: str | None = None,
 ) -> Prepared:
@@ -39,18 +39,15 @@ def prepare(
     read again only if their size or time changed. ``fingerprint`` names a tree generated from a seed; other trees
     get one from their content. Raises `MissingInput` if the tree has faults, or nothing can be written.
     """
-    observer = observer or Silent()
     home = _home(root, cache_dir)
     index = layout.listing(root)
     _report(root, index, observer)
     with locked(home):
         _reuse(index, home)
         _verify(root, index, workers or cores(), observer)
-        save(index, root, home, fingerprint)
+        prepared = save(index, root, home, fingerprint)
     if odd := [f"{index.names[i]} ({KINDS[kind]})" for i, kind in enumerate(index.facts["kind"]) if kind >= PLAIN]:
         observer.said(f"{are(len(odd), 'image')} neither RGB nor grayscale JPEG: {some(odd, 30)}")
-    prepared = read(home)
-    assert prepared is not None
     return prepared
 
 
