@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from repro.artifacts.drawing import Curves, Dots, Drawing
 from repro.files import write_bytes
 from repro.report.document import Document
-from repro.report.figures.look import DPI, STYLE
+from repro.report.figures.look import DPI, MARGIN, STYLE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -63,7 +63,9 @@ def as_png(figure: Figure) -> bytes:
     """Return the figure as a PNG without dates and versions."""
     buffer = io.BytesIO()
     with styled():
-        figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+        figure.savefig(
+            buffer, format="png", dpi=DPI, bbox_inches="tight", pad_inches=MARGIN, metadata={"Software": None}
+        )
     return buffer.getvalue()
 
 

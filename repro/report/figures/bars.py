@@ -15,14 +15,14 @@ from repro.cells import Cell
 from repro.report import reading as read
 from repro.report.document import Document
 from repro.report.figures.look import BLUE, FAINT, INK, MUTED, VERMILION
-from repro.report.figures.sheet import AWAY, MARGIN, Sheet, hatched
+from repro.report.figures.sheet import Sheet, hatched
 from repro.report.numbers import fixed
 from repro.report.tables import ordered
 
 Row = Mapping[str, Cell]
 """The cells of one row and series, by column."""
 COLOURS = ((BLUE, 1.0), (BLUE, 0.4), (FAINT, 1.0))  # each with its opacity: paler in dark mode as well
-HEADING, PITCH, SIZE = 0.34, 0.52, 8.0  # inches; points
+HEADING, PITCH = 0.34, 0.52  # inches
 OUTSIDE = "◆"
 
 
@@ -34,18 +34,12 @@ def draw(document: Document, drawing: Bars) -> Sheet:
     for cell in cells:
         rows[cell.row, cell.series][cell.col] = cell
     high = len(names) * (HEADING + PITCH * len(series)) + 0.1
-    sheet = Sheet(2 * MARGIN + 10.2, high + 0.9)
+    sheet = Sheet(10.2, high + 0.9)
     sheet.note(read.tally(cells, against_paper), document.about.note if document.about else "")
-    titles = {
-        "reproduced": "Reproduced",
-        "published": "Published" + ("" if against_paper else " (orientation only)"),
-    }
-    totals = {
-        f: max((sum(_stack(row, f, drawing).values()) for row in rows.values()), default=0.0) for f in titles
-    }
-    for axes, (field, title) in zip(sheet.subplots(1, 2), titles.items(), strict=True):
-        longest = max(totals.values()) if against_paper else totals[field]
-        axes.set(title=title, xlabel=drawing.unit, ylim=(high, 0), xlim=(0, longest * 1.02 or 1.0))
+    fields = {"reproduced": "Reproduced", "published": "Published" + " (orientation only)" * (not against_paper)}
+    every = sheet.subplots(1, 2, sharex=against_paper)
+    for axes, (field, title) in zip(every, fields.items(), strict=True):
+        axes.set(title=title, xlabel=drawing.unit, ylim=(high, 0))
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, steps=[1, 2, 4, 5, 10]))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         ticks: dict[float, str] = {}
@@ -53,15 +47,12 @@ def draw(document: Document, drawing: Bars) -> Sheet:
         for name in names:
             y += HEADING
             ticks[y - 0.1] = read.pretty(name)
-            _write(
-                axes,
-                y - 0.06,
-                [(_saving([rows[name, one] for one in series], series, field, drawing), False)],
-                MUTED,
-            )
+            saving = _saving([rows[name, one] for one in series], series, field, drawing)
+            _write(axes, y - 0.06, [(saving, False)], MUTED)
             for one in series:
                 ticks[y + 0.3] = one
-                _row(sheet, axes, rows[name, one], field, y, document, drawing)
+                if rows[name, one]:
+                    _row(sheet, axes, rows[name, one], field, y, document, drawing)
                 y += PITCH
         axes.set_yticks(list(ticks), list(ticks.values()) if field == "reproduced" else [""] * len(ticks))
         axes.tick_params(axis="y", length=0)
@@ -73,9 +64,10 @@ def draw(document: Document, drawing: Bars) -> Sheet:
 def pieces(row: Row, field: str, document: Document, drawing: Bars) -> list[tuple[str, bool]]:
     """Return what a row comes to, in words, and which of them lie outside their band."""
     parts = [cell for col, cell in row.items() if col in drawing.parts]
+    outside = [col for col, cell in row.items() if field == "reproduced" and cell.verdict == compare.OUTSIDE]
     values = [cell.value(field) for cell in parts]
     words = " + ".join("?" if value is None else f"{value:,.0f}" for value in values)
-    found = [(f"{words} {drawing.unit}", any(_out(cell, field) for cell in parts))] if parts else []
+    found = [(f"{words} {drawing.unit}", any(cell.col in outside for cell in parts))] if parts else []
     for col, cell in row.items():
         value, unit = cell.value(field), drawing.texts.get(col, "")
         if col in drawing.parts:
@@ -87,12 +79,8 @@ def pieces(row: Row, field: str, document: Document, drawing: Bars) -> list[tupl
         spread = cell.sd if field == "reproduced" else None
         words = fixed(value, digits, sign=unit == "points")
         words += f" ± {fixed(spread, digits)}" if spread else ""
-        found.append((f"{words} {unit}", _out(cell, field)))
+        found.append((f"{words} {unit}", col in outside))
     return found
-
-
-def _out(cell: Cell, field: str) -> bool:
-    return field == "reproduced" and cell.verdict == compare.OUTSIDE
 
 
 def _stack(row: Row, field: str, drawing: Bars) -> dict[str, float]:
@@ -115,8 +103,6 @@ def _saving(rows: Sequence[Row], series: Sequence[str], field: str, drawing: Bar
 
 def _row(sheet: Sheet, axes: Axes, row: Row, field: str, y: float, document: Document, drawing: Bars) -> None:
     """Draw a row's bar with its text above, or hatch it where there is neither."""
-    if not row:
-        return
     first = next(iter(row.values()))
     name = f"{read.pretty(first.row)}, {first.series}"
     if all(cell.value(field) is None for cell in row.values()):
@@ -124,13 +110,11 @@ def _row(sheet: Sheet, axes: Axes, row: Row, field: str, y: float, document: Doc
             _write(axes, y + 0.32, [("–  not printed in the paper", False)], MUTED)
             return
         words = {read.without_value(cell) for cell in row.values()}
-        word = "diverged" if "diverged" in words else "not run"
+        word = compare.DIVERGED if compare.DIVERGED in words else compare.NOT_RUN
         box = hatched(sheet, (0, y + 0.12), 1, PITCH - 0.2, word)
         box.set_transform(axes.get_yaxis_transform())
         axes.add_patch(box)
         sheet.mark(box, f"{name}: {word}")
-        white = {"facecolor": "white", "edgecolor": "none", "pad": 2.0}
-        axes.text(0.5, y + 0.28, word, size=SIZE, bbox=white, transform=axes.get_yaxis_transform(), **AWAY)
         return
     parts = pieces(row, field, document, drawing)
     _write(axes, y + 0.21, parts, INK)
@@ -151,6 +135,6 @@ def _write(axes: Axes, y: float, parts: Sequence[tuple[str, bool]], colour: str)
     rows: Any = axes.get_yaxis_transform()
     at, x, gap = rows, 0, 5
     for words, out in parts:
-        style: dict[str, Any] = {"xycoords": (at, rows), "textcoords": "offset points", "size": SIZE}
+        style: dict[str, Any] = {"xycoords": (at, rows), "textcoords": "offset points", "size": 8.0}
         style |= {"color": VERMILION, "weight": "bold"} if out else {"color": colour}
         at, x, gap = axes.annotate(f"{words} {OUTSIDE}" if out else words, (x, y), (gap, 0), **style), 1, 14

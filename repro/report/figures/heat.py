@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 from matplotlib import colormaps
 from matplotlib.axes import Axes
@@ -19,176 +19,154 @@ from repro import cells as compare
 from repro.artifacts.drawing import Heat
 from repro.report import reading as read
 from repro.report.document import Document
-from repro.report.figures.look import FAINT, INK, LINE
-from repro.report.figures.sheet import MARGIN, Sheet, hatched, text_width
+from repro.report.figures.look import FAINT, INK, LINE, ON_COLOUR
+from repro.report.figures.sheet import Sheet, hatched, text_width
 from repro.report.numbers import MINUS, fixed
 from repro.report.tables import Table, ordered
 
 GAP = 0.25  # of a row's height, between the row that is set apart and the others
-RGB = tuple[float, float, float]
-Values = Mapping[tuple[str, str], float]
-
-
-@dataclass(frozen=True)
-class Scale:
-    """Values to colours between two limits. Values beyond take the colour of the limit."""
-
-    low: float
-    high: float
-    diverging: bool = False
-
-    @functools.cached_property
-    def mappable(self) -> ScalarMappable:
-        """Return the scale as matplotlib has it, without the dark ends: dark numbers stay readable."""
-        name, first, last = ("RdBu", 0.12, 0.88) if self.diverging else ("YlGnBu", 0.04, 0.62)
-        colours = colormaps[name]([first + (last - first) * step / 255 for step in range(256)])
-        return ScalarMappable(Normalize(self.low, self.high, clip=True), ListedColormap(colours))
-
-    def colour(self, value: float) -> RGB:
-        """Return red, green and blue of a value."""
-        share = (value - self.low) / (self.high - self.low)
-        red, green, blue, _ = self.mappable.cmap(min(max(share, 0.0), 1.0))
-        return float(red), float(green), float(blue)
-
-    def extend(self, values: Sequence[float]) -> str:
-        """Return on which sides values lie beyond the limits, in matplotlib's words."""
-        below, above = min(values) < self.low, max(values) > self.high
-        return "both" if below and above else "min" if below else "max" if above else "neither"
+Place = tuple[str, str]
+Values = Mapping[Place, float]
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One coloured table: a title, values with their colours, the digits and the label of the colour bar."""
+    """One coloured table: values with their colours and decimals, and the label of the colour bar."""
 
     title: str
     values: Values
-    scale: Scale
-    text: Callable[[float], str]
+    colours: ScalarMappable
+    digits: int
     bar: str
-    ours: bool = True
-    """Whether an empty cell is one that was not run (else one that the paper does not print)."""
+    signed: bool = False
+    theirs: bool = False
+    """Whether an empty cell is one that the paper does not print (else one that was not run)."""
     name: Callable[[str], str] = str
     """What a row or column is called."""
+
+    def text(self, value: float) -> str:
+        """Format a value; an exact zero is a single digit."""
+        return fixed(value, self.digits, sign=self.signed) if value or self.signed else "0"
 
 
 def draw(document: Document, drawing: Heat) -> Sheet:
     """Draw reproduced, published and their difference side by side."""
-    cells, (rows_name, columns_name) = document.cells, document.long_axes
-    whole = Table.of(cells)
-    inner = ordered(row for row in whole.rows if row != drawing.apart)
-    rows, cols = (*(row for row in whole.rows if row == drawing.apart), *inner), whole.cols
-    panels = panels_of(document, whole, inner, drawing)
-    digits = max((len(panel.text(v)) for panel in panels for v in panel.values.values()), default=4)
-    wide, high = max(0.078 * digits, min(0.62, 4.2 / len(cols))), max(0.25, min(0.36, 3.6 / len(rows)))
-    names = max(text_width(line, 8.5) for row in rows for line in _row_name(row, drawing).split("\n"))
-    least = [max(wide * len(cols), text_width(panel.title, 10.5, "bold")) for panel in panels]
-    sheet = Sheet(2 * MARGIN + len(panels) * (max(least) + names + 0.4), high * (len(rows) + GAP) + 1.4)
-    sheet.note(document.unit, read.tally(cells, document.comparable), read.seeds(cells))
+    table, (rows_name, columns_name) = Table.of(document.cells), document.long_axes
+    inner, cols = ordered(row for row in table.rows if row != drawing.apart), table.cols
+    rows = (*(row for row in table.rows if row == drawing.apart), *inner)
+    tops = {row: index + GAP * bool(index and rows[0] == drawing.apart) for index, row in enumerate(rows)}
+    panels = panels_of(document, table, inner, drawing)
+    widest = max((len(panel.text(v)) for panel in panels for v in panel.values.values()), default=4)
+    wide = len(cols) * max(0.078 * widest, min(0.62, 4.2 / len(cols)))
+    wide = max(wide, *(text_width(panel.title, 10.5, "bold") for panel in panels)) + 0.85
+    sheet = Sheet(len(panels) * wide, len(rows) * max(0.25, min(0.36, 3.6 / len(rows))) + 1.4)
+    sheet.note(document.unit, read.tally(document.cells, document.comparable), read.seeds(document.cells))
     every = sheet.subplots(1, len(panels), squeeze=False)[0]
-    tops = [index + (GAP if index and rows[0] == drawing.apart else 0.0) for index in range(len(rows))]
     for axes, panel in zip(every, panels, strict=True):
-        axes.set(xlim=(0, len(cols)), ylim=(tops[-1] + 1, 0), title=panel.title, xlabel=columns_name)
+        axes.set(xlim=(0, len(cols)), ylim=(tops[rows[-1]] + 1, 0), title=panel.title, xlabel=columns_name)
         axes.set_ylabel(rows_name if axes is every[0] or panel.name is not str else "")
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0, pad=3, top=True, labeltop=True, bottom=False, labelbottom=False)
         axes.xaxis.set_label_position("top")
         axes.set_xticks([index + 0.5 for index in range(len(cols))], [panel.name(col) for col in cols])
-        axes.set_yticks([top + 0.5 for top in tops], [_row_name(panel.name(row), drawing) for row in rows])
-        for (top, row), (x, col) in itertools.product(zip(tops, rows, strict=True), enumerate(cols)):
-            if (row, col) in whole.cells:
-                _tile(sheet, axes, panel, document, whole, (row, col), (x, top))
-    for _, shared in itertools.groupby(zip(every, panels, strict=True), key=lambda pair: pair[1].scale):
+        names = [drawing.apart_name if row == drawing.apart else panel.name(row) for row in rows]
+        axes.set_yticks([top + 0.5 for top in tops.values()], names)
+        for row, (x, col) in itertools.product(rows, enumerate(cols)):
+            if (row, col) in table.cells:
+                _tile(sheet, axes, panel, document, table.cells[row, col], (x, tops[row]))
+    for _, shared in itertools.groupby(zip(every, panels, strict=True), key=lambda pair: pair[1].colours):
         group, own = zip(*shared, strict=True)
         if known := [value for panel in own for value in panel.values.values()]:
             _colour_bar(sheet, group, own[0], known)
     return sheet
 
 
-def panels_of(document: Document, whole: Table, inner: Sequence[str], drawing: Heat) -> list[Panel]:
+def panels_of(document: Document, table: Table, inner: Sequence[str], drawing: Heat) -> list[Panel]:
     """Return the panels. Colours span the ``inner`` rows, or the row that is set apart if it is alone."""
     ours, theirs = (
-        {at: v for at, cell in whole.cells.items() if (v := cell.value(field)) is not None}
+        {at: v for at, cell in table.cells.items() if (v := cell.value(field)) is not None}
         for field in ("reproduced", "published")
     )
-    unit = document.unit
 
     def of_inner(values: Values) -> list[float]:
         return [value for (row, _), value in values.items() if row in inner] or list(values.values())
 
-    def text(digits: int, sign: bool = False) -> Callable[[float], str]:
-        return lambda value: fixed(value, digits, sign=sign) if value or sign else "0"
-
-    shown, printed = text(document.digits), text(document.digits_of("published"))
-    signed = text(document.digits, sign=True)
-    if document.comparable:
-        scale = spanning(of_inner(theirs) + of_inner(ours))
+    unit, digits, printed = document.unit, document.digits, document.digits_of("published")
+    if document.comparable and theirs:
+        colours = spanning(of_inner(theirs) + of_inner(ours))
         difference = {place: value - theirs[place] for place, value in ours.items() if place in theirs}
         # Differences within the band stay pale, however small the largest of them is.
-        bands = of_inner({at: cell.band for at, cell in whole.cells.items() if cell.band is not None})
+        bands = of_inner({at: cell.band for at, cell in table.cells.items() if cell.band is not None})
         around = around_zero(of_inner(difference), 2 * statistics.median(bands) if bands else 0.5)
         points = f"{'points; ' if unit.endswith('%') else ''}blue: reproduced is higher"
-        found = [
-            Panel("Reproduced", ours, scale, shown, unit),
-            Panel("Published", theirs, scale, printed, unit, ours=False),
-            Panel(f"Reproduced {MINUS} published", difference, around, signed, points),
+        return [
+            Panel("Reproduced", ours, colours, digits, unit),
+            Panel("Published", theirs, colours, printed, unit, theirs=True),
+            Panel(f"Reproduced {MINUS} published", difference, around, digits, points, signed=True),
         ]
-        return found if theirs else found[:1]
-    found = [Panel("Reproduced", ours, spanning(of_inner(ours)), shown, unit)]
+    found = [Panel("Reproduced", ours, spanning(of_inner(ours)), digits, unit)]
     if theirs:
-        name, scale = document.in_paper, spanning(of_inner(theirs))
-        found.append(Panel("Published (orientation only)", theirs, scale, printed, unit, ours=False, name=name))
-    if drawing.relative:
-        row, col = (inner or whole.rows)[-1], whole.cols[-1]
+        title, colours = "Published (orientation only)", spanning(of_inner(theirs))
+        found.append(Panel(title, theirs, colours, printed, unit, theirs=True, name=document.in_paper))
+    if drawing.relative and not document.comparable:
+        row, col = (inner or table.rows)[-1], table.cols[-1]
         own = {place: value - ours[row, col] for place, value in ours.items()} if (row, col) in ours else {}
         rows, columns = document.axes
         title = f"Reproduced {MINUS} its own ({columns} = {col}, {rows} = {row})"
-        found.append(Panel(title, own, around_zero(of_inner(own), 0.5), signed, "points"))
+        found.append(Panel(title, own, around_zero(of_inner(own), 0.5), digits, "points", signed=True))
     return found
 
 
-def spanning(values: Sequence[float]) -> Scale:
-    """Return a scale over ``values`` without far outliers (three interquartile ranges beyond the quartiles)."""
-    if not values:
-        return Scale(0.0, 1.0)
+def without_outliers(values: Sequence[float]) -> tuple[float, float]:
+    """Return the least and the largest value but for those three interquartile ranges beyond the quartiles."""
     rank = sorted(values)
     low, high = rank[len(rank) // 4], rank[(3 * len(rank)) // 4]
     reach = 3 * (high - low) or rank[-1] - rank[0]
     inside = [value for value in rank if low - reach <= value <= high + reach]
-    same = 0.5 if inside[0] == inside[-1] else 0.0
-    return Scale(inside[0] - same, inside[-1] + same)
+    return inside[0], inside[-1]
 
 
-def around_zero(values: Sequence[float], at_least: float) -> Scale:
-    """Return a diverging scale with symmetric limits, so that its middle is zero."""
+def spanning(values: Sequence[float]) -> ScalarMappable:
+    """Return colours over ``values`` but for far outliers, without the dark end: dark numbers stay readable."""
+    low, high = without_outliers(values) if values else (0.0, 1.0)
+    room = 0.5 if low == high else 0.0
+    return _colours("YlGnBu", 0.04, 0.62, low - room, high + room)
+
+
+def around_zero(values: Sequence[float], at_least: float) -> ScalarMappable:
+    """Return diverging colours with symmetric limits, so that their middle is zero."""
     reach = max([at_least, *(abs(value) for value in values)])
-    return Scale(-reach, reach, diverging=True)
+    return _colours("RdBu", 0.12, 0.88, -reach, reach)
 
 
-def luminance(colour: RGB) -> float:
-    """Return the relative luminance of WCAG."""
-    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+def _colours(name: str, first: float, last: float, low: float, high: float) -> ScalarMappable:
+    """Return part of a colour map between two limits; values beyond take the colour of the limit."""
+    colours = colormaps[name]([first + (last - first) * step / 255 for step in range(256)])
+    return ScalarMappable(Normalize(low, high, clip=True), ListedColormap(colours))
 
 
-def ink_on(colour: RGB) -> str:
-    """Return dark or white, whichever stands out more on ``colour``."""
-    return INK if luminance(colour) > 0.2117 else "white"
+def colour_of(value: float, colours: ScalarMappable) -> tuple[float, float, float]:
+    """Return red, green and blue of a value."""
+    red, green, blue, _ = cast(Any, colours.to_rgba)(value)
+    return float(red), float(green), float(blue)
 
 
-def _row_name(row: str, drawing: Heat) -> str:
-    return drawing.apart_name if row == drawing.apart else row
+def ink_on(colour: tuple[float, float, float]) -> str:
+    """Return dark or white, whichever stands out more on ``colour``. A page does not change them in dark mode."""
+    linear = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour)
+    luminance = sum(share * part for share, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    return ON_COLOUR[luminance < 0.2117]
 
 
 def _tile(
-    sheet: Sheet, axes: Axes, panel: Panel, document: Document, whole: Table, place: tuple[str, str],
-    at: tuple[float, float],
-) -> None:  # fmt: skip
-    cell, value, middle = whole.cells[place], panel.values.get(place), (at[0] + 0.5, at[1] + 0.5)
+    sheet: Sheet, axes: Axes, panel: Panel, document: Document, cell: compare.Cell, at: tuple[float, float]
+) -> None:
+    value, middle = panel.values.get((cell.row, cell.col)), (at[0] + 0.5, at[1] + 0.5)
     if value is not None:
-        colour = panel.scale.colour(value)
+        colour = colour_of(value, panel.colours)
         tile = Rectangle(at, 1, 1, facecolor=colour, edgecolor="white", linewidth=0.8)
         axes.text(*middle, panel.text(value), size=8, color=ink_on(colour), ha="center", va="center_baseline")
-    elif panel.ours and cell.shown is None:
+    elif not panel.theirs and cell.shown is None:
         tile = hatched(sheet, at, 1, 1, read.without_value(cell))
     else:
         tile = Rectangle(at, 1, 1, facecolor="#f4f5f6", edgecolor=LINE)
@@ -196,7 +174,7 @@ def _tile(
         sheet.key("–  not printed in the paper", tile)
     axes.add_artist(tile)
     sheet.mark(tile, read.told(cell, document))
-    if panel.ours and cell.verdict == compare.OUTSIDE:
+    if not panel.theirs and cell.verdict == compare.OUTSIDE:
         corner = (at[0] + 0.04, at[1] + 0.06)
         frame = Rectangle(corner, 0.92, 0.88, fill=False, edgecolor=INK, linewidth=1.6, zorder=3)
         axes.add_artist(frame)
@@ -204,11 +182,13 @@ def _tile(
 
 
 def _colour_bar(sheet: Sheet, axes: Sequence[Axes], panel: Panel, values: Sequence[float]) -> None:
-    extend, ticks = panel.scale.extend(values), MaxNLocator(nbins=6 * len(axes), steps=[1, 2, 2.5, 5, 10])
+    low, high = panel.colours.get_clim()
+    beyond = (min(values) < (low or 0.0), max(values) > (high or 0.0))
+    extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get(beyond, "neither")
     bar = sheet.colorbar(
-        panel.scale.mappable, ax=list(axes), location="bottom", extend=extend, extendfrac=0.03, ticks=ticks,
-        aspect=40 * len(axes), pad=0.03, shrink=1.0, fraction=0.04,
+        panel.colours, ax=list(axes), location="bottom", extend=extend, extendfrac=0.03, pad=0.03, fraction=0.04,
+        ticks=MaxNLocator(nbins=6 * len(axes), steps=[1, 2, 2.5, 5, 10]), aspect=40 * len(axes), shrink=1.0,
     )  # fmt: skip
     bar.outline.set_visible(False)
-    bar.set_label(panel.bar + ("; arrow: values beyond" if extend != "neither" else ""), size=8.5)
+    bar.set_label(panel.bar + ("; arrow: values beyond" if any(beyond) else ""), size=8.5)
     bar.ax.tick_params(labelsize=8)

@@ -16,10 +16,10 @@ from repro.artifacts.drawing import CurvePanel, Layers
 from repro.report import reading as read
 from repro.report.document import Document
 from repro.report.figures.look import FAINT, INK
-from repro.report.figures.sheet import AWAY, Sheet, value_axis
+from repro.report.figures.sheet import Sheet, said, value_axis
 from repro.report.numbers import fixed
 
-MOST_EXPECTED = 24
+FEW = 24  # layers: thinner curves and a dozen of the expected ones from there on
 EXPECTED: dict[str, Any] = {"color": INK, "linewidth": 0.75, "linestyle": (0, (4, 3))}
 START: dict[str, Any] = {"color": FAINT, "linewidth": 1.0, "linestyle": (0, (1, 2))}
 Lines = dict[str, dict[int, float]]
@@ -31,9 +31,9 @@ def draw(document: Document, drawing: Layers) -> Sheet:
     measured = [lines_of(document, panel.series) for panel in drawing.panels]
     rows = next((list(found) for found in measured if found), [])
     everywhere = [row for row in rows if all(row in found for found in measured if found)]
-    depth = _depth([row in everywhere for row in rows])
+    colours = _colours([row in everywhere for row in rows])
     cells = [cell for panel in drawing.panels for cell in document.of(panel.series)]
-    sheet = Sheet(12.6, 4.3)
+    sheet = Sheet(12.2, 4.5)
     sheet.note(f"{len(rows)} layers" if rows else "nothing of this has been run yet", read.seeds(cells))
     sheet.note(read.unprinted(document))
     every = sheet.subplots(1, len(drawing.panels), squeeze=False)[0]
@@ -42,22 +42,27 @@ def draw(document: Document, drawing: Layers) -> Sheet:
         axes.set(title=letter + panel.title, xlabel=document.long_axes[1], ylabel=panel.unit)
         value_axis(axes)
         for row, line in found.items():
-            colour = depth.cmap(rows.index(row)) if row in rows else FAINT
-            width, marker = 1.4 if len(rows) <= 24 else 0.9, "o" if len(line) == 1 else ""
-            (drawn,) = axes.plot(
-                [*line], [*line.values()], color=colour, linewidth=width, marker=marker, markersize=3
-            )
+            style: dict[str, Any] = {"color": colours.cmap(rows.index(row)) if row in rows else FAINT}
+            style |= {"linewidth": 1.4 if len(rows) <= FEW else 0.9, "marker": "o" if len(line) == 1 else ""}
+            (drawn,) = axes.plot([*line], [*line.values()], markersize=3, **style)
             number = f"layer {rows.index(row) + 1}, {row}" if row in rows else row
             sheet.mark(drawn, f"{number}: {_ends(line, panel)}")
         if not found:
             lost = "diverged" in map(read.without_value, document.of(panel.series))
-            axes.text(0.5, 0.5, "diverged" if lost else "not run", transform=axes.transAxes, size=11, **AWAY)
+            said(axes, "diverged" if lost else "not run")
         _scales(axes, found, panel)
     _expected(sheet, every, document, drawing)
     if len(everywhere) < len(rows):
         sheet.key(drawing.missing, Line2D([], [], color=FAINT, linewidth=1.4))
     if rows:
-        _depth_bar(sheet, depth, every, len(rows), drawing.bar)
+        step = next(step for step in (1, 2, 5, 10, 20, 50, 10**9) if len(rows) / step <= 12)
+        ticks = sorted({1, len(rows), *range(step, len(rows) - step // 2, step)})
+        bar = sheet.colorbar(colours, ax=list(every), ticks=ticks, fraction=0.02, aspect=28, pad=0.01)
+        bar.outline.set_visible(False)
+        bar.minorticks_off()
+        bar.ax.invert_yaxis()
+        bar.ax.tick_params(labelsize=8)
+        bar.set_label(drawing.bar, size=8.5)
     return sheet
 
 
@@ -70,27 +75,20 @@ def lines_of(document: Document, series: str) -> Lines:
     return found
 
 
-def spread(rows: Sequence[str], most: int) -> tuple[str, ...]:
-    """Return at most ``most`` of ``rows``, evenly spread, the first and the last among them."""
-    if len(rows) <= most or most < 2:
-        return tuple(rows[: max(most, 0)])
-    return tuple(rows[round(index * (len(rows) - 1) / (most - 1))] for index in range(most))
-
-
 def _expected(sheet: Sheet, every: Sequence[Axes], document: Document, drawing: Layers) -> None:
     """Draw the expected series over the measured ones, and in every panel where they start."""
     for axes, panel in zip(every, drawing.panels, strict=True):
-        found = lines_of(document, panel.expected)
-        shown = spread(list(found), 12) if len(found) > MOST_EXPECTED else tuple(found)
-        for row in shown:
-            axes.plot([*found[row]], [*found[row].values()], zorder=3, **EXPECTED)
-        if found:
-            start = min(min(line) for line in found.values())
-            for one in every:
-                one.axvline(start, zorder=0.5, **START)
-            some = "" if len(shown) == len(found) else f", {len(shown)} of {len(found)} layers"
-            sheet.key(f"{drawing.start} (epoch {start})", Line2D([], [], **START))
-            sheet.key(drawing.expected + some, Line2D([], [], **EXPECTED))
+        if not (found := lines_of(document, panel.expected)):
+            continue
+        shown = [*found.values()][:: -(-len(found) // 12) if len(found) > FEW else 1]
+        for line in shown:
+            axes.plot([*line], [*line.values()], zorder=3, **EXPECTED)
+        start = min(min(line) for line in found.values())
+        for one in every:
+            one.axvline(start, zorder=0.5, **START)
+        some = "" if len(shown) == len(found) else f", {len(shown)} of {len(found)} layers"
+        sheet.key(f"{drawing.start} (epoch {start})", Line2D([], [], **START))
+        sheet.key(drawing.expected + some, Line2D([], [], **EXPECTED))
 
 
 def _ends(line: dict[int, float], panel: CurvePanel) -> str:
@@ -114,20 +112,9 @@ def _scales(axes: Axes, lines: Lines, panel: CurvePanel) -> None:
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:.3g}")
 
 
-def _depth(coloured: Sequence[bool]) -> ScalarMappable:
+def _colours(coloured: Sequence[bool]) -> ScalarMappable:
     """Return colours by depth, grey where a row is not ``coloured``: viridis without its pale end."""
     viridis, count = colormaps["viridis"], max(len(coloured), 1)
     colours = [viridis(0.92 * index / max(count - 1, 1)) if own else FAINT for index, own in enumerate(coloured)]
     norm = BoundaryNorm([index + 0.5 for index in range(count + 1)], count)
     return ScalarMappable(norm, ListedColormap(colours or [FAINT]))
-
-
-def _depth_bar(sheet: Sheet, depth: ScalarMappable, axes: Sequence[Axes], layers: int, label: str) -> None:
-    step = next(step for step in (1, 2, 5, 10, 20, 50, 10**9) if layers / step <= 12)
-    ticks = sorted({1, layers, *range(step, layers - step // 2, step)})
-    bar = sheet.colorbar(depth, ax=list(axes), ticks=ticks, spacing="uniform", fraction=0.02, aspect=28, pad=0.01)
-    bar.outline.set_visible(False)
-    bar.minorticks_off()
-    bar.ax.invert_yaxis()
-    bar.ax.tick_params(labelsize=8)
-    bar.set_label(label, size=8.5)

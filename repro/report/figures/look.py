@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-DPI = 150  # of a PNG
+DPI, MARGIN = 150, 0.25  # of a PNG; inches around it
 # Okabe and Ito's colours, which the colour-blind tell apart; what matters differs in shape or text too.
 INK, MUTED, FAINT, LINE, PALE = "#202124", "#5f6368", "#9aa0a6", "#dadce0", "#e8eaed"
 BLUE, VERMILION = "#0072B2", "#B84A00"
+ON_COLOUR = ("#202125", "#fffffe")  # of numbers on a coloured ground: not INK and white, which follow dark mode
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture on every machine
     "font.size": 8.5, "text.color": INK, "text.parse_math": False,

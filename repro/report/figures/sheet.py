@@ -1,8 +1,9 @@
-"""A figure with a title above and the provenance below; the axes between them are placed by constrained layout."""
+"""A figure with a title above its axes, and legend and provenance below; and what several shapes draw."""
 
 from __future__ import annotations
 
 import functools
+import textwrap
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -14,31 +15,31 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
+from matplotlib.text import Annotation
 from matplotlib.textpath import text_to_path
 from matplotlib.ticker import MaxNLocator
 
 from repro.report import reading as read
 from repro.report.document import Document
-from repro.report.figures.look import DPI, INK, LINE, MUTED, STYLE, VERMILION
+from repro.report.figures.look import DPI, INK, LINE, MUTED, PALE, STYLE, VERMILION
 
-MARGIN, NARROWEST = 0.28, 7.3  # inches
-TITLE, NOTE, SMALL = 13.0, 9.0, 7.5  # points
-DOT = "   ·   "
-AWAY: dict[str, Any] = {"ha": "center", "va": "center", "color": MUTED}
-"""The style of a word in place of what is missing."""
+NARROWEST = 7.0  # inches
+TITLE: dict[str, Any] = {"size": 13.0, "weight": "bold", "color": INK}
+NOTE: dict[str, Any] = {"size": 9.0, "weight": "normal", "color": MUTED}
+WARNING: dict[str, Any] = {"size": 9.0, "weight": "bold", "color": VERMILION}
+FOOT: dict[str, Any] = {"size": 7.5, "weight": "normal", "color": MUTED}
 
 
 class Sheet(Figure):
-    """A figure ``width`` inches wide, with ``body`` inches of height for axes. Call `finish` once all is drawn."""
+    """A figure whose axes take ``width`` x ``height`` inches. Call `finish` once all is drawn."""
 
-    def __init__(self, width: float, body: float) -> None:
+    def __init__(self, width: float, height: float) -> None:
         self.titles: dict[str, str] = {}
         self.keys: dict[str, Any] = {}
         self.notes: list[str] = []
         self.aside: list[Artist] = []
         """What a page says beside the figure: title, warning, provenance."""
-        self.body = body
-        super().__init__((max(width, NARROWEST), body), DPI, facecolor="white", layout="constrained")
+        super().__init__((max(width, NARROWEST), height), DPI, facecolor="white", layout="constrained")
         FigureCanvasAgg(self)
 
     def mark(self, artist: Artist, title: str) -> None:
@@ -56,61 +57,44 @@ class Sheet(Figure):
         self.notes += filter(None, words)
 
     def finish(self, document: Document) -> None:
-        """Put title and notes above the axes, legend and provenance below; leave room for them."""
-        wide = self.get_figwidth()
-        room = 0.99 * (wide - 2 * MARGIN)  # hinting may widen a text by a pixel or two
-        title = f"{read.label(document.artifact)}   {document.title}".strip()
-        head = [(line, TITLE, INK, "bold") for line in wrapped(title, room, TITLE, "bold")]
-        head += [(line, NOTE, MUTED, "normal") for line in wrapped("  ·  ".join(self.notes), room, NOTE)]
-        warned = wrapped(read.warning(document), room, NOTE, "bold", lines=3)
-        head += [(line, NOTE, VERMILION, "bold") for line in warned]
-        foot = wrapped(DOT.join(read.footer(document)), room, SMALL, by=DOT)
-        legend = self._legend(wide - 2 * MARGIN)
-        above = MARGIN + sum(leading(size) for _, size, _, _ in head) + 0.12
-        below = MARGIN + len(foot) * leading(SMALL) + 0.12
-        high = above + self.body + legend + below
-        self.set_size_inches(wide, high)
-        for found in self.legends:
-            found.set_bbox_to_anchor((MARGIN / wide, (below + 0.04) / high), transform=self.transFigure)
-        left, bottom = 0.5 * MARGIN / wide, (below + legend) / high
-        engine = cast(ConstrainedLayoutEngine, self.get_layout_engine())
-        engine.set(rect=(left, bottom, 1 - 2 * left, 1 - bottom - above / high), w_pad=0.1, h_pad=0.06)
-        ends = [MARGIN / wide, 1 - MARGIN / wide]
-        self.aside.append(self.add_artist(Line2D(ends, [(below - 0.1) / high] * 2, color=LINE, linewidth=0.8)))
-        y, lines = high - MARGIN, list[tuple[str, float, float, str, str]]()
-        for line, size, colour, weight in head:
-            lines.append((line, y, size, colour, weight))
-            y -= leading(size)
-        lines += [(line, below - 0.18 - i * leading(SMALL), SMALL, MUTED, "normal") for i, line in enumerate(foot)]
-        for line, y, size, colour, weight in lines:
-            style: dict[str, Any] = {"size": size, "color": colour, "weight": weight, "va": "top"}
-            text = self.text(MARGIN / wide, y / high, line, **style)
-            if (size, colour) != (NOTE, MUTED):
-                self.aside.append(text)
-        self._freeze()
+        """Place the axes; stack title and notes above them, legend and provenance below, outside the figure's box.
 
-    def _freeze(self) -> None:
+        Save it with a tight box, which includes them.
+        """
+        self._place_axes()
+        wide, other = self.get_figwidth(), cast(Any, self.transFigure)
+        title = f"{read.label(document.artifact)}   {document.title}".strip()
+        for words, style in ((read.warning(document), WARNING), ("  ·  ".join(self.notes), NOTE), (title, TITLE)):
+            if words:
+                other = self._write(wrapped(words, wide, style), other, above=True, **style)
+                self.aside += [other] if style is not NOTE else []
+        other = self.transFigure
+        if self.keys:
+            columns = max(1, int(wide / (sum(map(text_width, self.keys)) / len(self.keys) + 0.75)))
+            other = self.legend(
+                list(self.keys.values()), list(self.keys), ncols=columns, loc="upper left", bbox_to_anchor=(0, 0),
+                frameon=False, borderpad=0, borderaxespad=0.6, columnspacing=1.8, handletextpad=0.6,
+            )  # fmt: skip
+        words = wrapped("   ·   ".join(read.footer(document)), wide, FOOT)
+        self.aside.append(self._write(words, other, above=False, **FOOT))
+
+    def _write(self, words: str, other: Any, above: bool, **style: Any) -> Artist:
+        """Write at the left edge, above or below another artist or the figure."""
+        place: dict[str, Any] = {"xycoords": (self.transFigure, other), "textcoords": "offset points"}
+        place |= {"xytext": (0, 4 if above else -12), "va": "bottom" if above else "top"}
+        return self.add_artist(Annotation(words, (0, float(above)), linespacing=1.45, **place, **style))
+
+    def _place_axes(self) -> None:
         """Lay out once, for PNG and SVG alike; rounded, since the solver's last digits vary from run to run."""
+        engine = cast(ConstrainedLayoutEngine, self.get_layout_engine())
+        engine.set(w_pad=0.1, h_pad=0.06)
         if self.axes:
-            cast(ConstrainedLayoutEngine, self.get_layout_engine()).execute(self)
+            engine.execute(self)
         self.set_layout_engine("none")
         for axes in self.axes:
             left, bottom, wide, high = axes.get_position(original=True).bounds
             axes.set_position((round(left, 5), round(bottom, 5), round(wide, 5), round(high, 5)))
-            axes.set_in_layout(True)
-
-    def _legend(self, room: float) -> float:
-        """Add the legend in as few rows as fit; returns the inches that it takes."""
-        for columns in range(len(self.keys), 0, -1):
-            legend = self.legend(
-                list(self.keys.values()), list(self.keys), ncols=columns, loc="lower left", bbox_to_anchor=(0, 0),
-                frameon=False, borderpad=0, borderaxespad=0, columnspacing=1.8, handletextpad=0.6,
-            )  # fmt: skip
-            box = legend.get_window_extent(cast(Any, self.canvas).get_renderer())
-            if box.width / self.dpi <= room or columns == 1:
-                return float(box.height) / self.dpi + 0.16
-            legend.remove()
-        return 0.0
+            axes.set_in_layout(True)  # of the tight box, which `set_position` ends
 
 
 # ---- what several shapes draw ------------------------------------------------------------------------------
@@ -140,7 +124,7 @@ def number_ticks(axes: Axes, xs: Sequence[float], width: float) -> None:
         return
     kept: list[float] = []
     for x in few:
-        needed = (text_width(f"{x:,.0f}", 8.5) + 0.12) * (high - low + 2 * room) / width
+        needed = (text_width(f"{x:,.0f}") + 0.12) * (high - low + 2 * room) / width
         if not kept or x - kept[-1] >= needed:
             kept.append(x)
     axes.set_xticks(few, minor=True)
@@ -155,43 +139,31 @@ def hatched(sheet: Sheet, corner: tuple[float, float], width: float, height: flo
     return found
 
 
+def band(sheet: Sheet, axes: Axes, x: float, ends: tuple[float, float], width: float) -> None:
+    """Draw, pale behind a printed number, where 95 % of repetitions lie; ``width`` in points."""
+    axes.plot([x, x], ends, color=PALE, linewidth=width, solid_capstyle="butt", zorder=1)
+    sheet.key("95 % band of a repetition", Line2D([], [], color=PALE, linewidth=8, solid_capstyle="butt"))
+
+
+def said(axes: Axes, word: str) -> None:
+    """Write why in the middle of axes that have nothing to show."""
+    axes.set_yticks([])
+    axes.text(0.5, 0.5, word, transform=axes.transAxes, size=11, ha="center", va="center", color=MUTED)
+
+
 # ---- text --------------------------------------------------------------------------------------------------
 
 
-def leading(size: float) -> float:
-    """Return the inches from one line of text to the next."""
-    return size * 1.45 / 72
-
-
 @functools.cache
-def text_width(words: str, size: float, weight: str = "normal") -> float:
+def text_width(words: str, size: float = 8.5, weight: str = "normal") -> float:
     """Return the inches that a line of text takes."""
     font = FontProperties(family=STYLE["font.family"], size=size, weight=weight)
     return float(text_to_path.get_text_width_height_descent(words, font, ismath=False)[0]) / 72
 
 
-def wrapped(
-    words: str, width: float, size: float, weight: str = "normal", lines: int = 4, by: str = " "
-) -> list[str]:
-    """Break text into lines of at most ``width`` inches where ``by`` stands, and inside a word that is too long.
-
-    What does not fit in ``lines`` is left out, with an ellipsis.
-    """
-
-    def fits(piece: str) -> bool:
-        return text_width(piece, size, weight) <= width
-
-    found: list[str] = []
-    for word in words.strip().split(by):
-        if found and fits(found[-1] + by + word):
-            found[-1] += by + word
-            continue
-        while len(word) > 1 and not fits(word):
-            length = next((n for n in range(len(word) - 1, 1, -1) if fits(word[:n])), 1)
-            found.append(word[:length])
-            word = word[length:]
-        found.append(word)
-    found = [line.strip() for line in found if line.strip()]
-    if len(found) > lines:
-        found = [*found[: lines - 1], found[lines - 1][:-2].rstrip(" ,.") + " …"]
-    return found
+def wrapped(words: str, width: float, style: dict[str, Any]) -> str:
+    """Break text into at most four lines of about ``width`` inches, by the mean width of its characters."""
+    mean = text_width(words, style["size"], style["weight"]) / max(len(words), 1)
+    return (
+        "\n".join(textwrap.wrap(words, int(0.95 * width / mean), max_lines=4, placeholder=" …")) if words else ""
+    )
