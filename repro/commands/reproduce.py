@@ -15,7 +15,7 @@ from repro.commands import plan as outlook
 from repro.commands import report as conclude
 from repro.commands import train
 from repro.config import params
-from repro.config.profile import ROWS, Profile
+from repro.config.profile import Profile
 from repro.data import cifar10
 from repro.data.imagenet import index
 from repro.errors import MissingInput, RunFailed
@@ -77,8 +77,9 @@ def choose(profile: str | None, folders: list[Path]) -> tuple[str, str]:
 def left_out(profile: Profile, folders: list[Path]) -> list[str]:
     """Return the data sets of the profile that are missing and can be left out, so that everything else can be
     reproduced without ImageNet's 150 GB."""
-    asked = {profile.data_of(arch).name for name in ROWS for arch in getattr(profile, name)}
-    return [] if index.find(folders) else sorted(asked & {"imagenet"})
+    archs = (*profile.fig6, *profile.table3)
+    asked = any(profile.data_of(arch).name == "imagenet" for arch in archs)
+    return ["imagenet"] if asked and not index.find(folders) else []
 
 
 class Rendering:

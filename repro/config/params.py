@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import copy
 import functools
-import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from repro.config.profile import Profile
-from repro.config.recipe import one_of
-from repro.config.yaml_loader import build, extended, mapping, parse, replace_value
+from repro.config.yaml_loader import POSITIVE, build, extended, mapping, parse, replace_value
 from repro.errors import MissingInput, UsageError
 
 
@@ -23,19 +21,17 @@ class Params:
 
     profile: str
     assumptions: Mapping[str, str]
-    replicate_sd: Mapping[str, Mapping[str, float]]
+    replicate_sd: Mapping[str, Mapping[str, Annotated[float, POSITIVE]]]
     profiles: Mapping[str, Profile]
 
     def __post_init__(self) -> None:
-        one_of("profile", self.profile, tuple(self.profiles))
-        for name, profile in self.profiles.items():
-            for assumption in profile.supposes:
-                one_of(f"profiles.{name}.supposes", assumption, tuple(self.assumptions))
-        for name, kinds in self.replicate_sd.items():
-            one_of("replicate_sd", name, tuple(self.profiles))
-            for kind, sd in kinds.items():
-                if not 0 < sd < math.inf:
-                    raise ValueError(f"replicate_sd.{name}.{kind}: {sd} is not above 0 and finite")
+        named: list[tuple[str, str, Collection[str]]] = [("profile", self.profile, self.profiles)]
+        named += [("replicate_sd", name, self.profiles) for name in self.replicate_sd]
+        for profile, own in self.profiles.items():
+            named += [(f"profiles.{profile}.supposes", name, self.assumptions) for name in own.supposes]
+        for place, name, known in named:
+            if name not in known:
+                raise ValueError(f"{place}: unknown '{name}'; there are {', '.join(known)}")
 
 
 @dataclass(frozen=True)

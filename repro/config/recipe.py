@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from typing import Annotated
+
+from repro.config.yaml_loader import INCREASING, POSITIVE, Check, at_least, check_fields, one_of
 
 CIFAR_ARCHS = ("resnet20", "resnet56")
 IMAGENET_ARCHS = ("resnet18", "resnet50")
 ARCHS = (*CIFAR_ARCHS, *IMAGENET_ARCHS)
 DATASETS = ("cifar10", "synthetic")
 PHOTO_SETS = ("imagenet", "synthetic-ilsvrc")
-STORED = (0, 256, 512)
 PRECISIONS = ("auto", "float32", "tf32", "bfloat16")
+
+Images = Annotated[int, at_least(10)]
+Milestones = Annotated[
+    tuple[int, ...], INCREASING, Check(lambda epochs: min(epochs, default=1) >= 1, "are below 1")
+]
+Share = Annotated[float, Check(lambda value: 0 <= value < 1, "is not in [0, 1)")]
 
 
 @dataclass(frozen=True)
 class DataParams:
     """A data set of 32x32 images; ``train`` and ``test`` are numbers of images (CIFAR-10: 50,000 and 10,000)."""
 
-    name: str
-    train: int
-    test: int
-
-    def __post_init__(self) -> None:
-        one_of("name", self.name, DATASETS)
-        at_least("train", self.train, 10)
-        at_least("test", self.test, 10)
+    name: Annotated[str, one_of(DATASETS)]
+    train: Images
+    test: Images
 
 
 @dataclass(frozen=True)
@@ -36,27 +38,18 @@ class Recipe:
     ``evaluate_every`` epochs, and after the last one.
     """
 
-    epochs: int
-    batch_size: int
-    lr: float
-    milestones: tuple[int, ...]
-    gamma: float
-    momentum: float
-    weight_decay: float
+    epochs: Annotated[int, at_least(1)]
+    batch_size: Annotated[int, at_least(2)]
+    lr: Annotated[float, POSITIVE]
+    milestones: Milestones
+    gamma: Annotated[float, POSITIVE]
+    momentum: Share
+    weight_decay: Share
     augment: bool
-    evaluate_every: int
+    evaluate_every: Annotated[int, at_least(1)]
 
     def __post_init__(self) -> None:
-        at_least("epochs", self.epochs, 1)
-        at_least("batch_size", self.batch_size, 2)
-        at_least("evaluate_every", self.evaluate_every, 1)
-        for name in ("lr", "gamma"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name}: {getattr(self, name)} is not above 0 and finite")
-        for name in ("momentum", "weight_decay"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name}: {getattr(self, name)} is not in [0, 1)")
-        check_milestones("milestones", self.milestones)
+        check_fields(self)
 
 
 @dataclass(frozen=True)
@@ -68,21 +61,16 @@ class PhotoParams:
     else that of the copy written by `repro data prepare imagenet --resize`.
     """
 
-    name: str
-    train: int
-    test: int
-    crop: int
+    name: Annotated[str, one_of(PHOTO_SETS)]
+    train: Images
+    test: Images
+    crop: Annotated[int, at_least(32)]
     resize: int
-    stored: int
+    stored: Annotated[int, one_of((0, 256, 512))]
 
     def __post_init__(self) -> None:
-        one_of("name", self.name, PHOTO_SETS)
-        at_least("train", self.train, 10)
-        at_least("test", self.test, 10)
-        at_least("crop", self.crop, 32)
-        at_least("resize", self.resize, self.crop)
-        if self.stored not in STORED:
-            raise ValueError(f"stored: {self.stored} is none of {', '.join(map(str, STORED))}")
+        if self.resize < self.crop:
+            raise ValueError(f"resize: {self.resize} is below {self.crop}")
 
 
 @dataclass(frozen=True)
@@ -91,11 +79,10 @@ class MicroBatchRecipe(Recipe):
     as on that number of GPUs. The result therefore does not depend on the number of GPUs.
     """
 
-    micro_batches: int
+    micro_batches: Annotated[int, at_least(1)]
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least("micro_batches", self.micro_batches, 1)
         if self.batch_size % self.micro_batches or self.batch_size < 2 * self.micro_batches:
             raise ValueError(
                 f"micro_batches: a batch of {self.batch_size} does not divide into {self.micro_batches} equal "
@@ -109,20 +96,3 @@ class ImageNetParams:
 
     data: PhotoParams
     recipe: MicroBatchRecipe
-
-
-def one_of(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ValueError(f"{name}: unknown '{value}'; there are {', '.join(known)}")
-
-
-def at_least(name: str, value: int, least: int) -> None:
-    if value < least:
-        raise ValueError(f"{name}: {value} is below {least}")
-
-
-def check_milestones(name: str, milestones: tuple[int, ...]) -> None:
-    if list(milestones) != sorted(set(milestones)):
-        raise ValueError(f"{name}: {list(milestones)} do not increase")
-    for milestone in milestones:
-        at_least(name, milestone, 1)

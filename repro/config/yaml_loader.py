@@ -10,17 +10,60 @@ import contextlib
 import copy
 import dataclasses
 import difflib
+import functools
 import math
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
 
 from repro.errors import UsageError, one_line
+
+
+@dataclass(frozen=True)
+class Check:
+    """In ``Annotated[kind, Check(...)]``: what a value of ``kind`` must fulfil, and what is wrong otherwise."""
+
+    valid: Callable[[Any], bool]
+    wrong: str
+
+
+def one_of(known: Sequence[object]) -> Check:
+    """Return a check that a value is one of ``known``."""
+    return Check(known.__contains__, f"is unknown; there are {', '.join(map(str, known))}")
+
+
+def at_least(least: int) -> Check:
+    """Return a check that a number is not below ``least``."""
+    return Check(lambda value: bool(value >= least), f"is below {least}")
+
+
+def check_fields(instance: Any) -> None:
+    """Run the checks of a dataclass's fields, for one that is also made by hand. Raises ValueError."""
+    for name, hint in _hints(type(instance)).items():  # type: ignore[arg-type]  # it is hashable
+        _run_checks(hint, getattr(instance, name), name)
+
+
+def _run_checks(hint: Any, value: Any, place: str) -> None:
+    for check in getattr(hint, "__metadata__", ()):
+        if not check.valid(value):
+            shown = list(value) if isinstance(value, tuple) else value
+            raise ValueError(f"{place}: {shown!r} {check.wrong}")
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind, include_extras=True)
+
+
+INCREASING = Check(lambda values: list(values) == sorted(set(values)), "do not increase")
+FRACTION = Check(lambda value: 0 < value < 1, "is not between 0 and 1")
+POSITIVE = Check(lambda value: 0 < value < math.inf, "is not above 0 and finite")
 
 
 def read(path: Path, loader: type[Strict] | None = None) -> dict[str, Any]:
@@ -54,7 +97,7 @@ def parse(text: str, loader: type[Strict] | None = None) -> Any:
         raise ValueError(f", line {where.line + 1}: {why}" if where else f": {why}") from None
     except RecursionError:
         raise ValueError(": nested too deeply") from None
-    except Exception as error:  # a tag that fails late (!!set [1])
+    except Exception as error:  # an explicit tag (!!int abc) raises whatever its constructor meets
         raise ValueError(f": not YAML ({one_line(error)})") from None
 
 
@@ -75,14 +118,6 @@ class Strict(yaml.SafeLoader):
         first: [pair for pair in pairs if pair[0] != "tag:yaml.org,2002:timestamp"]
         for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        try:
-            return super().construct_object(node, deep)
-        except (yaml.YAMLError, RecursionError):
-            raise
-        except Exception as error:  # an explicit tag (!!int abc) raises whatever its constructor meets
-            raise yaml.MarkedYAMLError(problem=one_line(error), problem_mark=node.start_mark) from None
 
     def number(self, node: yaml.ScalarNode) -> int | float:
         text = str(node.value)
@@ -178,13 +213,17 @@ def _merged(base: Any, table: Any) -> Any:
 def build(kind: Any, value: Any, place: str) -> Any:
     """Convert ``value`` to ``kind``. Raises ValueError that starts with ``place`` ("" is the top of a file).
 
-    ``kind`` is a dataclass, tuple, mapping or scalar, one of these ``| None``, or ``Annotated[kind, read]``, where
-    ``read`` converts the value first, or raises.
+    ``kind`` is a dataclass, tuple, mapping or scalar, one of these ``| None``, or ``Annotated[kind, ...]`` with a
+    `Check`, or with a function that converts the value first, or raises.
     """
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         return value if isinstance(value, kind) else _dataclass(kind, value, place)
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if origin is Annotated:
+        if isinstance(args[1], Check):
+            built = build(args[0], value, place)
+            _run_checks(kind, built, place)
+            return built
         try:
             value = args[1](value)
         except (ValueError, UsageError) as error:
@@ -202,7 +241,8 @@ def build(kind: Any, value: Any, place: str) -> Any:
     if origin is Mapping:
         if not isinstance(value, dict):
             raise ValueError(f"{place}: a mapping was expected, not {value!r}")
-        return types.MappingProxyType({str(k): build(args[1], v, _at(place, k)) for k, v in value.items()})
+        pairs = [(build(args[0], str(k), place), build(args[1], v, _at(place, k))) for k, v in value.items()]
+        return types.MappingProxyType(dict(pairs))
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
         with contextlib.suppress(OverflowError):
             return float(value)
@@ -226,7 +266,7 @@ def _number_hint(kind: Any, value: Any) -> str:
 def _dataclass(kind: type, value: Any, place: str) -> Any:
     if not isinstance(value, dict):
         raise ValueError(f"{place}: a mapping was expected, not {value!r}")
-    hints = typing.get_type_hints(kind, include_extras=True)
+    hints = _hints(kind)
     for key in value:
         if key not in hints:
             raise ValueError(f"unknown key '{_at(place, key)}'{_did_you_mean(str(key), list(hints))}")
