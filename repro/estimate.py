@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from rich.console import Console
 
 from repro.engine.speeds import EAGER, Choice
 from repro.machine import cores
-from repro.plan import cost, seconds_for, waves
+from repro.plan import cost, end_times, waves
 from repro.record import DONE, Record
 from repro.report import terminal
 from repro.run import Photos, Run
@@ -27,83 +27,72 @@ from repro.words import counted
 if TYPE_CHECKING:
     from repro.engine.device import Device
 
-CONTRADICTION = 4 / 3  # calibrate again if Runs were this factor slower or faster than calibrated
 BUSY = 2  # load per core above which a measurement is unreliable
 EVIDENCE = 5.0  # seconds of training below which Runs say nothing about speed
 
 
 @dataclass(frozen=True)
 class Pace:
-    """The speed of one network.
+    """The speed of one network: ``factor`` times that of ``choice``.
 
-    ``speed(n)`` is images per second of n Runs together; ``lanes`` Runs train at the same time. ``way`` (the
-    strategy) and ``source`` (how the speed is known) are shown to the user; ``measured`` is the calibration's
-    date.
+    ``way`` (the strategy) and ``source`` (how the speed is known) are shown to the user.
     """
 
-    lanes: int
-    speed: Callable[[int], float]
+    choice: Choice
+    factor: float = 1.0
     way: str = ""
     source: str = ""
-    measured: str = ""
+
+    def speed(self, lanes: int) -> float:
+        """Return images per second of so many Runs together."""
+        return self.factor * self.choice.speed(lanes)
 
     @property
     def best(self) -> float:
-        """Images per second of all lanes."""
-        return self.speed(self.lanes)
+        """Images per second of as many Runs as train at a time."""
+        return self.speed(self.choice.lanes)
 
 
 def measured(
-    runs: Sequence[Run], device_name: str, store: Store, log: Console, again: bool = False, briefly: bool = False
+    runs: Sequence[Run], device_name: str, store: Store, log: Console, again: bool = False
 ) -> tuple[dict[str, Pace], bool]:
     """Return the pace of every network in ``runs``, and whether the device is CUDA.
 
-    Times what the cache does not contain and what finished Runs contradict, which takes seconds and is reported on
-    ``log``. With ``again``, everything is timed, and earlier Runs no longer correct it. With ``briefly`` (for a
-    CPU), only the eager strategy is timed, since others are not much faster there.
+    Times what the cache does not contain, which takes seconds and is reported on ``log``. With ``again``,
+    everything is timed, and earlier Runs no longer correct it.
     """
-    paces: dict[str, Pace] = {}
     if not (first := first_of_each(runs)):
-        return paces, False
-    from repro.engine import device  # imports torch, which a plan without missing Runs does not need
+        return {}, False
+    from repro.engine import calibration, device  # imports torch, which a plan without missing Runs does not need
 
     chosen, timed = device.choose(device_name), list[str]()
+    cache = store.runs_dir / calibration.CACHE
+    measure = calibration.measure_again if again else calibration.measure
 
     def report(what: str) -> None:
         timed.append(what)
         log.print(f"timing {what}", markup=False)
 
+    choices: dict[str, Choice] = {}
     for arch, run in first.items():
-        timer = _Timer(run, chosen, store, _images(runs, arch, store), report, briefly)
-        choice = timer.measure(again)
-        finished = timer.finished(choice.measured)
-        if (
-            not again
-            and finished
-            and not 1 / CONTRADICTION <= (factor := _factor(finished, choice)) <= CONTRADICTION
-        ):
-            much = f"{max(factor, 1 / factor):.1f} times as {'fast' if factor > 1 else 'slow'}"
-            log.print(f"{arch}: Runs trained {much} as was calibrated {ago(choice.measured)}", markup=False)
-            choice = timer.measure(True, choice.runs_from)
-        paces[arch] = timer.pace(choice)
+        names = [EAGER] if _only_eager(run, runs, chosen, store) else calibration.quick(chosen)
+        choices[arch] = measure(run, chosen, cache, names, report)
     if timed and not chosen.cuda and (load := os.getloadavg()[0]) > BUSY * cores():
         log.print(
             f"this machine is busy (load {load:.0f} on {cores()} cores), so times may be overestimated: "
             "run `repro plan --calibrate` again when it is idle",
             markup=False,
         )
-    return paces, chosen.cuda
+    return _paces(runs, choices, chosen, store), chosen.cuda
 
 
 def known(runs: Sequence[Run], device_name: str, store: Store) -> dict[str, Pace]:
     """Return the paces that are known without timing anything."""
-    from repro.engine import device
+    from repro.engine import calibration, device
 
-    chosen = device.choose(device_name)
-    timers = {
-        arch: _Timer(run, chosen, store, _images(runs, arch, store)) for arch, run in first_of_each(runs).items()
-    }
-    return {arch: timer.pace(choice) for arch, timer in timers.items() if (choice := timer.known()).speeds}
+    chosen, cache = device.choose(device_name), store.runs_dir / calibration.CACHE
+    choices = {arch: calibration.known(run, chosen, cache) for arch, run in first_of_each(runs).items()}
+    return _paces(runs, choices, chosen, store)
 
 
 def seconds(runs: Sequence[Run], paces: Mapping[str, Pace], store: Store | None = None) -> float | None:
@@ -115,11 +104,14 @@ def seconds(runs: Sequence[Run], paces: Mapping[str, Pace], store: Store | None 
         images = [left for run in wave if (left := cost([run], store).images)]
         if not images:
             continue
-        pace = paces.get(wave[0].arch)
-        if pace is None:
+        if (pace := paces.get(wave[0].arch)) is None:
             return None
-        total += seconds_for(images, pace.lanes, pace.speed)
+        total += _wave_seconds(images, pace)
     return total
+
+
+def _wave_seconds(images: Sequence[int], pace: Pace) -> float:
+    return max(end_times(images, min(pace.choice.lanes, len(images)), lambda busy, lanes: pace.speed(busy)))
 
 
 def first_of_each(runs: Sequence[Run]) -> dict[str, Run]:
@@ -131,92 +123,46 @@ def first_of_each(runs: Sequence[Run]) -> dict[str, Run]:
     return first
 
 
-@dataclass(frozen=True)
-class _Finished:
-    """A finished Run: its images, the number of Runs in its wave, and its share of the wave's seconds."""
+def _only_eager(run: Run, runs: Sequence[Run], device: Device, store: Store) -> bool:
+    """Return whether a session trains the network of ``run`` without timing strategies: few images, on a CPU."""
+    from repro.engine import calibration
 
-    images: float
-    wave: int
-    seconds: float
+    images = cost([other for other in runs if other.arch == run.arch], store).images
+    return not isinstance(run.data, Photos) and not device.cuda and images < calibration.CALIBRATE_FROM
 
 
-@dataclass(frozen=True)
-class _Timer:
-    """Times Runs like ``run`` on ``device``; ``images`` is what remains to be trained of this network."""
+def _paces(runs: Sequence[Run], choices: Mapping[str, Choice], device: Device, store: Store) -> dict[str, Pace]:
+    """Return the pace of each network by its calibration, corrected by Runs that finished here since then."""
+    from repro.engine.device import fast_bfloat16, resolve_precision
 
-    run: Run
-    device: Device
-    store: Store
-    images: int
-    report: Callable[[str], None] = lambda what: None
-    briefly: bool = False
-
-    def measure(self, again: bool, runs_from: str | None = None) -> Choice:
-        """Time what is not known, or everything with ``again``."""
-        from repro.engine import calibration
-
-        cache = self.store.runs_dir / calibration.CACHE
-        names = [EAGER] if self._little else calibration.quick(self.device)
-        if again:
-            choice = calibration.measure_again(self.run, self.device, cache, names, self.report, runs_from)
-        else:
-            choice = calibration.measure(self.run, self.device, cache, names, self.report)
-        return self._as_trained(choice)
-
-    def known(self) -> Choice:
-        """Return what was measured before."""
-        from repro.engine import calibration
-
-        cache = self.store.runs_dir / calibration.CACHE
-        return self._as_trained(calibration.known(self.run, self.device, cache))
-
-    def finished(self, after: str) -> list[_Finished]:
-        """Return Runs like this one that ended here ``after`` that date; none if they took too little time."""
-        precision = self._precision
-        runs = [
-            _Finished(_trained_images(record), int(origin.get("wave") or 1), origin["wall_s"])
-            for record in self.store.records()
-            if _similar(record, self.run)
-            and (origin := record.provenance).get("device") == self.device.name
-            and origin.get("precision") == precision
-            and origin.get("ended", "") > after
+    found: dict[str, Pace] = {}
+    for arch, run in first_of_each(runs).items():
+        choice, precision = choices[arch], resolve_precision(run.precision, device)
+        if _only_eager(run, runs, device, store):
+            eager = {name: speed for name, speed in choice.speeds.items() if name == EAGER}
+            choice = dataclasses.replace(choice, speeds=eager)
+        if not choice.speeds:
+            continue
+        finished = [
+            record.provenance
+            | {"expected_s": _trained_images(record) / choice.speed(int(record.provenance.get("wave") or 1))}
+            for record in store.records()
+            if _similar(record, run)
+            and record.provenance.get("device") == device.name
+            and record.provenance.get("precision") == precision
+            and record.provenance.get("ended", "") > choice.runs_from
         ]
-        return runs if sum(run.seconds for run in runs) >= EVIDENCE else []
-
-    def pace(self, choice: Choice) -> Pace:
-        """Return the pace by ``choice``, corrected by finished Runs."""
-        from repro.engine import device
-
-        finished = self.finished(choice.runs_from)
-        factor = _factor(finished, choice) if finished else 1.0
-        small = not isinstance(self.run.data, Photos)
-        emulated = small and self._precision == "bfloat16" and not device.fast_bfloat16(self.device)
-        way = choice.describe() + (", bfloat16 emulated" if emulated else "") if small else ""
+        took, factor = sum(origin["wall_s"] for origin in finished), 1.0
         source = f"calibrated {ago(choice.measured)}"
-        if finished:
+        if took >= EVIDENCE:
+            factor = sum(origin["expected_s"] for origin in finished) / took
             source = f"as in {counted(len(finished), 'Run')} that ended here"
-        return Pace(choice.lanes, lambda lanes: factor * choice.speed(lanes), way, source, choice.measured)
-
-    @property
-    def _precision(self) -> str:
-        from repro.engine import device
-
-        return device.resolve_precision(self.run.precision, self.device)
-
-    @property
-    def _little(self) -> bool:
-        """Whether a session trains this without timing strategies: on a CPU, with few images."""
-        from repro.engine import calibration
-
-        small = not isinstance(self.run.data, Photos)
-        return small and (self.briefly or (not self.device.cuda and self.images < calibration.CALIBRATE_FROM))
-
-    def _as_trained(self, choice: Choice) -> Choice:
-        """Return ``choice`` restricted to the strategies that a session would use."""
-        if not self._little:
-            return choice
-        eager = {name: speed for name, speed in choice.speeds.items() if name == EAGER}
-        return dataclasses.replace(choice, speeds=eager)
+        way = ""
+        if not isinstance(run.data, Photos):
+            emulated = precision == "bfloat16" and not fast_bfloat16(device)
+            way = choice.describe() + (", bfloat16 emulated" if emulated else "")
+        found[arch] = Pace(choice, factor, way, source)
+    return found
 
 
 def ago(date: str) -> str:
@@ -226,16 +172,6 @@ def ago(date: str) -> str:
     except (ValueError, TypeError):
         return "at an unknown time"
     return f"{terminal.duration(seconds)} ago" if seconds >= 60 else "just now"
-
-
-def _factor(finished: Sequence[_Finished], choice: Choice) -> float:
-    """Return how many times faster than by ``choice`` these Runs were."""
-    expected = sum(run.images / choice.speed(run.wave) for run in finished)
-    return expected / sum(run.seconds for run in finished)
-
-
-def _images(runs: Sequence[Run], arch: str, store: Store) -> int:
-    return cost([run for run in runs if run.arch == arch], store).images
 
 
 def _similar(record: Record, run: Run) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import functools
 import heapq
@@ -140,15 +141,15 @@ def cost(runs: Iterable[Run], store: Store | None = None) -> Cost:
 
 def disk_bytes(runs: Iterable[Run], keep: dict[str, set[int]]) -> int:
     """Return the bytes of all checkpoints that ``runs`` will keep."""
-    return sum(len(keep.get(run.key, ())) * _checkpoint_bytes(run) for run in runs)
+    total = 0
+    for run in runs:
+        dense = CHECKPOINT_BYTES[run.arch]
+        masked = dense + dense // 4 if run.mask or run.prune_at else dense  # a mask adds a byte per weight
+        total += len(keep.get(run.key, ())) * masked
+    return total
 
 
-def _checkpoint_bytes(run: Run) -> int:
-    masked = bool(run.mask or run.prune_at)
-    return CHECKPOINT_BYTES[run.arch] * (5 if masked else 4) // 4
-
-
-# Bytes of a checkpoint, float32: parameters and BatchNorm statistics (measured; a mask adds a byte per weight).
+# Bytes of a dense checkpoint, float32: parameters and BatchNorm statistics (measured).
 CHECKPOINT_BYTES = {"resnet20": 1_090_000, "resnet56": 3_450_000, "resnet18": 46_810_000, "resnet50": 102_460_000}
 
 
@@ -182,11 +183,6 @@ def end_times(images: Sequence[int], lanes: int, speed: Speed) -> list[float]:
     return ended
 
 
-def finished_in_time(images: Sequence[int], lanes: int, speed: Speed, seconds: float) -> int:
-    """Return how many of these Runs end within ``seconds`` in ``lanes`` lanes."""
-    return sum(end <= seconds for end in end_times(images, lanes, speed))
-
-
 def most_in_time(images: Sequence[int], most: int, speed: Speed, seconds: float) -> tuple[int, int]:
     """Return how many of the first Runs can all end within ``seconds``, and in how many lanes (up to ``most``).
 
@@ -194,44 +190,19 @@ def most_in_time(images: Sequence[int], most: int, speed: Speed, seconds: float)
     speed = functools.cache(speed)
     best = (0, 0.0, most)
 
-    def end(count: int, lanes: int) -> float:
+    def end(lanes: int, count: int) -> float:
         return max(end_times(images[:count], lanes, speed), default=0.0)
 
     for lanes in range(1, most + 1):
-        low, high = best[0], len(images)
-        if end(low, lanes) > seconds:
-            continue
-        while low < high:
-            middle = (low + high + 1) // 2
-            if end(middle, lanes) <= seconds:
-                low = middle
-            else:
-                high = middle - 1
-        if low:
-            best = max(best, (low, -end(low, lanes), lanes))
+        counts = range(max(best[0], 1), len(images) + 1)
+        if more := bisect.bisect_right(counts, seconds, key=functools.partial(end, lanes)):
+            best = max(best, (counts[more - 1], -end(lanes, counts[more - 1]), lanes))
     return best[0], best[2]
 
 
-def lanes_for(images: Sequence[int], most: int, speed: Speed | None, seconds: float | None) -> int:
-    """Return the number of lanes, up to ``most``, in which most Runs end in ``seconds``; if equal, the fastest.
+def lanes_for(images: Sequence[int], most: int, speed: Speed, seconds: float) -> int:
+    """Return the number of lanes, up to ``most``, in which most of these Runs end within ``seconds``.
 
-    Without a ``speed`` or a budget, or if no Run would end in time, all lanes: unfinished Runs can be resumed
-    later.
-    """
-    most = max(1, min(most, len(images)))
-    if speed is None or seconds is None:
-        return most
-    counts = {lanes: finished_in_time(images, lanes, speed, seconds) for lanes in range(1, most + 1)}
-    if not any(counts.values()):
-        return most
-    return max(counts, key=lambda lanes: (counts[lanes], speed(lanes, lanes), -lanes))
-
-
-def seconds_for(images: Sequence[int], most: int, speed: Callable[[int], float]) -> float:
-    """Return how long these Runs take in up to ``most`` lanes, by the speed of the steps alone."""
-    lanes = max(1, min(most, len(images)))
-    whole, rest = divmod(len(images), lanes)
-    ordered = sorted(images, reverse=True)
-    tail = ordered[whole * lanes :]
-    body = sum(ordered[: whole * lanes]) / speed(lanes)
-    return body + (sum(tail) / speed(rest) if tail else 0.0)
+    If several are equal, the fastest (unfinished Runs can be resumed), then the smallest."""
+    ended = {n: sum(end <= seconds for end in end_times(images, n, speed)) for n in range(1, most + 1)}
+    return max(ended, key=lambda lanes: (ended[lanes], speed(lanes, lanes), -lanes))

@@ -86,19 +86,17 @@ def test_a_run_without_a_result_fails_the_command_after_all_others_are_drawn(
     assert "index.html" in out
 
 
-def test_with_cifar10_at_hand_and_no_gpu_it_says_what_a_cpu_does_with_it_and_how_long_that_takes(
+def test_with_cifar10_at_hand_and_no_gpu_it_says_what_a_cpu_does_with_it(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("repro.data.cifar10.find", lambda folders: tmp_path / "cifar")
     monkeypatch.setattr(reproduce, "_cuda", lambda: None)
     monkeypatch.setattr(reproduce, "_train", lambda work, log: None)
     monkeypatch.setattr("repro.commands.report.write_report", lambda work: [])
-    took = {"fig3": 1000.0, "fig1": 9000.0, "together": 40_000.0}
-    monkeypatch.setattr("repro.commands.plan.on_cpu", lambda options: dict(took))
     code, out, _ = command("reproduce")
     assert code == 0
     assert "`repro fig3 --profile pilot --ignore-shipped`" in out
-    assert "fig3 17 min, fig1 2.5 h; all artifacts together 11.1 h" in out
+    assert "`repro plan --profile pilot --ignore-shipped` estimates how long" in out
     assert "--profile pilot" not in command("reproduce", "--profile", "smoke")[1], "who names a profile knows"
 
 

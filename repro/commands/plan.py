@@ -3,12 +3,10 @@ and cheaper alternatives for ImageNet."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
@@ -21,7 +19,7 @@ from repro.config.recipe import IMAGENET_ARCHS
 from repro.estimate import Pace
 from repro.experiments import PAPER_EPOCHS
 from repro.options import Options
-from repro.plan import Cost, cost, disk_bytes
+from repro.plan import cost, disk_bytes
 from repro.report import terminal
 from repro.run import ancestors
 from repro.words import counted
@@ -31,23 +29,6 @@ FURTHER_SEEDS = 10  # the largest number of further seeds that the plan consider
 CHOSEN = (40, 70)  # the window of the paper's Table 4
 _FIELDS = ("runs", "tickets", "shared", "done", "left", "epochs_left", "images_left")
 _HEADER = ("Runs", "tickets", "shared", "done", "left", "epochs left", "images left")
-
-
-@dataclass(frozen=True)
-class Alternative:
-    """Another way to run the artifacts: its ``options`` on the command line, cost, and bytes of checkpoints."""
-
-    what: str
-    options: tuple[str, ...]
-    cost: Cost
-    disk: int
-
-    def seconds(self, paces: Mapping[str, Pace]) -> float | None:
-        """Return how long it takes here at full pace; None if the pace of a network is unknown."""
-        images = self.cost.images_by_arch
-        if not images.keys() <= paces.keys():
-            return None
-        return sum(count / paces[arch].best for arch, count in images.items())
 
 
 def show_plan(options: Options, names: Sequence[str], calibrate: bool | None, as_json: bool) -> None:
@@ -66,7 +47,7 @@ def show_plan(options: Options, names: Sequence[str], calibrate: bool | None, as
     shared = sum(e["runs"] for e in per_artifact.values()) - len(plan.runs)
     disk = disk_bytes(plan.missing, plan.keep)
     further = _further_seed(work, paces)
-    others = alternatives(work)
+    others = alternatives(work, paces)
     summary = {
         "profile": work.settings.name,
         "artifacts": per_artifact,
@@ -79,12 +60,12 @@ def show_plan(options: Options, names: Sequence[str], calibrate: bool | None, as
         "images_left": left.images,
         "images_per_second": {arch: pace.best for arch, pace in paces.items()},
         "strategies": {arch: pace.way for arch, pace in paces.items() if pace.way},
-        "calibrated": {arch: pace.measured for arch, pace in paces.items()},
+        "calibrated": {arch: pace.choice.measured for arch, pace in paces.items()},
         "seconds_left": seconds,
         "gpu_hours_left": seconds / 3600 if cuda and seconds is not None else None,
         "disk_bytes": disk,
         "further_seed": further,
-        "alternatives": [_alternative_entry(other, paces) for other in others],
+        "alternatives": others,
     }
     if as_json:
         print(json.dumps(summary))
@@ -110,22 +91,7 @@ def show_plan(options: Options, names: Sequence[str], calibrate: bool | None, as
     _print_further_seed(further, out)
     free = shutil.disk_usage(files.existing(work.store.runs_dir)).free
     out.print(f"disk: {terminal.size(disk)} of checkpoints to come, {terminal.size(free)} free")
-    _print_alternatives(others, paces, out)
-
-
-def on_cpu(options: Options, log: Console | None = None) -> dict[str, float]:
-    """Return how many seconds each artifact of ``options.profile`` takes on this machine's CPU, from the start and
-    alone, and under ``"together"`` all of them, with shared Runs counted once.
-
-    Unknown speeds are measured, which takes seconds and is reported on ``log`` (default: stderr)."""
-    work = Workspace(dataclasses.replace(options, device="cpu"))
-    needed = {artifact.name: ancestors(work.runs(artifact)) for artifact in work.artifacts}
-    together = ancestors([run for runs in needed.values() for run in runs])
-    log = log or terminal.console(stderr=True)
-    paces, _ = estimate.measured(together, "cpu", work.store, log, briefly=True)
-    needed |= {"together": together}
-    seconds = {name: estimate.seconds(runs, paces) for name, runs in needed.items() if runs}
-    return {name: time for name, time in seconds.items() if time is not None}
+    _print_alternatives(others, out)
 
 
 def _artifact_entry(work: Workspace, artifact: Artifact) -> dict[str, Any]:
@@ -181,38 +147,46 @@ def _print_further_seed(further: dict[str, Any], out: Console) -> None:
 # Alternatives for ImageNet
 
 
-def alternatives(work: Workspace) -> list[Alternative]:
-    """Return the plan as requested and its alternatives; nothing if no Run on ImageNet is missing."""
+def alternatives(work: Workspace, paces: Mapping[str, Pace]) -> list[dict[str, Any]]:
+    """Return cost and time of the plan as requested and of its alternatives, each with its ``options`` on the
+    command line; nothing if no Run on ImageNet is missing."""
     archs = list(dict.fromkeys(run.arch for run in work.plan().missing))
-    if not set(archs) & set(IMAGENET_ARCHS):
+    of_imagenet = [arch for arch in archs if arch in IMAGENET_ARCHS]
+    if not of_imagenet:
         return []
-    found = [_alternative("as asked", (), work)]
+    ways: list[tuple[str, list[str], Workspace]] = [("as asked", [], work)]
     if len(archs) > 1:
-        found += [_alternative(f"--arch {a}", ("--arch", a), work.with_settings(arch=a)) for a in archs]
-    for what, changes in _smaller(work.settings.profile, [arch for arch in archs if arch in IMAGENET_ARCHS]):
-        options = [word for key, value in changes.items() for word in ("--set", f"{key}={_yaml(value)}")]
-        other = _alternative(what, tuple(options), work.with_settings(changes))
-        if other.cost != found[0].cost:
-            found.append(other)
+        ways += [(f"--arch {arch}", ["--arch", arch], work.with_settings(arch=arch)) for arch in archs]
+    for what, changes in _smaller(work.settings.profile, of_imagenet):
+        in_yaml = {key: json.dumps(value).replace('"', "") for key, value in changes.items()}
+        options = [word for key, value in in_yaml.items() for word in ("--set", f"{key}={value}")]
+        ways.append((what, options, work.with_settings(changes)))
     if any(artifact.optional for artifact in work.artifacts) and not work.options.with_iterative:
-        more = work.with_settings(with_iterative=True)
-        found.append(_alternative("--with-iterative", ("--with-iterative",), more))
+        ways.append(("--with-iterative", ["--with-iterative"], work.with_settings(with_iterative=True)))
+    found: list[dict[str, Any]] = []
+    for what, options, other in ways:
+        plan = other.plan()
+        price, disk = cost(plan.missing, work.store), disk_bytes(plan.missing, plan.keep)
+        counts = {"runs": price.runs, "epochs": price.epochs, "images": price.images}
+        if found and counts.items() <= found[0].items():
+            continue
+        seconds = estimate.seconds(plan.missing, paces, work.store)
+        found.append({"what": what, "options": options, **counts, "seconds": seconds, "disk_bytes": disk})
     return found
 
 
 def halved(profile: Profile) -> dict[str, Any]:
     """Return the changes that halve ImageNet's schedule and all epochs on it."""
     recipe = profile.imagenet.recipe
-    milestones = [milestone // 2 for milestone in recipe.milestones if milestone > 1]
     changes: dict[str, Any] = {
         "imagenet.recipe.epochs": recipe.epochs // 2,
-        "imagenet.recipe.milestones": sorted(set(milestones)),
+        "imagenet.recipe.milestones": sorted({epoch // 2 for epoch in recipe.milestones if epoch > 1}),
     }
     for arch, row in profile.table3.items():
-        windows = [(first // 2, last // 2) for first, last in row.windows]
+        windows = dict.fromkeys((first // 2, last // 2) for first, last in row.windows)
         changes[f"table3.{arch}"] = {
             "one_shot": sorted({epoch // 2 for epoch in row.one_shot}),
-            "windows": [list(window) for window in dict.fromkeys(windows) if window[0] < window[1]],
+            "windows": [[first, last] for first, last in windows if first < last],
         }
     return changes
 
@@ -220,56 +194,29 @@ def halved(profile: Profile) -> dict[str, Any]:
 def _smaller(profile: Profile, archs: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield (description, changes to the profile) of cheaper settings."""
     epochs = profile.imagenet.recipe.epochs
-    windows = {arch: profile.table3[arch].windows for arch in archs if arch in profile.table3}
-    if any(windows.values()):
-        nearest = {arch: list(_nearest(some, epochs)) for arch, some in windows.items() if some}
-        yield (
-            "one window only",
-            {f"table3.{arch}": {"one_shot": [], "windows": [window]} for arch, window in nearest.items()},
-        )
+    first, last = (epoch * epochs / PAPER_EPOCHS["imagenet"] for epoch in CHOSEN)
+    nearest = {
+        arch: min(row.windows, key=lambda window: abs(window[0] - first) + abs(window[1] - last))
+        for arch, row in profile.table3.items()
+        if arch in archs and row.windows
+    }
+    if nearest:
+        changes = {f"table3.{arch}": {"one_shot": [], "windows": [list(own)]} for arch, own in nearest.items()}
+        yield "one window only", changes
     if epochs // 2 >= max(1, profile.table4.rewind):
         yield "half the schedule", halved(profile)
 
 
-def _nearest(windows: Sequence[tuple[int, int]], epochs: int) -> tuple[int, int]:
-    """Return the window that is nearest to the paper's choice."""
-    first, last = (epoch * epochs / PAPER_EPOCHS["imagenet"] for epoch in CHOSEN)
-    return min(windows, key=lambda window: abs(window[0] - first) + abs(window[1] - last))
-
-
-def _alternative(what: str, options: tuple[str, ...], work: Workspace) -> Alternative:
-    plan = work.plan()
-    return Alternative(what, options, cost(plan.missing, work.store), disk_bytes(plan.missing, plan.keep))
-
-
-def _yaml(value: Any) -> str:
-    """Format a value as YAML in one line."""
-    return json.dumps(value).replace('"', "")
-
-
-def _alternative_entry(other: Alternative, paces: Mapping[str, Pace]) -> dict[str, Any]:
-    return {
-        "what": other.what,
-        "options": list(other.options),
-        "runs": other.cost.runs,
-        "epochs": other.cost.epochs,
-        "images": other.cost.images,
-        "seconds": other.seconds(paces),
-        "disk_bytes": other.disk,
-    }
-
-
-def _print_alternatives(others: Sequence[Alternative], paces: Mapping[str, Pace], out: Console) -> None:
+def _print_alternatives(others: Sequence[Mapping[str, Any]], out: Console) -> None:
     if not others:
         return
     rows = []
     for other in others:
-        seconds = other.seconds(paces)
-        counts = [f"{n:,}" for n in (other.cost.runs, other.cost.epochs, other.cost.images)]
-        time = "not calibrated" if seconds is None else terminal.duration(seconds)
-        rows.append([other.what, *counts, time, terminal.size(other.disk)])
+        time = "not calibrated" if other["seconds"] is None else terminal.duration(other["seconds"])
+        counts = [f"{other[name]:,}" for name in ("runs", "epochs", "images")]
+        rows.append([other["what"], *counts, time, terminal.size(other["disk_bytes"])])
     header = ["", "Runs", "epochs", "images", "time here", "disk"]
     out.print(terminal.table(header, rows, "\nalternatives, and what is left to train of each"))
     for other in others:
-        if "--set" in other.options:
-            out.print(f"{other.what}: {shlex.join(other.options)}", markup=False, soft_wrap=True)
+        if "--set" in other["options"]:
+            out.print(f"{other['what']}: {shlex.join(other['options'])}", markup=False, soft_wrap=True)

@@ -11,7 +11,6 @@ from rich.console import Console
 
 from repro import workspace
 from repro.artifacts import Artifact
-from repro.commands import plan as outlook
 from repro.commands import report as conclude
 from repro.commands import train
 from repro.config import params
@@ -54,7 +53,11 @@ def reproduce(options: Options) -> None:
     print(f"what holds and what does not: {work.out / 'index.html'}")
     print(f"this was profile {chosen}: {why}")
     if chosen == "smoke" and not options.profile and (place := cifar10.find(folders)):
-        print(_pilot_on_cpu(work, place))
+        print(
+            f"CIFAR-10 is here ({place}) but no GPU: `repro fig3 --profile pilot --ignore-shipped` trains on a "
+            "tenth of its images, for a tenth of the schedule (docs/pilot.md); `repro plan --profile pilot "
+            "--ignore-shipped` estimates how long this machine takes"
+        )
     if failed:
         raise failed
 
@@ -82,46 +85,31 @@ def left_out(profile: Profile, folders: list[Path]) -> list[str]:
     return ["imagenet"] if asked and not index.find(folders) else []
 
 
-class Rendering:
-    """Renders each artifact once, as soon as none of its Runs is missing."""
-
-    def __init__(self, work: Workspace, log: Console) -> None:
-        """Only the main process renders."""
-        self._work, self._log = work, log
-        self._waiting: list[Artifact] = list(work.artifacts) if work.options.is_main else []
-
-    def ready(self) -> None:
-        """Render the artifacts whose Runs have finished since the last call."""
-        for artifact in [artifact for artifact in self._waiting if self._complete(artifact)]:
-            self._render(artifact)
-
-    def rest(self) -> None:
-        """Render all others from what is finished."""
-        for artifact in list(self._waiting):
-            self._render(artifact)
-
-    def _complete(self, artifact: Artifact) -> bool:
-        work = self._work
-        return all(work.store.record(run) for run in work.runs(artifact, guess=False))
-
-    def _render(self, artifact: Artifact) -> None:
-        made = self._work.render(artifact)
-        self._waiting.remove(artifact)
-        file = self._work.out / f"{artifact.name}.png"
-        self._log.print(f"{artifact.name}: {file}; {_verdicts(made)}", markup=False)
-
-
 def _train(work: Workspace, log: Console) -> RunFailed | None:
-    """Train and render everything; return the error of single Runs."""
-    drawing, failed = Rendering(work, log), None
-    drawing.ready()
+    """Train everything, and render each artifact as soon as none of its Runs is missing, in the end the others;
+    return the error of single Runs. Only the main process renders."""
+    waiting = list(work.artifacts) if work.options.is_main else []
+    failed = None
+
+    def render(artifact: Artifact) -> None:
+        made = work.render(artifact)
+        waiting.remove(artifact)
+        log.print(f"{artifact.name}: {work.out / artifact.name}.png; {_verdicts(made)}", markup=False)
+
+    def render_complete() -> None:
+        for artifact in list(waiting):
+            if all(work.store.record(run) for run in work.runs(artifact, guess=False)):
+                render(artifact)
+
+    render_complete()
     if not train.renders_only(work, log):
         train.report_left_out(work.left_out(), log)
         try:
-            train.execute(work, work.asked, log, drawing.ready)
+            train.execute(work, work.asked, log, render_complete)
         except RunFailed as error:
             failed = error
-    drawing.rest()
+    for artifact in list(waiting):
+        render(artifact)
     return failed
 
 
@@ -148,19 +136,6 @@ def _summary(documents: Sequence[Document]) -> str:
 
 def _verdicts(made: Document) -> str:
     return tally(made.verdicts) or "no cells in this profile"
-
-
-def _pilot_on_cpu(work: Workspace, place: Path) -> str:
-    """Describe what can be trained on CIFAR-10, at ``place``, without a GPU, and how long it takes here."""
-    options = Options(profile="pilot", data_dir=work.options.data_dir, runs_dir=work.store.runs_dir)
-    took = outlook.on_cpu(options)
-    whole = took.pop("together", 0.0)
-    each = ", ".join(f"{name} {terminal.duration(seconds)}" for name, seconds in took.items())
-    return (
-        f"CIFAR-10 is here ({place}) but no GPU: `repro fig3 --profile pilot --ignore-shipped` trains on a tenth "
-        "of its images, for a tenth of the schedule (docs/pilot.md). At this CPU's measured speed each artifact "
-        f"alone takes: {each}; all artifacts together {terminal.duration(whole)}"
-    )
 
 
 def _cuda() -> str | None:

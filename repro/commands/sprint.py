@@ -1,7 +1,7 @@
 """`repro sprint`: use a device for a limited time, and write a file to take home.
 
 Missing Runs are trained part by part, in the order of what they decide (`priorities`); consecutive parts whose
-Runs can train in the same wave do so. Of each part, as many Runs are begun as end in time, in the number of lanes
+Runs can train in the same wave do so. Of a wave, as many Runs are begun as end in time, in the number of lanes
 that lets most of them end. When no whole Run fits any more, the next ones are begun and left unfinished. In the
 end everything is exported: results, checkpoints that other Runs need, and the states of unfinished Runs, so that
 the next device resumes there (`repro runs import`).
@@ -23,7 +23,7 @@ from repro.commands.priorities import Part
 from repro.engine.speeds import Choice
 from repro.errors import BudgetSpent, CheckpointGone, ReproError, RunFailed, UsageError
 from repro.options import Options
-from repro.plan import SLACK, cost, end_times, final_epochs, most_in_time, wave_shape, waves
+from repro.plan import SLACK, cost, end_times, final_epochs, most_in_time, wave_shape
 from repro.report import terminal
 from repro.run import Photos, Run, ancestors, start_epochs
 from repro.store import archive
@@ -35,8 +35,6 @@ IN_HAND = 20.0
 """Seconds of the budget reserved for the export; at most a third of the budget."""
 CALIBRATION = 1 / 20
 """Share of the budget for timing strategies; each network is timed once."""
-NEARLY = 0.8
-"""Runs that will be left unfinished use the fewest lanes that reach this share of the best speed."""
 LEAST = 5.0
 """Seconds below which nothing more is begun."""
 
@@ -55,31 +53,31 @@ def sprint(options: Options, names: Sequence[str], to: Path, max_size: str, max_
     train.check_inputs(work, work.plan_for(work.asked()))
     runner = Sprint(work, terminal.console(stderr=True))
     try:
-        failed = runner.train()
+        runner.train()
     except BaseException:  # for instance a preempted node's signal: use the remaining seconds for the export
         with contextlib.suppress(ReproError):
             _export(work, to, *sizes)
         raise
     _export(work, to, *sizes)
-    if failed:
-        raise failed
+    if runner.failed:
+        raise runner.failed
 
 
 def show(options: Options, names: Sequence[str]) -> None:
     """Print what a sprint would do here, and what each part would decide, without training or timing anything."""
     work, out = _workspace(options, names), terminal.console()
-    runner, parts = Sprint(work, terminal.console(stderr=True)), priorities.parts(work)
+    forecast = Forecast(work)
+    forecast.train_parts()
     rows, decides = [], []
-    foreseen = runner.foreseen(parts)
-    for part, ids in zip(parts, priorities.decided(work, parts), strict=True):
-        price, ends = cost(part.runs, work.store), foreseen[part.name]
-        fits = "?" if ends is None else f"{ends:,}"
+    for part, ids in zip(forecast.parts, priorities.decided(work, forecast.parts), strict=True):
+        price, ends = cost(part.runs, work.store), sum(map(forecast.finished, part.runs))
+        fits = "?" if part.name in forecast.untimed else f"{ends:,}"
         rows.append([part.name, f"{price.runs:,}", fits, f"{price.images / 1e6:,.1f}", str(len(ids))])
         decides += [f"{part.name}: {', '.join(ids)}"] if ids else []
     header = ["part", "Runs left", "end in time", "million images", "claims"]
     title = f"profile {work.settings.name}: what is left, in the order in which a sprint trains it"
     out.print(terminal.table(header, rows, title))
-    if any(row[2] == "?" for row in rows):
+    if forecast.untimed:
         out.print("? this device has not been timed on these Runs; a sprint does so first", markup=False)
     if decides:
         out.print("\nTogether with those above it, each part completes what these claims rest on:")
@@ -96,8 +94,6 @@ def _export(work: Workspace, to: Path, max_size: int, max_total: int | None) -> 
 
 
 def _workspace(options: Options, names: Sequence[str]) -> Workspace:
-    if options.pooled:
-        raise UsageError("a sprint is one process on one device: omit --gpus, --workers and --launcher")
     if not options.time_budget:
         raise UsageError("--time-budget is missing: how long may the device be used? 10m, for instance")
     work = Workspace(options, names)
@@ -118,118 +114,68 @@ class Sprint:
         self._budget = options.deadline - options.started
         self._deadline = options.deadline - min(IN_HAND, self._budget / 3)
         self._to_time = CALIBRATION * self._budget  # seconds left for timing
+        self._may_time = True
+        self.failed: RunFailed | None = None
+        """The error of Runs that diverged."""
 
     @property
     def left(self) -> float:
         """Seconds left for training."""
         return self._deadline - time.monotonic()
 
-    def train(self) -> RunFailed | None:
-        """Train part by part, then begin Runs that remain unfinished; return the error if Runs diverged."""
-        failed, store = None, self._work.store
-        while self.left > LEAST:
-            before = len(store.records())
-            failed = self._train_parts() or failed
-            if len(store.records()) == before:  # new results may require more Runs (Table 1)
-                break
-        waiting = [
-            run for part in priorities.parts(self._work) for run in self._ready(part.runs) if run.epochs > 1
-        ]
+    @property
+    def parts(self) -> list[Part]:
+        """The missing Runs, the most urgent part first."""
+        return priorities.parts(self._work)
+
+    def finished(self, run: Run) -> bool:
+        """Return whether ``run`` has a result."""
+        return self._work.store.record(run) is not None
+
+    def train(self) -> None:
+        """Train part by part, then begin Runs that remain unfinished."""
+        self.train_parts()
+        waiting = [run for runs in self._next_wave(()).values() for run in runs if run.epochs > 1]
         if waiting and self.left > LEAST:
-            runs = waves(waiting)[0]
-            lanes = _lanes_to_leave(self._choice(runs))
-            self._execute("left unfinished", runs[:lanes], lanes, len(waiting))
-        return failed
+            lanes = self._choice(waiting).lanes
+            self._execute("left unfinished", waiting[:lanes], lanes, len(waiting))
 
-    def _train_parts(self) -> RunFailed | None:
-        """Train what is missing of each part, once."""
-        failed, tried = None, set[str]()
-        while self.left > LEAST:
-            parts = [part for part in priorities.parts(self._work) if part.name not in tried]
-            if not parts:
-                break
-            taken = self._first_group(parts, self.left)
-            tried |= {part.name for part in taken}
-            try:
-                for wave in self._waves(parts, len(taken)):
-                    self._train_wave(parts, self._ready(wave))
-            except RunFailed as error:
-                failed = error
-        return failed
+    def train_parts(self) -> None:
+        """Train, wave by wave, the Runs that end in time."""
+        tried: set[str] = set()
+        while self.left > LEAST and (wave := self._next_wave(tried)):
+            runs = [run for of_part in wave.values() for run in of_part]
+            choice, seconds = self._choice(runs), self.left
+            if priorities.LAST in wave and choice.speeds:  # other Runs are trained again, for their checkpoints
+                replays = [run for run in self._work.plan_for(runs).missing if run not in runs]
+                seconds -= SLACK * cost(replays).images / choice.speed(1)
+            count, lanes = self._packed(runs, choice, seconds)
+            begun = {run.key for run in runs[:count]}
+            names = [name for name, of_part in wave.items() if any(run.key in begun for run in of_part)]
+            if begun and not self._execute("; ".join(names), runs[:count], lanes, len(runs)):
+                continue
+            tried |= begun
+            if count < len(runs):  # its part does not go on behind a Run that would not end
+                tried |= {run.key for of_part in wave.values() if runs[count] in of_part for run in of_part}
 
-    def foreseen(self, parts: Sequence[Part]) -> dict[str, int | None]:
-        """Return how many Runs of each part would end in the time left, None if the device's speed is unknown."""
-        tried, untimed = set[str](), set[str]()
-        ended, left = set[str](), self.left
-        while left > LEAST and (rest := [part for part in parts if part.name not in tried]):
-            taken = self._first_group(rest, left)
-            tried |= {part.name for part in taken}
-            for wave in self._waves(rest, len(taken), ended):
-                runs = [run for run in self._ready(wave, ended) if run.key not in ended]
-                choice = self._choice(runs) if runs else Choice()
-                if any(run.epochs for run in runs) and not choice.speeds:
-                    untimed |= {part.name for part in taken}
-                    continue
-                count, spent = self._spent(runs, choice, left)
-                left -= spent
-                ended |= {run.key for run in runs[:count]}
-        return {
-            part.name: None if part.name in untimed else sum(run.key in ended for run in part.runs)
-            for part in parts
-        }
+    def _next_wave(self, tried: Collection[str]) -> dict[str, list[Run]]:
+        """Return the Runs that can train next in one wave, by part, apart from the keys ``tried``.
 
-    def _first_group(self, parts: Sequence[Part], seconds: float) -> Sequence[Part]:
-        """Return the first of ``parts``, and those after it that fit its waves and end within ``seconds``."""
-        count = 1
-        while count < len(parts) and parts[count].name != priorities.LAST:
-            runs, spent = _runs(parts[: count + 1]), 0.0
-            if len({wave_shape(run) for run in runs}) > 1:
+        Consecutive parts share a wave, up to the first in which Runs must wait for others."""
+        found: dict[str, list[Run]] = {}
+        shape = None
+        for part in self.parts:
+            left = [run for run in part.runs if run.key not in tried and not self.finished(run)]
+            ready = [run for run in left if all(self.finished(parent.run) for parent in run.parents)]
+            shape = shape or (wave_shape(ready[0]) if ready else None)
+            fits = [run for run in ready if wave_shape(run) == shape]
+            if found and (part.name == priorities.LAST or not fits):
                 break
-            for wave in waves(runs):
-                if not (choice := self._choice(wave)).speeds:
-                    return parts[:count]
-                ends, took = self._spent(wave, choice, seconds - spent)
-                spent += took if ends == len(wave) else seconds
-            if spent >= seconds:
+            if fits:
+                found[part.name] = fits
+            if found and len(fits) < len(left):
                 break
-            count += 1
-        return parts[:count]
-
-    def _waves(self, parts: Sequence[Part], count: int, ended: Collection[str] = ()) -> list[list[Run]]:
-        """Return the waves of the first ``count`` parts; the Runs of the following parts join the last wave while
-        all of a part's Runs are ready and fit."""
-        found = waves(_runs(parts[:count]))
-        for part in parts[count:]:
-            more = [*found[-1], *part.runs]
-            ready = len(self._ready(part.runs, ended)) == len(part.runs)
-            if part.name == priorities.LAST or not ready or len({wave_shape(run) for run in more}) > 1:
-                break
-            found[-1] = more
         return found
-
-    def _ready(self, runs: Sequence[Run], ended: Collection[str] = ()) -> list[Run]:
-        """Return the Runs whose parents are finished, or among the keys ``ended``."""
-
-        def finished(run: Run) -> bool:
-            return run.key in ended or self._work.store.record(run) is not None
-
-        return [run for run in runs if all(finished(parent.run) for parent in run.parents)]
-
-    def _train_wave(self, parts: Sequence[Part], runs: Sequence[Run]) -> None:
-        """Train those of ``runs`` that end in time; ``parts`` name them."""
-        runs = [run for run in runs if self._work.store.record(run) is None]
-        if not runs or self.left < LEAST:
-            return
-        choice = self._choice(runs, time_it=True)
-        replays = [run for run in self._work.plan_for(runs).missing if run not in runs]  # for their checkpoints
-        seconds = self.left
-        if replays and choice.speeds:
-            seconds -= SLACK * cost(replays).images / choice.speed_of(len(replays), len(replays))
-        count, lanes = self._packed(runs, choice, seconds)
-        if count:
-            taken = {run.key for run in runs[:count]}
-            names = [part.name for part in parts if any(run.key in taken for run in part.runs)]
-            self._execute("; ".join(names), runs[:count], lanes, len(runs))
 
     def _packed(self, runs: Sequence[Run], choice: Choice, seconds: float) -> tuple[int, int]:
         """Return how many of ``runs`` to begin, and in how many lanes: as many as end within ``seconds``, or all
@@ -239,38 +185,30 @@ class Sprint:
             return len(runs), most
         return most_in_time(self._images(runs), most, choice.speed_of, seconds)
 
-    def _spent(self, runs: Sequence[Run], choice: Choice, seconds: float) -> tuple[int, float]:
-        """Return how many of ``runs`` end within ``seconds``, and how long they take if the speed is known."""
-        count, lanes = self._packed(runs, choice, seconds)
-        if not (count and choice.speeds):
-            return count, 0.0
-        return count, max(end_times(self._images(runs[:count]), lanes, choice.speed_of))
-
     def _images(self, runs: Sequence[Run]) -> list[int]:
         """Return the images left of each Run."""
         return [cost([run], self._work.store).images for run in runs]
 
-    def _choice(self, runs: Sequence[Run], time_it: bool = False) -> Choice:
+    def _choice(self, runs: Sequence[Run]) -> Choice:
         """Return the strategies for ``runs`` and their speeds here; with ``--strategy``, only that one.
 
         No speeds if the Runs are too short to be worth timing."""
         from repro.engine import calibration
 
         first, strategy = max(runs, key=lambda run: run.epochs * run.data.train), self._work.options.strategy
-        large = cost(runs, self._work.store).images >= calibration.CALIBRATE_FROM
-        cache, device = self._work.store.runs_dir / calibration.CACHE, self._device
-        if isinstance(first.data, Photos):
-            return calibration.measure(first, device, cache, [], self._timing) if large and time_it else Choice()
         if not first.epochs:
             return Choice()
+        photos = isinstance(first.data, Photos)  # they have one strategy
+        cache, device = self._work.store.runs_dir / calibration.CACHE, self._device
         choice = calibration.known(first, device, cache)
-        if time_it and large and strategy == "auto" and not choice.speeds:
+        large = cost(runs, self._work.store).images >= calibration.CALIBRATE_FROM
+        if self._may_time and large and not choice.speeds and (strategy == "auto" or photos):
             began = time.monotonic()
             until = began + max(self._to_time, LEAST / 2)
             names = calibration.quick(device)
             choice = calibration.measure(first, device, cache, names, self._timing, until=until)
             self._to_time -= time.monotonic() - began
-        if strategy == "auto":
+        if strategy == "auto" or photos:
             return choice
         speeds = {strategy: speed} if (speed := choice.speeds.get(strategy)) else {}
         return Choice(speeds, (strategy, choice.lanes))
@@ -278,8 +216,9 @@ class Sprint:
     def _timing(self, what: str) -> None:
         self._log.print(f"timing {what}", markup=False)
 
-    def _execute(self, name: str, runs: Sequence[Run], lanes: int, of: int) -> None:
-        """Train ``runs`` and what they need, until all are done or the time is over."""
+    def _execute(self, name: str, runs: Sequence[Run], lanes: int, of: int) -> bool:
+        """Train ``runs`` and what they need, until all are done or the time is over. Return False if a checkpoint
+        was missing: it is set aside now, so what needs it comes last."""
         from repro.engine import session
         from repro.report.training_progress import TrainingProgress
 
@@ -294,22 +233,49 @@ class Sprint:
         progress = TrainingProgress(self._log, work.store)
         try:
             session.execute(plan, work.store, work.folders, self._device, progress, how)
+        except RunFailed as error:
+            self.failed = error
         except BudgetSpent:
             pass
-        except CheckpointGone as error:  # it is set aside now, so what needs it comes last
+        except CheckpointGone as error:
             self._log.print(str(error), markup=False)
+            return False
+        return True
 
 
-def _runs(parts: Sequence[Part]) -> list[Run]:
-    return [run for part in parts for run in part.runs]
+class Forecast(Sprint):
+    """Foresees which Runs a sprint would finish: time passes as the device's known speed says."""
 
+    def __init__(self, work: Workspace) -> None:
+        super().__init__(work, terminal.console(stderr=True))
+        self._left, self._parts, self._ended = super().left, super().parts, set[str]()
+        self._may_time = False
+        self.untimed: set[str] = set()
+        """Names of parts with Runs whose speed here is unknown."""
 
-def _lanes_to_leave(choice: Choice) -> int:
-    """Return the fewest lanes that are nearly as fast as the best: unfinished Runs should get far."""
-    if not choice.speeds:
-        return choice.lanes
-    best = NEARLY * choice.speed_of(choice.lanes, choice.lanes)
-    return next(lanes for lanes in range(1, choice.lanes + 1) if choice.speed_of(lanes, lanes) >= best)
+    @property
+    def left(self) -> float:
+        """Seconds left for training."""
+        return self._left
+
+    @property
+    def parts(self) -> list[Part]:
+        """What was missing at the start."""
+        return self._parts
+
+    def finished(self, run: Run) -> bool:
+        """Return whether ``run`` has a result, or would have."""
+        return run.key in self._ended or super().finished(run)
+
+    def _execute(self, name: str, runs: Sequence[Run], lanes: int, of: int) -> bool:
+        choice = self._choice(runs)
+        if choice.speeds:
+            self._left -= max(end_times(self._images(runs), lanes, choice.speed_of))
+        elif any(run.epochs for run in runs):
+            self.untimed |= set(name.split("; "))
+            return True
+        self._ended |= {run.key for run in runs}
+        return True
 
 
 def _dearest_first(work: Workspace) -> list[Member]:

@@ -139,9 +139,10 @@ class _Session:
         if lanes > 1:  # first those that were begun, then the longest, so that the last ones end together
             left = {run.key: cost([run], store).images for run in runs}
             runs = sorted(runs, key=lambda run: (not store.progress(run), -left[run.key]))
-            if not options.wave:
-                speed = choice.speed_of if choice.speeds else None
-                lanes = lanes_for([left[run.key] for run in runs], lanes, speed, self._seconds_left())
+            seconds = self._seconds_left()
+            if not options.wave and choice.speeds and seconds is not None:
+                images = [left[run.key] for run in runs]
+                lanes = lanes_for(images, min(lanes, len(runs)), choice.speed_of, seconds)
         lanes = min(lanes, len(runs))
         names = choice.names_at(lanes) if options.strategy == "auto" else [options.strategy]
         for finished in waves.train(runs, names, lanes):
