@@ -306,7 +306,7 @@ def test_seeds_give_a_standard_deviation(command: Command, tmp_path: Path) -> No
     [
         (["fig1", "--set", "recipe.epoch=3"], 2, "did you mean 'epochs'"),
         (["fig1", "--set", "recipe.epochs=-3"], 2, "-3 is below 1"),
-        (["fig1", "--set", "fig1.v=[-1]"], 2, "epoch -1 is negative"),
+        (["fig1", "--set", "fig1.v=[-1]"], 2, "fig1.v[0]: -1 is below 0"),
         (["fig1", "--set", "fig1.s=[300]"], 2, "beyond the schedule"),
         (["fig1", "--set", "fig1.s"], 2, "write key=value"),
         (["fig1", "--profile", "tiny"], 2, "there are smoke, pilot, paper, paper-128"),

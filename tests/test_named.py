@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from repro.cli import inputs
+from repro.cli.options import check
 from repro.config.recipe import PRECISIONS
 from repro.errors import UsageError
 from repro.options import DEVICES, LAUNCHERS, STRATEGIES, Options
@@ -34,7 +34,7 @@ def test_a_data_folder_with_either_data_set_is_taken(tmp_path: Path) -> None:
     for place in ("a/cifar-10-batches-py", "b/imagenet/train/n01440764", "b/imagenet/val"):
         (tmp_path / place).mkdir(parents=True)
     for name in ("a", "b"):
-        inputs.check(Options(data_dir=tmp_path / name))
+        check(Options(data_dir=tmp_path / name))
 
 
 @pytest.mark.parametrize(
@@ -76,6 +76,6 @@ def test_names_with_commas_are_quoted() -> None:
 
 
 def test_options_that_name_nothing_import_no_torch() -> None:
-    code = "import sys; from repro.cli import inputs; from repro.options import Options; inputs.check(Options()); "
+    code = "import sys; from repro.cli.options import check; from repro.options import Options; check(Options()); "
     code += "sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from repro.cli.app import main
+from repro.cli.options import SHARED
 from repro.errors import MissingInput, UsageError
+from repro.options import Options
 from repro.ticket import command
 
 TINY = ("data.train=40", "data.test=20", "recipe.epochs=2", "recipe.milestones=[1]")
@@ -46,7 +48,9 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def ticket(**options: Any) -> None:
-    command.ticket(**{"device": "cpu", "overrides": TINY, "baselines": ["none"], **options})
+    given = {"device": "cpu", "overrides": TINY, "baselines": ["none"], **options}
+    shared = {name: given.pop(name) for name in {*SHARED} - {"arch"} if name in given}
+    command.ticket(Options(**shared), **given)
 
 
 def test_a_network_of_ones_own(own: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 import functools
+import platform
 import sys
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
-from repro import artifacts, signals
+from repro import __version__, artifacts, signals
+from repro import published as paper
 from repro.cli import ending
 from repro.cli.command import App
-from repro.cli.completion import claim_ids, offer, profile_names
 from repro.cli.groups import data_app, runs_app
-from repro.cli.options import (
-    READING,
-    TRAINING,
-    Budget,
-    DataDir,
-    Device,
-    DryRun,
-    Json,
-    Names,
-    Precision,
-    Profile,
-    Set,
-    takes,
-)
+from repro.cli.options import POOL, READING, TRAINING, DryRun, Json, Names, offer, profile_names, takes
 from repro.config import recipe
 from repro.options import FAMILIES, Options
-from repro.published import CURVES, PRINTED
+from repro.run import SEMANTICS
 
 app = App(
     name="repro",
@@ -103,7 +92,7 @@ def reproduce(options: Options) -> None:
 
 
 @app.command()
-@takes(*(name for name in TRAINING if name not in ("gpus", "workers", "launcher", "slurm")))
+@takes(*(name for name in TRAINING if name not in POOL))
 def sprint(
     options: Options,
     names: Names = None,
@@ -183,7 +172,9 @@ def diff(
 
 
 @app.command()
+@takes("profile", "data_dir", "device", "precision", "time_budget", "overrides", checked=False)
 def ticket(
+    options: Options,
     arch: Annotated[
         str | None,
         typer.Option(
@@ -191,7 +182,6 @@ def ticket(
         ),
     ] = None,
     network: Annotated[str | None, typer.Option(help="your own network: package.module:function")] = None,
-    profile: Profile = None,
     sparsity: Annotated[
         float | None, typer.Option(help="share of weights to prune (default: the profile's)")
     ] = None,
@@ -220,26 +210,20 @@ def ticket(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="seed of initialisation and data order")] = 0,
-    data_dir: DataDir = None,
     folder: Annotated[
         Path | None,
         typer.Option(
             "--folder", "--out", help="where the search is kept (default: runs/search/<network>-<profile>-...)"
         ),
     ] = None,
-    device: Device = "auto",
-    precision: Precision = None,
-    time_budget: Budget = None,
-    overrides: Set = None,
     as_json: Json = False,
 ) -> None:
     """The paper's strategy as a tool: find an early winning ticket of a network, including your own."""
     from repro.ticket import command
 
     command.ticket(
-        arch=arch, network=network, profile=profile, sparsity=sparsity, check_every=check_every, patience=patience,
-        tolerance=tolerance, baselines=baselines, seed=seed, data_dir=data_dir, folder=folder, device=device,
-        precision=precision, time_budget=time_budget, overrides=overrides or (), as_json=as_json,
+        options, arch=arch, network=network, sparsity=sparsity, check_every=check_every, patience=patience,
+        tolerance=tolerance, baselines=baselines, seed=seed, folder=folder, as_json=as_json,
     )  # fmt: skip
 
 
@@ -252,7 +236,7 @@ def claims(
         typer.Argument(
             help="ids of claims to explain in detail; all claims by default",
             metavar="[CLAIM]...",
-            autocompletion=offer(claim_ids),
+            autocompletion=offer(lambda: [claim.id for claim in paper.claims()]),
         ),
     ] = None,
     of_published: Annotated[
@@ -283,7 +267,7 @@ def published(
         typer.Argument(
             help="an artifact, all by default",
             metavar="[ARTIFACT]",
-            autocompletion=offer(PRINTED + CURVES),
+            autocompletion=offer(paper.PRINTED + paper.CURVES),
         ),
     ] = None,
     as_json: Json = False,
@@ -306,9 +290,9 @@ def doctor(options: Options, as_json: Json = False) -> None:
 
 def _print_version(asked: bool) -> None:
     if asked:
-        from repro.cli import version
-
-        print(version.line())
+        torch = metadata.version("torch").partition("+")[0]
+        python = platform.python_version()
+        print(f"repro {__version__}; torch {torch}; Python {python}; keys of semantics {SEMANTICS}")
         raise typer.Exit
 
 

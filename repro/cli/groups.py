@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from repro.cli.command import App
-from repro.cli.completion import offer
-from repro.cli.options import READING, WORKING, Artifacts, DataDir, Json, Out, RunsDir, takes
+from repro.cli.options import POOL, READING, SHARED, Artifacts, Json, offer, takes
 from repro.options import RUN_STATES, Options
 
 data_app = App(help="CIFAR-10 and ImageNet: check and prepare.", no_args_is_help=True)
@@ -18,17 +17,19 @@ DataSet = Annotated[str, typer.Argument(help="cifar10 or imagenet", autocompleti
 
 
 @data_app.command("status")
-def data_status(name: DataSet = "cifar10", data_dir: DataDir = None, as_json: Json = False) -> None:
+@takes("data_dir", checked=False)
+def data_status(options: Options, name: DataSet = "cifar10", as_json: Json = False) -> None:
     """Check whether a data set is present, complete and the official one."""
     from repro.commands.data import status
 
-    status(name, data_dir, as_json)
+    status(name, options.data_dir, as_json)
 
 
 @data_app.command("prepare")
+@takes("data_dir", checked=False)
 def data_prepare(
+    options: Options,
     name: DataSet = "cifar10",
-    data_dir: DataDir = None,
     resize: Annotated[
         int | None, typer.Option(help="ImageNet: also write a copy with a shorter side of 256 or 512 pixels")
     ] = None,
@@ -40,7 +41,7 @@ def data_prepare(
     decode every image, and report the bad ones; a second run decodes only what changed."""
     from repro.commands.data import prepare
 
-    prepare(name, data_dir, resize, cache_dir)
+    prepare(name, options.data_dir, resize, cache_dir)
 
 
 @runs_app.command("list")
@@ -98,20 +99,20 @@ def runs_export(
 
 
 @runs_app.command("import")
+@takes("runs_dir", "out")
 def runs_import(
+    options: Options,
     files: Annotated[list[Path], typer.Argument(help="files that `repro runs export` wrote")],
-    runs_dir: RunsDir = None,
-    out: Out = None,
     ship: Annotated[bool, typer.Option("--ship", help="add checkpoints to the DVC remote in git")] = False,
 ) -> None:
     """Import Runs, each into the profile that contains it; a Run that is finished here is never replaced."""
     from repro.commands.transfer import import_runs
 
-    import_runs(Options(runs_dir=runs_dir, out=out), files, ship)
+    import_runs(options, files, ship)
 
 
 @runs_app.command("train")
-@takes(*WORKING, checked=False)  # it may run on another machine than the command that started it
+@takes(*set(SHARED).difference(POOL[1:]), checked=False)  # it may run on another machine than its driver
 def runs_train(
     options: Options,
     key: Annotated[str, typer.Argument(help="the Run's key, or its beginning; --dry-run lists keys")],

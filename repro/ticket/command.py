@@ -23,7 +23,7 @@ from repro.data.batches import DeviceImages, seed_of
 from repro.engine import device as devices
 from repro.errors import UsageError, one_line
 from repro.machine import stdout_to_stderr
-from repro.options import DEVICES, Options, choice
+from repro.options import Options
 from repro.places import find_root, params_file
 from repro.report import terminal
 from repro.ticket.options import SearchOptions
@@ -39,36 +39,30 @@ CHECKS = 40  # PPR checks over a whole schedule, about
 
 
 def ticket(
+    options: Options,
     *,
     arch: str | None = None,
     network: str | None = None,
-    profile: str | None = None,
     sparsity: float | None = None,
     check_every: int | None = None,
     patience: int | None = None,
     tolerance: float | None = None,
     baselines: Sequence[str] | None = None,
     seed: int = 0,
-    data_dir: Path | None = None,
     folder: Path | None = None,
-    device: str = "auto",
-    precision: str | None = None,
-    time_budget: str | None = None,
-    overrides: Sequence[str] = (),
     as_json: bool = False,
 ) -> None:
     """Find a ticket, write ticket.json, .md and .png into ``folder`` and print the table.
 
     ``baselines`` None means one-shot in the smoke profile and none elsewhere. The network's output goes to stderr.
-    Raises `UsageError` for a wrong option, `MissingInput` without the data, `BudgetSpent` if ``time_budget`` ends
-    before the search: the same call resumes.
+    Raises `UsageError` for a wrong option, `MissingInput` without the data, `BudgetSpent` if the time budget
+    ends before the search: the same call resumes.
     """
-    deadline = Options(time_budget=time_budget).deadline
-    root = find_root()
+    root, data_dir = find_root(), options.data_dir
     log = terminal.console(stderr=True)
-    changes = dict(params.parse_override(text) for text in overrides)
-    changes |= {"precision": precision} if precision is not None else {}
-    own = _setting(params_file(), profile, changes)
+    changes = dict(params.parse_override(text) for text in options.overrides)
+    changes |= {"precision": options.precision} if options.precision else {}
+    own = _setting(params_file(), options.profile, changes)
     recipe, smoke = own.recipe, own.name == "smoke"
     if arch is not None and network is not None:
         raise UsageError("--arch and --network: choose one")
@@ -77,26 +71,25 @@ def ticket(
         raise UsageError(f"unknown arch '{arch}' for CIFAR-10; there are {known}; --network takes any other")
     name = next((given for given in (network, arch) if given is not None), CIFAR_ARCHS[0])
     model = nets.build(name, seed) if network is None else own_network(network, seed)
-    if device not in DEVICES:
-        raise UsageError(f"--device {device}: choose {choice(DEVICES)}")
     # --data-dir asks for CIFAR-10, also if the profile is synthetic.
     source = "cifar10" if data_dir else own.data.name
     if source == "synthetic":
         log.print("synthetic images: the numbers show that it works, and nothing about real ones", markup=False)
-    train_set, test_set = _images(source, own.data, data_folders(data_dir, root), devices.choose(device).torch)
+    place = devices.choose(options.device).torch
+    train_set, test_set = _images(source, own.data, data_folders(data_dir, root), place)
     numbers = {"sparsity": sparsity, "check_every": check_every, "patience": patience, "tolerance": tolerance}
     given = {key: value for key, value in {**numbers, "data_dir": data_dir}.items() if value is not None}
     where = folder or _folder(root, name, own, seed, changes | given)
     chosen = ([ONE_SHOT] if smoke else []) if baselines is None else [name for name in baselines if name != "none"]
-    options = SearchOptions(
+    search = SearchOptions(
         check_every=max(1, recipe.epochs // CHECKS) if check_every is None else check_every,
         patience=patience,
         tolerance=tolerance,
         seed=seed,
-        device=device,
+        device=options.device,
         precision=own.precision,
     )
-    with SearchProgress(log, deadline) as progress, stdout_to_stderr():
+    with SearchProgress(log, options.deadline) as progress, stdout_to_stderr():
         result = find_ticket(
             model,
             train_set,
@@ -106,7 +99,7 @@ def ticket(
             baselines=chosen,
             folder=where,
             on_event=progress,
-            options=options,
+            options=search,
         )
     on = f"{source}, {len(train_set):,} training and {len(test_set):,} test images"
     title = f"{name} on {on}, {recipe.epochs} epochs, batch {recipe.batch_size}"
