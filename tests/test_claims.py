@@ -126,7 +126,7 @@ def without(values: World, count: int, artifact: str = "fig1", series: str = "ti
     """One seed of which ``count`` cells have no value yet."""
     gone = [cell for cell in values if cell[:2] == (artifact, series)][:count]
     found = tables({cell: value for cell, value in values.items() if cell not in gone}, seed=7)
-    return replace(found, missing={artifact: [cell[1:] for cell in gone]}, diverged=frozenset(gone[:1]))
+    return replace(found, cells={**found.cells, **dict.fromkeys(gone)}, diverged=frozenset(gone[:1]))
 
 
 def test_missing_cells_are_counted_and_nothing_is_said() -> None:
@@ -188,6 +188,16 @@ def test_layers_are_the_sample_below_three_seeds() -> None:
     assert judged("slope-follows-eq-5", seeds(world(), 3), {}).noise == "Student's t over 3 seeds"
 
 
+def test_what_has_no_finite_value_in_any_seed_is_undecided() -> None:
+    """Layers whose W_std never falls have no relative spread of it; a number may also be none itself."""
+    flat = {c: v if c[:2] != ("fig2", "w_std") or int(c[3]) <= 120 else 0.2 for c, v in world().items()}
+    flat |= {c: 0.2 for c in flat if c[:2] == ("fig2", "w_std") and c[3] == "120"}
+    for id, values in (("weights-fall-in-parallel", flat), ("gradual-from-75", dict.fromkeys(world(), math.nan))):
+        found = judged(id, [tables(values, seed) for seed in range(3)])
+        assert found.verdict == UNDECIDED and found.needed is None
+        assert found.value is not None and not math.isfinite(found.value)
+
+
 # ---- seeds needed ------------------------------------------------------------------------------------------
 
 
@@ -238,11 +248,11 @@ def test_epochs_become_the_papers(pilot: Study, record_of: Callable[..., Record]
     runs = [pilot.ticket("resnet20", 0, 10, 2), pilot.gradual("resnet20", 0, 5, 10), pilot.dense("resnet20", 0)]
     records = {run.key: record_of(run, top1=60.0 + i, probe=probe()) for i, run in enumerate(runs)}
     found = tables_of(pilot, Results(records), [0, 1])[0]
-    assert found.value(("fig1", "tickets", "20", "100")) == 60
-    assert found.value(("table2", "gradual", "resnet20", "50-100")) == 61
-    assert found.value(("text", "accuracy", "resnet20", "baseline")) == 62
-    assert found.value(("fig2", "w_std", "blocks.0.conv1.weight", "100")) == 0.5
-    assert ("tickets", "200", "200") in found.missing["fig1"]
+    assert found.cells["fig1", "tickets", "20", "100"] == 60
+    assert found.cells["table2", "gradual", "resnet20", "50-100"] == 61
+    assert found.cells["text", "accuracy", "resnet20", "baseline"] == 62
+    assert found.cells["fig2", "w_std", "blocks.0.conv1.weight", "100"] == 0.5
+    assert found.cells["fig1", "tickets", "200", "200"] is None
     assert found.setting is not None and found.setting.images == 5000 and found.setting.own_epoch(120) == 12
 
 
@@ -266,10 +276,11 @@ def test_an_epoch_that_the_paper_does_not_have_is_left_out(study: Callable[..., 
     recipe = replace(odd.profile.recipe, epochs=25)  # 8 of the paper's epochs each
     odd = replace(odd, profile=replace(odd.profile, recipe=recipe, table1=later(odd.profile.table1)))
     found = tables_of(Study(odd, "0123456789abcdef"), Results({}), [0])[0]
-    assert {col for series, _, col in found.missing["fig1"]} == {str(8 * s) for s in odd.profile.fig1.s}
+    assert {cell[3] for cell in found.cells if cell[0] == "fig1"} == {str(8 * s) for s in odd.profile.fig1.s}
     recipe = replace(recipe, epochs=21)
     odd = replace(odd, profile=replace(odd.profile, recipe=recipe))
-    assert "fig1" not in tables_of(Study(odd, "0123456789abcdef"), Results({}), [0])[0].missing
+    found = tables_of(Study(odd, "0123456789abcdef"), Results({}), [0])[0]
+    assert "fig1" not in {cell[0] for cell in found.cells}
 
 
 def later(table1: StepsParams) -> StepsParams:

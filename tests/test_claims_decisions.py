@@ -8,7 +8,6 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -118,10 +117,7 @@ def table4() -> World:
 
 def tables(values: World, seed: int = 0, setting: Setting | None = SETTING) -> SeedTable:
     """The world as one seed's tables."""
-    found: dict[str, dict[Any, float]] = {}
-    for (artifact, *key), value in values.items():
-        found.setdefault(artifact, {})[tuple(key)] = value
-    return SeedTable(found, setting=setting, seed=seed)
+    return SeedTable(values, setting, seed)
 
 
 def seeds(values: World, n: int) -> list[SeedTable]:

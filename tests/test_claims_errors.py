@@ -57,10 +57,7 @@ def curve(height: Callable[[int], float]) -> Truth:
 
 
 def grid_of(truth: Truth) -> CellIndex:
-    keys: dict[str, dict[tuple[str, str, str], float]] = {}
-    for (artifact, series, row, col), value in truth.items():
-        keys.setdefault(artifact, {})[series, row, col] = value
-    return CellIndex.of([SeedTable(keys, setting=SETTING)])
+    return CellIndex.of([SeedTable(truth, SETTING)])
 
 
 def shared_noise(form: Expression, truth: Truth, shares: Sequence[float]) -> Draw:

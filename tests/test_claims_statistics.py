@@ -242,7 +242,8 @@ def measured(name: str, found: list[SeedTable]) -> float:
     """The statistic's value by its form."""
     claim = next(one for one in published.claims() if one.full_statistic == name)
     form = expression_of(claim, CellIndex.of(found))
-    values = [{cell: value for cell in cells_of(form) if (value := t.value(cell)) is not None} for t in found]
+    cells = cells_of(form)
+    values = [{cell: v for cell, v in table.cells.items() if cell in cells and v is not None} for table in found]
     return intervals.value(form, Sample(values, {}))
 
 

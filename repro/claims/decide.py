@@ -7,10 +7,11 @@ import contextlib
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 from repro import published
 from repro.claims import intervals
-from repro.claims.expressions import Expression, Max, Min, OverLayers, Unmeasured, Values, cells_of, noisy
+from repro.claims.expressions import Expression, Max, Min, OverLayers, Values, cells_of, noisy
 from repro.claims.intervals import Sample
 from repro.claims.noise import UnknownNoise
 from repro.claims.statistics import expression_of
@@ -103,30 +104,24 @@ def _judge(claim: Claim, index: CellIndex, tables: Sequence[SeedTable], noise: M
         waiting = [name for name in claim.artifact if index.untouched(name)]
         why = f"{' and '.join(waiting)} not run yet" if waiting else str(absent)
         return Judgement(claim, lacking, missing=why)
-    kept = _measured(expression, tables)
-    partial = kept is not expression
-    why = _missing(expression, tables)
-    seeds = _complete(kept, tables) if kept else []
-    if kept is None or not seeds:
+    known, why = _known(expression, tables), _missing(expression, tables)
+    if known is None:
         return Judgement(claim, lacking, missing=why)
-    judged = _of(claim, kept, Sample(seeds, noise), noise, why)
-    if index.printed and all(cell[0] == "text" for cell in cells_of(kept)):
+    judged = _of(claim, known, Sample(_complete(known, tables), noise), why)
+    if index.printed and all(cell[0] == "text" for cell in cells_of(known)):
         # The sentence would support itself: no table or figure prints the numbers behind it.
         return replace(judged, verdict=UNPUBLISHED, needed=None, missing="stated in the text alone")
-    if not partial:
+    if known is expression:
         return judged
     # Some operands are missing, so the known ones give only a bound. It can refute the claim, not confirm it.
-    low, high = judged.low, judged.high
-    if low is None or high is None:
-        return Judgement(claim, lacking, missing=why)
-    low, high = (low, math.inf) if isinstance(expression, Max) else (-math.inf, high)
-    if decide(claim, low, high) != FAILS:
-        return Judgement(claim, lacking, missing=why)
-    why += REFUTED
-    return Judgement(claim, FAILS, judged.value, low, high, judged.n, judged.noise, None, why, judged.cells)
+    if judged.low is not None and judged.high is not None:
+        low, high = (judged.low, math.inf) if isinstance(known, Max) else (-math.inf, judged.high)
+        if decide(claim, low, high) == FAILS:
+            return replace(judged, verdict=FAILS, low=low, high=high, needed=None, missing=why + REFUTED)
+    return Judgement(claim, lacking, missing=why)
 
 
-def _of(claim: Claim, expression: Expression, sample: Sample, noise: Mapping[str, float], why: str) -> Judgement:
+def _of(claim: Claim, expression: Expression, sample: Sample, why: str) -> Judgement:
     found, cells = intervals.value(expression, sample), len(cells_of(expression))
     try:
         low, high = intervals.interval(expression, sample)
@@ -156,40 +151,38 @@ def _noise(expression: Expression, sample: Sample) -> str:
     return f"replicate noise, n = {sample.n}"
 
 
-def _complete(expression: Expression, tables: Sequence[SeedTable]) -> Sequence[Values]:
+def _complete(expression: Expression, tables: Sequence[SeedTable]) -> list[Values]:
     """Return the values of the seeds that have every cell."""
     cells = cells_of(expression)
-    found = [{cell: value for cell in cells if (value := table.value(cell)) is not None} for table in tables]
-    return [values for values in found if len(values) == len(cells)]
+    found = [{cell: table.cells.get(cell) for cell in cells} for table in tables]
+    return [cast(Values, values) for values in found if None not in values.values()]
 
 
-def _measured(expression: Expression, tables: Sequence[SeedTable]) -> Expression | None:
-    """Return the expression if a seed has all its cells; of a `Max` or `Min`, its complete parts."""
+def _known(expression: Expression, tables: Sequence[SeedTable]) -> Expression | None:
+    """Return the expression if a seed has all its cells; else a `Max` or `Min` of the parts of which one has."""
+    if _complete(expression, tables) and not getattr(expression, "unknown", ()):
+        return expression
     if not isinstance(expression, Max | Min):
-        return expression
-    parts = tuple(p for p in expression.parts if not isinstance(p, Unmeasured) and _complete(p, tables))
-    if len(parts) == len(expression.parts) and _complete(expression, tables):
-        return expression
-    if not parts:
         return None
-    whole = type(expression)(parts)
-    return whole if len(parts) < len(expression.parts) and _complete(whole, tables) else None
+    known = type(expression)([part for part in expression.parts if _complete(part, tables)])
+    return known if known.parts and _complete(known, tables) else None
 
 
 def _missing(expression: Expression, tables: Sequence[SeedTable]) -> str:
     """Say how many cells have no value, in the fullest seed if none is complete; else which seeds are left out."""
-    unknown = [part.why for part in getattr(expression, "parts", ()) if isinstance(part, Unmeasured)]
     cells = cells_of(expression)
-    lacking = [[cell for cell in cells if table.value(cell) is None] for table in tables]
-    fewest = min(range(len(tables)), key=lambda i: len(lacking[i]))
-    if lacking[fewest]:
-        return "; ".join([*unknown, _gap(tables[fewest], lacking[fewest], len(cells))])
-    short = [i for i, cells_lacking in enumerate(lacking) if cells_lacking]
-    left_out = [f"seed {tables[i].seed} left out: {_gap(tables[i], lacking[i], len(cells))}" for i in short]
-    return "; ".join([*unknown, *left_out])
+    lacking = [[cell for cell in cells if table.cells.get(cell) is None] for table in tables]
+    gaps = [_gap(table, gone, len(cells)) for table, gone in zip(tables, lacking, strict=True)]
+    if all(lacking):
+        told = [gaps[min(range(len(tables)), key=lambda i: len(lacking[i]))]]
+    else:
+        told = [f"seed {table.seed} left out: {gap}" for table, gap in zip(tables, gaps, strict=True) if gap]
+    return "; ".join([*getattr(expression, "unknown", ()), *told])
 
 
 def _gap(table: SeedTable, lacking: Sequence[Cell], of: int) -> str:
+    if not lacking:
+        return ""
     ended = sum(cell in table.diverged for cell in lacking)
     text = f"{len(lacking)} of {of} cells {'has' if len(lacking) == 1 else 'have'} no value"
     return f"{text} ({ended} diverged)" if ended else text

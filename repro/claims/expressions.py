@@ -6,6 +6,7 @@ A statistic is built from the names of cells alone; values are put in afterwards
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,11 +14,8 @@ from repro.claims.noise import NoiseSource
 from repro.claims.tables import Cell
 
 Values = Mapping[Cell, float]
-
-
-def itself(values: Sequence[float]) -> float:
-    """Return the value of a single cell."""
-    return values[0]
+Summary = Callable[[Sequence[Sequence[float]]], float]
+"""A number computed from the numbers of each layer."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,7 @@ class Quantity:
     """A number of one seed, computed from some of its cells without noise of its own."""
 
     cells: tuple[Cell, ...]
-    compute: Callable[[Sequence[float]], float] = itself
+    compute: Callable[[Sequence[float]], float] = operator.itemgetter(0)
 
     def of(self, values: Values) -> float:
         """Return the number."""
@@ -43,19 +41,8 @@ class Linear:
         """Return the sum for one seed."""
         return sum(weight * quantity.of(values) for quantity, weight in self.terms.items())
 
-    def __add__(self, other: Linear) -> Linear:
-        return total([(1.0, self), (1.0, other)])
-
     def __sub__(self, other: Linear) -> Linear:
         return total([(1.0, self), (-1.0, other)])
-
-    def __mul__(self, factor: float) -> Linear:
-        return total([(factor, self)])
-
-    __rmul__ = __mul__
-
-    def __truediv__(self, divisor: float) -> Linear:
-        return total([(1 / divisor, self)])
 
     def __neg__(self) -> Linear:
         return total([(-1.0, self)])
@@ -77,39 +64,41 @@ def total(weighted: Iterable[tuple[float, Linear]]) -> Linear:
 
 
 def mean(linears: Iterable[Linear]) -> Linear:
-    """Return the mean of ``linears``."""
+    """Return the mean of ``linears``, of which there is at least one."""
     found = list(linears)
-    return total((1 / len(found), linear) for linear in found)
+    share = 1 / len(found)
+    return total((share, linear) for linear in found)
 
 
 @dataclass(frozen=True, eq=False)
 class Max:
-    """The largest of several expressions, known to be at least ``floor``."""
+    """The largest of expressions, known to be at least ``floor``. ``unknown`` says why others are absent."""
 
-    parts: tuple[Expression, ...]
+    parts: Sequence[Expression]
     floor: float = -math.inf
+    unknown: Sequence[str] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Min:
     """The smallest of several expressions."""
 
-    parts: tuple[Expression, ...]
+    parts: Sequence[Expression]
 
 
 @dataclass(frozen=True, eq=False)
 class Sum:
     """Weighted expressions that are not all linear."""
 
-    terms: tuple[tuple[float, Expression], ...]
+    terms: Sequence[tuple[float, Expression]]
 
 
 @dataclass(frozen=True, eq=False)
 class FirstEpochWithin:
     """The first of ``epochs`` from which, to the last, every linear of the epoch stays at or below ``margin``."""
 
-    epochs: tuple[int, ...]
-    curve: tuple[tuple[Linear, ...], ...]
+    epochs: Sequence[int]
+    curve: Sequence[Sequence[Linear]]
     margin: float
 
 
@@ -121,19 +110,12 @@ class OverLayers:
     ``ratio`` for one that is positive, on the scale of its logarithm.
     """
 
-    layers: tuple[tuple[Quantity, ...], ...]
-    summary: Callable[[Sequence[Sequence[float]]], float]
+    layers: Sequence[Sequence[Quantity]]
+    summary: Summary
     method: str
 
 
-@dataclass(frozen=True)
-class Unmeasured:
-    """A part of a `Max` or `Min` of which nothing is known, and why."""
-
-    why: str
-
-
-Expression = Linear | Max | Min | Sum | FirstEpochWithin | OverLayers | Unmeasured
+Expression = Linear | Max | Min | Sum | FirstEpochWithin | OverLayers
 
 
 def difference(first: Expression, second: Expression) -> Sum:
@@ -143,46 +125,36 @@ def difference(first: Expression, second: Expression) -> Sum:
 
 def span(linears: Sequence[Linear]) -> Max:
     """Return the range: the largest difference between any two."""
-    return Max(tuple(a - b for a in linears for b in linears if a is not b), 0.0)
+    return Max([a - b for a in linears for b in linears if a is not b], floor=0.0)
 
 
 def magnitude(expression: Expression) -> Max:
     """Return the absolute value."""
-    return Max((expression, Sum(((-1.0, expression),))), 0.0)
+    return Max((expression, Sum(((-1.0, expression),))), floor=0.0)
 
 
 def cells_of(expression: Expression) -> frozenset[Cell]:
     """Return every cell that the expression needs."""
-    return frozenset(cell for quantity in quantities_of(expression) for cell in quantity.cells)
+    if isinstance(expression, OverLayers):
+        quantities = [quantity for layer in expression.layers for quantity in layer]
+    else:
+        quantities = [quantity for linear in linears_of(expression) for quantity in linear.terms]
+    return frozenset(cell for quantity in quantities for cell in quantity.cells)
 
 
-def quantities_of(expression: Expression) -> Iterable[Quantity]:
-    """Return every quantity in the expression."""
-    match expression:
-        case OverLayers():
-            for layer in expression.layers:
-                yield from layer
-        case _:
-            for linear in linears_of(expression):
-                yield from linear.terms
-
-
-def linears_of(expression: Expression) -> Iterable[Linear]:
+def linears_of(expression: Expression) -> list[Linear]:
     """Return every linear in the expression."""
     match expression:
         case Linear():
-            yield expression
+            return [expression]
         case Max() | Min():
-            for part in expression.parts:
-                yield from linears_of(part)
+            return [linear for part in expression.parts for linear in linears_of(part)]
         case Sum():
-            for _, part in expression.terms:
-                yield from linears_of(part)
+            return [linear for _, part in expression.terms for linear in linears_of(part)]
         case FirstEpochWithin():
-            for epoch in expression.curve:
-                yield from epoch
-        case OverLayers() | Unmeasured():
-            return
+            return [linear for epoch in expression.curve for linear in epoch]
+        case OverLayers():
+            return []
 
 
 def noisy(expression: Expression) -> bool:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from repro import quantiles
@@ -28,7 +28,6 @@ from repro.claims.expressions import (
     Min,
     OverLayers,
     Sum,
-    Unmeasured,
     Values,
     noisy,
 )
@@ -87,7 +86,7 @@ class Sample:
     def _look(self, linear: Linear) -> tuple[float, float | None]:
         if linear not in self._known:
             found = [linear.of(values) for values in self.seeds]
-            sd = statistics.stdev(found) if self.measured else None
+            sd = _stdev(found) if self.measured else None
             self._known[linear] = statistics.fmean(found), sd
         return self._known[linear]
 
@@ -109,10 +108,8 @@ def value(expression: Expression, sample: Sample) -> float:
             return _from_where(expression.epochs, inside)
         case OverLayers():
             if sample.measured:
-                return statistics.fmean(expression.summary(_layers(expression, [seed])) for seed in sample.seeds)
+                return statistics.fmean(_of_each_seed(expression, sample))
             return expression.summary(_layers(expression, sample.seeds))
-        case Unmeasured():
-            return math.nan
 
 
 def interval(expression: Expression, sample: Sample, low: float = ENDS, high: float = ENDS) -> Interval:
@@ -135,11 +132,11 @@ def interval(expression: Expression, sample: Sample, low: float = ENDS, high: fl
         case FirstEpochWithin():
             return _first_interval(expression, sample, low, high)
         case OverLayers():
-            if sample.measured:
-                return _over_seeds(expression, sample, low, high)
-            return METHODS[expression.method](expression, _layers(expression, sample.seeds), low, high)
-        case Unmeasured():
-            return -math.inf, math.inf
+            if not sample.measured:
+                return _over_layers(expression, _layers(expression, sample.seeds), low, high)
+            found = _of_each_seed(expression, sample)
+            error = _stdev(found) / math.sqrt(sample.n)
+            return _around(statistics.fmean(found), error, sample.n - 1, low, high)
 
 
 def _sum_interval(expression: Sum, sample: Sample, low: float, high: float) -> Interval:
@@ -181,77 +178,57 @@ def _from_where(epochs: Sequence[int], inside: Sequence[bool]) -> float:
     return found
 
 
+# ---- over layers -------------------------------------------------------------------------------------------
+
+
 def _layers(expression: OverLayers, seeds: Sequence[Values]) -> list[list[float]]:
     """Return each layer's numbers, averaged over seeds."""
     return [[statistics.fmean(q.of(values) for values in seeds) for q in layer] for layer in expression.layers]
 
 
-def _over_seeds(expression: OverLayers, sample: Sample, low: float, high: float) -> Interval:
-    found = [expression.summary(_layers(expression, [seed])) for seed in sample.seeds]
-    centre, error = statistics.fmean(found), statistics.stdev(found) / math.sqrt(sample.n)
-    return centre - sample.quantile(low) * error, centre + sample.quantile(high) * error
+def _of_each_seed(expression: OverLayers, sample: Sample) -> list[float]:
+    return [expression.summary(_layers(expression, [seed])) for seed in sample.seeds]
 
 
-def _mean(expression: OverLayers, layers: Sequence[Sequence[float]], low: float, high: float) -> Interval:
-    """Apply Student's t to the layers' values."""
-    found = [statistics.fmean(layer) for layer in layers]
-    if len(found) < 2:
-        return -math.inf, math.inf
-    error = statistics.stdev(found) / math.sqrt(len(found))
-    centre, freedom = statistics.fmean(found), len(found) - 1
+def _over_layers(expression: OverLayers, layers: list[list[float]], low: float, high: float) -> Interval:
+    """Return the interval with the layers as the sample; unbounded where they are too few."""
+    n, estimate = len(layers), expression.summary(layers)
+    match expression.method:
+        case "mean" if n > 1:
+            found = [statistics.fmean(layer) for layer in layers]
+            return _around(statistics.fmean(found), statistics.stdev(found) / math.sqrt(n), n - 1, low, high)
+        case "median":
+            # The order statistics of the layers' medians, since epochs of one layer are no independent sample,
+            # widened to hold the estimate, the median over everything.
+            found = sorted(statistics.median(layer) for layer in layers)
+            below, above = quantiles.median_rank(n, low), quantiles.median_rank(n, high)
+            bottom = min(estimate, found[below - 1]) if below else -math.inf
+            return bottom, max(estimate, found[n - above]) if above else math.inf
+        case "jackknife" | "ratio" if n > 2:
+            without = [expression.summary([*layers[:i], *layers[i + 1 :]]) for i in range(n)]
+            if expression.method == "jackknife":
+                return _jackknife(estimate, without, low, high)
+            # On the scale of the logarithm, which is nearer to symmetry where the statistic is a positive ratio.
+            if all(0 < one < math.inf for one in without):
+                bottom, top = _jackknife(math.log(estimate), [math.log(one) for one in without], low, high)
+                return math.exp(bottom), math.exp(top)
+    return -math.inf, math.inf
+
+
+def _jackknife(estimate: float, without: Sequence[float], low: float, high: float) -> Interval:
+    """Apply Student's t with the jackknife's standard error; ``without`` are the estimates without each layer."""
+    n = len(without)
+    error = math.sqrt((n - 1) * statistics.pvariance(without))
+    centre = n * estimate - (n - 1) * statistics.fmean(without)  # the jackknife's correction of the bias
+    bottom, top = _around(centre, error, n - 1, low, high)
+    return min(estimate, bottom), max(estimate, top)
+
+
+def _around(centre: float, error: float, freedom: int, low: float, high: float) -> Interval:
+    """Return Student's t interval for a standard ``error``."""
     return centre - quantiles.student(freedom, low) * error, centre + quantiles.student(freedom, high) * error
 
 
-def _median(expression: OverLayers, layers: Sequence[Sequence[float]], low: float, high: float) -> Interval:
-    """Use the order statistics of the layers' medians, since epochs of one layer are no independent sample.
-
-    The interval is widened to hold the estimate, the median over everything.
-    """
-    found, n = sorted(statistics.median(layer) for layer in layers), len(layers)
-    estimate = expression.summary(layers)
-    below, above = quantiles.median_rank(n, low), quantiles.median_rank(n, high)
-    bottom = min(estimate, found[below - 1]) if below else -math.inf
-    return bottom, max(estimate, found[n - above]) if above else math.inf
-
-
-def _jackknife(expression: OverLayers, layers: Sequence[Sequence[float]], low: float, high: float) -> Interval:
-    """Apply Student's t with the jackknife's standard error: each layer left out once."""
-    return _jackknifed(expression.summary, layers, low, high)
-
-
-def _ratio(expression: OverLayers, layers: Sequence[Sequence[float]], low: float, high: float) -> Interval:
-    """Apply the jackknife to the logarithm, which is nearer to symmetry where the statistic is a positive
-    ratio."""
-    if not all(0 < expression.summary(found) < math.inf for found in _left_out(layers)):
-        return -math.inf, math.inf
-    ends = _jackknifed(lambda found: math.log(expression.summary(found)), layers, low, high)
-    return math.exp(ends[0]), math.exp(ends[1])
-
-
-def _jackknifed(
-    summary: Callable[[Sequence[Sequence[float]]], float],
-    layers: Sequence[Sequence[float]],
-    low: float,
-    high: float,
-) -> Interval:
-    n = len(layers)
-    if n < 3:
-        return -math.inf, math.inf
-    estimate, without = summary(layers), [summary(found) for found in _left_out(layers)]
-    error = math.sqrt((n - 1) * statistics.pvariance(without))
-    centre = n * estimate - (n - 1) * statistics.fmean(without)  # the jackknife's correction of the bias
-    bottom = centre - quantiles.student(n - 1, low) * error
-    return min(estimate, bottom), max(estimate, centre + quantiles.student(n - 1, high) * error)
-
-
-def _left_out(layers: Sequence[Sequence[float]]) -> list[list[Sequence[float]]]:
-    """Return the layers with each one left out in turn."""
-    return [[*layers[:i], *layers[i + 1 :]] for i in range(len(layers))]
-
-
-METHODS: dict[str, Callable[[OverLayers, Sequence[Sequence[float]], float, float], Interval]] = {
-    "mean": _mean,
-    "median": _median,
-    "jackknife": _jackknife,
-    "ratio": _ratio,
-}
+def _stdev(found: Sequence[float]) -> float:
+    """Return the standard deviation over seeds; NaN where one has no finite value (statistics.stdev raises)."""
+    return statistics.stdev(found) if all(map(math.isfinite, found)) else math.nan

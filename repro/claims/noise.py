@@ -56,15 +56,17 @@ def standard_deviation(
             raise UnknownNoise(unit.kind)
         scale = abs(sizes[unit.relative]) if unit.relative else 1.0
         families[unit.kind, unit.parent][unit] = coefficient * scale
-    return math.sqrt(sum(declared[kind] ** 2 * _worst(part) for (kind, _), part in families.items()))
+    return math.sqrt(
+        sum(
+            declared[kind] ** 2 * max(_variance(family, allocation) for allocation in ALLOCATIONS)
+            for (kind, _), family in families.items()
+        )
+    )
 
 
-def _worst(units: Mapping[NoiseSource, float]) -> float:
-    """Return the largest variance over the allocations, in units of the declared variance."""
-    found = []
-    for allocation in ALLOCATIONS:
-        shared: dict[Hashable, float] = defaultdict(float)
-        for unit, coefficient in units.items():
-            shared[getattr(unit, allocation)] += coefficient
-        found.append(sum(total**2 for total in shared.values()))
-    return max(found)
+def _variance(units: Mapping[NoiseSource, float], allocation: str) -> float:
+    """Return the variance if all noise belongs to one kind of owner, in units of the declared variance."""
+    shared: dict[Hashable, float] = defaultdict(float)
+    for unit, coefficient in units.items():
+        shared[getattr(unit, allocation)] += coefficient
+    return sum(total**2 for total in shared.values())

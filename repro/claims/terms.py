@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 
 from repro.claims.expressions import Linear, Quantity
 from repro.claims.noise import NoiseSource
-from repro.claims.tables import PAPER_EPOCHS, Cell, CellIndex, MissingCells
+from repro.claims.tables import PAPER_EPOCHS, Cell, CellIndex, MissingCells, required
 from repro.config.recipe import IMAGENET_ARCHS
 
 DENSE = "dense_early"  # dense accuracy while the rate is still at its first value
@@ -19,52 +20,50 @@ def exact(cell: Cell) -> Linear:
     return Linear({Quantity((cell,)): 1.0})
 
 
+def measured(
+    cell: Cell,
+    kind: str,
+    own: Hashable,
+    parent: Hashable,
+    *,
+    structure: Hashable = None,
+    decile: Hashable = None,
+    weights: Hashable = None,
+) -> Linear:
+    """Return a cell with noise of this ``kind``, which is its ``own`` but for what it shares with others."""
+    source = NoiseSource(kind, own, structure or own, decile or own, weights or own, parent)
+    return Linear({Quantity((cell,)): 1.0}, {source: 1.0})
+
+
 def stated(index: CellIndex, *key: str) -> Linear:
     """Return a number that the paper's text states."""
-    return exact(require_cell(index, "text", *key))
-
-
-def require_cell(index: CellIndex, *cell: str) -> Cell:
-    """Return the cell. Raises `MissingCells` if it is not in the index."""
-    artifact, series, row, col = cell
-    if artifact not in index.keys:
-        raise MissingCells(f"there is no {artifact}")
-    if not index.has(*cell):
-        raise MissingCells(f"{artifact} has no cell {series}, {row}, {col}")
-    return artifact, series, row, col
+    return exact(index.cell("text", *key))
 
 
 def ticket(index: CellIndex, v: int, s: int) -> Linear:
     """Return Fig. 1's ticket with structure from epoch ``s`` and weights from epoch ``v``."""
-    arch = index.setting.arch if index.setting else "resnet20"
-    return _ticket(require_cell(index, "fig1", "tickets", str(v), str(s)), arch, v, s, PAPER_EPOCHS)
+    return _ticket(index.cell("fig1", "tickets", v, s), index.arch, v, s, PAPER_EPOCHS)
 
 
 def one_shot(index: CellIndex, artifact: str, arch: str, s: int, schedule: int = PAPER_EPOCHS) -> Linear:
     """Return one-shot pruning at ``s`` (Tables 2 and 3): it is the ticket (s, s)."""
-    return _ticket(require_cell(index, artifact, "one-shot", arch, str(s)), arch, s, s, schedule)
+    return _ticket(index.cell(artifact, "one-shot", arch, s), arch, s, s, schedule)
 
 
 def _ticket(cell: Cell, arch: str, v: int, s: int, schedule: int) -> Linear:
-    unit = NoiseSource(
-        kind=arch,
-        own=("ticket", arch, v, s),
-        structure=("structure", arch, s),
-        decile=("decile", arch, decile(s, schedule)),
-        weights=("weights", arch, v),
-        parent=("children", arch),
-    )
-    return Linear({Quantity((cell,)): 1.0}, {unit: 1.0})
+    shared = {"structure": ("structure", arch, s), "decile": ("decile", arch, decile(s, schedule))}
+    return measured(cell, arch, ("ticket", arch, v, s), ("children", arch), weights=("weights", arch, v), **shared)
 
 
 def gradual(index: CellIndex, artifact: str, arch: str, window: str) -> Linear:
     """Return gradual pruning over ``window`` and retraining (Tables 2 and 3)."""
-    return _child(require_cell(index, artifact, "gradual", arch, window), arch, ("gradual", arch, window))
+    cell = index.cell(artifact, "gradual", arch, window)
+    return measured(cell, arch, ("gradual", arch, window), ("children", arch))
 
 
 def iterative_delta(index: CellIndex, arch: str) -> Linear:
     """Return the accuracy of iterative pruning less the dense network's (Table 4, IP + WT)."""
-    return _delta(index, "IP + WT", arch)
+    return _delta(index, "IP + WT", arch, ("iterative", arch))
 
 
 def gradual_delta(index: CellIndex, arch: str) -> Linear:
@@ -73,50 +72,38 @@ def gradual_delta(index: CellIndex, arch: str) -> Linear:
     Our own Runs use the window that the paper chose (Table 2, 100-150; Table 3, 40-70): the best of several
     windows would look better by chance.
     """
-    table, window = _chosen(arch)
+    table, window = ("table3", "40-70") if arch in IMAGENET_ARCHS else ("table2", "100-150")
     if index.printed or not index.has(table, "gradual", arch, window):
-        return _delta(index, "GP + EWT", arch)
+        return _delta(index, "GP + EWT", arch, ("gradual", arch, window))
     return gradual(index, table, arch, window) - dense(index, arch)
 
 
-def _chosen(arch: str) -> tuple[str, str]:
-    """Return the table and the window from which Table 4 takes its gradual pruning."""
-    return ("table3", "40-70") if arch in IMAGENET_ARCHS else ("table2", "100-150")
-
-
-def _delta(index: CellIndex, series: str, arch: str) -> Linear:
-    cell = require_cell(index, "table4", series, arch, "accuracy delta")
-    own = ("gradual", arch, _chosen(arch)[1]) if series == "GP + EWT" else ("iterative", arch)
-    child = _child(cell, arch, own)
-    return Linear(child.terms, {**child.units, _dense_unit(arch, PAPER_EPOCHS, arch): -1.0})
-
-
-def _child(cell: Cell, arch: str, own: tuple[str, ...]) -> Linear:
-    unit = NoiseSource(arch, own=own, structure=own, decile=own, weights=own, parent=("children", arch))
-    return Linear({Quantity((cell,)): 1.0}, {unit: 1.0})
+def _delta(index: CellIndex, series: str, arch: str, own: Hashable) -> Linear:
+    """Return a cell that is a difference to the dense network, with the noise of both."""
+    cell = index.cell("table4", series, arch, "accuracy delta")
+    child = measured(cell, arch, own, ("children", arch))
+    return Linear(child.terms, (child - _dense(cell, arch, arch, PAPER_EPOCHS)).units)
 
 
 def dense(index: CellIndex, arch: str) -> Linear:
     """Return the dense network's accuracy at the end of its schedule (the text's "baseline")."""
     if not index.has("text", "accuracy", arch, "baseline"):
         raise MissingCells(f"there is no dense {arch}")
-    cell = require_cell(index, "text", "accuracy", arch, "baseline")
-    return Linear({Quantity((cell,)): 1.0}, {_dense_unit(arch, PAPER_EPOCHS, arch): 1.0})
+    return _dense(index.cell("text", "accuracy", arch, "baseline"), arch, arch, PAPER_EPOCHS)
 
 
-def dense_at(index: CellIndex, cell: Cell, arch: str) -> Linear:
-    """Return the dense network's accuracy at the epoch of a column (Fig. 1's and Fig. 4's "baseline").
+def dense_at(index: CellIndex, artifact: str, row: str, epoch: int, arch: str) -> Linear:
+    """Return the dense network's accuracy at an epoch (Fig. 1's and Fig. 4's "baseline").
 
     Before the first fall of the rate it moves by points, so that noise is declared separately.
     """
-    epoch = int(cell[3])
-    unit = _dense_unit(DENSE if epoch < index.fall else arch, epoch, arch)
-    return Linear({Quantity((cell,)): 1.0}, {unit: 1.0})
+    cell = index.cell(artifact, "baseline", row, epoch)
+    return _dense(cell, DENSE if epoch < index.fall else arch, arch, epoch)
 
 
-def _dense_unit(kind: str, epoch: int, arch: str) -> NoiseSource:
-    own, shared = ("dense", arch, epoch), ("dense", arch, decile(epoch, PAPER_EPOCHS))
-    return NoiseSource(kind, own=own, structure=own, decile=shared, weights=own, parent=("dense", arch))
+def _dense(cell: Cell, kind: str, arch: str, epoch: int) -> Linear:
+    shared = ("dense", arch, decile(epoch, PAPER_EPOCHS))
+    return measured(cell, kind, ("dense", arch, epoch), ("dense", arch), decile=shared)
 
 
 def ppr(index: CellIndex, artifact: str, series: str, arch: str, epoch: int, schedule: int) -> Linear:
@@ -124,51 +111,33 @@ def ppr(index: CellIndex, artifact: str, series: str, arch: str, epoch: int, sch
 
     It scatters far more at the large rate than at the small one, so their noise is declared separately.
     """
-    cell = require_cell(index, artifact, series, arch, str(epoch))
-    structure = ("structure", arch, epoch)
-    unit = NoiseSource(
-        kind="ppr" if float(series.removeprefix("ppr ")) >= LARGE_RATE else "ppr_small",
-        own=cell,
-        structure=structure,
-        decile=("decile", arch, decile(epoch, schedule)),
-        weights=structure,
-        parent=("children", arch),
-    )
-    return Linear({Quantity((cell,)): 1.0}, {unit: 1.0})
+    cell, structure = index.cell(artifact, series, arch, epoch), ("structure", arch, epoch)
+    kind = "ppr" if float(series.removeprefix("ppr ")) >= LARGE_RATE else "ppr_small"
+    shared = ("decile", arch, decile(epoch, schedule))
+    return measured(cell, kind, cell, ("children", arch), structure=structure, decile=shared, weights=structure)
 
 
 def distance(index: CellIndex, x: int, y: int) -> Linear:
     """Return the distance between the structures of epochs ``x`` and ``y`` (Fig. 3)."""
-    cell = require_cell(index, "fig3", "hamming", str(x), str(y))
-    return Linear({Quantity((cell,)): 1.0}, {NoiseSource("hamming", cell, cell, cell, cell, "dense"): 1.0})
+    cell = index.cell("fig3", "hamming", x, y)
+    return measured(cell, "hamming", cell, "dense")
 
 
 def capacity(index: CellIndex, s: int, size: int) -> Linear:
     """Return what the structure of epoch ``s`` memorizes of ``size`` random labels, which the rows share (Fig.
     5)."""
-    cell = require_cell(index, "fig5", "memorization", str(s), str(size))
-    unit = NoiseSource(
-        kind="memorization",
-        own=cell,
-        structure=("structure", s),
-        decile=("decile", decile(s, PAPER_EPOCHS)),
-        weights=("labels", size),
-        parent="dense",
-    )
-    return Linear({Quantity((cell,)): 1.0}, {unit: 1.0})
+    cell = index.cell("fig5", "memorization", s, size)
+    shared = {"structure": ("structure", s), "decile": ("decile", decile(s, PAPER_EPOCHS))}
+    return measured(cell, "memorization", cell, "dense", weights=("labels", size), **shared)
 
 
 def stepwise(index: CellIndex, series: str, epoch: int) -> Linear:
     """Return what is memorized after pruning at once, or in steps: there the columns are one training (Table
     1)."""
-    rows = index.rows("table1", series)
-    if not rows:
-        raise MissingCells(f"table1 has no {series}")
-    cell = require_cell(index, "table1", series, rows[0], str(epoch))
-    lineage = ("steps",) if series != "1-shot" else cell
+    cell = index.cell("table1", series, required(index.rows("table1", series), f"{series} in table1")[0], epoch)
+    lineage = cell if series == "1-shot" else ("steps",)
     own = ("structure", series, epoch)
-    unit = NoiseSource("memorization", own=cell, structure=own, decile=lineage, weights=own, parent="dense")
-    return Linear({Quantity((cell,)): 1.0}, {unit: 1.0})
+    return measured(cell, "memorization", cell, "dense", structure=own, decile=lineage, weights=own)
 
 
 def decile(epoch: int, schedule: int) -> int:

@@ -97,7 +97,7 @@ def decided(
         )
     cells = claims.wanted(stages[-1], among)
     complete = [
-        {name for name in cells if any(all(t.value(c) is not None for c in cells[name]) for t in tables)}
+        {name for name in cells if any(all(t.cells.get(c) is not None for c in cells[name]) for t in tables)}
         for tables in stages
     ]
     return [[n for n in cells if n in now - before] for before, now in itertools.pairwise(complete)]

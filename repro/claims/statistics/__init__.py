@@ -1,17 +1,28 @@
-"""The statistic of every claim, by the name that paper_tables/claims.yaml gives it: the modules of this folder.
+"""The statistic of every claim, by the name that paper_tables/claims.yaml gives it and defines in words.
 
-A statistic turns the index of cells into an expression (repro.claims.expressions). It sees no value. Where a group
-of cells that it needs does not exist, it raises `MissingCells`.
+A statistic turns the index of cells, and what it is taken ``of`` if the claim says so, into an expression
+(repro.claims.expressions). It sees no value. Where a group of cells that it needs does not exist, it raises
+`MissingCells`.
 """
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
+from collections.abc import Callable
 
-from repro.claims.statistics.registry import STATISTICS, expression_of
+from repro.claims.expressions import Expression
+from repro.claims.statistics import fig1, memorization, ppr, pruning_tables, weights
+from repro.claims.tables import CellIndex
+from repro.published import Claim
 
-for _found in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_found.name}")
+STATISTICS: dict[str, Callable[..., Expression]] = {
+    **fig1.STATISTICS,
+    **weights.STATISTICS,
+    **ppr.STATISTICS,
+    **memorization.STATISTICS,
+    **pruning_tables.STATISTICS,
+}
 
-__all__ = ["STATISTICS", "expression_of"]
+
+def expression_of(claim: Claim, index: CellIndex) -> Expression:
+    """Build the statistic of a claim. Raises `MissingCells`."""
+    return STATISTICS[claim.statistic](*((index, claim.of) if claim.of else (index,)))

@@ -8,133 +8,47 @@ from __future__ import annotations
 import math
 import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from repro.claims.expressions import Expression, FirstEpochWithin, Linear, Max, OverLayers, Quantity, difference
+from repro.claims.expressions import (
+    Expression,
+    FirstEpochWithin,
+    Linear,
+    Max,
+    OverLayers,
+    Quantity,
+    Summary,
+    difference,
+)
 from repro.claims.noise import NoiseSource
 from repro.claims.statistics.fig1 import first_ticket
-from repro.claims.statistics.registry import require_any, statistic
-from repro.claims.tables import PAPER_EPOCHS, Cell, CellIndex, MissingCells, Setting
-from repro.claims.terms import decile, distance, require_cell, stated
+from repro.claims.tables import PAPER_EPOCHS, Cell, CellIndex, MissingCells, Setting, required
+from repro.claims.terms import decile, distance, stated
 from repro.schedule import learning_rate, updates_per_epoch
 
 W_STD, W_MEAN, RATES = "w_std", "w_mean", "layer pruning rate"
+FALL, SECOND_FALL = 120, 160
 TENTH = 9  # the tenth convolution, counted from 0
 UPDATES = 782
 SETTLED = 0.02  # mean absolute difference of the layers' rates from their last ones
-FALL, SECOND_FALL = 120, 160
-
-
-@statistic
-def mean_over_std_of_weights(index: CellIndex) -> Expression:
-    layers = []
-    for layer in prunable(index):
-        epochs = require_any(index.columns("fig2", W_MEAN, layer), f"{W_MEAN} of {layer} in fig2")
-        pairs = [
-            (require_cell(index, "fig2", W_MEAN, layer, e), require_cell(index, "fig2", W_STD, layer, e))
-            for e in epochs
-        ]
-        layers.append(tuple(Quantity(pair, _absolute_ratio) for pair in pairs))
-    return OverLayers(tuple(layers), _median_of_all, "median")
-
-
-@statistic
-def correlation_of_rate_and_change(index: CellIndex) -> Expression:
-    rates = _Correlation(_setting(index), _steps(index))
-    layers = [Quantity(tuple(require_cell(index, "fig2", W_STD, layer, str(e)) for e in rates.epochs), rates)
-              for layer in prunable(index)]  # fmt: skip
-    return OverLayers(tuple((layer,) for layer in layers), _mean_of_all, "mean")
-
-
-@statistic
-def spread_before_minus_after_120(index: CellIndex) -> Expression:
-    layers = [
-        (change(index, layer, 80, FALL), change(index, layer, FALL, SECOND_FALL)) for layer in prunable(index)
-    ]
-    return OverLayers(tuple(layers), _spread_difference, "jackknife")
-
-
-@statistic
-def largest_change_after_120(index: CellIndex) -> Expression:
-    found = []
-    for layer in prunable(index):
-        quantity = change(index, layer, FALL, SECOND_FALL)
-        found.append(Linear({quantity: 1.0}, {_layer_unit("log_w_std", layer, quantity.cells): 1.0}))
-    return Max(tuple(found))
-
-
-@statistic
-def variation_of_fall_after_120(index: CellIndex) -> Expression:
-    layers = [(change(index, layer, FALL, SECOND_FALL),) for layer in prunable(index)]
-    return OverLayers(tuple(layers), _variation, "ratio")
-
-
-@statistic
-def departure_from_decay_before_120(index: CellIndex) -> Expression:
-    return OverLayers(_over_predicted(index, 10, 110, _Departure), _median_of_all, "median")
-
-
-@statistic
-def measured_over_predicted_slope(index: CellIndex) -> Expression:
-    return OverLayers(_over_predicted(index, FALL, SECOND_FALL, _Ratio), _median_of_all, "median")
-
-
-@statistic
-def drop_of_layer_10_in_782_updates(index: CellIndex) -> Expression:
-    if index.printed:
-        return stated(index, "weights", "layer 10", "drop of W_std")
-    layers = require_any(_in_order(index.rows("fig2", W_STD)), f"{W_STD} in fig2")
-    if len(layers) <= TENTH:
-        raise MissingCells("there is no layer 10 in fig2")
-    layer, setting = layers[TENTH], _setting(index)
-    updates = updates_per_epoch(setting.images, setting.recipe.batch_size)
-    own, rest = divmod(UPDATES, updates)
-    if rest:
-        raise MissingCells(f"{UPDATES} updates are no whole number of epochs: an epoch has {updates}")
-    later = FALL + own * PAPER_EPOCHS // setting.recipe.epochs
-    if later > PAPER_EPOCHS:
-        raise MissingCells(f"{UPDATES} updates after epoch {FALL} lie beyond the schedule")
-    cells = tuple(require_cell(index, "fig2", W_STD, layer, str(e)) for e in (FALL, later))
-    unit = _layer_unit("log_w_std", layer, cells, relative=cells[0])
-    return Linear({Quantity((cells[0],)): 1.0, Quantity((cells[1],)): -1.0}, {unit: 1.0})
-
-
-@statistic
-def epoch_where_pruning_rates_settle(index: CellIndex) -> Expression:
-    if index.printed:
-        return stated(index, "epoch", "resnet20", "pruning rates settle")
-    layers = prunable(index)
-    epochs = require_any(index.epochs("fig2", RATES, layers[0]), f"{RATES} in fig2")
-    return FirstEpochWithin(tuple(epochs), tuple((_from_last(index, layers, epoch),) for epoch in epochs), SETTLED)
-
-
-@statistic
-def saturation_minus_ticket_epoch(index: CellIndex) -> Expression:
-    return difference(epoch_where_pruning_rates_settle(index), first_ticket(index))
-
-
-@statistic
-def distance_100_200(index: CellIndex) -> Expression:
-    return distance(index, 100, 200)
-
-
-# ---- layers and their numbers ------------------------------------------------------------------------------
 
 
 def prunable(index: CellIndex) -> Sequence[str]:
     """Return the prunable layers, in the network's order."""
-    return require_any(_in_order(index.rows("fig2", RATES)), f"{RATES} in fig2")
+    return required(_in_order(index.rows("fig2", RATES)), f"{RATES} in fig2")
 
 
-def change(index: CellIndex, layer: str, first: int, last: int) -> Quantity:
-    """Return log W_std(last) / W_std(first) of a layer."""
-    return Quantity(
-        (
-            require_cell(index, "fig2", W_STD, layer, str(first)),
-            require_cell(index, "fig2", W_STD, layer, str(last)),
-        ),
-        _log_ratio,
-    )
+def _in_order(layers: Sequence[str]) -> list[str]:
+    """Return the convolutions in the network's order: the first, then block by block. The last linear layer is
+    none."""
+    found = [layer for layer in layers if "conv" in layer]
+    return sorted(found, key=lambda layer: [int(number) for number in re.findall(r"\d+", layer)][-2:])
+
+
+def _setting(index: CellIndex) -> Setting:
+    if index.setting is None:
+        raise MissingCells("fig2 is drawn, without numbers")
+    return index.setting
 
 
 def predicted(setting: Setting, first: int, last: int) -> float:
@@ -145,116 +59,66 @@ def predicted(setting: Setting, first: int, last: int) -> float:
     return -updates * sum(rates) * recipe.weight_decay / (1 - recipe.momentum)
 
 
-def _over_predicted(
-    index: CellIndex, first: int, last: int, compare: type[_Ratio]
-) -> tuple[tuple[Quantity, ...], ...]:
-    changes = [change(index, layer, first, last) for layer in prunable(index)]
-    slope = predicted(_setting(index), first, last)
-    if not slope:
-        raise MissingCells("Eq. 5 predicts no change: the weight decay is 0")
-    return tuple((Quantity(quantity.cells, compare(slope)),) for quantity in changes)
-
-
-def _from_last(index: CellIndex, layers: Sequence[str], epoch: int) -> Linear:
-    """Return the mean over layers of |rate at epoch - rate at 200|.
-
-    An absolute value moves no more than its argument, so the noise of the differences bounds its own.
-    """
-    cells: list[Cell] = []
-    units: dict[NoiseSource, float] = {}
-    for layer in layers:
-        pair = [require_cell(index, "fig2", RATES, layer, str(e)) for e in (epoch, PAPER_EPOCHS)]
-        cells += pair
-        if epoch != PAPER_EPOCHS:
-            units |= {_rate_unit(pair[0]): 1 / len(layers), _rate_unit(pair[1]): -1 / len(layers)}
-    return Linear({Quantity(tuple(cells), _mean_gap): 1.0}, units)
-
-
-def _rate_unit(cell: Cell) -> NoiseSource:
-    _, _, layer, epoch = cell
-    shared = ("decile", decile(int(epoch), PAPER_EPOCHS))
-    return NoiseSource("layer_rate", own=cell, structure=epoch, decile=shared, weights=layer, parent="dense")
-
-
-def _layer_unit(kind: str, layer: str, own: tuple[Cell, ...], relative: Cell | None = None) -> NoiseSource:
-    return NoiseSource(kind, own=own, structure=own, decile=own, weights=layer, parent="dense", relative=relative)
-
-
-def _steps(index: CellIndex) -> list[tuple[int, int]]:
-    """Return pairs of the paper's epochs that are neighbours in the profile's own schedule."""
-    setting, first = _setting(index), prunable(index)[0]
-    epochs = index.epochs("fig2", W_STD, first)
-    own = {setting.own_epoch(epoch): epoch for epoch in epochs}
-    return list(require_any([(own[e], own[e + 1]) for e in sorted(own) if e + 1 in own], "pair of epochs in fig2"))
-
-
-def _setting(index: CellIndex) -> Setting:
-    if index.setting is None:
-        raise MissingCells("fig2 is drawn, without numbers")
-    return index.setting
-
-
-def _in_order(layers: Sequence[str]) -> list[str]:
-    """Return the convolutions in the network's order: the first, then block by block. The last linear layer is
-    none."""
-    found = [layer for layer in layers if "conv" in layer]
-    return sorted(found, key=lambda layer: [int(number) for number in re.findall(r"\d+", layer)][-2:])
+# ---- statistics over layers --------------------------------------------------------------------------------
 
 
 def _log_ratio(values: Sequence[float]) -> float:
     return math.log(values[1] / values[0])
 
 
-def _absolute_ratio(values: Sequence[float]) -> float:
-    return abs(values[0]) / values[1]
+def _changes(
+    index: CellIndex, first: int, last: int, compute: Callable[[Sequence[float]], float] = _log_ratio
+) -> list[Quantity]:
+    """Return log W_std(last) / W_std(first) of every prunable layer, or what ``compute`` makes of the two."""
+    pairs = [[index.cell("fig2", W_STD, layer, epoch) for epoch in (first, last)] for layer in prunable(index)]
+    return [Quantity(tuple(pair), compute) for pair in pairs]
 
 
-def _mean_gap(values: Sequence[float]) -> float:
-    return statistics.fmean(abs(a - b) for a, b in zip(values[::2], values[1::2], strict=True))
+def _over_predicted(index: CellIndex, first: int, last: int, of: Callable[[float], float]) -> OverLayers:
+    """Return the median over layers ``of`` the measured change over Eq. 5's."""
+    slope = predicted(_setting(index), first, last)
+    if not slope:
+        raise MissingCells("Eq. 5 predicts no change: the weight decay is 0")
+    changes = _changes(index, first, last, lambda values: of(_log_ratio(values) / slope))
+    return OverLayers([(change,) for change in changes], _of_all(statistics.median), "median")
 
 
-class _Ratio:
-    """Measured change over the predicted one."""
-
-    def __init__(self, slope: float) -> None:
-        self.slope = slope
-
-    def __call__(self, values: Sequence[float]) -> float:
-        return _log_ratio(values) / self.slope
+def _of_all(summary: Callable[[Sequence[float]], float]) -> Summary:
+    """Apply ``summary`` to the numbers of all layers."""
+    return lambda layers: summary([number for layer in layers for number in layer])
 
 
-class _Departure(_Ratio):
-    """How far the ratio is from one."""
-
-    def __call__(self, values: Sequence[float]) -> float:
-        return abs(super().__call__(values) - 1)
-
-
-class _Correlation:
-    """Pearson's correlation of the rate in each epoch with |change of log W_std| in it, for one layer."""
-
-    def __init__(self, setting: Setting, steps: Sequence[tuple[int, int]]) -> None:
-        self.epochs = sorted({epoch for step in steps for epoch in step})
-        place = {epoch: index for index, epoch in enumerate(self.epochs)}
-        self.steps = [(place[before], place[after]) for before, after in steps]
-        self.rates = [learning_rate(setting.recipe, setting.own_epoch(before)) for before, _ in steps]
-        if len(set(self.rates)) < 2:
-            raise MissingCells("the learning rate never changes")
-
-    def __call__(self, values: Sequence[float]) -> float:
-        changes = [abs(_log_ratio((values[before], values[after]))) for before, after in self.steps]
-        return statistics.correlation(self.rates, changes) if len(set(changes)) > 1 else 0.0
+def _mean_over_std(index: CellIndex) -> OverLayers:
+    layers = []
+    for layer in prunable(index):
+        epochs = required(index.columns("fig2", W_MEAN, layer), f"{W_MEAN} of {layer} in fig2")
+        pairs = [[index.cell("fig2", series, layer, e) for series in (W_MEAN, W_STD)] for e in epochs]
+        layers.append([Quantity(tuple(pair), lambda values: abs(values[0]) / values[1]) for pair in pairs])
+    return OverLayers(layers, _of_all(statistics.median), "median")
 
 
-def _mean_of_all(layers: Sequence[Sequence[float]]) -> float:
-    return statistics.fmean(number for layer in layers for number in layer)
+def _correlation(index: CellIndex) -> OverLayers:
+    """Return the mean over layers of Pearson's correlation of an epoch's rate with its |change of log W_std|.
+
+    The epochs are the paper's of which the next one in the profile's own schedule is a column, too.
+    """
+    setting, layers = _setting(index), prunable(index)
+    own = {setting.own_epoch(epoch): epoch for epoch in index.epochs("fig2", W_STD, layers[0])}
+    steps = required([e for e in sorted(own) if e + 1 in own], "pair of epochs in fig2")
+    rates = [learning_rate(setting.recipe, epoch) for epoch in steps]
+    if len(set(rates)) < 2:
+        raise MissingCells("the learning rate never changes")
+
+    def correlation(values: Sequence[float]) -> float:
+        changes = [abs(_log_ratio(pair)) for pair in zip(values[::2], values[1::2], strict=True)]
+        return statistics.correlation(rates, changes) if len(set(changes)) > 1 else 0.0
+
+    columns = [own[epoch] for step in steps for epoch in (step, step + 1)]
+    cells = [tuple(index.cell("fig2", W_STD, layer, column) for column in columns) for layer in layers]
+    return OverLayers([[Quantity(chosen, correlation)] for chosen in cells], _of_all(statistics.fmean), "mean")
 
 
-def _median_of_all(layers: Sequence[Sequence[float]]) -> float:
-    return statistics.median(number for layer in layers for number in layer)
-
-
-def _spread_difference(layers: Sequence[Sequence[float]]) -> float:
+def _spread(layers: Sequence[Sequence[float]]) -> float:
     before, after = ([layer[place] for layer in layers] for place in (0, 1))
     return statistics.stdev(before) - statistics.stdev(after)
 
@@ -263,3 +127,85 @@ def _variation(layers: Sequence[Sequence[float]]) -> float:
     falls = [layer[0] for layer in layers]
     centre = statistics.fmean(falls)
     return statistics.stdev(falls) / abs(centre) if centre else math.inf
+
+
+# ---- statistics with noise of their own --------------------------------------------------------------------
+
+
+def _noise(layer: str, own: tuple[Cell, ...], relative: Cell | None = None) -> NoiseSource:
+    return NoiseSource("log_w_std", own, own, own, weights=layer, parent="dense", relative=relative)
+
+
+def _largest_change(index: CellIndex) -> Max:
+    changes = _changes(index, FALL, SECOND_FALL)
+    return Max([Linear({change: 1.0}, {_noise(change.cells[0][2], change.cells): 1.0}) for change in changes])
+
+
+def _drop(index: CellIndex) -> Linear:
+    """Return the fall of W_std of the tenth convolution in the 782 updates after epoch 120."""
+    if index.printed:
+        return stated(index, "weights", "layer 10", "drop of W_std")
+    layers = required(_in_order(index.rows("fig2", W_STD)), f"{W_STD} in fig2")
+    if len(layers) <= TENTH:
+        raise MissingCells("there is no layer 10 in fig2")
+    layer, setting = layers[TENTH], _setting(index)
+    updates = updates_per_epoch(setting.images, setting.recipe.batch_size)
+    own, rest = divmod(UPDATES, updates)
+    if rest:
+        raise MissingCells(f"{UPDATES} updates are no whole number of epochs: an epoch has {updates}")
+    later = FALL + own * PAPER_EPOCHS // setting.recipe.epochs
+    if later > PAPER_EPOCHS:
+        raise MissingCells(f"{UPDATES} updates after epoch {FALL} lie beyond the schedule")
+    cells = tuple(index.cell("fig2", W_STD, layer, epoch) for epoch in (FALL, later))
+    unit = _noise(layer, cells, relative=cells[0])
+    return Linear({Quantity((cells[0],)): 1.0, Quantity((cells[1],)): -1.0}, {unit: 1.0})
+
+
+def _saturation(index: CellIndex) -> Expression:
+    """Return the first epoch from which the layers' rates stay near their last ones."""
+    if index.printed:
+        return stated(index, "epoch", "resnet20", "pruning rates settle")
+    layers = prunable(index)
+    epochs = required(index.epochs("fig2", RATES, layers[0]), f"{RATES} in fig2")
+    return FirstEpochWithin(epochs, [(_from_last(index, layers, epoch),) for epoch in epochs], SETTLED)
+
+
+def _from_last(index: CellIndex, layers: Sequence[str], epoch: int) -> Linear:
+    """Return the mean over layers of |rate at epoch - rate at 200|.
+
+    An absolute value moves no more than its argument, so the noise of the differences bounds its own.
+    """
+    pairs = [[index.cell("fig2", RATES, layer, e) for e in (epoch, PAPER_EPOCHS)] for layer in layers]
+    units: dict[NoiseSource, float] = {}
+    for now, last in pairs if epoch != PAPER_EPOCHS else ():
+        units |= {_rate_noise(now): 1 / len(layers), _rate_noise(last): -1 / len(layers)}
+    return Linear({Quantity(tuple(cell for pair in pairs for cell in pair), _mean_gap): 1.0}, units)
+
+
+def _rate_noise(cell: Cell) -> NoiseSource:
+    _, _, layer, epoch = cell
+    shared = ("decile", decile(int(epoch), PAPER_EPOCHS))
+    return NoiseSource("layer_rate", own=cell, structure=epoch, decile=shared, weights=layer, parent="dense")
+
+
+def _mean_gap(values: Sequence[float]) -> float:
+    return statistics.fmean(abs(a - b) for a, b in zip(values[::2], values[1::2], strict=True))
+
+
+STATISTICS: dict[str, Callable[[CellIndex], Expression]] = {
+    "mean_over_std_of_weights": _mean_over_std,
+    "correlation_of_rate_and_change": _correlation,
+    "spread_before_minus_after_120": lambda index: OverLayers(
+        [*zip(_changes(index, 80, FALL), _changes(index, FALL, SECOND_FALL), strict=True)], _spread, "jackknife"
+    ),
+    "largest_change_after_120": _largest_change,
+    "variation_of_fall_after_120": lambda index: OverLayers(
+        [(change,) for change in _changes(index, FALL, SECOND_FALL)], _variation, "ratio"
+    ),
+    "departure_from_decay_before_120": lambda index: _over_predicted(index, 10, 110, lambda ratio: abs(ratio - 1)),
+    "measured_over_predicted_slope": lambda index: _over_predicted(index, FALL, SECOND_FALL, lambda ratio: ratio),
+    "drop_of_layer_10_in_782_updates": _drop,
+    "epoch_where_pruning_rates_settle": _saturation,
+    "saturation_minus_ticket_epoch": lambda index: difference(_saturation(index), first_ticket(index)),
+    "distance_100_200": lambda index: distance(index, 100, 200),
+}
