@@ -106,7 +106,7 @@ BAD: dict[str, tuple[Items, str]] = {
 def test_a_bad_item_is_named_before_anything_is_trained(
     tmp_path: Path, name: str, side: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("repro.ticket.torch_dataset.FEW", 3)  # items 0, 19 and 39 at first, and then all
+    monkeypatch.setattr("repro.ticket.datasets.FEW", 3)  # items 0, 19 and 39 at first, and then all
     data, words = BAD[name]
     heard: list[Event] = []
     sets = {"train_set": Items(), "test_set": Items(), side: data}

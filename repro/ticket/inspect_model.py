@@ -13,26 +13,25 @@ from torch.nn.parameter import UninitializedParameter
 from repro import files
 from repro.engine.lanes import forward
 from repro.errors import UsageError, one_line
-from repro.ticket.batching import Samples
-from repro.ticket.trainer import Setup, copied, laid_out, move_to
+from repro.ticket.datasets import Samples
+from repro.ticket.trainer import Setup, copied, laid_out, on_cpu, on_device, tensors_of
 
 
 def fingerprint(model: nn.Module) -> str:
     """Return the network's class and a hash of its modules, parameters and buffers."""
-    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    content = save({name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()})
     modules = re.sub(r"0x[0-9a-f]+", "", repr(model))  # without addresses
-    return f"{type(model).__name__}-{files.sha256(modules.encode() + content)[:12]}"
+    return f"{type(model).__name__}-{files.sha256(modules.encode() + save(on_cpu(tensors_of(model))))[:12]}"
 
 
 @dataclass(frozen=True)
 class Inspection:
     """The memory ``layout`` to train in (channels_last, a fifth faster, if the network accepts it), the number of
-    ``classes``, and the layers ``called``, in the order in which they ran."""
+    ``classes``, the layers ``called``, in the order in which they ran, and ``notes`` on the data."""
 
     layout: torch.memory_format
     classes: int
-    called: tuple[str, ...]
+    called: list[str]
+    notes: list[str]
 
 
 def inspect_model(setup: Setup) -> Inspection:
@@ -42,13 +41,13 @@ def inspect_model(setup: Setup) -> Inspection:
     """
     if any(isinstance(p, UninitializedParameter) for p in setup.model.parameters()):
         raise UsageError("the network has lazy layers: run one batch through it first, so that it has weights")
-    shape = [*setup.train.two.shape]
-    if setup.recipe.augment and len(shape) != 4:
+    train, test = ([*side.two.shape] for side in (setup.train, setup.test))
+    if setup.recipe.augment and len(train) != 4:
         raise UsageError(
-            f"recipe.augment crops and flips images [N, C, H, W], these are {shape}: set augment=False"
+            f"recipe.augment crops and flips images [N, C, H, W], these are {train}: set augment=False"
         )
     convolves = any(isinstance(module, nn.Conv2d) for module in setup.model.modules())
-    layout = torch.channels_last if convolves and len(shape) == 4 else torch.contiguous_format
+    layout = torch.channels_last if convolves and len(train) == 4 else torch.contiguous_format
     modes = (True, False)  # some networks return more in training mode
     try:
         trained, _ = _logits(setup, setup.train, layout, modes)
@@ -61,18 +60,11 @@ def inspect_model(setup: Setup) -> Inspection:
     if tested.shape[1] != trained.shape[1]:
         shapes = f"{[*trained.shape]} for train_set and {[*tested.shape]} for test_set"
         raise UsageError(f"the network gives logits {shapes}: as many classes were expected")
-    return Inspection(layout, trained.shape[1], tuple(called))
-
-
-def compare_shapes(training: Samples, testing: Samples) -> list[str]:
-    """Return a note if the sets have inputs of different shapes, which the network accepts."""
-    train, test = ([*side.two.shape[1:]] for side in (training, testing))
-    if train == test:
-        return []
-    return [
-        f"train_set has inputs {train}, test_set has {test}: the network takes both, and every accuracy is that "
-        "on the second; transforms that resize make them alike"
-    ]
+    sizes = (
+        f"train_set has inputs {train[1:]}, test_set has {test[1:]}: the network takes both, and every accuracy "
+        "is that on the second; transforms that resize make them alike"
+    )
+    return Inspection(layout, trained.shape[1], called, [sizes] if train[1:] != test[1:] else [])
 
 
 def _logits(
@@ -86,7 +78,7 @@ def _logits(
     except Exception as error:
         raise UsageError(f"the network cannot be copied: {one_line(error)}") from None
     try:
-        move_to(model, setup.device.torch, layout)
+        on_device(model, setup, layout)
         for name, module in model.named_modules():
             module.register_forward_pre_hook(lambda *_, name=name: called.append(name))
         with torch.no_grad():

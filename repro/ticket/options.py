@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any
 
 import numpy as np
 from torch import nn
 
 from repro.config.recipe import PRECISIONS, Recipe
-from repro.config.yaml_loader import build
+from repro.config.yaml_loader import POSITIVE, Check, at_least, build, one_of
 from repro.errors import UsageError
-from repro.options import DEVICES, choice
+from repro.options import DEVICES
 from repro.ticket.plateau import default_patience, default_tolerance
-from repro.ticket.search_spec import BASELINES
 
-Kind = TypeVar("Kind", float, Recipe, "SearchOptions")
+TOLERANCE = Check(lambda value: 0 <= value < math.inf, "is not 0 or more")
+WINDOW = Check(lambda value: 0 < value <= 1, "is no share of the schedule, as 0.25 for a quarter is")
 
 
 @dataclass(frozen=True)
@@ -42,19 +41,26 @@ class SearchOptions:
     """
 
     check_every: int = 1
-    ppr_rate: float | None = None
-    patience: int | None = None
-    tolerance: float | None = None
-    window: float = 0.25
+    ppr_rate: Annotated[float, POSITIVE] | None = None
+    patience: Annotated[int, at_least(1)] | None = None
+    tolerance: Annotated[float, TOLERANCE] | None = None
+    window: Annotated[float, WINDOW] = 0.25
     rewind: int | None = None
     prunable: tuple[str, ...] | None = None
-    seed: int = 0
-    device: str = "auto"
-    precision: str = "float32"
-    workers: int = 0
+    seed: Annotated[int, at_least(0)] = 0
+    device: Annotated[str, one_of(DEVICES)] = "auto"
+    precision: Annotated[str, one_of(PRECISIONS)] = "float32"
+    workers: Annotated[int, at_least(0)] = 0
 
     def resolved(self, recipe: Recipe, tested: int) -> dict[str, Any]:
-        """Return the numbers of a search on ``tested`` test examples, with the defaults filled in."""
+        """Return the numbers of a search on ``tested`` test examples, with the defaults filled in.
+
+        Raises `UsageError` for epochs beyond the schedule.
+        """
+        if not 1 <= self.check_every <= recipe.epochs:
+            raise UsageError(f"check_every {self.check_every}: choose 1 to {recipe.epochs}, the schedule")
+        if not 0 <= (self.rewind or 0) <= recipe.epochs:
+            raise UsageError(f"rewind {self.rewind}: choose an epoch from 0 to {recipe.epochs}")
         defaults = {
             "ppr_rate": recipe.lr / 10,
             "patience": default_patience(recipe.epochs, self.check_every),
@@ -65,58 +71,18 @@ class SearchOptions:
         return {name: defaults[name] if value is None else value for name, value in given.items()}
 
 
-def check_model(model: Any) -> nn.Module:
-    """Return ``model``. Raises `UsageError` unless it is a network."""
-    if isinstance(model, nn.Module):
-        return model
-    hint = ""
-    if isinstance(model, Mapping):
-        hint = ": build the network and load these with load_state_dict"
-    elif callable(model):
-        hint = ": call it"
-    raise UsageError(f"model: a torch.nn.Module was expected, not {_kind(model)}{hint}")
-
-
-def check_options(options: Any) -> SearchOptions:
-    """Return ``options``, also if given as a mapping. Raises `UsageError` for a wrong or unknown value."""
-    checked = check(SearchOptions, options, "options")
-    for name, names in (("device", DEVICES), ("precision", PRECISIONS)):
-        if getattr(checked, name) not in names:
-            raise UsageError(f"{name} {getattr(checked, name)}: choose {choice(names)}")
-    for name in ("seed", "workers"):
-        if getattr(checked, name) < 0:
-            raise UsageError(f"{name} {getattr(checked, name)}: choose 0 or more")
-    return checked
-
-
-def check_baselines(names: Any) -> tuple[str, ...]:
-    """Return the ``names`` of strategies; a string is one name. Raises `UsageError` for an unknown one."""
-    chosen = tuple(names) if isinstance(names, Iterable) and not isinstance(names, str) else (names,)
-    if unknown := [name for name in chosen if name not in BASELINES]:
-        raise UsageError(f"baselines {unknown}: choose from {', '.join(BASELINES)}")
-    return chosen
-
-
-def check_path(name: str, value: Any) -> Path:
-    """Return ``value`` as a Path. Raises `UsageError` if it is none."""
-    if not isinstance(value, str | os.PathLike):
-        raise UsageError(f"{name}: a path was expected, not {_kind(value)}")
-    return Path(value)
-
-
-def check(kind: type[Kind], value: Any, name: str) -> Kind:
+def check(kind: Any, value: Any, name: str) -> Any:
     """Return ``value``, or a mapping of its fields, as ``kind``. Raises `UsageError` naming a wrong field."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = dataclasses.asdict(value)
     if isinstance(value, Mapping):
         value = {key: _plain(inner) for key, inner in value.items()}
     elif dataclasses.is_dataclass(kind):
-        raise UsageError(f"{name}: a {kind.__name__} was expected, not {_kind(value)}")
+        raise UsageError(f"{name}: a {getattr(kind, '__name__', kind)} was expected, not {named(value)}")
     try:
-        checked: Kind = build(kind, _plain(value), name)
+        return build(kind, _plain(value), name)
     except ValueError as error:
         raise UsageError(str(error)) from None
-    return checked
 
 
 def _plain(value: Any) -> Any:
@@ -125,7 +91,18 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _kind(thing: object) -> str:
+def check_model(model: Any) -> nn.Module:
+    """Return ``model``. Raises `UsageError` unless it is a network."""
+    if isinstance(model, nn.Module):
+        return model
+    hint = ": call it" if callable(model) else ""
+    if isinstance(model, Mapping):
+        hint = ": build the network and load these with load_state_dict"
+    raise UsageError(f"model: a torch.nn.Module was expected, not {named(model)}{hint}")
+
+
+def named(thing: object) -> str:
+    """Return what ``thing`` is, for a message: its type, ``None``, or ``the class Sequential``."""
     if thing is None:
         return "None"
     return f"the class {thing.__name__}" if isinstance(thing, type) else type(thing).__name__

@@ -106,9 +106,3 @@ def _why(name: str, weight: nn.Parameter, layers: Mapping[str, nn.Module]) -> st
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
-
-
-def weights_of(model: nn.Module, names: Sequence[str]) -> dict[str, nn.Parameter]:
-    """Return the network's parameters of these ``names``, in their order."""
-    weights = dict(model.named_parameters())
-    return {name: weights[name] for name in names}

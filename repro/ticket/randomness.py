@@ -7,7 +7,7 @@ read, so that a resumed search draws the same numbers as an uninterrupted one, a
 from __future__ import annotations
 
 import contextlib
-import functools
+import gc
 import random
 import types
 from collections import deque
@@ -27,7 +27,7 @@ GLOBAL: tuple[Handle, ...] = (
     (np.random.get_state, np.random.set_state, lambda seed: np.random.seed(seed % 2**32)),
     (torch.default_generator.get_state, torch.default_generator.set_state, torch.default_generator.manual_seed),
 )
-WIDE, MOST = 100, 2000  # the most entries of one list, and objects in all, that are searched for generators
+WIDE, MOST = 200, 2000  # the most references of one object, and objects in all, that are searched for generators
 
 
 def seed_all(cuda: bool, *words: object) -> None:
@@ -64,34 +64,13 @@ def generators_in(thing: object) -> tuple[Handle, ...]:
         if id(node) in seen or isinstance(node, str | bytes | int | float | None):
             continue
         seen[id(node)] = node
-        handle = _handle(node)
-        if handle:
+        if handle := _handle(node):
             found.append(handle)
-        else:
-            waiting += _parts(node)
+        elif isinstance(node, types.FunctionType):  # not its module's globals
+            waiting += (node.__defaults__, node.__closure__)
+        elif not isinstance(node, types.ModuleType | type | torch.Tensor):
+            waiting += gc.get_referents(node)[:WIDE]
     return tuple(found)
-
-
-def _parts(node: object) -> list[object]:
-    """Return the parts of ``node`` that may hold a generator."""
-    if isinstance(node, types.ModuleType | type | torch.Tensor):
-        return []
-    if isinstance(node, dict):
-        return list(node.values())[:WIDE]
-    if isinstance(node, list | tuple):
-        return list(node[:WIDE])
-    if isinstance(node, functools.partial):
-        return [node.func, node.args, node.keywords]
-    if isinstance(node, types.MethodType):
-        return [node.__self__]
-    if isinstance(node, types.FunctionType):
-        return [node.__defaults__, *(node.__closure__ or ())]
-    if isinstance(node, types.CellType):
-        try:
-            return [node.cell_contents]
-        except ValueError:  # empty yet
-            return []
-    return [getattr(node, "__dict__", None)]
 
 
 def _handle(thing: Any) -> Handle | None:
@@ -115,8 +94,8 @@ def _handle(thing: Any) -> Handle | None:
 def untouched() -> Iterator[None]:
     """Restore the caller's generators and torch's global settings at the end. Enable gradients inside."""
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    threads, cudnn = torch.get_num_threads(), torch.backends.cudnn
-    flags = cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32
+    threads, cudnn, matmul = torch.get_num_threads(), torch.backends.cudnn, torch.backends.cuda.matmul
+    flags = cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32
     try:
         with torch.inference_mode(False), torch.enable_grad(), borrowed(GLOBAL):
             yield
@@ -124,4 +103,4 @@ def untouched() -> Iterator[None]:
         if cuda:
             torch.cuda.set_rng_state_all(cuda)
         torch.set_num_threads(threads)
-        cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32 = flags
+        cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = flags

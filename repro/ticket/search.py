@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from torch import nn
 
 from repro import files, machine
 from repro.config.recipe import Recipe
+from repro.config.yaml_loader import FRACTION
 from repro.engine import device as devices
 from repro.engine.events import EpochReport
 from repro.engine.network import masks_of
-from repro.errors import CheckpointGone
+from repro.errors import CheckpointGone, UsageError
 from repro.pruning import sparsity_of
 from repro.record import Record
 from repro.run import Data, Run
 from repro.store import Store
 from repro.ticket.datasets import samples
 from repro.ticket.events import Event, Kind
-from repro.ticket.inspect_model import compare_shapes, fingerprint, inspect_model
-from repro.ticket.options import SearchOptions, check, check_baselines, check_model, check_options, check_path
+from repro.ticket.inspect_model import fingerprint, inspect_model
+from repro.ticket.options import SearchOptions, check, check_model, named
 from repro.ticket.plateau import Plateau, find_plateau
 from repro.ticket.prunable import choose_prunable
 from repro.ticket.randomness import untouched
 from repro.ticket.result import Check, Outcome, Result
-from repro.ticket.search_spec import ITERATIVE, ONE_SHOT, SearchSpec
-from repro.ticket.train import Stop, train
-from repro.ticket.trainer import Setup, Trainer, copied, fill
+from repro.ticket.search_spec import BASELINES, ITERATIVE, ONE_SHOT, SearchSpec
+from repro.ticket.trainer import Setup, Stop, Trainer, copied, fill, train
 
 Observer = Callable[[Event], object]
 NOT_SHOWN = ("data", "parents", "ended")  # of a Record's provenance
@@ -74,43 +75,47 @@ def find_ticket(
         RunFailed: the loss is not finite.
         MissingInput: the disk is full, or a process that reads a Dataset died.
     """
-    model, recipe, options = check_model(model), check(Recipe, recipe, "recipe"), check_options(options or {})
-    sparsity, names = check(float, sparsity, "sparsity"), check_baselines(baselines)
-    folder, tell = check_path("folder", folder), on_event or (lambda event: None)
+    model, recipe = check_model(model), check(Recipe, recipe, "recipe")
+    sparsity = check(Annotated[float, FRACTION], sparsity, "sparsity")
+    options = check(SearchOptions, options or {}, "options")
+    several = isinstance(baselines, Iterable) and not isinstance(baselines, str)
+    names: tuple[Any, ...] = tuple(baselines) if several else (baselines,)
+    if unknown := [name for name in names if name not in BASELINES]:
+        raise UsageError(f"baselines {unknown}: choose from {', '.join(BASELINES)}")
+    if not isinstance(folder, str | os.PathLike):
+        raise UsageError(f"folder: a path was expected, not {named(folder)}")
+    folder, tell = Path(folder), on_event or (lambda event: None)
     moved_cache = machine.settle_compiler_cache()
     with untouched():
         device = devices.choose(options.device)
-        training, testing = (
-            samples(data, name, device.torch, options.workers)
-            for data, name in ((train_set, "train_set"), (test_set, "test_set"))
-        )
+        training = samples(train_set, "train_set", device.torch, options.workers)
+        testing = samples(test_set, "test_set", device.torch, options.workers)
         precision = devices.resolve_precision(options.precision, device)
         devices.use_tf32(precision)
         setup = Setup(model, recipe, device, devices.dtype_of(precision), training, testing)
         seen = inspect_model(setup)
         pruned = choose_prunable(model, options.prunable, seen.called)
-        setup = replace(setup, prunable=pruned.names, layout=seen.layout)
+        numbers = options.resolved(recipe, len(testing))
+        files.check_writable(folder)
+        notes = [*pruned.notes, *seen.notes, *training.notes, *testing.notes]
+        for sentence in [*([moved_cache] if moved_cache else []), *notes, *training.ahead, *testing.ahead]:
+            tell(Event("note", sentence, 0, recipe.epochs, None, 0, 0))
+        for side in (training, testing):  # last, since it may take as long as an epoch
+            side.check(seen.classes)
         spec = SearchSpec(
             network=fingerprint(model),
             prunable=pruned.names,
-            data=Data("own", len(training), len(testing), ""),
+            data=Data("own", len(training), len(testing), f"{training.fingerprint}+{testing.fingerprint}"),
             recipe=recipe,
             precision=options.precision,
             sparsity=sparsity,
             chance=100 / seen.classes,
-            **options.resolved(recipe, len(testing)),
+            **numbers,
         )
-        files.check_writable(folder)
-        notes = [*pruned.notes, *compare_shapes(training, testing), *training.notes, *testing.notes]
-        for sentence in [*([moved_cache] if moved_cache else []), *notes, *training.ahead, *testing.ahead]:
-            tell(Event("note", sentence, 0, spec.schedule, None, 0, 0))
-        for side in (training, testing):  # last, since it may take as long as an epoch
-            side.check(seen.classes)
-        hashes = f"{training.fingerprint}+{testing.fingerprint}"
-        spec = replace(spec, data=replace(spec.data, fingerprint=hashes))
         busy = f"{folder} is in use by another process: wait for it, or pass another folder"
         with files.locked(folder / ".lock", busy):
             spec.check_folder(folder)
+            setup = replace(setup, prunable=pruned.names, layout=seen.layout)
             result = _Search(spec, setup, folder, names, tell).result()
             result = replace(result, notes=tuple(notes), left_out=pruned.left_out)
             result.save()

@@ -29,7 +29,7 @@ class SearchSpec:
     """The settings of a search, which a folder is bound to.
 
     ``network`` names the class and a hash of its modules and initial weights, ``chance`` is the accuracy of
-    guessing in per cent, the other fields are those of `SearchOptions`. Raises `UsageError` for impossible values.
+    guessing in per cent, the other fields are those of `SearchOptions`.
     """
 
     network: str
@@ -46,22 +46,6 @@ class SearchSpec:
     chance: float
     rewind: int
     seed: int
-
-    def __post_init__(self) -> None:
-        if not 0 < self.sparsity < 1:
-            raise UsageError(f"sparsity {self.sparsity}: choose a share of weights between 0 and 1, 0.8 for 80 %")
-        if not 1 <= self.check_every <= self.recipe.epochs:
-            raise UsageError(f"check_every {self.check_every}: choose 1 to {self.recipe.epochs}, the schedule")
-        if self.patience < 1:
-            raise UsageError(f"patience {self.patience}: at least one check is needed")
-        for name in ("ppr_rate", "tolerance"):
-            value = getattr(self, name)
-            if not 0 <= value < math.inf or (name == "ppr_rate" and not value):
-                raise UsageError(f"{name} {value}: choose a number above 0")
-        if not 0 < self.window <= 1:
-            raise UsageError(f"window {self.window}: choose a share of the schedule, 0.25 for a quarter")
-        if not 0 <= self.rewind <= self.recipe.epochs:
-            raise UsageError(f"rewind {self.rewind}: choose an epoch from 0 to {self.recipe.epochs}")
 
     @property
     def schedule(self) -> int:
@@ -119,7 +103,7 @@ class SearchSpec:
 
     def check_folder(self, folder: Path) -> None:
         """Bind ``folder`` to this search. Raises `UsageError`, naming the differences, if it holds another one."""
-        path, own = folder / "search.json", _flat(self)
+        path, own = folder / "search.json", self._flat()
         if not path.exists():
             files.write_text(path, json.dumps(own, indent=1) + "\n")
             return
@@ -129,25 +113,16 @@ class SearchSpec:
         except (ValueError, AttributeError):
             raise UsageError(f"{path}: not a search; pass another folder, or remove this one") from None
         if different:
-            what = ", ".join(f"{name} ({_short(theirs.get(name))}, not {_short(own[name])})" for name in different)
+            what = ", ".join(f"{name} ({theirs.get(name)!s:.40}, not {own[name]!s:.40})" for name in different)
             raise UsageError(
                 f"{folder} holds another search, it differs in {what}: pass another folder, or remove it"
             )
 
-
-def _flat(spec: SearchSpec) -> dict[str, Any]:
-    """Return the fields as JSON values, those of data and recipe by dotted names."""
-    found: dict[str, Any] = {}
-    for item in dataclasses.fields(spec):
-        value = getattr(spec, item.name)
-        if isinstance(value, Data | Recipe):
-            found |= {f"{item.name}.{name}": part for name, part in dataclasses.asdict(value).items()}
-        else:
-            found[item.name] = value
-    plain: dict[str, Any] = json.loads(json.dumps(found))  # lists where there are tuples, as in the file
-    return plain
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 40 else text[:37] + "..."
+    def _flat(self) -> dict[str, Any]:
+        """Return the fields as JSON values, those of data and recipe by dotted names."""
+        found: dict[str, Any] = {}
+        for name, value in dataclasses.asdict(self).items():
+            parts = {f"{name}.{part}": v for part, v in value.items()} if isinstance(value, dict) else None
+            found |= parts or {name: value}
+        plain: dict[str, Any] = json.loads(json.dumps(found))  # lists where there are tuples, as in the file
+        return plain

@@ -7,7 +7,8 @@ but supports this project's networks only.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -16,15 +17,19 @@ from torch import Tensor, nn
 from repro.config.recipe import Recipe
 from repro.data.batches import EpochOrder
 from repro.engine.device import Device
-from repro.engine.events import EpochTotals
+from repro.engine.events import EpochReport, EpochTotals
 from repro.engine.lanes import forward, loss_and_logits
 from repro.engine.network import MASK, MOMENTUM, masks_of
+from repro.engine.run_progress import RunProgress, resume_or_start
+from repro.errors import RunFailed
 from repro.pruning import Masks, prune_further
+from repro.record import Record
 from repro.run import Run
 from repro.schedule import learning_rate
-from repro.ticket.batching import Batch, Samples
-from repro.ticket.prunable import weights_of
+from repro.store import Store
+from repro.ticket.datasets import Samples
 from repro.ticket.randomness import seed_all
+from repro.ticket.torch_dataset import Batch
 
 
 @dataclass(frozen=True)
@@ -41,18 +46,16 @@ class Setup:
     layout: torch.memory_format = torch.contiguous_format
     source: str = "own"
 
-    def copy(self) -> nn.Module:
-        """Return a new copy of the network on the device."""
-        return move_to(copied(self.model), self.device.torch, self.layout)
-
 
 class Trainer:
     """One training of a copy of the network. The given network stays unchanged."""
 
+    masked = False
+    """Whether some weights are pruned."""
+
     def __init__(self, setup: Setup) -> None:
-        self.setup, recipe = setup, setup.recipe
-        self.prunable = setup.prunable
-        self.model = setup.copy()
+        self.setup, self.prunable, recipe = setup, setup.prunable, setup.recipe
+        self.model = on_device(copied(setup.model), setup, setup.layout)
         self.trainable = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
         self.optimizer = torch.optim.SGD(
             self.trainable.values(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
@@ -97,18 +100,13 @@ class Trainer:
         return 100 * int(correct) / len(self.setup.test)
 
     @property
-    def masked(self) -> bool:
-        """Whether some weights are pruned."""
-        return self.masks is not None
-
-    @property
     def is_finite(self) -> bool:
         """Whether every trainable weight is a finite number."""
         return all(bool(torch.isfinite(weight).all()) for weight in self.trainable.values())
 
     def prunable_weights(self) -> dict[str, Tensor]:
         """Return the weights that pruning ranks, by name."""
-        return {name: weight.detach() for name, weight in weights_of(self.model, self.prunable).items()}
+        return {name: self.model.get_parameter(name).detach() for name in self.prunable}
 
     def layer_weights(self) -> dict[str, Tensor]:
         """Return all weights of two dimensions or more, by name."""
@@ -120,25 +118,20 @@ class Trainer:
 
     def apply_masks(self, masks: Masks) -> None:
         """Keep weights at zero from now on where their mask is False."""
-        weights = weights_of(self.model, self.prunable)
-        self.masks = {name: masks[name] for name in weights}  # a file has an order of its own
-        self._pruned = [(weight, ~self.masks[name].to(weight.device)) for name, weight in weights.items()]
+        self.masks, self.masked = {name: masks[name] for name in self.prunable}, True  # a file has another order
+        weights = {name: self.model.get_parameter(name) for name in self.prunable}
+        self._pruned = [(weight, ~masks[name].to(weight.device)) for name, weight in weights.items()]
         self._zero_pruned()
 
     def checkpoint(self) -> dict[str, Tensor]:
         """Return parameters, buffers and masks, on the CPU, contiguous."""
-        found = {name: tensor.detach() for name, tensor in _named(self.model)}
-        found |= {MASK + name: mask for name, mask in (self.masks or {}).items()}
-        return {name: tensor.cpu().contiguous().clone() for name, tensor in found.items()}
+        return on_cpu(tensors_of(self.model) | {MASK + name: mask for name, mask in (self.masks or {}).items()})
 
     def state(self) -> dict[str, Tensor]:
         """Return `checkpoint` and the momentum, which is all that resuming needs."""
-        found = self.checkpoint()
-        for name, parameter in self.trainable.items():
-            momentum = self.optimizer.state[parameter].get("momentum_buffer")
-            if momentum is not None:
-                found[MOMENTUM + name] = momentum.detach().cpu().contiguous().clone()
-        return found
+        buffers = {n: self.optimizer.state[p].get("momentum_buffer") for n, p in self.trainable.items()}
+        momentum = {MOMENTUM + name: buffer for name, buffer in buffers.items() if buffer is not None}
+        return self.checkpoint() | on_cpu(momentum)
 
     def snapshot(self) -> Trainer:
         """Return this trainer: its `state` is saved before it trains on."""
@@ -152,8 +145,7 @@ class Trainer:
             if MOMENTUM + name in tensors:
                 momentum = torch.empty_like(parameter).copy_(tensors[MOMENTUM + name])
                 self.optimizer.state[parameter]["momentum_buffer"] = momentum
-        masks = masks_of(tensors)
-        if masks:
+        if masks := masks_of(tensors):
             self.apply_masks(masks)
 
     def _zero_pruned(self) -> None:
@@ -170,10 +162,61 @@ class Trainer:
             yield laid_out(inputs, self.setup.layout), labels
 
 
-def fill(model: nn.Module, tensors: dict[str, Tensor]) -> None:
+Stop = Callable[[int, Trainer], bool]
+"""Called with the number of epochs trained and their network, before every epoch and at the end."""
+
+
+def train(
+    run: Run,
+    setup: Setup,
+    store: Store,
+    keep: set[int],
+    epoch_done: Callable[[EpochReport], object],
+    stop: Stop | None = None,
+) -> Record:
+    """Train ``run`` from its last saved state, and return its Record, which is stored if the Run ended.
+
+    The network is kept at the epochs ``keep``. If ``stop`` returns True, training ends early: the Record so far is
+    returned, and the state stays. Every epoch is on disk before ``epoch_done`` is called. Raises `RunFailed` if
+    the loss is not finite, `CheckpointGone` if a parent's checkpoint is missing.
+    """
+    trainer = Trainer(setup)
+    progress = RunProgress(run, trainer, store, keep, resume_or_start(run, trainer, store, setup))
+    while not (stop and stop(progress.epoch, trainer)):
+        if progress.over:
+            record = progress.record()
+            store.finish(run, record)
+            return record
+        began = time.perf_counter()
+        totals = trainer.epoch(run, progress.epoch)
+        progress.finish_epoch(totals, trainer.evaluate)
+        if "diverged_at" in progress.history:
+            rate = learning_rate(run.recipe, progress.epoch)
+            raise RunFailed(
+                f"{run.experiment}: the loss is not finite in epoch {progress.epoch + 1} at a learning rate of "
+                f"{rate:g}; a smaller recipe.lr may help"
+            )
+        seconds = time.perf_counter() - began
+        progress.history["wall_s"] += seconds
+        progress.save()
+        epoch_done(EpochReport(run, progress.epoch, totals.seen, seconds, *progress.latest))
+    return progress.record()
+
+
+def tensors_of(model: nn.Module) -> dict[str, Tensor]:
+    """Return parameters and buffers by name; training changes also the buffers that state_dict leaves out."""
+    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
+
+
+def on_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return contiguous copies on the CPU, as safetensors needs them."""
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+
+
+def fill(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """Set the network's parameters and buffers to ``tensors``."""
     with torch.no_grad():
-        for name, tensor in _named(model):
+        for name, tensor in tensors_of(model).items():
             tensor.copy_(tensors[name])
 
 
@@ -184,20 +227,12 @@ def copied(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model, {id(tensor): tensor.detach().clone() for tensor in computed})
 
 
-def move_to(model: nn.Module, device: torch.device, layout: torch.memory_format) -> nn.Module:
+def on_device(model: nn.Module, setup: Setup, layout: torch.memory_format) -> nn.Module:
     """Move ``model`` to the device, its convolution weights in ``layout``."""
-    if layout == torch.contiguous_format:
-        return model.to(device)
-    placed: nn.Module = model.to(device, memory_format=layout)  # type: ignore[call-overload]
+    placed: nn.Module = model.to(setup.device.torch, memory_format=layout)  # type: ignore[call-overload]
     return placed
 
 
 def laid_out(inputs: Tensor, layout: torch.memory_format) -> Tensor:
     """Return images [B, C, H, W] in ``layout``, anything else contiguous."""
     return inputs.contiguous(memory_format=layout if inputs.dim() == 4 else torch.contiguous_format)
-
-
-def _named(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    # Buffers that state_dict leaves out (persistent=False) change in training as well.
-    yield from model.named_parameters()
-    yield from model.named_buffers()
