@@ -94,7 +94,7 @@ def task_for(store: Store) -> Callable[[Run, float | None], Task]:
 
 def go(plan: Plan, store: Store, workers: Workers, count: int = 2, deadline: float | None = None) -> Ears:
     ears = Ears()
-    driver.execute(plan, store, workers, ears, task_for(store), count, deadline)
+    driver.Driver(plan, store, workers, ears, task_for(store), count, deadline).train()
     return ears
 
 
@@ -157,7 +157,7 @@ def test_three_deaths_in_a_row_give_a_run_up_and_what_grows_from_it(
     said = f"{chain[2].label}: its worker was killed .* 3 times.* {len(chain) - 3} Runs could not be trained"
     ears = Ears()
     with pytest.raises(RunFailed, match=said):
-        driver.execute(plan, store, workers, ears, task_for(store), 2, None)
+        driver.Driver(plan, store, workers, ears, task_for(store), 2, None).train()
     assert workers.submitted == [*labels(chain[:2]), *[chain[2].label] * 3]
     assert [(again, last) for _, _, again, last in ears.died] == [(n < 2, ["one", "two"]) for n in range(3)]
 

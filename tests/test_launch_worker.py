@@ -15,8 +15,8 @@ import pytest
 from tiny import TINY
 
 from repro import files
+from repro.commands.runs import by_key
 from repro.errors import BudgetSpent, MissingInput, RunFailed, UsageError
-from repro.launch import worker
 from repro.options import Options
 from repro.record import DIVERGED, Record
 from repro.run import Run
@@ -48,11 +48,11 @@ def finished(store: Store, record: Record, run: Run) -> None:
 
 def test_a_key_is_found_by_its_beginning(runs: list[Run]) -> None:
     for run in runs:
-        assert worker.find(runs, run.key, "smoke") is worker.find(runs, run.key[:8], "smoke") is run
+        assert by_key(runs, run.key, "smoke") is by_key(runs, run.key[:8], "smoke") is run
     with pytest.raises(UsageError, match=r"no Run of profile smoke has a key that begins with 'xyz'"):
-        worker.find(runs, "xyz", "smoke")
+        by_key(runs, "xyz", "smoke")
     with pytest.raises(UsageError, match=f"'' begins the keys of {len(runs)} Runs: {runs[0].key}"):
-        worker.find(runs, "", "smoke")
+        by_key(runs, "", "smoke")
 
 
 def test_a_run_writes_its_folder_and_leaves_the_ledger_alone(
@@ -94,12 +94,12 @@ def test_an_unknown_key_is_a_users_error(command: Command) -> None:
 HOLDER = """
 import sys, time
 from pathlib import Path
-from repro.launch import worker
+from repro.commands.runs import by_key
 from repro.options import Options
 from repro.store import Store
 from repro.workspace import Workspace
 runs = Workspace(Options(profile="smoke", overrides={words!r}), ["fig1"]).asked()
-run = worker.find(runs, {key!r}, "smoke")
+run = by_key(runs, {key!r}, "smoke")
 with Store(Path({folder!r}), Path("nowhere")).run_lock(run):
     print("held", flush=True)
     sys.stdin.readline()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 from rich.console import Console
 
-from repro.launch import driver
+from repro.launch.driver import Driver
 from repro.launch.task import Launcher, task_for
 from repro.plan import Plan
 from repro.report.training_progress import PoolProgress
@@ -21,33 +21,30 @@ from repro.workspace import Workspace
 @contextlib.contextmanager
 def trainer(work: Workspace, log: Console, then: Callable[[], None]) -> Iterator[Callable[[Plan | None], bool]]:
     """Yield a function that trains a plan with the workers that the options ask for, and returns False without
-    one. ``then`` is called after each Run. It raises what `driver.execute` raises."""
-    options = work.options
-    with contextlib.closing(make(work)) as launcher:
+    one. ``then`` is called after each Run. It raises what `Driver.train` raises.
 
-        def train(plan: Plan | None) -> bool:
-            if plan:
-                progress, tasks = PoolProgress(log, work.store, then=then), task_for(work)
-                driver.execute(plan, work.store, launcher, progress, tasks, options.workers, options.deadline)
-            return plan is not None
-
-        yield train
-
-
-def make(work: Workspace) -> Launcher:
-    """The launcher that the options ask for.
-
-    Raises `UsageError` or `MissingInput` where it is not installed or cannot give what is asked.
+    Raises `UsageError` or `MissingInput` where the launcher is not installed or cannot give what is asked.
     """
     options = work.options
+    launcher: Launcher
     if options.launcher == "ray":
         from repro.launch.ray_pool import RayPool
 
-        return RayPool(options.workers, options.gpus, options.device)
-    if options.launcher == "slurm":
+        launcher = RayPool(options.workers, options.gpus, options.device)
+    elif options.launcher == "slurm":
         from repro.launch.slurm import SlurmPool
 
-        return SlurmPool(work.store.runs_dir / ".slurm", options.gpus, options.device, options.slurm)
-    from repro.launch.local import LocalPool
+        launcher = SlurmPool(work.store.runs_dir / ".slurm", options.gpus, options.device, options.slurm)
+    else:
+        from repro.launch.local import LocalPool
 
-    return LocalPool(options.workers, options.gpus, options.device)
+        launcher = LocalPool(options.workers, options.gpus, options.device)
+
+    def train(plan: Plan | None) -> bool:
+        if plan:
+            progress, tasks = PoolProgress(log, work.store, then=then), task_for(work)
+            Driver(plan, work.store, launcher, progress, tasks, options.workers, options.deadline).train()
+        return plan is not None
+
+    with contextlib.closing(launcher):
+        yield train

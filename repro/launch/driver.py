@@ -5,10 +5,11 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from repro import signals, words
 from repro.engine.events import Observer
-from repro.errors import BudgetSpent, CheckpointGone, MissingInput, ReproError, RunFailed, UsageError
+from repro.errors import BudgetSpent, CheckpointGone, MissingInput, RunFailed, UsageError
 from repro.launch.task import Launcher, Task
 from repro.plan import Plan, cost, diverged
 from repro.record import Record
@@ -23,51 +24,21 @@ OVERTIME = 5.0  # seconds past the deadline in which workers may still end by th
 STOPPED = (-signal.SIGTERM, 128 + signal.SIGINT)
 
 
-def execute(
-    plan: Plan,
-    store: Store,
-    launcher: Launcher,
-    observer: Observer,
-    task_for: Callable[[Run, float | None], Task],
-    workers: int,
-    deadline: float | None,
-) -> None:
-    """Train the missing Runs of ``plan``, ``workers`` at a time; ``deadline`` is on `time.monotonic`'s clock.
+@dataclass
+class Driver:
+    """Trains the missing Runs of ``plan``, ``workers`` at a time; ``deadline`` is on `time.monotonic`'s clock."""
 
-    Raises:
-        UsageError, MissingInput: a worker reported one, in its own words.
-        BudgetSpent: the deadline has come.
-        RunFailed: after all others were trained, Runs diverged or their workers died again and again.
-        CheckpointGone: a finished Run's checkpoint turned out to be damaged.
+    plan: Plan
+    store: Store
+    launcher: Launcher
+    observer: Observer
+    task_for: Callable[[Run, float | None], Task]
+    workers: int
+    deadline: float | None
 
-    A signal takes its usual effect after all workers have been asked to end, and have.
-    """
-    with store.lock(), signals.deferred(patient=True) as pending:
-        driver = _Driver(plan, store, launcher, observer, task_for, workers, deadline)
-        observer.started(plan, launcher.name)
-        try:
-            driver.drive(pending)
-        finally:
-            launcher.cancel()
-            observer.ended()
-    driver.raise_failures()
-
-
-class _Driver:
-    def __init__(
-        self,
-        plan: Plan,
-        store: Store,
-        launcher: Launcher,
-        observer: Observer,
-        task_for: Callable[[Run, float | None], Task],
-        workers: int,
-        deadline: float | None,
-    ) -> None:
-        self._plan, self._store, self._launcher, self._observer = plan, store, launcher, observer
-        self._task_for, self._workers, self._deadline = task_for, workers, deadline
-        waiting = descendants(plan.missing)
-        order = sorted(plan.missing, key=lambda run: -waiting[run.key])  # equals in the plan's order
+    def __post_init__(self) -> None:
+        waiting = descendants(self.plan.missing)
+        order = sorted(self.plan.missing, key=lambda run: -waiting[run.key])  # equals in the plan's order
         self._unfinished = {run.key: run for run in order}
         self._blocked: set[str] = set()  # given up, or a parent's checkpoint is not there
         self._running: dict[str, tuple[Run, Task, int]] = {}  # with the length of its log when it was submitted
@@ -75,42 +46,57 @@ class _Driver:
         self._given_up: dict[str, str] = {}  # by key, why
         self._given_up_in_a_row = 0
         self._out_of_time = False
-        self._error: ReproError | None = None
 
-    def drive(self, pending: signals.Pending) -> None:
+    def train(self) -> None:
+        """Train, and return when all Runs are finished.
+
+        Raises:
+            UsageError, MissingInput: a worker reported one, in its own words.
+            BudgetSpent: the deadline has come.
+            RunFailed: after all others were trained, Runs diverged or their workers died again and again.
+            CheckpointGone: a finished Run's checkpoint turned out to be damaged.
+
+        A signal takes its usual effect after all workers have been asked to end, and have.
+        """
+        with self.store.lock(), signals.deferred(patient=True) as pending:
+            self.observer.started(self.plan, self.launcher.name)
+            try:
+                self._drive(pending)
+            finally:
+                self.launcher.cancel()
+                self.observer.ended()
+        self._raise_failures()
+
+    def _drive(self, pending: signals.Pending) -> None:
         """Submit and collect until nothing more can be trained, time is over, or an error or a signal comes."""
-        while not pending and self._error is None:
-            left = None if self._deadline is None else self._deadline - time.monotonic()
+        while not pending:
+            left = None if self.deadline is None else self.deadline - time.monotonic()
             self._out_of_time = self._out_of_time or (left is not None and left <= 0)
             if not self._out_of_time:
                 self._submit_ready(left)
             if not self._running or (left is not None and left < -OVERTIME):
                 return
-            for key, status in self._launcher.wait(LOOK_EVERY):
+            for key, status in self.launcher.wait(LOOK_EVERY):
                 self._collect(*self._running.pop(key), status)
-            self._observer.looked(self._launcher.note())
+            self.observer.looked(self.launcher.note())
 
     def _submit_ready(self, left: float | None) -> None:
         """Submit Runs whose parents are finished, those first that most others wait for."""
         for run in list(self._unfinished.values()):
-            if len(self._running) >= self._workers:
+            if len(self._running) >= self.workers:
                 return
             if run.key in self._running or not self._is_ready(run):
                 continue
-            task = self._task_for(run, left)
+            task = self.task_for(run, left)
             log_size = task.log.stat().st_size if task.log.exists() else 0
-            try:
-                self._launcher.submit(task)
-            except ReproError as error:
-                self._error = error
-                return
+            self.launcher.submit(task)
             self._running[run.key] = (run, task, log_size)
-            self._observer.handed_out(run)
+            self.observer.handed_out(run)
 
     def _is_ready(self, run: Run) -> bool:
         if run.key in self._blocked or any(parent.run.key in self._unfinished for parent in run.parents):
             return False
-        ready = self._store.can_continue(run) and not any(diverged(self._store, p.run) for p in run.parents)
+        ready = self.store.can_continue(run) and not any(diverged(self.store, p.run) for p in run.parents)
         if not ready:
             self._blocked.add(run.key)
         return ready
@@ -119,16 +105,16 @@ class _Driver:
         """Store the Record of a worker that ended, or decide what its failure means."""
         record = self._result(run, status)
         if record:
-            self._store.add([record])
+            self.store.add([record])
             del self._unfinished[run.key]
             self._given_up_in_a_row = 0
-            self._observer.run_done(run, record, len(self._unfinished))
+            self.observer.run_done(run, record, len(self._unfinished))
             return
         last = _last_lines(task, log_size)
         message = next((line.removeprefix("repro: ") for line in reversed(last) if line.startswith("repro: ")), "")
         if status == UsageError.exit_code:
-            self._error = UsageError(message or f"{run.label}: its worker refused; see {task.log}")
-        elif status == BudgetSpent.exit_code and self._deadline is not None:
+            raise UsageError(message or f"{run.label}: its worker refused; see {task.log}")
+        if status == BudgetSpent.exit_code and self.deadline is not None:
             self._out_of_time = True
         else:
             self._retry_or_give_up(run, task, status, message, last)
@@ -137,20 +123,20 @@ class _Driver:
         """The Record that the worker left. A lost worker may have finished before, and the files of one that
         reported success on another machine may take a moment to be visible here."""
         deadline = time.monotonic() + (ARRIVES_IN if status == 0 else 0)
-        while not (record := self._store.record(run)) and time.monotonic() < deadline:
+        while not (record := self.store.record(run)) and time.monotonic() < deadline:
             time.sleep(LOOK_EVERY)
-        if run.key not in self._plan.replays:
+        if run.key not in self.plan.replays:
             return record
-        kept = all(self._store.has_checkpoint(run, epoch) for epoch in self._plan.keep.get(run.key, ()))
+        kept = all(self.store.has_checkpoint(run, epoch) for epoch in self.plan.keep.get(run.key, ()))
         return record if status == 0 and kept else None  # it had a Record before: its checkpoints were missing
 
     def _retry_or_give_up(self, run: Run, task: Task, status: int | None, message: str, last: list[str]) -> None:
-        reached = self._store.progress(run)
+        reached = self.store.progress(run)
         before, at = self._deaths.get(run.key, (0, reached))
         deaths = before + 1 if reached == at else 1
         self._deaths[run.key] = deaths, reached
         retry = deaths < TRIES
-        self._observer.worker_died(run, _how(status), retry, last)
+        self.observer.worker_died(run, _how(status), retry, last)
         if retry:
             return
         why = f"{run.label}: its worker {_how(status)} {TRIES} times; {message or f'see {task.log}'}"
@@ -158,23 +144,21 @@ class _Driver:
         self._given_up[run.key] = why
         self._given_up_in_a_row += 1
         if status == MissingInput.exit_code:
-            self._error = MissingInput(message or why)
-        elif self._given_up_in_a_row >= PATIENCE:
-            self._error = RunFailed("; ".join(self._given_up.values()))
+            raise MissingInput(message or why)
+        if self._given_up_in_a_row >= PATIENCE:
+            raise RunFailed("; ".join(self._given_up.values()))
 
-    def raise_failures(self) -> None:
-        """Raise what `execute` documents, if anything went wrong."""
-        if self._error:
-            raise self._error
+    def _raise_failures(self) -> None:
+        """Raise what `train` documents, if anything went wrong."""
         unfinished = list(self._unfinished.values())
         if self._out_of_time:
-            rest = cost(unfinished, self._store)
+            rest = cost(unfinished, self.store)
             raise BudgetSpent(words.budget_spent(rest.runs, rest.epochs))
-        failed = [run.label for run in self._plan.runs if diverged(self._store, run)]
+        failed = [run.label for run in self.plan.runs if diverged(self.store, run)]
         messages = [*([words.not_finite(failed)] if failed else []), *self._given_up.values()]
         if messages:
-            left = [run for run in (*unfinished, *self._plan.blocked) if run.key not in self._given_up]
-            blocked = sum(self._store.record(run) is None for run in left)
+            left = [run for run in (*unfinished, *self.plan.blocked) if run.key not in self._given_up]
+            blocked = sum(self.store.record(run) is None for run in left)
             raise RunFailed("; ".join([*messages, *([words.blocked(blocked)] if blocked else [])]))
         for run in unfinished:
             raise CheckpointGone(f"{run.label}: a checkpoint that it starts from is missing or damaged")

@@ -96,7 +96,13 @@ class SlurmPool(Launcher):
     def _ended(self) -> list[tuple[str, int | None]]:
         if time.monotonic() - self._asked >= ASK_EVERY:
             self._asked = time.monotonic()
-            self._update(self._states())
+            if (states := self._states()) is None:
+                self._note = "Slurm does not answer"
+            else:
+                for number in self._running.keys() - states:
+                    self._gone.setdefault(number, time.monotonic())
+                waiting = [f"job {number}: {state}" for number, state in states.items() if state]
+                self._note = f"{len(waiting)} wait in Slurm's queue ({waiting[0]})" if waiting else ""
         ended: list[tuple[str, int | None]] = []
         for number, (key, job) in list(self._running.items()):
             status = _status(job)
@@ -106,17 +112,6 @@ class SlurmPool(Launcher):
                 self._gone.pop(number, None)
                 ended.append((key, status))
         return ended
-
-    def _update(self, states: dict[str, str] | None) -> None:
-        """Note which jobs are gone or wait, unless Slurm did not answer."""
-        if states is None:
-            self._note = "Slurm does not answer"
-            return
-        for number in self._running:
-            if number not in states:
-                self._gone.setdefault(number, time.monotonic())
-        waiting = [f"job {number}: {state}" for number, state in states.items() if state]
-        self._note = f"{len(waiting)} wait in Slurm's queue ({waiting[0]})" if waiting else ""
 
     def _states(self) -> dict[str, str] | None:
         """The reason why each job that Slurm knows waits, empty if it runs; None without an answer.

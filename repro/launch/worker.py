@@ -49,7 +49,8 @@ def train_run(options: Options, names: Sequence[str], key: str) -> None:
     work = Workspace(options, names)
     work.store = RunStore(work.store.runs_dir, work.store.ledger, work.store.shipped)
     runs = ancestors([*work.every_run(), *work.asked()])
-    run = find(runs, key, work.settings.name)
+    hint = "an artifact's --dry-run lists them (with the same --set, --arch, --precision and --seeds)"
+    run = by_key(runs, key, work.settings.name, hint)
     if options.gpus > 1 and not ranked() and isinstance(run.data, Photos):
         from repro.engine import torchrun
 
@@ -58,19 +59,16 @@ def train_run(options: Options, names: Sequence[str], key: str) -> None:
         os.environ[STARTED_BY] = str(os.getpid())  # the ranks end with this process
         torchrun.run(sys.argv[1:], options.gpus)
         return
-    with work.store.run_lock(run, options.deadline) if options.is_main else contextlib.nullcontext():
-        _train(work, run, runs)
-
-
-def _train(work: Workspace, run: Run, runs: Sequence[Run]) -> None:
-    """Train ``run``, together with the other ranks; rank 0 plans."""
     from repro.engine import session
 
-    options, log = work.options, terminal.console(stderr=True)
+    log = terminal.console(stderr=True)
     how = session.SessionOptions(options.deadline, options.strategy, options.wave)
     observer = partial(TrainingProgress, log, work.store, line_every=0.0)
-    with session.trainer(work.store, work.folders, options.device, observer, how) as train:
-        train(_alone(work, run, runs, log) if options.is_main else None)
+    with (
+        work.store.run_lock(run, options.deadline) if options.is_main else contextlib.nullcontext(),
+        session.trainer(work.store, work.folders, options.device, observer, how) as train,
+    ):
+        train(_alone(work, run, runs, log) if options.is_main else None)  # rank 0 plans
 
 
 def _alone(work: Workspace, run: Run, runs: Sequence[Run], log: Console) -> Plan | None:
@@ -85,12 +83,6 @@ def _alone(work: Workspace, run: Run, runs: Sequence[Run], log: Console) -> Plan
     _check_parents(work.store, run)
     replays = (plan.replays & {run.key}) | {its.key for its in again}
     return Plan((run,), (run,), keeping_final(plan, again).keep if again else plan.keep, replays)
-
-
-def find(runs: Sequence[Run], key: str, profile: str) -> Run:
-    """The one of ``runs`` whose key begins with ``key``. Raises `UsageError` for none or several."""
-    hint = "an artifact's --dry-run lists them (with the same --set, --arch, --precision and --seeds)"
-    return by_key(runs, key, profile, hint)
 
 
 def _check_parents(store: Store, run: Run) -> None:
