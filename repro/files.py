@@ -8,10 +8,9 @@ import errno
 import fcntl
 import hashlib
 import json
-import math
 import os
-import re
 import secrets
+import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -38,35 +37,25 @@ def write_bytes(path: Path, content: bytes) -> None:
     """
     temporary = None
     try:
-        before = _mode(path)
-        if before is not None and not stat.S_ISREG(before):
-            with open(path, "wb") as file:
-                file.write(content)
-            return
+        with contextlib.suppress(FileNotFoundError):
+            if not stat.S_ISREG(os.stat(path).st_mode):  # OSError for a link to itself
+                path.write_bytes(content)
+                return
         target = Path(os.path.realpath(path))
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = unique(target.parent)
         with open(temporary, "wb") as file:
-            if before is not None:
-                with contextlib.suppress(OSError):  # a file system without modes
-                    os.fchmod(file.fileno(), stat.S_IMODE(before))
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        with contextlib.suppress(OSError):  # a new file, or a file system without modes
+            shutil.copymode(target, temporary)
         os.replace(temporary, target)
     except OSError as error:
         if temporary:
             with contextlib.suppress(OSError):
                 temporary.unlink()
         raise unusable(path, error) from None
-
-
-def _mode(path: Path) -> int | None:
-    """Return the mode of ``path``, None if it does not exist. Raises OSError for circular links."""
-    try:
-        return os.stat(path).st_mode
-    except FileNotFoundError:
-        return None
 
 
 def write_text(path: Path, content: str) -> None:
@@ -134,7 +123,6 @@ def existing(folder: Path) -> Path:
     return folder
 
 
-FOREVER = math.inf
 POLL = 0.1  # longest pause, in seconds, between attempts to lock
 BUSY = (errno.EAGAIN, errno.EACCES)
 UNKNOWN = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
@@ -165,34 +153,38 @@ class Lock:
             pause = min(2 * pause, POLL)
         return True
 
-    def release(self) -> None:
-        """Unlock, if it is locked."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
-
     def __enter__(self) -> Lock:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        self.release()
+        self._release()
+
+    def _release(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
     def _take(self) -> bool:
         try:
             self._file = self._open()
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            opened = self._file is not None
-            if opened and error.errno in UNKNOWN and os.environ.get(WITHOUT):
+            if self._file is None:
+                raise unusable(self.path, error) from None
+            if error.errno in UNKNOWN and os.environ.get(WITHOUT):
                 return True
-            self.release()
-            if opened and error.errno in BUSY:
+            self._release()
+            if error.errno in BUSY:
                 return False
-            if opened and error.errno in UNKNOWN:
-                raise self._no_locks(error) from None
-            raise unusable(self.path, error) from None
+            if error.errno not in UNKNOWN:
+                raise unusable(self.path, error) from None
+            raise MissingInput(
+                f"{self.path.parent} is on a file system where files cannot be locked ({error.strerror}), and two "
+                "commands at a time would lose each other's results: choose a folder on another one, mount it "
+                f"with flock, or set {WITHOUT}=1 and run one command at a time"
+            ) from None
         return True
 
     def _open(self) -> int:
@@ -202,13 +194,6 @@ class Lock:
             if not os.path.exists(self.path):
                 raise
             return os.open(self.path, os.O_RDONLY)  # another user's file: sufficient for a lock, except over NFS
-
-    def _no_locks(self, error: OSError) -> MissingInput:
-        return MissingInput(
-            f"{self.path.parent} is on {mount(self.path.parent)}, where files cannot be locked "
-            f"({error.strerror}), and two commands at a time would lose each other's results: choose a folder on "
-            f"another file system, mount it with flock, or set {WITHOUT}=1 and run one command at a time"
-        )
 
 
 @contextlib.contextmanager
@@ -229,17 +214,3 @@ def check_lockable(folder: Path) -> None:
             probe.take()
         finally:
             probe.path.unlink(missing_ok=True)
-
-
-def mount(path: Path, table: Path = Path("/proc/self/mounts")) -> str:
-    """Return the mount of ``path`` and its type: ``/mnt/scratch (lustre)``."""
-    target, best, best_type = os.path.realpath(path), "", ""
-    try:
-        lines = table.read_text(errors="replace").splitlines()
-    except OSError:
-        lines = []
-    for line in lines:
-        point, kind = [re.sub(r"\\(\d{3})", lambda m: chr(int(m[1], 8)), word) for word in line.split(" ")[1:3]]
-        if len(point) >= len(best) and f"{target}/".startswith(f"{point.rstrip('/')}/"):
-            best, best_type = point, kind
-    return f"{best} ({best_type})" if best else str(path)

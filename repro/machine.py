@@ -63,23 +63,13 @@ def user() -> str:
 def quiet_matplotlib() -> None:
     """Suppress matplotlib's message about a temporary cache folder, unless ``$MPLCONFIGDIR`` is set."""
     if not os.environ.get("MPLCONFIGDIR"):
-        logging.getLogger("matplotlib").addFilter(_not_of_its_cache)
-
-
-def _not_of_its_cache(record: logging.LogRecord) -> bool:
-    return record.funcName != "_get_config_or_cache_dir"
-
-
-def core_numbers() -> frozenset[int]:
-    """Return the numbers of the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return frozenset(os.sched_getaffinity(0))
-    return frozenset(range(os.cpu_count() or 1))
+        hidden = "_get_config_or_cache_dir"
+        logging.getLogger("matplotlib").addFilter(lambda record: record.funcName != hidden)
 
 
 def cores() -> int:
     """Return the number of cores that this process may use."""
-    return len(core_numbers())
+    return len(os.sched_getaffinity(0))
 
 
 def share(of: int) -> int:
@@ -99,7 +89,13 @@ def threads() -> int:
 def stdout_to_stderr() -> Iterator[None]:
     """Redirect what a user's code and its child processes print to stderr: stdout is for the command's own
     output."""
-    _flush()
+
+    def flush() -> None:
+        for stream in (sys.stdout, sys.__stdout__):
+            if stream is not None and not stream.closed:
+                stream.flush()
+
+    flush()
     try:
         kept = os.dup(1)
         os.dup2(2, 1)
@@ -109,13 +105,7 @@ def stdout_to_stderr() -> Iterator[None]:
         with contextlib.redirect_stdout(sys.stderr):
             yield
     finally:
-        _flush()
+        flush()
         if kept is not None:
             os.dup2(kept, 1)
             os.close(kept)
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.__stdout__):
-        if stream is not None and not stream.closed:
-            stream.flush()

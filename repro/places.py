@@ -24,8 +24,9 @@ def in_checkout() -> bool:
 def params_file(given: Path | None = None) -> Path:
     """Return the params.yaml to use: ``given`` (``--params``), else ``$REPRO_PARAMS``, else the one in the current
     folder or its nearest parent, else the checkout's or the wheel's."""
-    named = given or _named("REPRO_PARAMS")
-    return named or (_project() or (CHECKOUT if in_checkout() else DEFAULTS)) / PARAMS
+    if named := given or _named("REPRO_PARAMS"):
+        return named
+    return next(filter(_ours, _upwards()), CHECKOUT if in_checkout() else DEFAULTS) / PARAMS
 
 
 def find_root(given: Path | None = None) -> Path:
@@ -56,18 +57,10 @@ def _upwards() -> tuple[Path, ...]:
     return (here, *here.parents)
 
 
-def _project() -> Path | None:
-    return next((folder for folder in _upwards() if _ours(folder)), None)
-
-
 def _ours(folder: Path) -> bool:
     """Return whether ``folder`` has a params.yaml of this project; DVC users have files of that name, too."""
-    path = folder / PARAMS
-    if not path.exists():
-        return False
-    if (folder / TABLES).is_dir():
-        return True
     try:
-        return bool(re.search(rb"^['\"]?profiles['\"]?\s*:", path.read_bytes(), re.MULTILINE))
-    except OSError:
+        content = (folder / PARAMS).read_bytes()
+    except FileNotFoundError:
         return False
+    return (folder / TABLES).is_dir() or bool(re.search(rb"^['\"]?profiles['\"]?\s*:", content, re.MULTILINE))

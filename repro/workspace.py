@@ -50,22 +50,6 @@ class Workspace:
         if options.arch:
             overrides |= _arch_overrides(plain, options.arch, names)
         self.settings = params.settings(self.params_file, options.profile, overrides)
-        self._check_blocks()
-        self.seeds = range(options.seeds or self.settings.profile.seeds)
-        self.folders = data_folders(options.data_dir, self.root)
-        self.study = self._study()
-        self._made: dict[tuple[object, tuple[int, ...]], list[Run]] = {}
-        results = options.out or self.root / "results"
-        # The shipped ledger is in the results folder itself, so ignoring it needs another folder.
-        separate = "+anew" if options.ignore_shipped and options.out is None and not overrides else ""
-        self.out = results / (self.settings.name + _suffix(overrides) + separate)
-        shipped = [results / self.settings.name, shipped_results(self.root) / self.settings.name]
-        shipped_ledgers = [] if options.ignore_shipped else [folder / "runs.jsonl" for folder in shipped]
-        runs_dir = options.runs_dir or self.root / "runs"
-        self.store = Store(runs_dir, self.out / "runs.jsonl", shipped_ledgers)
-
-    def _check_blocks(self) -> None:
-        """Raise `UsageError` for a block in params.yaml that no artifact declares, or that is not as declared."""
         for name in self.settings.profile.artifacts:
             artifact = artifacts.IMPLEMENTED.get(name)
             if artifact is None or artifact.params is None:
@@ -73,35 +57,52 @@ class Workspace:
                     f"{self.params_file.name}: artifacts.{name}: no artifact of that name declares parameters (is "
                     "its file in $REPRO_ARTIFACTS?)"
                 )
-            self.settings.profile.block(name, artifact.params)
+            self.settings.profile.block(name, artifact.params)  # raises, if it is not as declared
+        self.seeds = range(options.seeds or self.settings.profile.seeds)
+        self.folders = data_folders(options.data_dir, self.root)
+        sets = (self.settings.profile.data.name, self.settings.profile.imagenet.data.name)
+        images, photos = (data.fingerprint(name, self.folders) for name in sets)
+        official = [data.official(*pair) for pair in zip(sets, (images, photos), strict=True)]
+        self.study = Study(self.settings, images, official[0], photos, official[1])
+        self._made: dict[tuple[object, tuple[int, ...]], list[Run]] = {}
+        results = options.out or self.root / "results"
+        # The shipped ledger is in the results folder itself, so ignoring it needs another folder.
+        separate = "+anew" if options.ignore_shipped and options.out is None and not overrides else ""
+        # A changed profile has a folder of its own, so that its results never replace the profile's.
+        changes = json.dumps(dict(sorted(overrides.items())), default=str).encode()
+        suffix = f"+{hashlib.sha256(changes).hexdigest()[:6]}" if overrides else ""
+        self.out = results / (self.settings.name + suffix + separate)
+        shipped = [results / self.settings.name, shipped_results(self.root) / self.settings.name]
+        shipped_ledgers = [] if options.ignore_shipped else [folder / "runs.jsonl" for folder in shipped]
+        runs_dir = options.runs_dir or self.root / "runs"
+        self.store = Store(runs_dir, self.out / "runs.jsonl", shipped_ledgers)
 
     def runs(self, artifact: Artifact, seeds: Sequence[int] | None = None, guess: bool = True) -> list[Run]:
         """Return the artifact's Runs for ``seeds`` (default: those of the options), restricted to ``--arch``.
 
         Runs that depend on results are included once these exist; with ``guess`` always, by the best guess.
         """
-        seeds = self.seeds if seeds is None else seeds
-        runs = self._make(artifact.runs, seeds)
-        if artifact.second_stage and (guess or all(self.store.record(run) for run in runs)):
-            runs = [*runs, *artifact.second_stage(self.study, self.results(), seeds)]
-        if artifact.optional and self.options.with_iterative:
-            runs = [*runs, *self._make(artifact.optional, seeds)]
-        arch = self.options.arch
-        return [run for run in runs if arch is None or run.arch == arch]
+        runs = self._all_runs(artifact, self.seeds if seeds is None else seeds, guess, self.options.with_iterative)
+        return [run for run in runs if self.options.arch in (None, run.arch)]
 
     def runs_of_cells(self, artifact: Artifact, seeds: Sequence[int]) -> list[Run]:
         """Return all Runs that the artifact's cells of ``seeds`` are made from, whatever the options."""
+        return self._all_runs(artifact, seeds, guess=True, optional=True)
+
+    def _all_runs(self, artifact: Artifact, seeds: Sequence[int], guess: bool, optional: bool) -> list[Run]:
         runs = self._make(artifact.runs, seeds)
-        if artifact.second_stage:
+        if artifact.second_stage and (guess or all(self.store.record(run) for run in runs)):
             runs = [*runs, *artifact.second_stage(self.study, self.results(), seeds)]
-        return [*runs, *self._make(artifact.optional, seeds)] if artifact.optional else runs
+        if artifact.optional and optional:
+            runs = [*runs, *self._make(artifact.optional, seeds)]
+        return runs
 
     def _make(self, runs: Callable[[Study, Sequence[int]], list[Run]], seeds: Sequence[int]) -> list[Run]:
         """Call one of an artifact's functions; what it returns depends on the study and ``seeds`` only."""
-        made = self._made.get((runs, tuple(seeds)))
-        if made is None:
-            made = self._made[runs, tuple(seeds)] = runs(self.study, seeds)
-        return made
+        asked = (runs, tuple(seeds))
+        if asked not in self._made:
+            self._made[asked] = runs(self.study, seeds)
+        return self._made[asked]
 
     def results(self) -> Results:
         """Return all finished Runs."""
@@ -136,8 +137,8 @@ class Workspace:
         seeds = self.seeds_of(artifact)
         runs = self.runs_of_cells(artifact, seeds)
         records = {run.key: record for run in runs if (record := self.store.record(run))}
-        parents = [run for run in ancestors([run for run in runs if run.key in records]) if run.key not in records]
-        of_parents = [record for run in parents if (record := self.store.record(run))]
+        behind = ancestors([run for run in runs if run.key in records])
+        of_parents = [r for run in behind if run.key not in records and (r := self.store.record(run))]
         return artifact.cells(self.study, Results(records), seeds), [*records.values(), *of_parents]
 
     def render(self, artifact: Artifact, write: bool = True) -> Document:
@@ -190,13 +191,6 @@ class Workspace:
         """The profiles of params.yaml that are compared with the published numbers."""
         return [name for name, profile in params.load(self.params_file).profiles.items() if profile.comparable]
 
-    def _study(self) -> Study:
-        profile = self.settings.profile
-        names = (profile.data.name, profile.imagenet.data.name)
-        images, photos = (data.fingerprint(name, self.folders) for name in names)
-        official = [data.official(*pair) for pair in zip(names, (images, photos), strict=True)]
-        return Study(self.settings, images, official[0], photos, official[1])
-
     def _needed(self) -> list[Run]:
         return [run for artifact in self.artifacts for run in self.runs(artifact, guess=False)]
 
@@ -245,11 +239,3 @@ def data_folders(data_dir: Path | None, root: Path) -> list[Path]:
         return [data_dir]
     named = os.environ.get("REPRO_DATA")
     return [*([Path(named)] if named else []), root / "data"]
-
-
-def _suffix(overrides: dict[str, object]) -> str:
-    """Name the results folder of a changed profile, so that its results never replace the profile's."""
-    if not overrides:
-        return ""
-    text = json.dumps({k: overrides[k] for k in sorted(overrides)}, default=str)
-    return "+" + hashlib.sha256(text.encode()).hexdigest()[:6]

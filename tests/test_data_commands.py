@@ -10,9 +10,9 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 
-from repro.cli import inputs
 from repro.cli.app import main
-from repro.commands import data as data_commands
+from repro.cli.options import check
+from repro.commands import doctor
 from repro.data import cifar10
 from repro.data.imagenet import index, synthetic
 from repro.data.images import Split, assemble
@@ -63,9 +63,9 @@ def prepared(root: Path, capsys: pytest.CaptureFixture[str]) -> Path:
 def test_a_folder_with_the_index_alone_is_a_data_folder(prepared: Path, tmp_path: Path) -> None:
     """As `--cache-dir` leaves it where the images are read-only."""
     shutil.copytree(prepared / index.FOLDER, tmp_path / "index" / index.FOLDER)
-    inputs.check(Options(data_dir=tmp_path / "index"))
+    check(Options(data_dir=tmp_path / "index"))
     with pytest.raises(MissingInput, match="neither CIFAR-10 nor ImageNet is there"):
-        inputs.check(Options(data_dir=tmp_path / "index" / index.FOLDER))
+        check(Options(data_dir=tmp_path / "index" / index.FOLDER))
 
 
 def test_runs_on_original_images_are_refused_on_resized_ones(
@@ -89,7 +89,7 @@ def test_images_that_were_deleted_since_are_not_vouched_for(
     assert code == 3 and not out
     assert "of the 256 images that were verified 9 are not as they were" in err
     assert f"{others[0].relative_to(prepared)} (gone)" in err and "`repro data prepare imagenet`" in err
-    assert data_commands.check([prepared])[0] == "problem"
+    assert doctor._images("imagenet", [prepared], wanted=False)[0] == "problem"
 
 
 def test_an_image_that_was_cut_short_since_is_found(prepared: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ from rich.console import Console
 from repro import estimate
 from repro.commands import doctor
 from repro.data import cifar10
+from repro.engine.speeds import Choice
 from repro.errors import MissingInput
 from repro.estimate import Pace
 from repro.files import Lock
@@ -37,7 +38,8 @@ def checked(command: Command, tmp_path: Path) -> Callable[..., tuple[int, States
 def cifar(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """CIFAR-10 as if it were there."""
     monkeypatch.setattr(cifar10, "find", lambda folders: tmp_path)
-    official = SimpleNamespace(fingerprint=cifar10.OFFICIAL_FINGERPRINT)
+    images = SimpleNamespace(labels=[])
+    official = SimpleNamespace(fingerprint=cifar10.OFFICIAL_FINGERPRINT, train=images, test=images)
     monkeypatch.setattr(cifar10, "load", lambda place: official)
 
 
@@ -71,8 +73,8 @@ def test_an_estimate_of_months_is_a_warning(
     checked: Callable[..., tuple[int, States]], cifar: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REPRO_WITHOUT", "imagenet")
-    slow = {arch: Pace(1, lambda lanes: 30.0, "eager, one Run at a time", "calibrated 2 h ago") for arch in
-            ("resnet20", "resnet56")}  # fmt: skip
+    pace = Pace(Choice({"eager": {1: 30.0}}), way="eager, one Run at a time", source="calibrated 2 h ago")
+    slow = {arch: pace for arch in ("resnet20", "resnet56")}
     monkeypatch.setattr(estimate, "known", lambda *_: slow)
     code, states = checked("--profile", "paper")
     assert code == 0 and states["time"][0] == "warning" and "days of training left" in states["time"][1]
@@ -120,7 +122,7 @@ def test_a_uid_without_a_name_and_a_cache_that_cannot_be_written_are_noted(
     monkeypatch.setattr(doctor.pwd, "getpwuid", unknown)
     monkeypatch.setenv("USER", "somebody")
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "file" / "cache"))
-    found = {what: (state, finding) for what, state, finding in doctor._habits()}
+    found = {what: (state, finding) for what, state, finding in doctor._account()}
     assert found["user"][0] == "note" and "'somebody' is used instead" in found["user"][1]
     assert found["compiler"][0] == "note" and "set TORCHINDUCTOR_CACHE_DIR" in found["compiler"][1]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from repro import files
 from repro.data import cifar10, imagenet
-from repro.data.imagenet import index, layout, resize, verify
+from repro.data.imagenet import layout, resize, verify
 from repro.data.imagenet.index import Prepared
 from repro.errors import MissingInput, UsageError
 from repro.places import find_root
@@ -21,50 +21,31 @@ SETS = ("cifar10", "imagenet")
 
 def status(name: str, data_dir: Path | None, as_json: bool) -> None:
     """Print where a data set is and whether it is the official one. Raises `MissingInput` if it is not there."""
-    _check(name)
-    folders = data_folders(data_dir, find_root())
-    info, line = _cifar10(folders) if name == "cifar10" else _imagenet(folders)
+    info, line = find(name, data_folders(data_dir, find_root()))
     print(json.dumps(info) if as_json else line)
+
+
+def find(name: str, folders: list[Path]) -> tuple[dict[str, Any], str]:
+    """Return what is known of a data set under ``folders``, and a line about it. Raises `MissingInput` if it is
+    not there, or damaged."""
+    if name not in SETS:
+        raise UsageError(f"no data set '{name}'; there are {', '.join(SETS)}")
+    return _cifar10(folders) if name == "cifar10" else _imagenet(folders)
 
 
 def prepare(name: str, data_dir: Path | None, side: int | None, cache_dir: Path | None) -> None:
     """Download CIFAR-10 if it is missing, or verify ImageNet and resize it; then print what is there."""
-    _check(name)
+    folders = data_folders(data_dir, find_root())
     if name == "imagenet":
-        _prepare_imagenet(data_dir, side, cache_dir)
+        _prepare_imagenet(folders, side, cache_dir)
         return
     if side or cache_dir:
         raise UsageError("--resize and --cache-dir go with `repro data prepare imagenet`")
-    folders = data_folders(data_dir, find_root())
-    if cifar10.find(folders) is None:
+    if name == "cifar10" and cifar10.find(folders) is None:
         files.check_writable(folders[0])
         print(f"downloading CIFAR-10 into {folders[0]}", file=sys.stderr)
         cifar10.download(folders[0])
-    status(name, data_dir, as_json=False)
-
-
-def check(folders: list[Path]) -> tuple[str, str]:
-    """Judge ImageNet under ``folders`` for `repro doctor`: ok, note or problem, and a line about it."""
-    try:
-        found = index.find(folders)
-        if found is None:
-            place = layout.find(folders)
-            line = (
-                f"{place} is not prepared: run `repro data prepare imagenet`"
-                if place
-                else str(layout.missing(folders))
-            )
-            return "note", line
-        if lost := _lost(found):
-            return "problem", lost
-        return ("note" if found.differences else "ok"), _describe(found)
-    except MissingInput as error:
-        return "problem", str(error)
-
-
-def _check(name: str) -> None:
-    if name not in SETS:
-        raise UsageError(f"no data set '{name}'; there are {', '.join(SETS)}")
+    print(find(name, folders)[1])
 
 
 def _cifar10(folders: list[Path]) -> tuple[dict[str, Any], str]:
@@ -87,8 +68,12 @@ def _cifar10(folders: list[Path]) -> tuple[dict[str, Any], str]:
 
 def _imagenet(folders: list[Path]) -> tuple[dict[str, Any], str]:
     found = imagenet.prepared(folders)
-    if lost := _lost(found):
-        raise MissingInput(lost)
+    if lost := verify.gone(found):
+        raise MissingInput(
+            f"{found.root}: of the {found.train + found.val:,} images that were verified {len(lost):,} are not as "
+            f"they were: {layout.some(lost, 3)}; fetch them again, or run `repro data prepare imagenet` to use "
+            "the rest"
+        )
     info = {
         "place": str(found.root),
         "train": found.train,
@@ -101,17 +86,6 @@ def _imagenet(folders: list[Path]) -> tuple[dict[str, Any], str]:
         "stored": found.stored,
     }
     return info, _describe(found)
-
-
-def _lost(found: Prepared) -> str:
-    """Say which verified images are missing or changed; empty if none are."""
-    if not (lost := verify.gone(found)):
-        return ""
-    return (
-        f"{found.root}: of the {found.train + found.val:,} images that were verified {len(lost):,} are not as "
-        f"they were: {layout.some(lost, 3)}; fetch them again, or run `repro data prepare imagenet` to use the "
-        "rest"
-    )
 
 
 def _describe(found: Prepared) -> str:
@@ -127,12 +101,11 @@ def _describe(found: Prepared) -> str:
     )
 
 
-def _prepare_imagenet(data_dir: Path | None, side: int | None, cache_dir: Path | None) -> None:
+def _prepare_imagenet(folders: list[Path], side: int | None, cache_dir: Path | None) -> None:
     from repro.report.progress import ImagesProgress
 
     if side is not None:
         resize.check_side(side)
-    folders = data_folders(data_dir, find_root())
     root = layout.find(folders)
     if root is None:
         raise layout.missing(folders)

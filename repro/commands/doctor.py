@@ -10,7 +10,7 @@ import pwd
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from repro import estimate, files, machine
 from repro.commands import data as data_commands
 from repro.data import cifar10
 from repro.data.imagenet import index
-from repro.errors import ReproError
+from repro.errors import MissingInput, ReproError
 from repro.options import Options
 from repro.plan import cost, disk_bytes
 from repro.report import terminal
@@ -36,7 +36,7 @@ MANY = 50_000_000  # images: a day at 600 a second
 
 def report(options: Options, as_json: bool) -> int:
     """Print all checks, rather than raise at the first problem; return how many found one."""
-    found = [*_software(), *_device(), *_habits(), *_project(options)]
+    found = [*_software(), *_device(), *_account(), *_project(options)]
     counts = Counter(state for _, state, _ in found)
     if as_json:
         print(json.dumps([dict(zip(("what", "state", "finding"), check, strict=True)) for check in found]))
@@ -52,117 +52,99 @@ def report(options: Options, as_json: bool) -> int:
     return counts["problem"]
 
 
-def _software() -> list[Check]:
-    python = platform.python_version()
-    fits = (3, 11) <= sys.version_info[:2] < (3, 14)
-    found: list[Check] = [
-        ("python", "ok" if fits else "problem", python + ("" if fits else ": 3.11 to 3.13 are tested"))
-    ]
+def _software() -> Iterator[Check]:
+    python, fits = platform.python_version(), (3, 11) <= sys.version_info[:2] < (3, 14)
+    yield "python", "ok" if fits else "problem", python if fits else f"{python}: 3.11 to 3.13 are tested"
     for name in ("torch", "torchvision", "numpy", "safetensors", "dvc"):
         try:
-            found.append((name, "ok", metadata.version(name)))
+            yield name, "ok", metadata.version(name)
         except metadata.PackageNotFoundError:
-            why = "absent: artifacts are made without DVC" if name == "dvc" else "absent: run `make env`"
-            found.append((name, "note" if name == "dvc" else "problem", why))
-    return found
+            if name == "dvc":
+                yield name, "note", "absent: artifacts are made without DVC"
+            else:
+                yield name, "problem", "absent: run `make env`"
 
 
-def _device() -> list[Check]:
+def _device() -> Iterator[Check]:
     import torch
 
     from repro.engine import device as devices
 
     chosen = devices.choose("auto")
     precision = devices.resolve_precision("auto", chosen)
-    found: list[Check] = [("device", "ok", f"{chosen.name}; precision auto is {precision} here")]
+    yield "device", "ok", f"{chosen.name}; precision auto is {precision} here"
     if chosen.cuda:
         capability = ".".join(map(str, torch.cuda.get_device_capability()))
-        memory = torch.cuda.get_device_properties(0).total_memory
-        found.append(
-            ("cuda", "ok", f"CUDA {torch.version.cuda}, capability {capability}, {terminal.size(memory)}")
-        )
+        memory = terminal.size(torch.cuda.get_device_properties(0).total_memory)
+        yield "cuda", "ok", f"CUDA {torch.version.cuda}, capability {capability}, {memory}"
         driver = Path("/proc/driver/nvidia/version")
-        found.append(
-            ("driver", "ok", driver.read_text().splitlines()[0] if driver.exists() else "version unknown")
-        )
+        yield "driver", "ok", driver.read_text().splitlines()[0] if driver.exists() else "version unknown"
     elif shutil.which("nvidia-smi"):
-        why = "nvidia-smi is here but PyTorch sees no device: driver 580 or newer is needed"
-        found.append(("cuda", "problem", why))
+        yield "cuda", "problem", "nvidia-smi is here but PyTorch sees no device: driver 580 or newer is needed"
     else:
-        why = "no CUDA device: `repro plan --profile paper` estimates how long the paper takes here"
-        found.append(("cuda", "note", why))
+        plan = "`repro plan --profile paper` estimates how long the paper takes here"
+        yield "cuda", "note", f"no CUDA device: {plan}"
     if not shutil.which("cc") and not shutil.which("gcc"):
-        found.append(("compiler", "note", "no C compiler: Triton needs one"))
-    return found
+        yield "compiler", "note", "no C compiler: Triton needs one"
 
 
-def _habits() -> list[Check]:
+def _account() -> Iterator[Check]:
     """Check what torch.compile and Slurm need of the user's account."""
-    found: list[Check] = []
     try:
         pwd.getpwuid(os.getuid())
     except KeyError:
-        named = f"uid {os.getuid()} has no name in /etc/passwd: '{getpass.getuser()}' is used instead"
-        found.append(("user", "note", named))
+        name = getpass.getuser()
+        yield "user", "note", f"uid {os.getuid()} has no name in /etc/passwd: '{name}' is used instead"
     try:
         files.check_writable(machine.compiler_cache())
     except ReproError as error:
-        why = f"{error}: set TORCHINDUCTOR_CACHE_DIR, else strategies with torch.compile are not used"
-        found.append(("compiler", "note", why))
-    return found
+        why = "set TORCHINDUCTOR_CACHE_DIR, else strategies with torch.compile are not used"
+        yield "compiler", "note", f"{error}: {why}"
 
 
-def _project(options: Options) -> list[Check]:
+def _project(options: Options) -> Iterator[Check]:
     """Check what the profile needs."""
     try:
         work = Workspace(options)
     except ReproError as error:
-        return [("profile", "problem", str(error))]
+        yield "profile", "problem", str(error)
+        return
     plan = work.plan()
     missing = [run for run in plan.missing if run.data.name not in options.without]
     wanted = {run.data.name for run in missing}
-    done = len(plan.runs) - len(plan.missing)
-    found: list[Check] = [("params", "ok", f"{work.params_file}, profile {work.settings.name}")]
-    found.append(("data", *_cifar10(work.folders, "cifar10" in wanted)))
-    found.append(("imagenet", *_imagenet(work.folders, "imagenet" in wanted)))
+    yield "params", "ok", f"{work.params_file}, profile {work.settings.name}"
+    yield "data", *_images("cifar10", work.folders, "cifar10" in wanted)
+    yield "imagenet", *_images("imagenet", work.folders, "imagenet" in wanted)
     for name, folder in (("runs", work.store.runs_dir), ("results", work.out)):
         try:
             files.check_lockable(folder)
-            found.append((name, "ok", f"{folder}, writable, with file locks"))
+            yield name, "ok", f"{folder}, writable, with file locks"
         except ReproError as error:
-            found.append((name, "problem", str(error)))
+            yield name, "problem", str(error)
     needed = disk_bytes(missing, plan.keep)
     free = shutil.disk_usage(files.existing(work.store.runs_dir)).free
     space = f"{terminal.size(needed)} of checkpoints to come, {terminal.size(free)} free"
-    found.append(
-        ("disk", "ok", space) if needed < free else ("disk", "problem", f"{space}: pass another --runs-dir")
-    )
-    found += _time(missing, work)
-    found.append(
-        ("ledger", "ok", f"{done} of {counted(len(plan.runs), 'Run')} of profile {work.settings.name} finished")
-    )
-    return found
+    yield ("disk", "ok", space) if needed < free else ("disk", "problem", f"{space}: pass another --runs-dir")
+    yield from _time(missing, work)
+    done, runs = len(plan.runs) - len(plan.missing), counted(len(plan.runs), "Run")
+    yield "ledger", "ok", f"{done} of {runs} of profile {work.settings.name} finished"
 
 
-def _cifar10(folders: Sequence[Path], wanted: bool) -> tuple[str, str]:
-    place = cifar10.find(folders)
-    if place is None:
-        return "problem" if wanted else "note", str(cifar10.missing(folders))
+def _images(name: str, folders: list[Path], wanted: bool) -> tuple[str, str]:
+    """Judge a data set: missing images are a problem only if Runs need them (``wanted``)."""
+    find = cifar10.find if name == "cifar10" else index.find
     try:
-        official = cifar10.load(place).fingerprint == cifar10.OFFICIAL_FINGERPRINT
-    except ReproError as error:
-        return "problem", str(error)
-    return ("ok", str(place)) if official else ("problem", f"{place}: not the official images")
+        info, line = data_commands.find(name, folders)
+    except MissingInput as error:
+        absent = find(folders) is None
+        more = "; or set REPRO_WITHOUT=imagenet to leave out its Runs" if absent and name == "imagenet" else ""
+        return ("problem", f"{error}{more}") if wanted or not absent else ("note", str(error))
+    if info["official"]:
+        return "ok", line
+    return "problem" if name == "cifar10" else "note", line
 
 
-def _imagenet(folders: list[Path], wanted: bool) -> tuple[str, str]:
-    state, line = data_commands.check(folders)
-    if wanted and not index.find(folders):
-        return "problem", f"{line}; or set REPRO_WITHOUT=imagenet to leave out its Runs"
-    return state, line
-
-
-def _time(runs: Sequence[Run], work: Workspace) -> list[Check]:
+def _time(runs: Sequence[Run], work: Workspace) -> Iterator[Check]:
     """Report how fast each missing network trains, as far as it was measured, and how long everything takes."""
     from repro.engine import device
 
@@ -171,19 +153,19 @@ def _time(runs: Sequence[Run], work: Workspace) -> list[Check]:
         for precision in {run.precision for run in runs}:
             device.resolve_precision(precision, chosen)
     except ReproError as error:
-        return [("precision", "problem", f"{error}, with --precision")]
-    paces, found = estimate.known(runs, "auto", work.store), list[Check]()
+        yield "precision", "problem", f"{error}, with --precision"
+        return
+    paces = estimate.known(runs, "auto", work.store)
     for arch in estimate.first_of_each(runs):
         if pace := paces.get(arch):
             known = ", ".join(filter(None, (terminal.speed(pace.best), pace.way, pace.source)))
-            found.append(("speed", "ok", f"{arch}: {known}; `repro plan --calibrate` measures it again"))
+            yield "speed", "ok", f"{arch}: {known}; `repro plan --calibrate` measures it again"
         else:
-            found.append(("speed", "note", f"{arch}: not calibrated yet ({ask} does it, in seconds)"))
+            yield "speed", "note", f"{arch}: not calibrated yet ({ask} does it, in seconds)"
     seconds, images = estimate.seconds(runs, paces, work.store), cost(runs, work.store).images
-    if seconds is not None and seconds > 0:
+    if seconds:
         state = "warning" if seconds > LONG else "ok"
-        found.append(("time", state, f"{terminal.duration(seconds)} of training left on this device"))
+        yield "time", state, f"{terminal.duration(seconds)} of training left on this device"
     elif seconds is None and not chosen.cuda and images > MANY:
-        found.append(("time", "warning", f"{images / 1e6:,.0f} million images left to train, which takes a CPU "
-                      f"days to months: {ask} estimates how long"))  # fmt: skip
-    return found
+        left = f"{images / 1e6:,.0f} million images left to train, which takes a CPU days to months"
+        yield "time", "warning", f"{left}: {ask} estimates how long"

@@ -26,20 +26,13 @@ MOST = 5  # keys in a message
 class Entry:
     """A Run of the profile (``run``), a finished Run (``record``), or both."""
 
+    key: str
+    label: str
+    spec: dict[str, Any]
     run: Run | None
     record: Record | None
-    epochs: int
+    epochs: int = 0
     """Epochs done, if the Run is begun but not finished."""
-
-    @property
-    def key(self) -> str:
-        """The Run's key."""
-        return self._known.key
-
-    @property
-    def label(self) -> str:
-        """The Run's label."""
-        return self._known.label
 
     @property
     def state(self) -> str:
@@ -49,16 +42,9 @@ class Entry:
         return BEGUN if self.epochs else MISSING
 
     @property
-    def spec(self) -> dict[str, Any]:
-        """The Run's spec."""
-        known = self._known
-        return known.spec() if isinstance(known, Run) else known.spec
-
-    @property
-    def _known(self) -> Run | Record:
-        known = self.run or self.record
-        assert known
-        return known
+    def standing(self) -> str:
+        """The state, with the number of epochs if it is begun."""
+        return f"begun, {self.epochs} of {self.run.epochs} epochs" if self.run and self.epochs else self.state
 
 
 Keyed = TypeVar("Keyed", Run, Entry)
@@ -71,14 +57,12 @@ def list_runs(options: Options, names: Sequence[str], state: str | None, as_json
         raise UsageError(f"--state {state}: there are {', '.join(RUN_STATES)}")
     work = Workspace(options, names)
     runs = ancestors(work.asked() if names else work.every_run())
-    entries = [*_entries(work, runs), *([] if names else _unasked(work, runs))]
-    found = [entry for entry in entries if state in (None, entry.state)]
+    found = [entry for entry in _entries(work, runs, others=not names) if state in (None, entry.state)]
     if as_json:
-        runs_json = [_summary(entry) for entry in found]
-        print(json.dumps({"profile": work.settings.name, "runs": runs_json}))
+        print(json.dumps({"profile": work.settings.name, "runs": list(map(_summary, found))}))
         return
     out = terminal.console()
-    rows = [[e.key, e.label, _standing(e), _percent(e.record.top1 if e.record else None)] for e in found]
+    rows = [[e.key, e.label, e.standing, _percent(e.record.top1 if e.record else None)] for e in found]
     out.print(terminal.table(["key", "Run", "state", "top-1"], rows, f"profile {work.settings.name}", left=3))
     out.print(counted(len(found), "Run"))
 
@@ -90,30 +74,32 @@ def show_run(options: Options, key: str, as_json: bool) -> None:
     work = Workspace(options)
     by_artifact = {artifact.name: ancestors(work.runs(artifact, work.all_seeds)) for artifact in work.artifacts}
     runs = list({run.key: run for runs in (*by_artifact.values(), work.every_run()) for run in runs}.values())
-    entry = by_key([*_entries(work, runs), *_unasked(work, runs)], key, work.settings.name)
+    entry, store = by_key(_entries(work, runs, others=True), key, work.settings.name), work.store
+    results = [path.parent for path in (store.ledger, *store.shipped)]
+    kept = checkpoints_of(entry.key, store.runs_dir, results).get(entry.key, {})
     shown = _summary(entry) | {
         "spec": entry.spec,
         "asked_by": [name for name, of in by_artifact.items() if entry.key in {run.key for run in of}],
         "provenance": entry.record.provenance if entry.record else {},
-        "folder": str(_folder(work.store, entry)),
-        "checkpoints": {str(epoch): str(path) for epoch, path in _checkpoints(work.store, entry).items()},
+        "folder": str(store.runs_dir / str(entry.spec["experiment"]) / entry.key),
+        "checkpoints": {str(epoch): str(kept[epoch].path) for epoch in sorted(kept)},
     }
     if as_json:
         print(json.dumps(shown))
         return
-    for line in _lines(work.store, entry, shown):
+    for line in _lines(store, entry, shown):
         print(line)
 
 
-def _entries(work: Workspace, runs: Sequence[Run]) -> list[Entry]:
-    store = work.store
-    return [Entry(run, record := store.record(run), 0 if record else store.progress(run)) for run in runs]
-
-
-def _unasked(work: Workspace, runs: Sequence[Run]) -> list[Entry]:
-    """Return finished Runs that are not among ``runs``: of further seeds, or of other settings."""
+def _entries(work: Workspace, runs: Sequence[Run], others: bool) -> list[Entry]:
+    """Return an entry for each of ``runs``; with ``others``, also for finished Runs of other seeds or settings."""
+    store, found = work.store, list[Entry]()
+    for run in runs:
+        record = store.record(run)
+        found.append(Entry(run.key, run.label, run.spec(), run, record, 0 if record else store.progress(run)))
     asked = {run.key for run in runs}
-    return [Entry(None, record, 0) for record in work.store.records() if record.key not in asked]
+    more = [record for record in store.records() if record.key not in asked] if others else []
+    return found + [Entry(record.key, record.label, record.spec, None, record) for record in more]
 
 
 def by_key(among: Sequence[Keyed], key: str, profile: str, hint: str = "`repro runs list`") -> Keyed:
@@ -142,21 +128,10 @@ def _summary(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _folder(store: Store, entry: Entry) -> Path:
-    return store.runs_dir / str(entry.spec["experiment"]) / entry.key
-
-
-def _checkpoints(store: Store, entry: Entry) -> dict[int, Path]:
-    """Return the files of its kept and shipped checkpoints, by epoch."""
-    results = [path.parent for path in (store.ledger, *store.shipped)]
-    kept = checkpoints_of(entry.key, store.runs_dir, results).get(entry.key, {})
-    return {epoch: kept[epoch].path for epoch in sorted(kept)}
-
-
 def _lines(store: Store, entry: Entry, shown: dict[str, Any]) -> list[str]:
     spec, record = entry.spec, entry.record
     data, recipe = spec["data"], spec["recipe"]
-    lines = [f"{entry.key}  {entry.label}", f"state        {_standing(entry)}"]
+    lines = [f"{entry.key}  {entry.label}", f"state        {entry.standing}"]
     if record and record.top1 is not None:
         lines.append(f"top-1        {_percent(record.top1)} %, on training images {_percent(record.train_top1)} %")
     if record and record.best_epoch is not None:
@@ -182,12 +157,6 @@ def _lines(store: Store, entry: Entry, shown: dict[str, Any]) -> list[str]:
     if entry.run and entry.state == DONE and forgotten([entry.run], store):
         lines.append(f"final weights not kept: `repro runs train {entry.key} --keep-final` trains it again")
     return lines
-
-
-def _standing(entry: Entry) -> str:
-    if entry.state == BEGUN and entry.run:
-        return f"begun, {entry.epochs} of {entry.run.epochs} epochs"
-    return entry.state
 
 
 def _percent(value: float | None) -> str:

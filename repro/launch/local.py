@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from repro.errors import MissingInput, UsageError
 from repro.launch import task as tasks
 from repro.launch.task import Launcher, Task
-from repro.machine import core_numbers
 from repro.words import counted
 
 
@@ -35,46 +34,41 @@ class LocalPool(Launcher):
             raise UsageError(
                 f"--gpus {gpus}: there is no CUDA device here (--device cpu: that many processes train together)"
             )
-        self._free = list(slots(workers, gpus, devices, core_numbers()))
+        self._free = list(slots(workers, gpus, devices, frozenset(os.sched_getaffinity(0))))
         self._running: dict[str, tuple[subprocess.Popen[bytes], Slot]] = {}
-        what = "GPU" if devices else "process"
-        each = (
-            f", {gpus} {what}{'' if gpus == 1 else 's' if devices else 'es'} each" if devices or gpus > 1 else ""
-        )
-        self.name = f"{workers} worker{'s' if workers > 1 else ''} here{each}"
+        each = f", {counted(gpus, 'GPU')} each" if devices else f", {gpus} processes each" if gpus > 1 else ""
+        self.name = f"{counted(workers, 'worker')} here{each}"
 
     def submit(self, task: Task) -> None:
         """Start ``task`` in a free slot, of which there has to be one."""
         slot = self._free.pop(0)
-        before = core_numbers()
-        _pin(slot.cores)  # inherited by the process that is started
+        before = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, slot.cores)  # inherited by the process that is started
         try:
             self._running[task.key] = (tasks.start(task, slot.devices), slot)
         finally:
-            _pin(before)
+            os.sched_setaffinity(0, before)
 
     def wait(self, seconds: float) -> list[tuple[str, int | None]]:
         """See `Launcher`."""
         deadline = time.monotonic() + seconds
-        while not (ended := self._reap()) and time.monotonic() < deadline:
+        while True:
+            ended: list[tuple[str, int | None]] = []
+            for key, (process, slot) in list(self._running.items()):
+                if process.poll() is not None:
+                    tasks.kill_session(process)  # processes that a killed worker left may hold its GPU
+                    del self._running[key]
+                    self._free.append(slot)
+                    ended.append((key, process.returncode))
+            if ended or time.monotonic() >= deadline:
+                return ended
             time.sleep(tasks.TICK)
-        return ended
 
     def cancel(self) -> None:
         """See `Launcher`."""
         tasks.end(process for process, _ in self._running.values())
         self._free += [slot for _, slot in self._running.values()]
         self._running.clear()
-
-    def _reap(self) -> list[tuple[str, int | None]]:
-        ended: list[tuple[str, int | None]] = []
-        for key, (process, slot) in list(self._running.items()):
-            if process.poll() is not None:
-                tasks.kill_session(process)  # processes that a killed worker left may hold its GPU
-                del self._running[key]
-                self._free.append(slot)
-                ended.append((key, process.returncode))
-        return ended
 
 
 def slots(workers: int, gpus: int, devices: Sequence[str], cores: frozenset[int]) -> list[Slot]:
@@ -106,8 +100,3 @@ def cuda_devices() -> list[str]:
     count = torch.cuda.device_count()
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     return named.split(",")[:count] if named else [str(index) for index in range(count)]
-
-
-def _pin(to: frozenset[int]) -> None:
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, to)

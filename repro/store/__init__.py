@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import re
 import socket
@@ -29,7 +30,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from repro import files
 from repro.errors import BudgetSpent, MissingInput, UsageError
-from repro.files import FOREVER, Lock
+from repro.files import Lock
 from repro.record import Record
 from repro.run import Run
 from repro.store import ledger
@@ -243,7 +244,7 @@ class Store:
 
         def wait(who: str) -> float:
             print(f"{run.label} is being trained by {who}: waiting for it", file=sys.stderr, flush=True)
-            return FOREVER if deadline is None else max(0.0, deadline - time.monotonic())
+            return math.inf if deadline is None else max(0.0, deadline - time.monotonic())
 
         with _lock(self.folder(run), wait):
             self._locked.add(run.key)
