@@ -116,10 +116,25 @@ class Study:
     def dense(self, arch: str, seed: int) -> Run:
         """The dense baseline: fresh weights, no mask, the whole schedule, with Fig. 2's statistics per epoch.
 
-        On ImageNet without these statistics: no figure needs them, and each epoch would rank millions of
-        weights."""
-        probe = None if arch in IMAGENET_ARCHS else self.settings.profile.sparsity
-        return self._run("dense", arch, seed, 0, self.schedule_of(arch), probe=probe)
+        It is evaluated after every epoch, since Fig. 1's baseline row may ask for any. On ImageNet without the
+        statistics: no figure needs them, and each epoch would rank millions of weights."""
+        profile, own = self.settings.profile, self.settings.profile.data_of(arch)
+        data = Data(own.name, own.train, own.test, self.fingerprint)
+        if isinstance(own, PhotoParams):
+            data = Photos(
+                own.name, own.train, own.test, self.photos, crop=own.crop, resize=own.resize, stored=own.stored
+            )
+        return Run(
+            experiment=f"dense-{arch}",
+            arch=arch,
+            data=data,
+            recipe=replace(profile.recipe_of(arch), evaluate_every=1),
+            precision=profile.precision_of.get(arch, profile.precision),
+            seed=seed,
+            first_epoch=0,
+            last_epoch=self.schedule_of(arch),
+            probe=None if arch in IMAGENET_ARCHS else profile.sparsity,
+        )
 
     @_made_once
     def ticket(self, arch: str, seed: int, s: int, v: int, sparsity: float | None = None) -> Run:
@@ -139,9 +154,9 @@ class Study:
     @_made_once
     def mask_distance(self, arch: str, seed: int, x: int, y: int) -> Run:
         """The mask of epoch x on the weights of epoch y, untrained: measures the distance of their masks."""
-        dense = self.dense(arch, seed)
-        mask = Mask(Checkpoint(dense, x), self.settings.profile.sparsity)
-        return self._run("structures", arch, seed, 0, 0, weights=Checkpoint(dense, y), mask=mask)
+        dense, profile = self.dense(arch, seed), self.settings.profile
+        mask = Mask(Checkpoint(dense, x), profile.sparsity)
+        return branch(dense, "structures", profile.recipe_of(arch), Checkpoint(dense, y), mask, last_epoch=0)
 
     @_made_once
     def ppr(self, arch: str, seed: int, epoch: int, rate: float) -> Run:
@@ -155,7 +170,8 @@ class Study:
         if epoch <= self.schedule:
             return Checkpoint(dense, epoch)
         start, last = Checkpoint(dense, self.schedule), self.settings.profile.table1.steps[-1][0]
-        more = self._run("dense", arch, seed, self.schedule, last, weights=start, recipe=self._longer)
+        recipe = replace(self._longer, evaluate_every=1)
+        more = branch(dense, "dense", recipe, start, first_epoch=self.schedule, last_epoch=last)
         return Checkpoint(more, epoch)
 
     @_made_once
@@ -163,21 +179,18 @@ class Study:
         """Table 1's gradual pruning: the first step on the dense weights, the others during further training."""
         (first, rate), *others = self.settings.profile.table1.steps
         start = self.extended_dense(arch, seed, first)
-        last = others[-1][0]
-        return self._run(
-            "gradual", arch, seed, first, last, weights=start, mask=Mask(start, rate),
-            prune_at=tuple(others), recipe=self._longer,
+        return branch(
+            self.dense(arch, seed), "gradual", self._longer, start, Mask(start, rate), first_epoch=first,
+            last_epoch=others[-1][0], prune_at=tuple(others),
         )  # fmt: skip
 
     @_made_once
     def memorization(self, arch: str, seed: int, mask: Mask, size: int) -> Run:
         """Memorization by a structure (section 3.3): its own weights, trained on ``size`` random labels."""
-        profile = self.settings.profile
-        data = Data(profile.data.name, size, size, self.fingerprint, f"random-{seed}")
-        recipe = profile.memorization_recipe
-        return self._run(
-            "memorization", arch, seed, 0, recipe.epochs, weights=mask.of, mask=mask, recipe=recipe, data=data
-        )
+        recipe = self.settings.profile.memorization_recipe
+        data = Data(self.settings.profile.data.name, size, size, self.fingerprint, f"random-{seed}")
+        dense = self.dense(arch, seed)
+        return branch(dense, "memorization", recipe, mask.of, mask, data=data, last_epoch=recipe.epochs)
 
     @_made_once
     def iterative(self, arch: str, seed: int, training: int) -> Run:
@@ -192,16 +205,15 @@ class Study:
     def branch(self, arch: str, seed: int, first: int, last: int, batch_size: int) -> Run:
         """The batch probe: the dense network of epoch ``first``, trained to ``last`` at another batch size."""
         recipe = replace(self.settings.profile.recipe_of(arch), batch_size=batch_size)
-        start = Checkpoint(self.dense(arch, seed), first)
-        return self._run("batch-probe", arch, seed, first, last, weights=start, recipe=recipe)
+        dense = self.dense(arch, seed)
+        start = Checkpoint(dense, first)
+        return branch(dense, "batch-probe", recipe, start, first_epoch=first, last_epoch=last)
 
-    def moved(self, branch: Run, epoch: int) -> Run:
-        """The mask at the start of `branch` on its weights of ``epoch``, untrained: how far the mask has moved."""
-        start = Checkpoint(self.dense(branch.arch, branch.seed), branch.first_epoch)
-        return self._run(
-            "batch-probe", branch.arch, branch.seed, 0, 0, weights=Checkpoint(branch, epoch),
-            mask=Mask(start, self.settings.profile.sparsity), recipe=branch.recipe,
-        )  # fmt: skip
+    def moved(self, probe: Run, epoch: int) -> Run:
+        """The mask at the start of a `branch` on its weights of ``epoch``, untrained: how far it has moved."""
+        dense = self.dense(probe.arch, probe.seed)
+        mask = Mask(Checkpoint(dense, probe.first_epoch), self.settings.profile.sparsity)
+        return branch(dense, "batch-probe", probe.recipe, Checkpoint(probe, epoch), mask, last_epoch=0)
 
     def published_epoch(self, epoch: int, arch: str) -> str | None:
         """Return the paper's epoch at the same fraction of its schedule for ``arch``, if it is a whole number."""
@@ -227,47 +239,3 @@ class Study:
         last = max(own.steps[-1][0], self.schedule)
         recipe = self.settings.profile.recipe
         return replace(recipe, epochs=last, milestones=(*recipe.milestones, *own.further_milestones))
-
-    def _data(self, arch: str) -> Data:
-        """Return the data of ``arch``."""
-        own = self.settings.profile.data_of(arch)
-        if isinstance(own, PhotoParams):
-            return Photos(
-                own.name, own.train, own.test, self.photos, crop=own.crop, resize=own.resize, stored=own.stored
-            )
-        return Data(own.name, own.train, own.test, self.fingerprint)
-
-    def _run(
-        self,
-        family: str,
-        arch: str,
-        seed: int,
-        first: int,
-        last: int,
-        *,
-        weights: Checkpoint | None = None,
-        mask: Mask | None = None,
-        prune_at: tuple[tuple[int, float], ...] = (),
-        probe: float | None = None,
-        recipe: Recipe | None = None,
-        data: Data | None = None,
-    ) -> Run:
-        profile = self.settings.profile
-        recipe = recipe or profile.recipe_of(arch)
-        if family == "dense":  # Fig. 1's baseline row needs the dense accuracy at any epoch
-            recipe = replace(recipe, evaluate_every=1)
-        data = data or self._data(arch)
-        return Run(
-            experiment=f"{family}-{arch}",
-            arch=arch,
-            data=data,
-            recipe=recipe,
-            precision=profile.precision_of.get(arch, profile.precision),
-            seed=seed,
-            first_epoch=first,
-            last_epoch=last,
-            weights=weights,
-            mask=mask,
-            prune_at=prune_at,
-            probe=probe,
-        )
