@@ -28,11 +28,9 @@ def compared(work: Workspace, documents: Sequence[Document]) -> Differences:
     cells: list[dict[str, Any]] = []
     largest: dict[str, float] = {}
     for made in documents:
-        name = made.artifact
-        cells += [{"artifact": name, **flat(cell)} for cell in made.cells if cell.published is not None]
-        held = [measured(cell.difference) for cell in made.cells if cell.judged and cell.difference is not None]
-        if held:
-            largest[name] = max(map(abs, held))
+        cells += [{"artifact": made.artifact, **flat(cell)} for cell in made.cells if cell.published is not None]
+        if held := [abs(cell.difference) for cell in made.cells if cell.judged and cell.difference is not None]:
+            largest[made.artifact] = measured(max(held))
     return {
         "profile": work.settings.name,
         "comparable": work.study.comparable,
@@ -42,29 +40,26 @@ def compared(work: Workspace, documents: Sequence[Document]) -> Differences:
     }
 
 
-def exit_code(found: Differences) -> int:
-    """Return 1 if a cell is outside its band, 6 if there are printed numbers but none has a result, else 0."""
-    if any(cell["verdict"] == OUTSIDE for cell in found["cells"]):
-        return OUTSIDE_BAND
-    return NOTHING_COMPARED if found["cells"] and not _with_result(found) else 0
-
-
 def show(options: Options, names: Sequence[str], *, as_json: bool, every: bool) -> int:
-    """Print what `compared` returns, ``every`` cell or the first ones; return the exit code. Writes nothing."""
+    """Print what `compared` returns, ``every`` cell or the first ones. Writes nothing.
+
+    Return 1 if a cell is outside its band, 6 if there are printed numbers but none has a result, else 0."""
     work = reading(options, names)
     found = compared(work, [work.render(artifact, write=False) for artifact in work.artifacts])
     if as_json:
         print(json.dumps(found))
     else:
         _show(work, found, every)
-    code = exit_code(found)
-    if code == NOTHING_COMPARED:
-        terminal.console(stderr=True).print(
-            f"repro: nothing was compared: none of the {counted(len(found['cells']), 'printed number')} has a "
-            f"result in profile {found['profile']} yet",
-            markup=False,
-        )
-    return code
+    if any(cell["verdict"] == OUTSIDE for cell in found["cells"]):
+        return OUTSIDE_BAND
+    if not found["cells"] or _with_result(found):
+        return 0
+    terminal.console(stderr=True).print(
+        f"repro: nothing was compared: none of the {counted(len(found['cells']), 'printed number')} has a "
+        f"result in profile {found['profile']} yet",
+        markup=False,
+    )
+    return NOTHING_COMPARED
 
 
 def _show(work: Workspace, found: Differences, every: bool) -> None:

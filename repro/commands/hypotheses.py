@@ -14,7 +14,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 from repro import published
-from repro.artifacts import PAPER, Artifact
+from repro.artifacts import PAPER
 from repro.cells import NOT_RUN, OUTSIDE, WITHIN, Cell
 from repro.errors import UsageError
 from repro.report.document import provenance
@@ -54,39 +54,48 @@ def around(work: Workspace) -> Document | None:
 
 def document(works: Sequence[Workspace]) -> Document:
     """Compare the profiles of ``works``, as JSON values, on every artifact that has printed numbers."""
-    names = [work.settings.name for work in works]
-    supposed = differing({work.settings.name: work.settings.assumptions for work in works})
+    by_name = {work.settings.name: work for work in works}
+    supposed = differing({name: work.settings.assumptions for name, work in by_name.items()})
     found: list[Document] = []
-    every: dict[str, dict[Place, Cell]] = {name: {} for name in names}
-    behind: dict[str, Counter[str]] = {name: Counter() for name in names}
-    for artifact in filter(_has_numbers, works[0].artifacts):
-        made = {work.settings.name: work.cells(artifact) for work in works}
-        cells = {name: printed(own) for name, (own, _) in made.items()}
+    every: dict[str, dict[Place, Cell]] = {name: {} for name in by_name}
+    behind: dict[str, Counter[str]] = {name: Counter() for name in by_name}
+    for artifact in works[0].artifacts:
+        if artifact.name in PAPER and not published.load(artifact.name):
+            continue  # curves that the paper only draws need not be computed
+        made = {name: work.cells(artifact) for name, work in by_name.items()}
+        cells = {name: {_place(c): c for c in own if c.published is not None} for name, (own, _) in made.items()}
         if not any(cells.values()):
             continue
-        about = {work.settings.name: provenance(work.study, made[work.settings.name][1], []) for work in works}
-        rests = {name: {field: own[field] for field in RESTS_ON} for name, own in about.items()}
-        found.append(_about(artifact, supposed) | compare(cells, rests))
-        for name in names:
+        about = {
+            "artifact": artifact.name,
+            "title": artifact.title,
+            "unit": artifact.unit,
+            "digits": artifact.digits,
+            "differ": [name for name in supposed if name in artifact.assumptions],
+        }
+        rests: dict[str, Document] = {}
+        for name, work in by_name.items():
+            origin = provenance(work.study, made[name][1], [])
+            rests[name] = {field: origin[field] for field in RESTS_ON}
             every[name] |= {(artifact.name, place): cell for place, cell in cells[name].items()}
             behind[name].update(record.key for record in made[name][1])
+        found.append(about | compare(cells, rests))
     runs = {
         name: {"runs": len(keys), "runs_shared": sum(artifacts > 1 for artifacts in keys.values())}
         for name, keys in behind.items()
     }
     found_all: Document = {
-        "profiles": names,
+        "profiles": list(by_name),
         "assumptions": supposed,
-        "values": differing({work.settings.name: _values(work) for work in works}),
+        "values": differing({name: _values(work) for name, work in by_name.items()}),
         "artifacts": found,
         "total": {field: value for field, value in compare(every, runs).items() if field != "cells"},
     }
     return found_all | {"conclusion": conclusion(found_all)}
 
 
-def printed(cells: Iterable[Cell]) -> dict[Place, Cell]:
-    """Return the cells with a printed number, by (series, row, column)."""
-    return {(c.series, c.row, c.col): c for c in cells if c.published is not None}
+def _place(cell: Cell) -> Place:
+    return cell.series, cell.row, cell.col
 
 
 def rms(values: Iterable[float]) -> float | None:
@@ -99,26 +108,37 @@ def compare(cells: Mapping[str, Mapping[Place, Cell]], rests: Mapping[str, Mappi
     """Compare the printed ``cells`` of each profile: counts and the RMS of z, over all and over common cells.
 
     Common cells are those that have a z in every profile. ``rests`` adds what each profile's cells rest on."""
-    scores = {
-        name: {place: score for place, cell in own.items() if (score := cell.z) is not None}
-        for name, own in cells.items()
-    }
+    scores = {name: {p: z for p, cell in own.items() if (z := cell.z) is not None} for name, own in cells.items()}
     common = [p for p in next(iter(scores.values()), {}) if all(p in own for own in scores.values())]
-    rows = [_row({name: own[p] for name, own in cells.items()}) for p in common]
+    rows: list[Document] = []
+    for place in common:
+        first, *_ = beside = [own[place] for own in cells.values()]
+        row: Document = {"series": first.series, "row": first.row, "col": first.col, "published": first.published}
+        for field in ("reproduced", "z", "n", "band", "verdict"):
+            row[field] = {name: getattr(cell, field) for name, cell in zip(cells, beside, strict=True)}
+        rows.append(row)
+
+    def alike(field: str) -> int:
+        return sum(len(set(row[field].values())) == 1 for row in rows)
+
+    profiles: dict[str, Document] = {}
+    for name, own in cells.items():
+        verdicts = [cell.verdict for cell in own.values()]
+        known = {"within": WITHIN, "outside": OUTSIDE, "not_run": NOT_RUN}
+        counts = {field: verdicts.count(verdict) for field, verdict in known.items()}
+        profiles[name] = {
+            **counts,
+            "other": len(verdicts) - sum(counts.values()),  # of unknown noise, or diverged
+            "compared": len(scores[name]),
+            "rms": rms(scores[name].values()),
+            "common_rms": rms(scores[name][place] for place in common),
+            **rests.get(name, {}),
+        }
     return {
-        "profiles": {
-            name: _counts(own.values())
-            | {
-                "compared": len(scores[name]),
-                "rms": rms(scores[name].values()),
-                "common_rms": rms(scores[name][place] for place in common),
-            }
-            | dict(rests.get(name, {}))
-            for name, own in cells.items()
-        },
+        "profiles": profiles,
         "common": len(common),
-        "alike": _same(rows, "reproduced"),
-        "apart": len(rows) - _same(rows, "verdict"),
+        "alike": alike("reproduced"),
+        "apart": len(rows) - alike("verdict"),
         "cells": rows,
     }
 
@@ -147,49 +167,6 @@ def differing(of: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     names = dict.fromkeys(name for own in of.values() for name in own)
     found = {name: {profile: own.get(name) for profile, own in of.items()} for name in names}
     return {name: own for name, own in found.items() if any(v != next(iter(own.values())) for v in own.values())}
-
-
-def _has_numbers(artifact: Artifact) -> bool:
-    """Return whether there may be printed numbers; curves that the paper only draws need not be computed."""
-    return artifact.name not in PAPER or bool(published.load(artifact.name))
-
-
-def _about(artifact: Artifact, supposed: Mapping[str, Any]) -> Document:
-    return {
-        "artifact": artifact.name,
-        "title": artifact.title,
-        "unit": artifact.unit,
-        "digits": artifact.digits,
-        "differ": [name for name in supposed if name in artifact.assumptions],
-    }
-
-
-def _counts(cells: Iterable[Cell]) -> dict[str, int]:
-    """Count verdicts; ``other`` are numbers without a band (unknown noise) and diverged Runs."""
-    verdicts = [cell.verdict for cell in cells]
-    known = {"within": WITHIN, "outside": OUTSIDE, "not_run": NOT_RUN}
-    found = {name: verdicts.count(verdict) for name, verdict in known.items()}
-    return found | {"other": len(verdicts) - sum(found.values())}
-
-
-def _row(cells: Mapping[str, Cell]) -> Document:
-    """Return one common cell."""
-    first = next(iter(cells.values()))
-    return {
-        "series": first.series,
-        "row": first.row,
-        "col": first.col,
-        "published": first.published,
-        **{
-            name: {profile: getattr(cell, name) for profile, cell in cells.items()}
-            for name in ("reproduced", "z", "n", "band", "verdict")
-        },
-    }
-
-
-def _same(rows: Sequence[Document], field: str) -> int:
-    """Count the common cells whose ``field`` is the same in all profiles."""
-    return sum(len(set(row[field].values())) == 1 for row in rows)
 
 
 def _outcome(one: Document) -> str | None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from repro import claims
-from repro.artifacts import IMPLEMENTED, PAPER, Artifact, Results
+from repro.artifacts import IMPLEMENTED, PAPER, Results
 from repro.claims import SeedTable
 from repro.experiments import Study
 from repro.record import DONE, Record
@@ -51,11 +51,11 @@ def parts(work: Workspace, *, anywhere: bool = False) -> list[Part]:
     ``anywhere`` assumes that all checkpoints exist and no Run has begun.
     """
     store, study = work.store, work.study
-    left = [run for run in ancestors(work.asked()) if store.record(run) is None]
-    left = [run for run in left if run.data.name not in work.options.without]
     found: dict[str, list[Run]] = {}
     kinds = _kinds(study, study.settings.profile.fig1.arch)
-    for run in left:
+    for run in ancestors(work.asked()):
+        if store.record(run) or run.data.name in work.options.without:
+            continue
         if not anywhere and store.progress(run):
             name = UNDER_WAY
         elif not anywhere and not _has_parents(run, store):
@@ -65,10 +65,12 @@ def parts(work: Workspace, *, anywhere: bool = False) -> list[Part]:
             if name not in EVERY_SEED and run.seed >= study.settings.profile.seeds:
                 name += FURTHER
         found.setdefault(name, []).append(run)
-    for runs in found.values():
-        runs.sort(key=lambda run: (run.seed, *_urgency(study, run)))
     order = [UNDER_WAY, *kinds, *(name + FURTHER for name in kinds), LAST]
-    return [Part(name, tuple(found[name])) for name in order if name in found]
+    return [
+        Part(name, tuple(sorted(found[name], key=lambda run: (run.seed, *_urgency(study, run)))))
+        for name in order
+        if name in found
+    ]
 
 
 def decided(
@@ -85,7 +87,10 @@ def decided(
     records, study = {record.key: record for record in work.store.records()}, work.study
     seeds = work.all_seeds
     stages = [list(now or claims.tables_of(study, Results(records), seeds))]
-    keys = [{name: _keys(IMPLEMENTED[name], work, seed) for name in PAPER} for seed in seeds]
+    keys = [
+        {name: {run.key for run in work.runs_of_cells(IMPLEMENTED[name], [seed])} for name in PAPER}
+        for seed in seeds
+    ]
     for part in ordered:
         records |= {run.key: imagined(run, work.store) for run in part.runs}
         results, trained = Results(records), {run.key for run in part.runs}
@@ -101,11 +106,6 @@ def decided(
         for tables in stages
     ]
     return [[n for n in cells if n in now - before] for before, now in itertools.pairwise(complete)]
-
-
-def _keys(artifact: Artifact, work: Workspace, seed: int) -> set[str]:
-    """Return the keys of the Runs that an artifact's cells of ``seed`` are made from."""
-    return {run.key for run in work.runs_of_cells(artifact, [seed])}
 
 
 def imagined(run: Run, store: Store) -> Record:

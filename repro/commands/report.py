@@ -27,10 +27,18 @@ Verdicts = dict[str, Any]
 def show_claims(options: Options, ids: Sequence[str] = (), *, of_published: bool, as_json: bool) -> None:
     """Judge all claims by finished Runs, or by the paper's own numbers alone, and print them; if ``ids`` are
     given, only these, in detail. Raises `UsageError` for an unknown id."""
-    _check_ids(ids)
-    work = Workspace(options) if of_published else reading(options)
-    found = published_claims(work) if of_published else decided(work)
-    found = _only(found, ids) if ids else found
+    known = [claim.id for claim in published.claims()]
+    for name in ids:
+        if name not in known:
+            close = difflib.get_close_matches(name, known)
+            hint = f"did you mean {' or '.join(close)}?" if close else "`repro claims --json` lists all"
+            raise UsageError(f"there is no claim '{name}'; {hint}")
+    found = published_claims(Workspace(options)) if of_published else decided(reading(options))
+    if ids:
+        chosen = [claim for claim in found["claims"] if claim["id"] in ids]
+        verdicts = [claim["verdict"] for claim in chosen]
+        counts = {verdict: verdicts.count(verdict) for verdict in found["counts"]}
+        found |= {"counts": counts, "claims": chosen, "contradictions": [], "untested": []}
     if as_json:
         print(json.dumps(found))
         return
@@ -39,23 +47,6 @@ def show_claims(options: Options, ids: Sequence[str] = (), *, of_published: bool
     notes = claims_table.sentences(found) if ids else claims_table.notes(found)
     for line in [*notes, *claims_table.ahead(found, options.overrides)]:
         out.print(line, markup=False)
-
-
-def _check_ids(ids: Sequence[str]) -> None:
-    known = [claim.id for claim in published.claims()]
-    for name in ids:
-        if name not in known:
-            close = difflib.get_close_matches(name, known)
-            hint = f"did you mean {' or '.join(close)}?" if close else "`repro claims --json` lists all"
-            raise UsageError(f"there is no claim '{name}'; {hint}")
-
-
-def _only(found: Verdicts, ids: Sequence[str]) -> Verdicts:
-    """Return the document restricted to the claims ``ids``."""
-    chosen = [claim for claim in found["claims"] if claim["id"] in ids]
-    verdicts = [claim["verdict"] for claim in chosen]
-    counts = {verdict: verdicts.count(verdict) for verdict in found["counts"]}
-    return found | {"counts": counts, "claims": chosen, "contradictions": [], "untested": []}
 
 
 def compare_profiles(options: Options, names: Sequence[str], profiles: str, *, as_json: bool) -> None:
@@ -89,19 +80,17 @@ def write_report(work: Workspace, as_json: bool = False) -> list[Document]:
     files.write_text(work.out / "claims.md", claims_table.as_markdown(found))
     files.write_text(work.out / "index.html", page(documents, found, published_claims(work), others))
     files.write_text(work.out / "README.md", readme(documents, found, "index.html", others))
-    others_written = ["README.md", "claims.md", *written]
+    beside = ["README.md", "claims.md", *written]
     if as_json:
-        paths = [str(work.out / name) for name in ("index.html", *others_written)]
-        artifacts = {made.artifact: str(work.out / f"{made.artifact}.json") for made in documents}
         summary = {
             "profile": work.settings.name,
-            "written": paths,
-            "artifacts": artifacts,
+            "written": [str(work.out / name) for name in ("index.html", *beside)],
+            "artifacts": {made.artifact: str(work.out / f"{made.artifact}.json") for made in documents},
             "claims": found["counts"],
         }
         print(json.dumps(summary))
     else:
-        print(f"written: {work.out / 'index.html'}, {', '.join(others_written)} beside it")
+        print(f"written: {work.out / 'index.html'}, {', '.join(beside)} beside it")
     return documents
 
 
@@ -139,9 +128,7 @@ def _waits(work: Workspace, tables: Sequence[claims.SeedTable], ids: Sequence[st
     Assumes that all images and checkpoints exist and no Run is unfinished, so that results rendered on another
     machine are the same."""
     everywhere = work.with_settings(without=()) if work.options.without else work
-    parts, found = priorities.parts(everywhere, anywhere=True), dict[str, dict[str, Any]]()
-    if not parts or not ids:
-        return found
+    parts, found = priorities.parts(everywhere, anywhere=True) if ids else [], dict[str, dict[str, Any]]()
     runs = images = 0
     for part, completed in zip(parts, priorities.decided(everywhere, parts, tables, ids), strict=True):
         price = cost(part.runs)
