@@ -21,7 +21,8 @@ from repro.commands import hypotheses
 from repro.experiments import Study
 from repro.options import Options
 from repro.record import DIVERGED, Record
-from repro.report import figures, hypotheses_table, svg_hypotheses
+from repro.report import figures, hypotheses_table
+from repro.report.figures.hypotheses import draw
 from repro.report.page import page, readme
 from repro.run import Run
 from repro.workspace import Workspace
@@ -355,17 +356,25 @@ def test_a_page_without_it_stays_as_it_was_and_one_with_it_is_whole() -> None:
 
 
 def test_the_drawing_has_a_line_for_each_telling_cell() -> None:
-    drawn = svg_hypotheses.drawing(found_of({"fig3": {"a": [0.0, 1.1, 2.1], "b": [0.0, 1.4, 2.4]}}))
-    assert drawn is not None and drawn.drawing.count('class="mark row"') == 2  # the first is as printed in both
-    assert drawn.title == "Fig. 3" and len(drawn.keys) == 3
-    assert "1 / 2\nprinted 1.00\na 1.10, z +0.7, within\nb 1.40, z +2.8, outside" in drawn.drawing
+    def drawn(cells: dict[str, dict[str, list[float]]]) -> tuple[str, list[str]]:
+        with figures.styled():
+            figure = draw(found_of(cells))
+        assert figure is not None
+        return " · ".join(figure.notes), list(figure.titles.values())
+
+    note, titles = drawn({"fig3": {"a": [0.0, 1.1, 2.1], "b": [0.0, 1.4, 2.4]}})
+    assert note.startswith("Fig. 3, 2 cells that all have") and len(titles) == 6  # the first is as printed in both
+    assert titles[3:] == [
+        "2 / 3\nprinted 2.00",
+        "2 / 3\na 2.10, printed 2.00: z +0.7, within",
+        "2 / 3\nb 2.40, printed 2.00: z +2.8, outside",
+    ]
     more = {"a": [i + 0.1 for i in range(40)], "b": [i + 0.1 + i / 1000 for i in range(40)]}
-    many = svg_hypotheses.drawing(found_of({"fig1": more, "fig3": {"a": [0.0], "b": [9.0]}}))
-    assert many is not None and many.title == "Fig. 3"  # where verdicts differ
-    many = svg_hypotheses.drawing(found_of({"fig1": more, "fig3": {"a": [0.1], "b": [0.2]}}))
-    assert many is not None and many.title == "Fig. 1" and "the 24 on which" in many.subtitle
-    assert "39 / 40\n" in many.drawing and "15 / 16\n" not in many.drawing
-    assert svg_hypotheses.drawing(found_of({"fig3": {"a": [0.0], "b": [0.0]}})) is None
-    assert svg_hypotheses.drawing(found_of({"fig3": {"a": [], "b": []}})) is None
-    several = {str(i): [0.0, 1.1 + i] for i in range(6)}
-    Tree(f"<p>{svg_hypotheses.drawing(found_of({'fig3': several})).drawing}</p>")  # type: ignore[union-attr]
+    assert drawn({"fig1": more, "fig3": {"a": [0.0], "b": [9.0]}})[0].startswith("Fig. 3")  # where verdicts differ
+    note, titles = drawn({"fig1": more, "fig3": {"a": [0.1], "b": [0.2]}})
+    assert note.startswith("Fig. 1, 40 cells") and "the 24 on which" in note
+    names = {title.splitlines()[0] for title in titles}
+    assert "39 / 40" in names and "15 / 16" not in names
+    for none in ([0.0], []):
+        assert draw(found_of({"fig3": {"a": none, "b": none}})) is None
+    drawn({"fig3": {str(i): [0.0, 1.1 + i] for i in range(6)}})

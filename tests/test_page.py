@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Any
 
 import figure_documents
 import pytest
@@ -23,11 +22,9 @@ from page_documents import (
 from repro import artifacts, published
 from repro import cells as compare
 from repro.report import page_summary, statistic
-from repro.report.content import typeset
 from repro.report.numbers import brief, fixed
 from repro.report.page import page
-from repro.report.svg import Scale, round_values, tag
-from repro.report.svg_claims import interval
+from repro.report.templates import typeset
 
 
 @pytest.fixture
@@ -174,7 +171,7 @@ def test_every_cell_stands_in_a_table_with_ours_the_spread_the_papers_and_its_ve
             continue  # decimals of each column's own, and curves of which every few columns are shown
         for cell in doc.cells:
             ours, paper = (
-                "" if (value := getattr(cell, field)) is None else fixed(value, doc.digits)
+                "" if (value := getattr(cell, field)) is None else fixed(value, doc.digits_of(field))
                 for field in ("reproduced", "published")
             )
             verdict = cell.verdict if not ours else ""
@@ -212,7 +209,7 @@ def test_a_curve_of_many_epochs_is_thinned_in_its_table_and_every_series_has_one
 @pytest.mark.usefixtures("no_pictures")
 def test_a_table_of_mixed_units_has_few_decimals() -> None:
     cells = [compare.cell(p.series, p.row, p.col, [p.value], published=p.value) for p in published.load("table4")]
-    tree = Tree(page([document("table4", cells, unit=published.about("table4").unit)]))
+    tree = Tree(page([document("table4", cells, counted=artifacts.get("table4").counted)]))
     values = {cell.get("ours") for cell in tree.cells}
     assert "1600" in values and "1600.0" not in values and "−0.20" in values
 
@@ -268,25 +265,18 @@ def test_the_shipped_pilot_and_an_empty_folder() -> None:
 
 
 def test_an_interval_lies_where_its_numbers_are() -> None:
-    def places(**changes: Any) -> list[float]:
-        drawing = interval(claim("a", **changes), "holds")
-        return [float(x) for x in re.findall(r'c?x1?="([\d.]+)" (?:y1|cy)', drawing)]
-
-    both = interval(claim("a"), "holds")
-    zone = re.search(r'<rect x="([\d.]+)" y="4" width="([\d.]+)"', both)
-    assert zone and float(zone[1]) > 12 and float(zone[1]) + float(zone[2]) < 248
-    open_ended = re.search(r'<rect x="([\d.]+)" y="4" width="([\d.]+)"', interval(claim("a", below=None), "holds"))
-    assert open_ended and float(open_ended[1]) + float(open_ended[2]) == 248
-    assert all(0 <= x <= 260 for x in places(value=1e6, high=2e6))
+    both = statistic.places(claim("a"))
+    assert 12 < both["left"] == both["above"] < both["low"] < both["value"] < both["high"] < both["right"] < 248
+    assert statistic.places(claim("a", below=None))["right"] == 248
+    far = statistic.places(claim("a", value=1e6, high=2e6))
+    assert all(0 <= x <= 260 for x in far.values()) and far["value"] == pytest.approx(130, abs=1)
     nothing = claim("a", value=None, low=None, high=None, published=None, above=None, below=None)
-    assert "no value of ours" in interval(nothing, "not-run")
+    assert statistic.places(nothing) == {"left": 12, "right": 248}
+    tree = Tree(page([], claims(claim("a"), nothing | {"id": "b"})))
+    assert len(tree.having("interval")) == 2 and "no value of ours" in tree.text
 
 
-def test_scales_and_numbers() -> None:
-    assert round_values(0, 10, 5) == [0, 2, 4, 6, 8, 10] and round_values(3, 3, 5) == [3]
-    assert Scale(1, 3, 0, 200)(2) == 100 and Scale(1, 1, 0, 200)(1) == 100
-    assert (
-        fixed(-0.001, 2) == "0.00" and fixed(-0.5, 2, sign=True) == "−0.50" and fixed(0.0, 1, sign=True) == "0.0"
-    )
+def test_numbers() -> None:
+    assert fixed(-0.001, 2) == "0.00" and fixed(0.0, 1, sign=True) == "0.0"
+    assert fixed(-0.5, 2, sign=True) == "−0.50"
     assert brief(1234.5) == "1,234.5" and brief(-0.25) == "−0.25"
-    assert tag("a", "<", None, c=None, d=1.25, e_f="&", viewBox=1) == '<a d="1.2" e-f="&amp;" viewBox="1">&lt;</a>'

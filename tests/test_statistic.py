@@ -47,8 +47,8 @@ def test_a_statistic_says_its_interval_and_unit_alike_on_terminal_page_and_readm
     found = claims(one | {"next": None})
     assert f"| {words or '–'} |" in readme([], found)
     assert not words or words in Tree(page([], found)).text
-    (row,) = claims_table.rows(found)
-    assert not words or all(part in words for part in row[3:6])
+    (row,) = claims_table.table(found).rows
+    assert row[2] == words and f"| {words} |" in claims_table.as_markdown(found)
 
 
 def test_without_a_comparable_profile_there_are_statistics_and_no_verdicts() -> None:

@@ -18,7 +18,7 @@ from repro.cells import Cell, count
 from repro.config.recipe import CIFAR_ARCHS, IMAGENET_ARCHS
 from repro.experiments import Study
 from repro.record import Record, measured
-from repro.report.numbers import MOST_PRINTED
+from repro.report.numbers import MOST_PRINTED, fixed
 from repro.report.tables import grids, markdown_table
 
 FIELDS = ("series", "row", "col", "published", "reproduced", "difference", "n", "sd", "best_epoch", "band", "z",
@@ -70,6 +70,21 @@ class Document:
     def percent(self) -> bool:
         """Whether all values are percentages."""
         return self.unit.endswith("%")
+
+    @property
+    def printed(self) -> bool:
+        """Whether the paper prints any of its numbers."""
+        return any(cell.published is not None for cell in self.cells)
+
+    @property
+    def corner(self) -> str:
+        """What rows and columns are, for the corner of a table."""
+        return " \\ ".join(filter(None, self.long_axes))
+
+    def number(self, cell: Cell, field: str) -> str:
+        """Format a number of one of its cells; empty where there is none."""
+        value = getattr(cell, field)
+        return "" if value is None else fixed(value, self.digits_of(field, cell.col))
 
     def of(self, series: str) -> list[Cell]:
         """Return the cells of one series."""

@@ -44,6 +44,29 @@ def show(found: Found, to: Console) -> None:
     to.print(found["conclusion"], markup=False)
 
 
+def content(found: Found) -> dict[str, Any]:
+    """Return what page and README show: plain values for their templates."""
+    first = next(iter(found["assumptions"]), "").replace("_", " ")
+    common = [one for one in found["artifacts"] if one["common"]]
+    captions = [
+        f"{label(one['artifact'])}: RMS "
+        + ", ".join(f"{name} {amount(own['common_rms'])}" for name, own in one["profiles"].items())
+        for one in common
+    ]
+    return {
+        "heading": f"The open assumption: which {first}?" if first else "Profiles that follow the paper",
+        "profiles": found["profiles"],
+        "supposed": [(name.replace("_", " "), texts) for name, texts in found["assumptions"].items()],
+        "set": values(found),
+        "conclusion": found["conclusion"],
+        "header": HEADER,
+        "rows": rows(found),
+        "notes": notes(found),
+        "cells": [(name, *cell_rows(found, one)) for name, one in zip(captions, common, strict=True)],
+        "rests": rests(found),
+    }
+
+
 def rows(found: Found) -> list[list[str]]:
     """Return a row for each artifact and profile as in `HEADER`, the total last."""
     told = [(one["artifact"], one) for one in found["artifacts"]]

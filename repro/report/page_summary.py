@@ -1,4 +1,4 @@
-"""Sum up the documents and the claims: the one-sentence answer, counts, their order. Pure."""
+"""Sum up the documents and the claims: the one-sentence answer, and counts in words. Pure."""
 
 from __future__ import annotations
 
@@ -8,19 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from repro import cells as compare
-from repro.artifacts import PAPER
+from repro.claims import FAILS, HOLDS, NOT_COMPARABLE, NOT_RUN, UNDECIDED, UNPUBLISHED
 from repro.report.document import Document
-from repro.report.reading import label
-from repro.words import counted
 
-Claim = Mapping[str, Any]
-HOLDS, FAILS, UNDECIDED, NOT_RUN, UNPUBLISHED = "holds", "fails", "undecided", "not run", "unpublished"
-CLAIM_VERDICTS = (HOLDS, FAILS, UNDECIDED, compare.NOT_COMPARABLE, NOT_RUN, UNPUBLISHED)
-CELL_VERDICTS = (
-    compare.WITHIN, compare.OUTSIDE, compare.NOT_COMPARABLE,
-    compare.UNPUBLISHED, compare.DIVERGED, compare.NOT_RUN,
-)  # fmt: skip
-TEXT = "text"  # the artifact of sentences about numbers that stand in no figure or table
+Claims = Mapping[str, Any]
+"""The claims' document (repro/claims/report.py)."""
+ORDER = (HOLDS, FAILS, UNDECIDED, NOT_COMPARABLE, NOT_RUN, UNPUBLISHED)
 
 
 @dataclass(frozen=True)
@@ -29,80 +22,51 @@ class Answer:
 
     short: str
     long: str
-    caveat: str
+    caveat: str = ""
 
 
-def claims_of(claims: Mapping[str, Any] | None) -> list[Claim]:
+def claims_of(claims: Claims | None) -> list[Mapping[str, Any]]:
     """Return the claims of a document; none where there is no document."""
     return list(claims["claims"]) if claims else []
 
 
-def waits_for(claim: Claim) -> str:
-    """Return ``waits for: gradual pruning (71 Runs)``, the part of a sprint for which a claim waits, if any."""
-    part = claim.get("next")
-    if not part:
-        return ""
-    return f"waits for: {part['part']} ({counted(part['runs'], 'Run')})"
-
-
-def counts(claims: Mapping[str, Any] | None) -> Counter[str]:
+def counts(claims: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     """Count claims by verdict."""
-    return Counter(claim["verdict"] for claim in claims_of(claims))
+    found = Counter(claim["verdict"] for claim in claims)
+    return {verdict: found[verdict] for verdict in dict.fromkeys((*ORDER, *sorted(found))) if found[verdict]}
 
 
-def decisive(documents: Sequence[Document], claims: Mapping[str, Any] | None) -> bool:
+def decisive(documents: Sequence[Document], claims: Claims | None) -> bool:
     """Return whether all results have the paper's own setting, so that they may decide its claims."""
     return all(document.comparable for document in documents) and (not claims or claims["comparable"])
 
 
-def home(claim: Claim) -> str:
-    """Return the artifact under which a claim is listed: the first that it names."""
-    return str(claim["artifact"][0])
-
-
-def order(documents: Sequence[Document], claims: Mapping[str, Any] | None) -> list[str]:
-    """Return every artifact to list: the paper's, a user's own, and last "text", if a claim is about it."""
-    names = [*PAPER, *(document.artifact for document in documents), *map(home, claims_of(claims))]
-    found = [name for name in dict.fromkeys(names) if name != TEXT]
-    return [*found, TEXT] if TEXT in names else found
-
-
-def title(artifact: str) -> str:
-    """Return an artifact's title: ``fig1`` -> ``Fig. 1``, ``text`` -> ``Text``."""
-    return "Text" if artifact == TEXT else label(artifact)
-
-
-def profile(documents: Sequence[Document], claims: Mapping[str, Any] | None) -> str:
+def profile(documents: Sequence[Document], claims: Claims | None) -> str:
     """Return the profile's name; several names where the documents differ."""
     names = dict.fromkeys(document.profile for document in documents)
     return ", ".join(names) or (str(claims["profile"]) if claims else "unknown")
 
 
-def answer(documents: Sequence[Document], claims: Mapping[str, Any] | None) -> Answer:
+def answer(documents: Sequence[Document], claims: Claims | None) -> Answer:
     """Answer whether the paper holds."""
-    found, name = counts(claims), profile(documents, claims)
-    total, decided = sum(found.values()), found[HOLDS] + found[FAILS]
-    tally = words(found, CLAIM_VERDICTS)
+    found = counts(claims_of(claims))
+    total = sum(found.values())
     if not documents and not total:
-        return Answer("Nothing has been run", "There is no artifact and no claim in this folder yet.", "")
+        return Answer("Nothing has been run", "There is no artifact and no claim in this folder yet.")
+    tally = f"Of {total} claims {words(found)}." if total else "No claim was evaluated."
     if not decisive(documents, claims):
-        caveat = _caveat(name, documents)
-        short = "This run cannot say" if _as_published(documents) else f"This {name} run cannot say"
-        if not total:
-            return Answer(short, "No claim was evaluated.", caveat)
-        return Answer(short, f"Of {total} claims {tally}.", caveat)
-    cells = Counter[str]()
-    for document in documents:
-        cells.update(document.verdicts)
+        name, same = profile(documents, claims), any(document.profile_comparable for document in documents)
+        short = "This run cannot say" if same else f"This {name} run cannot say"
+        return Answer(short, tally, _caveat(name, documents, same))
     if not total:
-        return Answer(
-            "No claim was evaluated", f"Of {sum(cells.values()):,} cells {words(cells, CELL_VERDICTS)}.", ""
-        )
-    return Answer(_short(found, total, decided), f"Of {total} claims {tally}.", "")
+        cells = Counter(cell.verdict for document in documents for cell in document.cells)
+        return Answer("No claim was evaluated", f"Of {sum(cells.values()):,} cells {words(cells)}.")
+    return Answer(_short(Counter(found), total), tally)
 
 
-def _short(found: Counter[str], total: int, decided: int) -> str:
+def _short(found: Counter[str], total: int) -> str:
     """Answer for the paper's own setting, no more than its decided claims support."""
+    decided = found[HOLDS] + found[FAILS]
     if not decided:
         return "Nothing is decided yet"
     if found[HOLDS] == total:
@@ -117,44 +81,36 @@ def _short(found: Counter[str], total: int, decided: int) -> str:
     return "For the most part" if found[HOLDS] > 2 * found[FAILS] else "Only in part"
 
 
-def _caveat(name: str, documents: Sequence[Document]) -> str:
+def _caveat(name: str, documents: Sequence[Document], as_published: bool) -> str:
     """Say why these numbers decide nothing, and what the setting is."""
     about = documents[0].provenance if documents else {}
-    setting = ", ".join(str(about[key]) for key in ("schedule", "data") if about.get(key))
     changed: Mapping[str, Any] = next((d.overrides for d in documents if d.overrides), {})
+    setting = ", ".join(str(about[key]) for key in ("schedule", "data") if about.get(key))
     setting += "".join(f", {key} = {value}" for key, value in changed.items())
-    what = "The images are not the official ones" if _as_published(documents) and not changed else ""
-    text = what or f"The {name} profile is not the paper's setting"
+    text = f"The {name} profile is not the paper's setting"
+    if as_published and not changed:
+        text = "The images are not the official ones"
     text += f": {setting}." if setting else "."
     return text + " It decides nothing about the paper: published numbers stand beside it for orientation only."
 
 
-def _as_published(documents: Sequence[Document]) -> bool:
-    """Return whether the profile follows the paper, on any images."""
-    return any(document.profile_comparable for document in documents)
-
-
-NONE = {
-    "were not run": "none was run", "are not comparable": "none is comparable",
-    "have no published number": "none has a published number",
+SEVERAL = {
+    HOLDS: ("holds", "hold"), FAILS: ("fails", "fail"), UNDECIDED: ("is undecided", "are undecided"),
+    NOT_RUN: ("was not run", "were not run", "none was run"),
+    UNPUBLISHED: ("has no published number", "have no published number", "none has a published number"),
+    compare.WITHIN: ("is within its band", "are within their bands"),
+    compare.OUTSIDE: ("is outside its band", "are outside their bands"),
+    NOT_COMPARABLE: ("is not comparable", "are not comparable", "none is comparable"),
 }  # fmt: skip
+"""Verdicts of one, of several, and of all where that is not "all" and the second."""
 
 
-def words(found: Mapping[str, int], names: Sequence[str]) -> str:
+def words(found: Mapping[str, int]) -> str:
     """Return counts in words: ``31 hold, 4 fail and 8 are undecided``."""
-    several = {
-        HOLDS: ("holds", "hold"), FAILS: ("fails", "fail"), UNDECIDED: ("is undecided", "are undecided"),
-        NOT_RUN: ("was not run", "were not run"),
-        UNPUBLISHED: ("has no published number", "have no published number"),
-        compare.WITHIN: ("is within its band", "are within their bands"),
-        compare.OUTSIDE: ("is outside its band", "are outside their bands"),
-        compare.NOT_COMPARABLE: ("is not comparable", "are not comparable"),
-        compare.DIVERGED: ("diverged", "diverged"),
-    }  # fmt: skip
-    every = sum(found.values())
-    parts = []
-    for name in (*names, *sorted(set(found) - set(names))):
-        if n := found.get(name, 0):
-            told = several.get(name, (name, name))[n != 1]
-            parts.append(NONE.get(told, f"all {told}") if n == every > 1 else f"{n:,} {told}")
+    every, parts = sum(found.values()), []
+    for name, n in found.items():
+        one, several, *none = SEVERAL.get(name, (name, name))
+        if n == every > 1:
+            return none[0] if none else f"all {several}"
+        parts += [f"{n:,} {one if n == 1 else several}"] if n else []
     return ", ".join(parts[:-1]) + " and " + parts[-1] if len(parts) > 1 else "".join(parts) or "none"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 
 from repro import cells as compare
@@ -10,16 +11,13 @@ from repro.artifacts import PAPER
 from repro.cells import Cell
 from repro.config.recipe import CIFAR_ARCHS, IMAGENET_ARCHS
 from repro.report.document import Document
-from repro.report.numbers import fixed
 from repro.words import counted, machines
 
 
 def label(artifact: str) -> str:
     """Return an artifact's name as the paper writes it: ``fig1`` is ``Fig. 1``."""
-    for short, long in (("fig", "Fig. "), ("table", "Table ")):
-        if artifact.startswith(short) and artifact[len(short) :].isdecimal():
-            return long + artifact[len(short) :]
-    return artifact
+    found = re.fullmatch("(fig|table)([0-9]+)", artifact)
+    return f"{'Fig.' if found[1] == 'fig' else 'Table'} {found[2]}" if found else artifact
 
 
 def pretty(name: str) -> str:
@@ -46,14 +44,13 @@ def told(cell: Cell, document: Document, at: Sequence[str] = (), *, unit: str | 
     document is in percent.
     """
     behind = (" %" if document.percent else "") if unit is None else f" {unit}".rstrip()
-    digits, found = document.digits_of(column=cell.col), [without_value(cell)]
+    found = [without_value(cell)]
     if cell.shown is not None:
-        around = f" ± {fixed(cell.sd, digits)}" if cell.sd else ""
+        around = f" ± {document.number(cell, 'sd')}" if cell.sd else ""
         seeds = f" ({counted(cell.n, 'seed')})" if cell.n > 1 else ""
-        found = [f"reproduced {fixed(cell.shown, digits)}{around}{behind}{seeds}"]
+        found = [f"reproduced {document.number(cell, 'shown')}{around}{behind}{seeds}"]
     if cell.published is not None:
-        number = fixed(cell.published, document.digits_of("published", cell.col))
-        found.append(f"published {number}{behind}{_in_paper(cell, document)}")
+        found.append(f"published {document.number(cell, 'published')}{behind}{_in_paper(cell, document)}")
     if cell.judged:
         found.append(f"{cell.verdict} the 95 % band")
     return f"{', '.join(filter(None, at or where(cell, document)))}: {', '.join(found)}"
@@ -105,8 +102,8 @@ def seeds(cells: Sequence[Cell]) -> str:
 
 def unprinted(document: Document) -> str:
     """Say that the paper prints no numbers of this artifact, where that is so."""
-    printed = any(cell.published is not None for cell in document.cells)
-    return "the paper draws these curves without numbers" if document.artifact in PAPER and not printed else ""
+    drawn = document.artifact in PAPER and not document.printed
+    return "the paper draws these curves without numbers" if drawn else ""
 
 
 def footer(document: Document) -> list[str]:
@@ -132,6 +129,5 @@ def warning(document: Document) -> str:
     changed = f"Overrides: {changed}" if changed else ""
     if document.comparable:
         return changed
-    printed = any(cell.published is not None for cell in document.cells)
-    against = "published numbers, shown for orientation only" if printed else "paper"
+    against = "published numbers, shown for orientation only" if document.printed else "paper"
     return ". ".join(filter(None, (f"{document.profile} profile: not comparable with the {against}", changed)))

@@ -1,4 +1,4 @@
-"""Format a claim's statistic with unit and interval, alike on a terminal, in Markdown and on the page."""
+"""A claim's numbers in words, alike on a terminal, in Markdown and on the page, and their places in a drawing."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from repro.report.numbers import MINUS
+from repro.words import counted
 
 Claim = Mapping[str, Any]
 COUNTED = ("points", "%", "epochs")
@@ -73,6 +74,17 @@ def bounds(claim: Claim) -> str:
     return " and ".join(found)
 
 
+def needed(claim: Claim) -> str:
+    """Say how many seeds would decide the claim: ``about 7 seeds``; empty where no number of seeds does."""
+    return f"about {counted(claim['needed'], 'seed')}" if claim["needed"] is not None else ""
+
+
+def waits(claim: Claim) -> str:
+    """Return ``waits for: gradual pruning (71 Runs)``, the part of a sprint for which a claim waits, if any."""
+    part = claim.get("next")
+    return f"waits for: {part['part']} ({counted(part['runs'], 'Run')})" if part else ""
+
+
 def epochs(claims: Mapping[str, Any] | None) -> str:
     """Explain the claims' epochs in this profile's own; empty where the schedules are the paper's."""
     found = [
@@ -82,6 +94,36 @@ def epochs(claims: Mapping[str, Any] | None) -> str:
         if own["paper"] != own["own"]
     ]
     return f"Epochs in the claims are the paper's: epoch {', and epoch '.join(found)}." if found else ""
+
+
+def decided_by(claim: Claim) -> str:
+    """Say what would decide the claim, in a table: ``7 seeds``, or the part of a sprint."""
+    if claim["needed"]:
+        return f"{claim['needed']} seeds"
+    return str(claim["next"]["part"]) if claim["next"] else ""
+
+
+def basis(claim: Claim) -> str:
+    """Say what the verdict rests on: the statistic's definition, its value and its noise, or what is missing."""
+    if has_value(claim):
+        noise = f" ({claim['noise']})" if claim["noise"] else ""
+        rest = f"Value and 95 % interval: {told(claim)}{noise}."
+    else:
+        why = "; ".join(filter(None, [claim["missing"], waits(claim)]))
+        rest = f"({why})" if why else ""
+    return f"{claim['verdict']}. {claim['definition']} {rest}".rstrip()
+
+
+def places(claim: Claim, width: float = 260.0, edge: float = 12.0) -> dict[str, float]:
+    """Return where a drawing ``width`` pixels wide has the claim's numbers: with room around, a single one in the
+    middle. ``left`` and ``right`` are the ends of the zone in which the claim holds."""
+    fields = ("above", "below", "value", "low", "high", "published")
+    known = {name: float(claim[name]) for name in fields if claim.get(name) is not None}
+    low, high = min(known.values(), default=0.0), max(known.values(), default=1.0)
+    room = 0.22 * (high - low) or abs(low) * 0.5 or 1.0
+    scale = (width - 2 * edge) / (high - low + 2 * room)
+    found = {name: round(edge + scale * (value - low + room), 1) for name, value in known.items()}
+    return {"left": found.get("above", edge), "right": found.get("below", width - edge)} | found
 
 
 def _end(claim: Claim, field: str) -> str:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from repro.cells import OUTSIDE, Cell
-from repro.report.numbers import fixed
 
 if TYPE_CHECKING:
     from repro.report.document import Document
@@ -36,11 +35,6 @@ class Table:
         """The labels of the columns."""
         return ordered(col for _, col in self.cells)
 
-    @property
-    def step(self) -> int:
-        """Show every how many columns, where there are many."""
-        return -(-len(self.cols) // THINNED) if len(self.cols) > MOST_COLUMNS else 1
-
 
 def ordered(labels: Iterable[str]) -> tuple[str, ...]:
     """Return each label once: by value where all are whole numbers, else in order of appearance."""
@@ -56,35 +50,38 @@ def grouped(cells: Iterable[Cell], *fields: str) -> dict[tuple[str, ...], list[C
     return found
 
 
-def tables(document: Document) -> dict[str, Table]:
-    """Return a table for each series."""
-    return {series: Table.of(cells) for (series,), cells in grouped(document.cells, "series").items()}
+def tables(document: Document) -> list[tuple[str, list[str], list[tuple[str, list[Cell | None]]]]]:
+    """Return (caption, labels of columns, rows of a label and cells) of each series; of many columns every few."""
+    found = []
+    for (series,), cells in grouped(document.cells, "series").items():
+        table = Table.of(cells)
+        step = -(-len(table.cols) // THINNED) if len(table.cols) > MOST_COLUMNS else 1
+        cols = table.cols[::step]
+        rows = [(document.both(row), [table.cells.get((row, col)) for col in cols]) for row in table.rows]
+        more = f" (every {step}th column; all are in the CSV)" if step > 1 else ""
+        found.append((series + more, [document.both(col) for col in cols], rows))
+    return found
 
 
 def grids(document: Document) -> list[tuple[str, list[str], list[list[str]]]]:
     """Return (heading, header, rows) for each series, for a terminal and for Markdown."""
-    corner, found = " \\ ".join(filter(None, document.axes)), []
-    for series, table in tables(document).items():
-        cols = table.cols[:: table.step]
-        rows = [
-            [document.both(row), *(_shown(table.cells.get((row, col)), document) for col in cols)]
-            for row in table.rows
-        ]
-        more = " (some epochs; all are in the CSV)" if table.step > 1 else ""
-        found.append((series + more, [corner, *map(document.both, cols)], rows))
-    return found
+    corner = " \\ ".join(filter(None, document.axes))
+    return [
+        (caption, [corner, *columns], [[row, *(_shown(cell, document) for cell in cells)] for row, cells in rows])
+        for caption, columns, rows in tables(document)
+    ]
 
 
 def _shown(cell: Cell | None, document: Document) -> str:
     """Return ``91.32 (91.54)``: reproduced, the published number in brackets, and ``!`` outside the band."""
     if cell is None:
         return ""
-    digits = document.digits_of(column=cell.col)
     value = cell.verdict
     if cell.shown is not None:
-        value = fixed(cell.shown, digits) + (f" ± {fixed(cell.sd, digits)}" if cell.sd is not None else "")
+        spread = document.number(cell, "sd")
+        value = document.number(cell, "shown") + (f" ± {spread}" if spread else "")
     if cell.published is not None:
-        value += f" ({fixed(cell.published, document.digits_of('published', cell.col))})"
+        value += f" ({document.number(cell, 'published')})"
     return value + (" !" if cell.verdict == OUTSIDE else "")
 
 

@@ -10,7 +10,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from repro.report.svg_claims import state
+from repro.report import statistic
+from repro.report.numbers import brief
+from repro.report.page_summary import counts, words
+from repro.report.reading import label
+from repro.words import counted, machines, tally
 
 
 def render(name: str, **values: Any) -> str:
@@ -29,7 +33,15 @@ def _environment(html: bool) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    found.filters |= {"state": state, "slug": slug, "row": row, "header": header}
+    own = (state, slug, row, header, typeset, section, spaced, listed)
+    found.filters |= {function.__name__: function for function in (*own, brief, counted, label, machines, tally)}
+    of_claim = (
+        "told", "value", "interval", "with_unit", "bounds", "printed", "needed", "waits", "decided_by", "basis",
+        "places", "amount",
+    )  # fmt: skip
+    found.filters |= {name: getattr(statistic, name) for name in of_claim}
+    found.filters["verdicts"] = lambda claims: words(counts(claims)) if claims else ""
+    found.filters["words"] = words
     return found
 
 
@@ -57,3 +69,32 @@ def header(cells: Sequence[object]) -> Markup:
 def slug(words: object) -> str:
     """Turn words into an id."""
     return re.sub(r"[^A-Za-z0-9]+", "-", str(words)).strip("-").lower() or "nameless"
+
+
+def state(verdict: str) -> str:
+    """Return a verdict's class and sign, which cells and claims share: ``not run`` -> ``not-run``."""
+    names = {"within": "holds", "outside": "fails"}
+    known = ("holds", "fails", "undecided", "not run", "not comparable", "diverged")
+    return names.get(verdict) or slug(verdict if verdict in known else "unpublished")
+
+
+def typeset(words: object) -> str:
+    """Replace the plain signs of claims.yaml by those that the paper prints."""
+    return str(words or "").replace(">=", "≥").replace("<=", "≤").replace(" - ", " − ")
+
+
+def section(where: object) -> str:
+    """Return ``Section 3.1`` for ``3.1``; names of other places stay."""
+    return f"Section {where}" if str(where)[:1].isdigit() else str(where)
+
+
+def spaced(name: str) -> str:
+    """Write a name as words: ``batch_size`` -> ``batch size``."""
+    return name.replace("_", " ")
+
+
+def listed(value: object) -> str:
+    """Write a value of a document's provenance."""
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return "unknown" if value is None else str(value)

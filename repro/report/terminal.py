@@ -36,8 +36,7 @@ def show(document: Document, to: Console) -> None:
     to.print(f"\n[bold]{document.artifact}[/bold]  {escape(document.title)}")
     for heading, header, rows in grids(document):
         to.print(Grid(header, rows, heading))
-    printed = any(cell.published is not None for cell in document.cells)
-    to.print(standing(document) + (" Published numbers in brackets." if printed else ""), markup=False)
+    to.print(standing(document) + (" Published numbers in brackets." if document.printed else ""), markup=False)
 
 
 def duration(seconds: float) -> str:

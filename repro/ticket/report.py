@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from repro import files
 from repro.report import figures
-from repro.report.document import Document
 from repro.report.figures.look import BLUE, INK, MUTED, VERMILION
 from repro.ticket.result import Result
-from repro.words import counted
+from repro.words import counted, machines
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -70,10 +69,7 @@ def figure(result: Result, name: str, profile: str) -> Figure:
     from repro.report.figures.sheet import Sheet
 
     spec, made = result.spec, result.provenance
-    provenance = {"data": name, "devices": made["device"], "precisions": made["precision"], "seeds": [spec.seed]}
-    # Comparable: nothing of the paper's is shown, so no warning is needed.
-    title = "An early winning ticket"
-    about = Document(artifact="", title=title, comparable=True, profile=profile, provenance=provenance)
+    provenance = [f"profile {profile}", name, machines(made["device"]), ", ".join(made["precision"])]
     with figures.styled():
         sheet = Sheet(8.6, 4.0)
         sheet.note(" ".join(result.sentences()))
@@ -96,5 +92,5 @@ def figure(result: Result, name: str, profile: str) -> Figure:
             axes.axhline(outcome.top1, label=label, color=COLOURS[outcome.name], **FINAL)
         for artist, label in zip(*axes.get_legend_handles_labels(), strict=True):
             sheet.key(label, artist)
-        sheet.finish(about)
+        sheet.finish("An early winning ticket", provenance=[*provenance, f"seed {spec.seed}"])
     return sheet

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from repro.artifacts.drawing import Curves, Dots, Drawing
 from repro.files import write_bytes
+from repro.report import reading as read
 from repro.report.document import Document
 from repro.report.figures.look import DPI, MARGIN, STYLE
 
@@ -36,7 +37,8 @@ def draw(document: Document) -> Sheet:
         drawing = drawing_of(document)
         shape = importlib.import_module(f"{__name__}.{type(drawing).__name__.lower()}")
         figure: Sheet = shape.draw(document, drawing) if document.cells else sheet.of_nothing(document)
-        figure.finish(document)
+        title = f"{read.label(document.artifact)}   {document.title}"
+        figure.finish(title, read.warning(document), read.footer(document))
     return figure
 
 

@@ -198,7 +198,8 @@ def _printed(sheet: Sheet, axes: Axes, cell: Cell, document: Document, drawing: 
     sheet.mark(point, read.told(cell, document))
     sheet.key(f"Published, {drawing.source}" if drawing.source else "Published", point)
     if cell.band is not None:
-        band(sheet, axes, x, (document.capped(value - cell.band), document.capped(value + cell.band)), 16)
+        ends = [document.capped(value - cell.band), document.capped(value + cell.band)]
+        band(sheet, axes, [x, x], ends, 16)
 
 
 def _name(axes: Axes, curves: Sequence[Curve], drawing: Curves, document: Document) -> None:

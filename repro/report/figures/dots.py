@@ -159,8 +159,11 @@ def _pair(
         words = f"{name}{', outside the band' if out else ''}" if ours else _paper(document)
         sheet.key(f"{words}, {cell.series}" if pairs else words, point)
         if not ours and cell.judged and cell.band and document.comparable:
-            ends = (document.capped(value - cell.band), document.capped(value + cell.band))
-            band(sheet, axes, at if pairs else round(x), ends, 8 if pairs else 22)
+            ends, middle = (
+                [document.capped(value + side * cell.band) for side in (-1, 1)],
+                at if pairs else round(x),
+            )
+            band(sheet, axes, [middle, middle], ends, 8 if pairs else 22)
     known = [
         (at, value) for at, cell in zip(places, cells, strict=True) if (value := cell.value(field)) is not None
     ]

@@ -19,7 +19,6 @@ from matplotlib.text import Annotation
 from matplotlib.textpath import text_to_path
 from matplotlib.ticker import MaxNLocator
 
-from repro.report import reading as read
 from repro.report.document import Document
 from repro.report.figures.look import DPI, INK, LINE, MUTED, PALE, STYLE, VERMILION
 
@@ -56,15 +55,14 @@ class Sheet(Figure):
         """Add to the line below the title."""
         self.notes += filter(None, words)
 
-    def finish(self, document: Document) -> None:
+    def finish(self, title: str = "", warning: str = "", provenance: Sequence[str] = ()) -> None:
         """Place the axes; stack title and notes above them, legend and provenance below, outside the figure's box.
 
         Save it with a tight box, which includes them.
         """
         self._place_axes()
         wide, other = self.get_figwidth(), cast(Any, self.transFigure)
-        title = f"{read.label(document.artifact)}   {document.title}".strip()
-        for words, style in ((read.warning(document), WARNING), ("  ·  ".join(self.notes), NOTE), (title, TITLE)):
+        for words, style in (("  ·  ".join(self.notes), NOTE), (warning, WARNING), (title, TITLE)):
             if words:
                 other = self._write(wrapped(words, wide, style), other, above=True, **style)
                 self.aside += [other] if style is not NOTE else []
@@ -75,7 +73,7 @@ class Sheet(Figure):
                 list(self.keys.values()), list(self.keys), ncols=columns, loc="upper left", bbox_to_anchor=(0, 0),
                 frameon=False, borderpad=0, borderaxespad=0.6, columnspacing=1.8, handletextpad=0.6,
             )  # fmt: skip
-        words = wrapped("   ·   ".join(read.footer(document)), wide, FOOT)
+        words = wrapped("   ·   ".join(provenance), wide, FOOT)
         self.aside.append(self._write(words, other, above=False, **FOOT))
 
     def _write(self, words: str, other: Any, above: bool, **style: Any) -> Artist:
@@ -139,9 +137,9 @@ def hatched(sheet: Sheet, corner: tuple[float, float], width: float, height: flo
     return found
 
 
-def band(sheet: Sheet, axes: Axes, x: float, ends: tuple[float, float], width: float) -> None:
+def band(sheet: Sheet, axes: Axes, xs: Sequence[float], ys: Sequence[float], width: float) -> None:
     """Draw, pale behind a printed number, where 95 % of repetitions lie; ``width`` in points."""
-    axes.plot([x, x], ends, color=PALE, linewidth=width, solid_capstyle="butt", zorder=1)
+    axes.plot(xs, ys, color=PALE, linewidth=width, solid_capstyle="butt", zorder=1)
     sheet.key("95 % band of a repetition", Line2D([], [], color=PALE, linewidth=8, solid_capstyle="butt"))
 
 
