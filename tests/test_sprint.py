@@ -194,11 +194,6 @@ def test_parts_that_can_train_side_by_side_share_the_lanes(
     left, begun = [1500.0], list[list[Run]]()
     monkeypatch.setattr(sprint.Sprint, "left", property(lambda self: left[0]))
 
-    forecast = sprint.Forecast(work)
-    forecast._left = left[0]
-    forecast.train_parts()
-    foreseen = {part.name: sum(map(forecast.finished, part.runs)) for part in forecast.parts}
-
     def execute(self: sprint.Sprint, name: str, runs: list[Run], lanes: int, of: int) -> bool:
         begun.append(list(runs))
         if (choice := self._choice(runs)).speeds:
@@ -212,8 +207,7 @@ def test_parts_that_can_train_side_by_side_share_the_lanes(
     first, second = (Counter(run.experiment for run in wave) for wave in begun[:2])
     assert first == {"tickets-resnet20": 11, "gradual-resnet20": 6}
     assert second == {"gradual-resnet20": 6, "tickets-resnet20": len(begun[1]) - 6}
-    assert second["tickets-resnet20"] == foreseen["tickets, columns 20, 100, 200"] == 1
-    assert (foreseen["under way"], foreseen["gradual pruning"], foreseen["other tickets"]) == (4, 12, 0)
+    assert second["tickets-resnet20"] == 1
 
 
 def test_where_no_run_ends_in_time_the_most_urgent_is_left_half_way(
@@ -236,14 +230,12 @@ def test_where_no_run_ends_in_time_the_most_urgent_is_left_half_way(
     assert timed == ["resnet20", "resnet56"]
 
 
-@pytest.mark.usefixtures("timed")
-def test_a_dry_run_says_what_ends_and_what_it_decides(command: Command) -> None:
+def test_a_dry_run_says_what_is_left_and_what_it_decides(command: Command) -> None:
     code, out, _ = command("sprint", "--dry-run", "--profile", "paper", "--time-budget", "10m", "--ignore-shipped")
     assert code == 0
     (dense,) = [line.split() for line in out.splitlines() if line.startswith("dense networks  ")]
-    assert dense[2:4] == ["1", "1"]
+    assert dense[2] == "1"
     assert re.search(r"- dense networks: [a-z0-9, -]*baseline-resnet20", " ".join(out.split()))
-    assert "?" not in out
 
 
 def test_a_strategy_that_was_asked_for_is_the_only_one(tmp_path: Path, timed: None) -> None:

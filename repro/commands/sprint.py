@@ -19,11 +19,10 @@ from rich.console import Console
 
 from repro import files
 from repro.commands import priorities, reproduce, train, transfer
-from repro.commands.priorities import Part
 from repro.engine.speeds import Choice
 from repro.errors import BudgetSpent, CheckpointGone, ReproError, RunFailed, UsageError
 from repro.options import Options
-from repro.plan import SLACK, cost, end_times, final_epochs, most_in_time, wave_shape
+from repro.plan import SLACK, cost, final_epochs, most_in_time, wave_shape
 from repro.report import terminal
 from repro.run import Photos, Run, ancestors, start_epochs
 from repro.store import archive
@@ -64,25 +63,18 @@ def sprint(options: Options, names: Sequence[str], to: Path, max_size: str, max_
 
 
 def show(options: Options, names: Sequence[str]) -> None:
-    """Print what a sprint would do here, and what each part would decide, without training or timing anything."""
+    """Print the parts of a sprint in their order, and what each would decide; train nothing."""
     work, out = _workspace(options, names), terminal.console()
-    forecast = Forecast(work)
-    forecast.train_parts()
-    rows, decides = [], []
-    for part, ids in zip(forecast.parts, priorities.decided(work, forecast.parts), strict=True):
-        price, ends = cost(part.runs, work.store), sum(map(forecast.finished, part.runs))
-        fits = "?" if part.name in forecast.untimed else f"{ends:,}"
-        rows.append([part.name, f"{price.runs:,}", fits, f"{price.images / 1e6:,.1f}", str(len(ids))])
-        decides += [f"{part.name}: {', '.join(ids)}"] if ids else []
-    header = ["part", "Runs left", "end in time", "million images", "claims"]
+    parts, rows, decides = priorities.parts(work), list[list[str]](), list[str]()
+    for part, ids in zip(parts, priorities.decided(work, parts), strict=True):
+        price = cost(part.runs, work.store)
+        rows.append([part.name, f"{price.runs:,}", f"{price.images / 1e6:,.1f}", str(len(ids))])
+        decides += [f"- {part.name}: {', '.join(ids)}"] if ids else []
     title = f"profile {work.settings.name}: what is left, in the order in which a sprint trains it"
-    out.print(terminal.table(header, rows, title))
-    if forecast.untimed:
-        out.print("? this device has not been timed on these Runs; a sprint does so first", markup=False)
+    out.print(terminal.table(["part", "Runs left", "million images", "claims"], rows, title))
     if decides:
         out.print("\nTogether with those above it, each part completes what these claims rest on:")
-    for line in decides:
-        out.print(f"- {line}", markup=False)
+        out.print("\n".join(decides), markup=False)
 
 
 def _export(work: Workspace, to: Path, max_size: int, max_total: int | None) -> None:
@@ -114,7 +106,6 @@ class Sprint:
         self._budget = options.deadline - options.started
         self._deadline = options.deadline - min(IN_HAND, self._budget / 3)
         self._to_time = CALIBRATION * self._budget  # seconds left for timing
-        self._may_time = True
         self.failed: RunFailed | None = None
         """The error of Runs that diverged."""
 
@@ -122,15 +113,6 @@ class Sprint:
     def left(self) -> float:
         """Seconds left for training."""
         return self._deadline - time.monotonic()
-
-    @property
-    def parts(self) -> list[Part]:
-        """The missing Runs, the most urgent part first."""
-        return priorities.parts(self._work)
-
-    def finished(self, run: Run) -> bool:
-        """Return whether ``run`` has a result."""
-        return self._work.store.record(run) is not None
 
     def train(self) -> None:
         """Train part by part, then begin Runs that remain unfinished."""
@@ -164,9 +146,10 @@ class Sprint:
         Consecutive parts share a wave, up to the first in which Runs must wait for others."""
         found: dict[str, list[Run]] = {}
         shape = None
-        for part in self.parts:
-            left = [run for run in part.runs if run.key not in tried and not self.finished(run)]
-            ready = [run for run in left if all(self.finished(parent.run) for parent in run.parents)]
+        record = self._work.store.record
+        for part in priorities.parts(self._work):
+            left = [run for run in part.runs if run.key not in tried]
+            ready = [run for run in left if all(record(parent.run) for parent in run.parents)]
             shape = shape or (wave_shape(ready[0]) if ready else None)
             fits = [run for run in ready if wave_shape(run) == shape]
             if found and (part.name == priorities.LAST or not fits):
@@ -202,7 +185,7 @@ class Sprint:
         cache, device = self._work.store.runs_dir / calibration.CACHE, self._device
         choice = calibration.known(first, device, cache)
         large = cost(runs, self._work.store).images >= calibration.CALIBRATE_FROM
-        if self._may_time and large and not choice.speeds and (strategy == "auto" or photos):
+        if large and not choice.speeds and (strategy == "auto" or photos):
             began = time.monotonic()
             until = began + max(self._to_time, LEAST / 2)
             names = calibration.quick(device)
@@ -240,41 +223,6 @@ class Sprint:
         except CheckpointGone as error:
             self._log.print(str(error), markup=False)
             return False
-        return True
-
-
-class Forecast(Sprint):
-    """Foresees which Runs a sprint would finish: time passes as the device's known speed says."""
-
-    def __init__(self, work: Workspace) -> None:
-        super().__init__(work, terminal.console(stderr=True))
-        self._left, self._parts, self._ended = super().left, super().parts, set[str]()
-        self._may_time = False
-        self.untimed: set[str] = set()
-        """Names of parts with Runs whose speed here is unknown."""
-
-    @property
-    def left(self) -> float:
-        """Seconds left for training."""
-        return self._left
-
-    @property
-    def parts(self) -> list[Part]:
-        """What was missing at the start."""
-        return self._parts
-
-    def finished(self, run: Run) -> bool:
-        """Return whether ``run`` has a result, or would have."""
-        return run.key in self._ended or super().finished(run)
-
-    def _execute(self, name: str, runs: Sequence[Run], lanes: int, of: int) -> bool:
-        choice = self._choice(runs)
-        if choice.speeds:
-            self._left -= max(end_times(self._images(runs), lanes, choice.speed_of))
-        elif any(run.epochs for run in runs):
-            self.untimed |= set(name.split("; "))
-            return True
-        self._ended |= {run.key for run in runs}
         return True
 
 
