@@ -1,8 +1,4 @@
-"""Estimate how long Runs take on this device: from a calibration, corrected by finished Runs.
-
-A calibration takes seconds and is stored with its date. Runs that finished here since then, with the same network,
-data set, batch size and precision, are better evidence, so they correct the estimate.
-"""
+"""Estimate how long Runs take on this device, by a calibration that takes seconds and is stored with its date."""
 
 from __future__ import annotations
 
@@ -11,46 +7,39 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from repro.engine.speeds import EAGER, Choice
 from repro.machine import cores
 from repro.plan import cost, end_times, waves
-from repro.record import DONE, Record
 from repro.report import terminal
 from repro.run import Photos, Run
 from repro.store import Store
-from repro.words import counted
 
 if TYPE_CHECKING:
     from repro.engine.device import Device
 
 BUSY = 2  # load per core above which a measurement is unreliable
-EVIDENCE = 5.0  # seconds of training below which Runs say nothing about speed
 
 
 @dataclass(frozen=True)
 class Pace:
-    """The speed of one network: ``factor`` times that of ``choice``.
-
-    ``way`` (the strategy) and ``source`` (how the speed is known) are shown to the user.
-    """
+    """The speed of one network; ``way`` describes to the user how it trains."""
 
     choice: Choice
-    factor: float = 1.0
     way: str = ""
-    source: str = ""
-
-    def speed(self, lanes: int) -> float:
-        """Return images per second of so many Runs together."""
-        return self.factor * self.choice.speed(lanes)
 
     @property
     def best(self) -> float:
         """Images per second of as many Runs as train at a time."""
-        return self.speed(self.choice.lanes)
+        return self.choice.speed(self.choice.lanes)
+
+    @property
+    def source(self) -> str:
+        """How the speed is known, for the user."""
+        return f"calibrated {ago(self.choice.measured)}"
 
 
 def measured(
@@ -58,8 +47,7 @@ def measured(
 ) -> tuple[dict[str, Pace], bool]:
     """Return the pace of every network in ``runs``, and whether the device is CUDA.
 
-    Times what the cache does not contain, which takes seconds and is reported on ``log``. With ``again``,
-    everything is timed, and earlier Runs no longer correct it.
+    Times what the cache does not contain, or everything ``again``, which takes seconds and is reported on ``log``.
     """
     if not (first := first_of_each(runs)):
         return {}, False
@@ -111,7 +99,7 @@ def seconds(runs: Sequence[Run], paces: Mapping[str, Pace], store: Store | None 
 
 
 def _wave_seconds(images: Sequence[int], pace: Pace) -> float:
-    return max(end_times(images, min(pace.choice.lanes, len(images)), lambda busy, lanes: pace.speed(busy)))
+    return max(end_times(images, min(pace.choice.lanes, len(images)), lambda busy, lanes: pace.choice.speed(busy)))
 
 
 def first_of_each(runs: Sequence[Run]) -> dict[str, Run]:
@@ -132,36 +120,21 @@ def _only_eager(run: Run, runs: Sequence[Run], device: Device, store: Store) -> 
 
 
 def _paces(runs: Sequence[Run], choices: Mapping[str, Choice], device: Device, store: Store) -> dict[str, Pace]:
-    """Return the pace of each network by its calibration, corrected by Runs that finished here since then."""
+    """Return the pace of each network that was calibrated."""
     from repro.engine.device import fast_bfloat16, resolve_precision
 
     found: dict[str, Pace] = {}
     for arch, run in first_of_each(runs).items():
-        choice, precision = choices[arch], resolve_precision(run.precision, device)
+        choice, way = choices[arch], ""
         if _only_eager(run, runs, device, store):
             eager = {name: speed for name, speed in choice.speeds.items() if name == EAGER}
             choice = dataclasses.replace(choice, speeds=eager)
-        if not choice.speeds:
-            continue
-        finished = [
-            record.provenance
-            | {"expected_s": _trained_images(record) / choice.speed(int(record.provenance.get("wave") or 1))}
-            for record in store.records()
-            if _similar(record, run)
-            and record.provenance.get("device") == device.name
-            and record.provenance.get("precision") == precision
-            and record.provenance.get("ended", "") > choice.runs_from
-        ]
-        took, factor = sum(origin["wall_s"] for origin in finished), 1.0
-        source = f"calibrated {ago(choice.measured)}"
-        if took >= EVIDENCE:
-            factor = sum(origin["expected_s"] for origin in finished) / took
-            source = f"as in {counted(len(finished), 'Run')} that ended here"
-        way = ""
         if not isinstance(run.data, Photos):
-            emulated = precision == "bfloat16" and not fast_bfloat16(device)
-            way = choice.describe() + (", bfloat16 emulated" if emulated else "")
-        found[arch] = Pace(choice, factor, way, source)
+            bfloat16 = resolve_precision(run.precision, device) == "bfloat16"
+            emulated = ", bfloat16 emulated" if bfloat16 and not fast_bfloat16(device) else ""
+            way = choice.describe() + emulated
+        if choice.speeds:
+            found[arch] = Pace(choice, way)
     return found
 
 
@@ -172,20 +145,3 @@ def ago(date: str) -> str:
     except (ValueError, TypeError):
         return "at an unknown time"
     return f"{terminal.duration(seconds)} ago" if seconds >= 60 else "just now"
-
-
-def _similar(record: Record, run: Run) -> bool:
-    """Return whether ``record`` is of a finished Run whose steps take as long as those of ``run``."""
-    spec, seconds = record.spec, record.provenance.get("wall_s")
-    wanted = run.spec()
-    pairs: list[tuple[Any, Any]] = [(spec.get("arch"), run.arch)]
-    for part, names in (("data", ("name", "crop")), ("recipe", ("batch_size", "micro_batches"))):
-        pairs += [((spec.get(part) or {}).get(name), wanted[part].get(name)) for name in names]
-    timed = isinstance(seconds, int | float) and seconds > 0
-    return record.status == DONE and timed and all(value == other for value, other in pairs)
-
-
-def _trained_images(record: Record) -> float:
-    """Count images as `plan.cost` does: an evaluated image is a third of a trained one."""
-    data, curve = record.spec["data"], record.curve
-    return float(len(curve["epoch"]) * data["train"] + len(curve["test_epoch"]) * data["test"] / 3)

@@ -22,11 +22,6 @@ from repro.errors import MissingInput, UsageError
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NOT_OURS = (errno.EROFS, errno.EACCES, errno.EPERM)
-OF_THE_SITE = (
-    *NO_ROOM, *NOT_OURS, errno.EIO, errno.EISDIR, errno.ELOOP, errno.EMFILE, errno.ENAMETOOLONG, errno.ENFILE,
-    errno.ENOTDIR, errno.ESTALE,
-)  # fmt: skip
-"""Errors of files and disks, whatever a command does."""
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -97,13 +92,6 @@ def unusable(path: Path, error: OSError, folder: Path | None = None) -> MissingI
         reason = os.strerror(error.errno or 0)
         return MissingInput(f"{folder or path.parent} cannot be written ({reason}): choose another folder")
     return MissingInput(f"{path}: {error.strerror or error}")
-
-
-def of_the_site(error: OSError) -> MissingInput:
-    """Convert ``error`` to a one-line error if a file or disk caused it; else raise it again."""
-    if error.filename is None or error.errno not in OF_THE_SITE:
-        raise error
-    return MissingInput(f"{error.filename}: {error.strerror}")
 
 
 def check_writable(folder: Path) -> None:

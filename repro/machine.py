@@ -54,12 +54,6 @@ def settle_compiler_cache() -> str:
     return f"{why}: torch's cache is in a temporary folder; set {COMPILER_CACHE} to choose another"
 
 
-def user() -> str:
-    """Return the name of this process's user, or the uid if there is none."""
-    name_user()
-    return getpass.getuser()
-
-
 def quiet_matplotlib() -> None:
     """Suppress matplotlib's message about a temporary cache folder, unless ``$MPLCONFIGDIR`` is set."""
     if not os.environ.get("MPLCONFIGDIR"):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from repro.record import DIVERGED
-from repro.run import Photos, Run, ancestors, generations, kept_epochs
+from repro.run import Photos, Run, ancestors, generations, start_epochs
 from repro.store import Store
 
 QUESTIONS = ("structures", "ppr", "memorization", "batch-probe")
@@ -73,7 +73,7 @@ class Cost:
 def make_plan(asked: Iterable[Run], store: Store, everything: Iterable[Run] = ()) -> Plan:
     """Plan the Runs ``asked``; checkpoints are also kept for ``everything`` that may be trained later."""
     asked = list(asked)
-    keep = kept_epochs([*asked, *everything])
+    keep = start_epochs(ancestors([*asked, *everything]))
     runs = ancestors(asked)
     wanted: set[str] = {run.key for run in asked if store.record(run) is None}
     replays: set[str] = set()

@@ -220,11 +220,6 @@ def ancestors(runs: list[Run]) -> list[Run]:
     return list(order.values())
 
 
-def kept_epochs(runs: list[Run]) -> dict[str, set[int]]:
-    """Map a Run's key to the epochs at which others among ``runs`` and their ancestors start from it."""
-    return start_epochs(ancestors(runs))
-
-
 def start_epochs(runs: Iterable[Run]) -> dict[str, set[int]]:
     """Map a Run's key to the epochs at which ``runs`` themselves start from it."""
     wanted: dict[str, set[int]] = {}

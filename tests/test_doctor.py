@@ -73,7 +73,8 @@ def test_an_estimate_of_months_is_a_warning(
     checked: Callable[..., tuple[int, States]], cifar: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REPRO_WITHOUT", "imagenet")
-    pace = Pace(Choice({"eager": {1: 30.0}}), way="eager, one Run at a time", source="calibrated 2 h ago")
+    pace = Pace(Choice({"eager": {1: 30.0}}), "eager, one Run at a time")
+    monkeypatch.setattr(estimate, "ago", lambda date: "2 h ago")
     slow = {arch: pace for arch in ("resnet20", "resnet56")}
     monkeypatch.setattr(estimate, "known", lambda *_: slow)
     code, states = checked("--profile", "paper")

@@ -40,7 +40,7 @@ class Full(io.StringIO):
         raise OSError(self._why, os.strerror(self._why))
 
 
-def ended(command: Callable[[ending.Asked], Any], *words: str) -> int:
+def ended(command: Callable[[], Any], *words: str) -> int:
     """The exit code with which ``command`` ends."""
     with pytest.raises(SystemExit) as left:
         ending.run(command, words)
@@ -134,7 +134,7 @@ def test_a_full_disk_behind_stdout_is_one_line(
 ) -> None:
     monkeypatch.setattr(sys, "stdout", Full(errno.ENOSPC))
     for words in ([], ["--json"]):
-        assert ended(lambda asked: print("{}"), *words) == 3
+        assert ended(lambda: print("{}"), *words) == 3
         assert capsys.readouterr().err == "repro: stdout cannot be written: No space left on device\n"
 
 
@@ -156,30 +156,30 @@ def test_every_command_ends_with_141_where_nobody_reads(words: list[str]) -> Non
 
 
 def test_a_command_that_ends_by_itself_keeps_its_code(capsys: pytest.CaptureFixture[str]) -> None:
-    assert ended(lambda asked: sys.exit(1)) == 1
+    assert ended(lambda: sys.exit(1)) == 1
 
 
 def test_a_closed_stdout_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "stdout", None)
-    assert ended(lambda asked: pytest.fail("began")) == 3
+    assert ended(lambda: pytest.fail("began")) == 3
     assert capsys.readouterr().err.startswith("repro: stdout is closed: redirect it")
 
 
 def test_a_file_that_cannot_be_used_is_one_line_with_its_name(capsys: pytest.CaptureFixture[str]) -> None:
-    assert ended(lambda asked: open("/proc", "w").close()) == 3
+    assert ended(lambda: open("/proc", "w").close()) == 3
     assert capsys.readouterr().err == "repro: /proc: Is a directory\n"
 
 
 def test_an_error_that_is_no_user_input_keeps_its_traceback() -> None:
     with pytest.raises(OSError, match="strange"):
-        ending.run(lambda asked: (_ for _ in ()).throw(OSError(errno.ELOOP, "strange")), [])
+        ending.run(lambda: (_ for _ in ()).throw(OSError(errno.ELOOP, "strange")), [])
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_printing_never_fails_for_an_encoding(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
     content = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(content, encoding=encoding, errors="strict"))
-    assert ended(lambda asked: print("89.17 ± 0.42 → caf\udce9")) == 0
+    assert ended(lambda: print("89.17 ± 0.42 → caf\udce9")) == 0
     text = content.getvalue().decode(encoding)
     assert text.startswith("89.17 ") and text.endswith("caf\\udce9\n")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import logging
 import os
-import subprocess
 from collections.abc import Callable
 
 import matplotlib
@@ -13,7 +12,6 @@ import pytest
 
 from repro import machine, options
 from repro.errors import MissingInput
-from repro.launch import slurm
 
 
 @pytest.fixture(autouse=True)
@@ -95,27 +93,6 @@ def test_without_any_folder_for_torchs_cache_it_is_one_line(monkeypatch: pytest.
     with pytest.raises(MissingInput, match="No usable temporary directory found; set TORCHINDUCTOR_CACHE_DIR or"):
         machine.settle_compiler_cache()
     assert "TORCHINDUCTOR_CACHE_DIR" not in os.environ
-
-
-def test_squeue_is_asked_for_a_user_without_a_name_by_its_uid(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A uid that lost its name while the command ran."""
-    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
-        monkeypatch.setenv(name, "")
-
-    def unknown(uid: int) -> None:
-        raise KeyError(uid)
-
-    monkeypatch.setattr("pwd.getpwuid", unknown)
-    asked: list[list[str]] = []
-
-    def squeue(command: list[str], **given: object) -> subprocess.CompletedProcess[str]:
-        asked.append(command)
-        return subprocess.CompletedProcess(command, 1)
-
-    monkeypatch.setattr("subprocess.run", squeue)
-    pool = slurm.SlurmPool.__new__(slurm.SlurmPool)
-    assert pool._states() is None
-    assert asked[0][2:4] == ["--user", str(os.getuid())]
 
 
 @pytest.mark.parametrize(("asked", "told"), [("", False), ("/proc/nowhere", True)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,12 +14,11 @@ from rich.console import Console
 from tiny import TINY
 
 from repro import artifacts, estimate
-from repro.engine import calibration, device, speeds
+from repro.engine import calibration, device
 from repro.engine.speeds import Choice
 from repro.estimate import Pace
 from repro.experiments import Study
 from repro.plan import SLACK, cost
-from repro.record import Record
 from repro.run import Run
 from repro.store import Store
 
@@ -114,8 +113,6 @@ def test_plan_and_doctor_say_how_this_device_trains(
 
 
 CPU = device.Device(torch.device("cpu"), "some processor, 1 thread")
-ENDED = "2026-11-20T00:00:00+00:00"
-Ended = Callable[..., Record]
 
 
 @pytest.fixture
@@ -138,19 +135,6 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return calls
 
 
-@pytest.fixture
-def ended(record_of: Callable[..., Record], study: Study_of) -> Ended:
-    """A Run like ``run`` that ended on that device, at so many images a second."""
-
-    def make(speed: float, seed: int = 1, when: str = ENDED, **provenance: object) -> Record:
-        own = dense(study, seed)
-        told = {"device": CPU.name, "precision": "float32", "strategy": "eager", "wave": 1, "ended": when}
-        told["wall_s"] = (512 + 256 / 3) / speed
-        return record_of(own, provenance=told | provenance)
-
-    return make
-
-
 def speed_of(run: Run, store: Store, anew: bool = False) -> tuple[float, str, str]:
     """Images a second, how they are known, and what was said."""
     said = Console(record=True, width=200, file=io.StringIO())
@@ -158,42 +142,10 @@ def speed_of(run: Run, store: Store, anew: bool = False) -> tuple[float, str, st
     return paces["resnet20"].best, paces["resnet20"].source, said.export_text()
 
 
-def with_runs(store: Store, records: Sequence[Record]) -> Store:
-    store.add(records)
-    return Store(store.runs_dir, store.ledger)
-
-
-def test_what_finished_runs_took_counts_for_more_than_an_old_calibration(
-    run: Run, timed: list[str], ended: Ended, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(speeds, "now", lambda: "2026-11-19T00:00:00+00:00")
-    assert speed_of(run, store)[0] == 100
-    store = with_runs(store, [ended(80.0)])
-    speed, source, said = speed_of(run, store)
-    assert speed == pytest.approx(80.0) and source == "as in 1 Run that ended here"
-    assert timed == ["eager"] and not said.strip()
-
-
-def test_a_calibration_that_was_asked_for_is_newer_than_the_runs(
-    run: Run, timed: list[str], ended: Ended, store: Store
-) -> None:
-    store = with_runs(store, [ended(60.0)])
-    for count in (1, 2):
-        assert speed_of(run, store, anew=True)[:2] == (100.0, "calibrated just now")
-        assert len(timed) == count
-    assert speed_of(run, store)[0] == 100.0 and len(timed) == 2
-
-
-@pytest.mark.parametrize(
-    "other",
-    [{"device": "another processor"}, {"precision": "bfloat16"}, {"wall_s": 0.1}, {"wall_s": None}, {"ended": ""}],
-)
-def test_runs_that_ended_otherwise_say_nothing_about_speed(
-    run: Run, timed: list[str], ended: Ended, store: Store, other: dict[str, object]
-) -> None:
-    later = {"when": "9999-01-01T00:00:00+00:00"}
-    store = with_runs(store, [ended(60.0, **later, **other)])
-    assert speed_of(run, store)[:2] == (100.0, "calibrated just now")
+def test_a_calibration_is_repeated_where_that_is_asked_for(run: Run, timed: list[str], store: Store) -> None:
+    assert speed_of(run, store)[:2] == (100.0, "calibrated just now") and len(timed) == 1
+    assert speed_of(run, store)[0] == 100.0 and len(timed) == 1
+    assert speed_of(run, store, anew=True)[:2] == (100.0, "calibrated just now") and len(timed) == 2
 
 
 def test_little_work_is_estimated_as_it_is_trained_without_timing_strategies(

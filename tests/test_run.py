@@ -16,7 +16,7 @@ import pytest
 from repro import run as run_module
 from repro.config.recipe import Recipe
 from repro.experiments import Study
-from repro.run import Checkpoint, Data, Mask, Run, ancestors, generations, kept_epochs
+from repro.run import Checkpoint, Data, Mask, Run, ancestors, generations, start_epochs
 
 RECIPE = Recipe(
     epochs=20, batch_size=128, lr=0.1, milestones=(12, 16), gamma=0.1, momentum=0.9, weight_decay=1e-4,
@@ -223,10 +223,10 @@ def test_ancestors_come_once_and_before_their_children() -> None:
     assert ancestors([]) == []
 
 
-def test_kept_epochs_are_those_that_someone_starts_from() -> None:
-    assert kept_epochs([TICKET, RETRAINED]) == {DENSE.key: {5, 10}, WINDOW.key: {15}}
-    assert kept_epochs([RETRAINED]) == {DENSE.key: {5}, WINDOW.key: {15}}  # through an ancestor
-    assert kept_epochs([DENSE]) == {}
+def test_start_epochs_are_those_that_someone_starts_from() -> None:
+    assert start_epochs(ancestors([TICKET, RETRAINED])) == {DENSE.key: {5, 10}, WINDOW.key: {15}}
+    assert start_epochs(ancestors([RETRAINED])) == {DENSE.key: {5}, WINDOW.key: {15}}  # through an ancestor
+    assert start_epochs([DENSE]) == {}
 
 
 def test_generations_grow_only_from_earlier_ones() -> None:

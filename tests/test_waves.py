@@ -18,7 +18,7 @@ from repro.engine.network import Network, masks_of
 from repro.errors import MissingInput
 from repro.experiments import Study
 from repro.record import DIVERGED, DONE, Record
-from repro.run import Checkpoint, Mask, Run, kept_epochs
+from repro.run import Checkpoint, Mask, Run, ancestors, start_epochs
 from repro.store import Store
 
 CPU = torch.device("cpu")
@@ -102,7 +102,7 @@ def kinds(study: Study) -> list[Run]:
 
 
 def keep(runs: Sequence[Run]) -> dict[str, set[int]]:
-    return kept_epochs(list(runs)) | {run.key: {run.last_epoch} for run in runs}
+    return start_epochs(ancestors(list(runs))) | {run.key: {run.last_epoch} for run in runs}
 
 
 def outcomes(records: dict[str, Record]) -> dict[str, tuple[object, ...]]:

@@ -309,11 +309,11 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line; an error that a user can act on is one line on stderr and an exit code."""
     words = sys.argv[1:] if arguments is None else arguments
 
-    def command(asked: ending.Asked) -> int | None:
+    def command() -> int | None:
         _add_artifacts()
         for artifact in artifacts.load_others():
             app.command(artifact.name, help=f"{artifact.title}.")(_artifact_command(artifact))
-        code: int | None = app(args=words, prog_name="repro", standalone_mode=False, obj=asked)
+        code: int | None = app(args=words, prog_name="repro", standalone_mode=False)
         return code
 
     ending.run(command, words)

@@ -8,7 +8,6 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperOption
 
-from repro.cli.ending import Asked
 from repro.errors import NobodyReads, UsageError
 
 _PANELS = {
@@ -45,10 +44,7 @@ class Command(TyperCommand):
                     if isinstance(param, TyperOption):
                         name, omit = param.opts[0], ", or omit it"
                     raise UsageError(f"{name} is empty (an unset variable?): give a value{omit}")
-        rest = super().parse_args(ctx, args)
-        if isinstance(ctx.obj, Asked):
-            ctx.obj.json = bool(ctx.params.get("as_json"))
-        return rest
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command. Typer would exit with 1 for a closed pipe, which has another meaning here."""

@@ -10,7 +10,6 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from typer.exceptions import TyperException
@@ -22,32 +21,25 @@ from repro.options import placed, ranked
 _OUTPUT_GONE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF, errno.EPIPE)
 
 
-@dataclass
-class Asked:
-    """Whether the command line has ``--json``: first by its words, later as parsed."""
-
-    json: bool
-
-
-def run(command: Callable[[Asked], int | None], words: Sequence[str]) -> NoReturn:
+def run(command: Callable[[], int | None], words: Sequence[str]) -> NoReturn:
     """Run ``command`` on the command line's ``words``, and end this process with its exit code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # printing never fails, whatever the terminal's encoding
             stream.reconfigure(errors="backslashreplace")
-    asked, printed = Asked("--json" in words), io.StringIO()
+    as_json, printed = "--json" in words, io.StringIO()
 
     def work() -> int | None:
         if sys.stdout is None:
             raise MissingInput("stdout is closed: redirect it, to /dev/null for instance")
         placed()
-        with contextlib.redirect_stdout(printed) if asked.json else contextlib.nullcontext():
-            code = command(asked)
+        with contextlib.redirect_stdout(printed) if as_json else contextlib.nullcontext():
+            code = command()
         sys.stdout.flush()
         return code
 
     code, error = _outcome(work)
-    if printed.getvalue() or asked.json:
-        failed = {"error": error, "exit_code": code} if error and asked.json else {}
+    if as_json:
+        failed = {"error": error, "exit_code": code} if error else {}
         before, answer = one_value(printed.getvalue(), failed)
         sys.stderr.write(before)
         writing = _outcome(lambda: print(answer, end="", flush=True)) if sys.stdout else (0, "")
@@ -74,8 +66,10 @@ def _outcome(work: Callable[[], int | None]) -> tuple[int, str]:
     except Interrupted:
         return 130, "interrupted; run the same command again to resume"
     except OSError as error:
-        if error.filename is not None or error.errno not in _OUTPUT_GONE:
-            return MissingInput.exit_code, str(files.of_the_site(error))
+        if error.filename is not None:
+            return MissingInput.exit_code, f"{error.filename}: {error.strerror}"
+        if error.errno not in _OUTPUT_GONE:
+            raise
         _forget_stdout()
         if error.errno == errno.EPIPE:
             return NobodyReads.exit_code, ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import os
 import re
 import shlex
@@ -13,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from repro import machine
 from repro.errors import MissingInput, UsageError
 from repro.launch import task as tasks
 from repro.launch.task import Launcher, Task
@@ -118,7 +118,7 @@ class SlurmPool(Launcher):
 
         By squeue, not by sacct as in submitit: many small clusters do without accounting.
         """
-        command = ["squeue", "--noheader", "--user", machine.user(), "--format", "%i|%T|%r"]
+        command = ["squeue", "--noheader", "--user", getpass.getuser(), "--format", "%i|%T|%r"]
         with contextlib.suppress(subprocess.TimeoutExpired):
             answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
             if answer.returncode == 0:
