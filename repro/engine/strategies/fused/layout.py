@@ -56,7 +56,8 @@ class Stage:
     dw: Tensor = field(default_factory=lambda: torch.empty(0))
     """The gradient of the layers' weights, one part per program, float32 [L, K, programs, numbers]."""
     entry_operands: tuple[Tensor, Tensor] = field(default=(torch.empty(0),) * 2)
-    """The strided convolution's weights, [K, 9, C / 2, C] and [K, 9, C, C / 2]."""
+    """The strided convolution's weights, [K, 3, 3, C / 2, C] and [K, 3, 2, C, C], half of whose second matrices is
+    zero."""
     entry_dw: Tensor = field(default_factory=lambda: torch.empty(0))
     """Their gradient, one part per program, float32 [K, programs, C, 9, C / 2]."""
 
@@ -130,7 +131,7 @@ def layout_of(
             stage.layers, lanes, stage.weights_tile.programs(batch, side), stage.weights_tile.numbers(channels)
         )
         pair = 9 * channels * (channels // 2)
-        stage.entry_operands = (room(lanes, pair), room(lanes, pair))
+        stage.entry_operands = (room(lanes, pair), room(lanes, 6 * channels**2))
         stage.entry_dw = parts(lanes, -(-batch // STRIDED_WEIGHTS), pair)
         stages.append(stage)
     return Layout(stages, at["linear.weight"], sum(tensor.numel() for tensor in model.parameters()))

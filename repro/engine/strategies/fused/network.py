@@ -302,7 +302,7 @@ class FusedNetwork:
             stage.entry_operands[1], stage.gz[1], before.output, before.y[last], before.gz[last], self.sums,
             IMG=STRIDED_IMAGES, **sizes,
         )  # fmt: skip
-        self._norm_backward(before, last, STRIDED_IMAGES, 1, 1)
+        self._norm_backward(before, last, STRIDED_IMAGES, 1, 2)
 
     def _stem_backward(self, stage: Stage) -> None:
         lanes = self.lanes

@@ -66,7 +66,7 @@ class StageTiles:
 # Compared on an H200 in 11 and in 32 lanes at a batch of 64 (docs/performance.md): the best of both together.
 TILES = {
     16: StageTiles(Tile(True, 64, 16), Tile(True, 64, 32)),
-    32: StageTiles(Tile(False, 64, 8), Tile(False, 64, 16), Tile(True, 64, 16, warps=8)),
+    32: StageTiles(Tile(False, 64, 8), Tile(False, 64, 16, registers=168), Tile(True, 64, 16, warps=8)),
     64: StageTiles(Tile(False, 64, 8), Tile(False, 64, 8), Tile(False, 64, 8, groups=2)),
 }
 """By channels."""

@@ -25,23 +25,24 @@ from repro.engine.strategies.fused.kernels.order import begin
 
 @triton.jit
 def activate(raw, res, sc, sh, ok, MODE: tl.constexpr):
-    """[M, KW] as raw: relu(bn(raw) + res), zero where not ok. MODE 0: raw as it is, 1: without res, 2: with."""
+    """[M, KW] as raw: relu(bn(raw) + res), zero where not ok; there raw and res are zero already. MODE 0: raw as it
+    is, 1: without res, 2: with."""
     if MODE == 0:
         out = raw
     else:
-        v = raw.to(tl.float32) * sc + sh
+        # Selecting among shifts, of which a thread has few, is cheaper than among results.
+        v = raw.to(tl.float32) * sc + tl.where(ok, sh, 0.0)
         if MODE == 2:
             v = v + res.to(tl.float32)
-        v = tl.maximum(v, 0.0, propagate_nan=tl.PropagateNan.ALL)  # a Run that diverges is to be seen
-        out = tl.where(ok, v, 0.0).to(raw.dtype)
+        out = tl.maximum(v, 0.0, propagate_nan=tl.PropagateNan.ALL).to(raw.dtype)  # a Run that diverges is to be seen
     return out
 
 
 @triton.jit
 def behind_norm(gz, y, c1, c2, c3, ok):
-    """BatchNorm's backward: gradient of a raw output from the gradient behind BatchNorm, zero where not ok."""
-    v = gz.to(tl.float32) * c1 + (y.to(tl.float32) * c2 + c3)
-    return tl.where(ok, v, 0.0).to(gz.dtype)
+    """BatchNorm's backward: gradient of a raw output from the gradient behind BatchNorm, zero where not ok; there gz
+    and y are zero already."""
+    return (gz.to(tl.float32) * c1 + (y.to(tl.float32) * c2 + tl.where(ok, c3, 0.0))).to(gz.dtype)
 
 
 @triton.jit
@@ -148,12 +149,9 @@ def forward_kernel(
                 # Of the next row only the middle is loaded ahead: left and right then come from L1.
                 x1 = activate(raw, res, sc, sh, ok, MODE)
                 raw0 = tl.load(x_ptr + (xo + r * ROW), mask=in0 & ok, other=0.0)
-                raw2 = tl.load(x_ptr + (xo + (r * ROW + 2 * C)), mask=in2 & ok, other=0.0)
                 res0 = raw0
-                res2 = raw2
                 if MODE == 2:
                     res0 = tl.load(res_ptr + (xo + r * ROW), mask=in0 & ok, other=0.0)
-                    res2 = tl.load(res_ptr + (xo + (r * ROW + 2 * C)), mask=in2 & ok, other=0.0)
                 raw = tl.load(x_ptr + (xo + (nxt + C)), mask=nok, other=0.0)
                 if MODE == 2:
                     res = tl.load(res_ptr + (xo + (nxt + C)), mask=nok, other=0.0)
@@ -161,6 +159,10 @@ def forward_kernel(
                 acc_a = tl.dot(x1, w_c1, acc_a)
                 acc_b = tl.dot(x1, w_b1, acc_b)
                 acc_c = tl.dot(x1, w_a1)
+                raw2 = tl.load(x_ptr + (xo + (r * ROW + 2 * C)), mask=in2 & ok, other=0.0)
+                res2 = raw2
+                if MODE == 2:
+                    res2 = tl.load(res_ptr + (xo + (r * ROW + 2 * C)), mask=in2 & ok, other=0.0)
                 x0 = activate(raw0, res0, sc, sh, in0 & ok, MODE)
                 acc_a = tl.dot(x0, w_c0, acc_a)
                 acc_b = tl.dot(x0, w_b0, acc_b)
@@ -169,10 +171,9 @@ def forward_kernel(
                 acc_a = tl.dot(x2, w_c2, acc_a)
                 acc_b = tl.dot(x2, w_b2, acc_b)
                 acc_c = tl.dot(x2, w_a2, acc_c)
-            out = acc_a.to(y_ptr.dtype.element_ty)
             done = t >= 2
-            tl.store(y_ptr + (yo + (r - 1) * ROW), out, mask=here & done)
-            o = tl.where(here & done, out.to(tl.float32), 0.0)
+            tl.store(y_ptr + (yo + (r - 1) * ROW), acc_a.to(y_ptr.dtype.element_ty), mask=here & done)
+            o = tl.where(here & done, acc_a, 0.0)
             s1 += by_eights(o, M, NW)
             s2 += by_eights(o * o, M, NW)
             # Not a plain copy: that would be taken while tensor cores still write (ptxas then serialises them).
@@ -292,17 +293,14 @@ def backward_kernel(
                 y2 = tl.load(y_ptr + (xo + (r * ROW + 2 * C)), mask=in2 & ok, other=0.0)
                 gz = tl.load(gz_ptr + (xo + (nxt + C)), mask=nok, other=0.0)
                 y = tl.load(y_ptr + (xo + (nxt + C)), mask=nok, other=0.0)
+            # Loaded here, used behind the products.
             spot = yo + (r - 1) * ROW
-            yp = tl.load(yp_ptr + spot, mask=done, other=0.0).to(tl.float32)
+            yp = tl.load(yp_ptr + spot, mask=done, other=0.0)
             if MODE == 0:
-                positive = tl.load(a_ptr + spot, mask=done, other=0.0).to(tl.float32) > 0
-                skip = tl.load(skip_ptr + spot, mask=done, other=0.0).to(tl.float32)
-            else:
-                sc = tl.load(prev_ptr + lane * (7 * C) + nn % C)[None, :]
-                sh = tl.load(prev_ptr + lane * (7 * C) + C + nn % C)[None, :]
-                positive = (yp * sc + sh) > 0
-            if DW:  # loaded here, used behind the next dots
-                fresh = t < HS
+                a = tl.load(a_ptr + spot, mask=done, other=0.0)
+                skip = tl.load(skip_ptr + spot, mask=done, other=0.0)
+            if DW:
+                fresh = here & (t < HS)
                 if MODE == 0:
                     raw = tl.load(a_ptr + (yo + nxt), mask=fresh, other=0.0)
                 else:
@@ -324,7 +322,9 @@ def backward_kernel(
                 acc_b = tl.dot(x2, w_b2, acc_b)
                 acc_c = tl.dot(x2, w_c2, acc_c)
             if DW:
-                a_n = tl.where(here, raw, 0.0) if MODE == 0 else activate(raw, raw, sc, sh, here & fresh, 1)
+                sc = tl.load(prev_ptr + lane * (7 * C) + nn % C)[None, :]
+                sh = tl.load(prev_ptr + lane * (7 * C) + C + nn % C)[None, :]
+                a_n = activate(raw, raw, sc, sh, fresh, MODE)
                 xt = tl.trans(x0)
                 d00 = tl.dot(xt, a_p, d00)
                 d10 = tl.dot(xt, a_c, d10)
@@ -340,12 +340,16 @@ def backward_kernel(
                     d22 = tl.dot(xt2, a_n, d22)
                 a_p = a_c
                 a_c = a_n
-            ga = acc_a
+            yp = yp.to(tl.float32)
             if MODE == 0:
-                ga = ga + skip
-            out = tl.where(positive & (here & done), ga, 0.0).to(gx_ptr.dtype.element_ty)
-            tl.store(gx_ptr + spot, out, mask=here & done)
-            o = out.to(tl.float32)
+                act = a.to(tl.float32)
+                acc_a += skip.to(tl.float32)
+            else:
+                sc = tl.load(prev_ptr + lane * (7 * C) + nn % C)[None, :]
+                sh = tl.load(prev_ptr + lane * (7 * C) + C + nn % C)[None, :]
+                act = yp * sc + sh
+            o = tl.where(act > tl.where(here & done, 0.0, float("inf")), acc_a, 0.0)
+            tl.store(gx_ptr + spot, o.to(gx_ptr.dtype.element_ty), mask=here & done)
             s1 += by_eights(o, M, NW)
             s2 += by_eights(o * yp, M, NW)
             # Not a plain copy: that would be taken while tensor cores still write (ptxas then serialises them).

@@ -67,7 +67,7 @@ def weights_kernel(
         ok = h0 > 0
         gz0 = tl.load(gz_ptr + (xo + first), mask=in0 & ok, other=0.0)
         y0 = tl.load(y_ptr + (xo + first), mask=in0 & ok, other=0.0)
-        raw = tl.load(a_ptr + (yo + h0 * ROW), mask=h0 >= 0, other=0.0)
+        raw = tl.load(a_ptr + (yo + h0 * ROW), mask=here, other=0.0)
         for t in range(HS + 2):
             r = h0 - 1 + t
             ok = (r >= 0) & (r < H)
@@ -76,8 +76,8 @@ def weights_kernel(
             x0 = behind_norm(gz0, y0, c1, c2, c3, in0 & ok)
             gz0 = tl.load(gz_ptr + (xo + nxt), mask=in0 & nok, other=0.0)
             y0 = tl.load(y_ptr + (xo + nxt), mask=in0 & nok, other=0.0)
-            a_n = tl.where(here, activate(raw, raw, sc, sh, t < HS, MODE), 0.0)
-            raw = tl.load(a_ptr + (yo + (nxt + ROW)), mask=t + 1 < HS, other=0.0)
+            a_n = activate(raw, raw, sc, sh, here & (t < HS), MODE)
+            raw = tl.load(a_ptr + (yo + (nxt + ROW)), mask=here & (t + 1 < HS), other=0.0)
             xt = tl.trans(x0)
             d0 = tl.dot(xt, a_p, d0)
             d1 = tl.dot(xt, a_c, d1)

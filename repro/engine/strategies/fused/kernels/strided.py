@@ -1,7 +1,8 @@
 """Triton kernels for the first convolution of a stage, 3x3 with stride 2 from C / 2 to C channels, in all lanes.
 
-Input ``a`` bf16 [K, N, 2 SIDE, 2 SIDE, C / 2], output ``y`` bf16 [K, N, SIDE, SIDE, C]. Weights come packed, bf16
-[K, 9, C / 2, C] for the way forward and [K, 9, C, C / 2] for the way back, tap ky * 3 + kx.
+Input ``a`` bf16 [K, N, 2 SIDE, 2 SIDE, C / 2], output ``y`` bf16 [K, N, SIDE, SIDE, C]. Two adjacent input pixels, at
+columns 2j and 2j + 1, are C numbers in a row, which output pixel j multiplies by the weights of kx = 1 and 2; those of
+kx = 0 belong to the input pixel at 2j - 1.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from repro.engine.strategies.fused.kernels.convolution import behind_norm
+from repro.engine.strategies.fused.kernels.convolution import behind_norm, by_eights, columns
 from repro.engine.strategies.fused.kernels.order import begin
 
 
 @triton.jit
 def gradient_of(gz_ptr, y_ptr, off, ok, c1, c2, c3):
-    """That of the raw output at ``off`` [M, C], zero where not ok [M]."""
+    """Gradient of the raw output at ``off`` [M, C], zero where not ok [M]."""
     ok = ok[:, None]
     gz = tl.load(gz_ptr + off, mask=ok, other=0.0)
     return behind_norm(gz, tl.load(y_ptr + off, mask=ok, other=0.0), c1, c2, c3, ok)
@@ -27,7 +28,8 @@ def strided_forward_kernel(
     N: tl.constexpr, SIDE: tl.constexpr, C: tl.constexpr, IMG: tl.constexpr, M: tl.constexpr,
     PDL: tl.constexpr = False,
 ):  # fmt: skip
-    """y and its sums. A program takes ``IMG`` images, ``M`` output pixels at a time."""
+    """y and its sums; weights bf16 [K, 3, 3, C / 2, C]. A program takes ``IMG`` images, ``M`` output pixels at a
+    time."""
     begin(PDL)
     lane = tl.program_id(1)
     first = tl.program_id(0) * IMG
@@ -36,36 +38,48 @@ def strided_forward_kernel(
         return
     CI: tl.constexpr = C // 2
     PIXELS: tl.constexpr = SIDE * SIDE
+    ROW: tl.constexpr = 2 * SIDE * CI
     a_ptr += lane.to(tl.int64) * (N * 4 * PIXELS * CI)
     y_ptr += lane.to(tl.int64) * (N * PIXELS * C)
-    w_ptr += lane * (9 * CI * C)
     ci = tl.arange(0, CI)
     c = tl.arange(0, C)
-    s1 = tl.zeros([M, C], tl.float32)
-    s2 = tl.zeros([M, C], tl.float32)
+    w_ptr += lane * (9 * CI * C)
+    left = w_ptr + (ci[:, None] * C + c[None, :])  # kx = 0; a kernel row further: 3 * CI * C
+    pair = w_ptr + (CI * C + c[:, None] * C + c[None, :])  # kx = 1, 2
+    left0 = tl.load(left)
+    left1 = tl.load(left + 3 * CI * C)
+    left2 = tl.load(left + 6 * CI * C)
+    pair0 = tl.load(pair)
+    pair1 = tl.load(pair + 3 * CI * C)
+    pair2 = tl.load(pair + 6 * CI * C)
+    s1 = tl.zeros([M // 16, 8, C], tl.float32)
+    s2 = tl.zeros([M // 16, 8, C], tl.float32)
     for tile in range(IMG * PIXELS // M):
         pixel = first * PIXELS + tile * M + tl.arange(0, M)
         here = pixel < count * PIXELS
-        n = pixel // PIXELS
-        i = pixel // SIDE % SIDE
-        j = pixel % SIDE
-        acc = tl.zeros([M, C], tl.float32)
-        for tap in tl.static_range(9):
-            h = 2 * i + (tap // 3 - 1)
-            w = 2 * j + (tap % 3 - 1)
-            ok = here & (h >= 0) & (w >= 0)
-            at = ((n * (2 * SIDE) + h) * (2 * SIDE) + w) * CI
-            x = tl.load(a_ptr + (at[:, None] + ci[None, :]), mask=ok[:, None], other=0.0)
-            own = tl.load(w_ptr + (tap * CI * C + ci[:, None] * C + c[None, :]))
-            acc = tl.dot(x, own, acc)
-        out = acc.to(y_ptr.dtype.element_ty)
-        tl.store(y_ptr + (pixel[:, None] * C + c[None, :]), out, mask=here[:, None])
-        o = out.to(tl.float32)
-        s1 += o
-        s2 += o * o
+        top = here & (pixel // SIDE % SIDE > 0)
+        inner = pixel % SIDE > 0
+        at = pixel // SIDE * (2 * ROW) + pixel % SIDE * C  # of (2i, 2j); pixel // SIDE: rows of all images
+        at2 = a_ptr + (at[:, None] + c[None, :])
+        at1 = a_ptr + (at[:, None] + (ci[None, :] - CI))
+        x0 = tl.load(at2 - ROW, mask=top[:, None], other=0.0)
+        x1 = tl.load(at2, mask=here[:, None], other=0.0)
+        x2 = tl.load(at2 + ROW, mask=here[:, None], other=0.0)
+        l0 = tl.load(at1 - ROW, mask=(top & inner)[:, None], other=0.0)
+        l1 = tl.load(at1, mask=(here & inner)[:, None], other=0.0)
+        l2 = tl.load(at1 + ROW, mask=(here & inner)[:, None], other=0.0)
+        acc = tl.dot(x0, pair0)
+        acc = tl.dot(x1, pair1, acc)
+        acc = tl.dot(x2, pair2, acc)
+        acc = tl.dot(l0, left0, acc)
+        acc = tl.dot(l1, left1, acc)
+        acc = tl.dot(l2, left2, acc)
+        tl.store(y_ptr + (pixel[:, None] * C + c[None, :]), acc.to(y_ptr.dtype.element_ty), mask=here[:, None])
+        s1 += by_eights(acc, M, C)
+        s2 += by_eights(acc * acc, M, C)
     part_ptr += (lane * tl.num_programs(0) + tl.program_id(0)) * (2 * C)
-    tl.store(part_ptr + c, tl.sum(s1, axis=0))
-    tl.store(part_ptr + C + c, tl.sum(s2, axis=0))
+    tl.store(part_ptr + c, columns(s1))
+    tl.store(part_ptr + C + c, columns(s2))
 
 
 @triton.jit
@@ -75,78 +89,75 @@ def strided_backward_kernel(
     PDL: tl.constexpr = False,
 ):  # fmt: skip
     """Gradient behind the BatchNorm before ``a``, masked by its ReLU, with that BatchNorm's sums (yp: its
-    input).
+    input), [2, 2, C / 2] a program.
 
-    Of the four input pixels at (2i, 2j) ... (2i + 1, 2j + 1) even rows and columns meet one tap, odd ones two, in
-    the four output pixels at (i, j) ... (i + 1, j + 1): nine products, each of the nine taps once. The shortcut's
-    gradient, ``skip`` [K, N, SIDE, SIDE, C], is added where it came from."""
+    The input pixels at (2i, 2j) and (2i, 2j + 1) meet the output pixels at (i, j) and, the second one, (i, j + 1);
+    those a row below also the two at i + 1. The weights are bf16 [K, 3, 2, C, C]: for each ky what leads from an output
+    pixel to its pair of inputs (kx = 1 | 2), and to the pair left of it (0 | kx = 0). The shortcut's gradient,
+    ``skip`` [K, N, SIDE, SIDE, C], is added where it came from."""
     begin(PDL)
     lane = tl.program_id(1)
     first = tl.program_id(0) * IMG
     count = tl.load(count_ptr + lane)
     if first >= count:
         return
-    CI: tl.constexpr = C // 2
     PIXELS: tl.constexpr = SIDE * SIDE
-    small = lane.to(tl.int64) * (N * PIXELS * C)
-    large = lane.to(tl.int64) * (N * 4 * PIXELS * CI)
-    gz_ptr += small
-    y_ptr += small
-    skip_ptr += small
-    a_ptr += large
-    yp_ptr += large
-    gx_ptr += large
-    w_ptr += lane * (9 * CI * C)
-    ci = tl.arange(0, CI)
+    ROW: tl.constexpr = SIDE * C
+    here_ptr = lane.to(tl.int64) * (N * PIXELS * C)
+    gz_ptr += here_ptr
+    y_ptr += here_ptr
+    skip_ptr += here_ptr
+    a_ptr += 2 * here_ptr
+    yp_ptr += 2 * here_ptr
+    gx_ptr += 2 * here_ptr
     c = tl.arange(0, C)
     c1 = tl.load(bn_ptr + lane * (7 * C) + 4 * C + c)[None, :]
     c2 = tl.load(bn_ptr + lane * (7 * C) + 5 * C + c)[None, :]
     c3 = tl.load(bn_ptr + lane * (7 * C) + 6 * C + c)[None, :]
-    w = w_ptr + (c[:, None] * CI + ci[None, :])  # of a tap; the next is C * CI on
-    s1 = tl.zeros([M, CI], tl.float32)
-    s2 = tl.zeros([M, CI], tl.float32)
+    w = w_ptr + (lane * (6 * C * C) + c[:, None] * C + c[None, :])
+    below0 = tl.load(w)
+    both0 = tl.load(w + C * C)
+    own1 = tl.load(w + 2 * C * C)
+    right1 = tl.load(w + 3 * C * C)
+    own2 = tl.load(w + 4 * C * C)
+    right2 = tl.load(w + 5 * C * C)
+    s1 = tl.zeros([M // 16, 8, C], tl.float32)
+    s2 = tl.zeros([M // 16, 8, C], tl.float32)
     for tile in range(IMG * PIXELS // M):
         pixel = first * PIXELS + tile * M + tl.arange(0, M)
         here = pixel < count * PIXELS
-        n = pixel // PIXELS
         right = here & (pixel % SIDE < SIDE - 1)
         below = here & (pixel // SIDE % SIDE < SIDE - 1)
         off = pixel[:, None] * C + c[None, :]
+        at = (pixel // SIDE * (2 * ROW) + pixel % SIDE * C)[:, None] + c[None, :]
         dy = gradient_of(gz_ptr, y_ptr, off, here, c1, c2, c3)
         dy_right = gradient_of(gz_ptr, y_ptr, off + C, right, c1, c2, c3)
-        dy_below = gradient_of(gz_ptr, y_ptr, off + SIDE * C, below, c1, c2, c3)
-        dy_both = gradient_of(gz_ptr, y_ptr, off + (SIDE + 1) * C, right & below, c1, c2, c3)
-        at = ((n * (2 * SIDE) + 2 * (pixel // SIDE % SIDE)) * (2 * SIDE) + 2 * (pixel % SIDE)) * CI
-        at = at[:, None] + ci[None, :]
-        here = here[:, None]
-        for parity in tl.static_range(4):
-            here_at = at + (parity // 2 * (2 * SIDE) + parity % 2) * CI
-            positive = tl.load(a_ptr + here_at, mask=here, other=0.0).to(tl.float32) > 0
-            yp = tl.load(yp_ptr + here_at, mask=here, other=0.0).to(tl.float32)
-            # Input row 2 i + py is row 2 (i + di) + ky - 1 of output row i + di: ky = py + 1 - 2 di.
-            if parity == 0:
-                off = pixel[:, None] * C + (ci[None, :] + C // 4)
-                acc = tl.load(skip_ptr + off, mask=here, other=0.0).to(tl.float32)
-                acc = tl.dot(dy, tl.load(w + 4 * C * CI), acc)
-            elif parity == 1:
-                acc = tl.dot(dy, tl.load(w + 5 * C * CI))
-                acc = tl.dot(dy_right, tl.load(w + 3 * C * CI), acc)
-            elif parity == 2:
-                acc = tl.dot(dy, tl.load(w + 7 * C * CI))
-                acc = tl.dot(dy_below, tl.load(w + 1 * C * CI), acc)
-            else:
-                acc = tl.dot(dy, tl.load(w + 8 * C * CI))
-                acc = tl.dot(dy_right, tl.load(w + 6 * C * CI), acc)
-                acc = tl.dot(dy_below, tl.load(w + 2 * C * CI), acc)
-                acc = tl.dot(dy_both, tl.load(w), acc)
-            out = tl.where(positive & here, acc, 0.0).to(gx_ptr.dtype.element_ty)
-            tl.store(gx_ptr + here_at, out, mask=here)
-            o = out.to(tl.float32)
-            s1 += o
-            s2 += o * yp
-    part_ptr += (lane * tl.num_programs(0) + tl.program_id(0)) * (2 * CI)
-    tl.store(part_ptr + ci, tl.sum(s1, axis=0))
-    tl.store(part_ptr + CI + ci, tl.sum(s2, axis=0))
+        ok = here[:, None]
+        a = tl.load(a_ptr + at, mask=ok, other=0.0)
+        yp = tl.load(yp_ptr + at, mask=ok, other=0.0)
+        a_next = tl.load(a_ptr + (at + ROW), mask=ok, other=0.0)
+        yp_next = tl.load(yp_ptr + (at + ROW), mask=ok, other=0.0)
+        # Of the shortcut's C channels the middle ones come from the pixel at (2i, 2j).
+        acc = tl.load(skip_ptr + (off + C // 4), mask=ok & (c < C // 2)[None, :], other=0.0).to(tl.float32)
+        acc = tl.dot(dy, own1, acc)
+        acc = tl.dot(dy_right, right1, acc)
+        o = tl.where(a.to(tl.float32) > 0, acc, 0.0)
+        tl.store(gx_ptr + at, o.to(gx_ptr.dtype.element_ty), mask=ok)
+        s1 += by_eights(o, M, C)
+        s2 += by_eights(o * yp.to(tl.float32), M, C)
+        dy_below = gradient_of(gz_ptr, y_ptr, off + ROW, below, c1, c2, c3)
+        dy_both = gradient_of(gz_ptr, y_ptr, off + (ROW + C), right & below, c1, c2, c3)
+        acc = tl.dot(dy, own2)
+        acc = tl.dot(dy_right, right2, acc)
+        acc = tl.dot(dy_below, below0, acc)
+        acc = tl.dot(dy_both, both0, acc)
+        o = tl.where(a_next.to(tl.float32) > 0, acc, 0.0)
+        tl.store(gx_ptr + (at + ROW), o.to(gx_ptr.dtype.element_ty), mask=ok)
+        s1 += by_eights(o, M, C)
+        s2 += by_eights(o * yp_next.to(tl.float32), M, C)
+    part_ptr += (lane * tl.num_programs(0) + tl.program_id(0)) * (2 * C)
+    tl.store(part_ptr + c, columns(s1))
+    tl.store(part_ptr + C + c, columns(s2))
 
 
 @triton.jit
@@ -165,34 +176,30 @@ def strided_weights_kernel(
         return
     CI: tl.constexpr = C // 2
     PIXELS: tl.constexpr = SIDE * SIDE
+    ROW: tl.constexpr = 2 * SIDE * CI
     gz_ptr += lane.to(tl.int64) * (N * PIXELS * C)
     y_ptr += lane.to(tl.int64) * (N * PIXELS * C)
-    a_ptr += lane.to(tl.int64) * (N * 4 * PIXELS * CI)
+    a_ptr += lane.to(tl.int64) * (N * 4 * PIXELS * CI) + (ky - 1) * ROW
     ci = tl.arange(0, CI)
     c = tl.arange(0, C)
     c1 = tl.load(bn_ptr + lane * (7 * C) + 4 * C + c)[None, :]
     c2 = tl.load(bn_ptr + lane * (7 * C) + 5 * C + c)[None, :]
     c3 = tl.load(bn_ptr + lane * (7 * C) + 6 * C + c)[None, :]
-    d0 = tl.zeros([C, CI], tl.float32)
-    d1 = tl.zeros([C, CI], tl.float32)
-    d2 = tl.zeros([C, CI], tl.float32)
+    left = tl.zeros([C, CI], tl.float32)
+    pair = tl.zeros([C, C], tl.float32)
     for tile in range(IMG * PIXELS // M):
         pixel = first * PIXELS + tile * M + tl.arange(0, M)
         here = pixel < count * PIXELS
-        n = pixel // PIXELS
-        h = 2 * (pixel // SIDE % SIDE) + (ky - 1)
-        j = pixel % SIDE
+        ok = here & ((pixel // SIDE % SIDE > 0) | (ky > 0))
+        at = pixel // SIDE * (2 * ROW) + pixel % SIDE * C
+        x1 = tl.load(a_ptr + (at[:, None] + (ci[None, :] - CI)), mask=(ok & (pixel % SIDE > 0))[:, None], other=0.0)
+        x2 = tl.load(a_ptr + (at[:, None] + c[None, :]), mask=ok[:, None], other=0.0)
         off = pixel[:, None] * C + c[None, :]
         dy = tl.trans(gradient_of(gz_ptr, y_ptr, off, here, c1, c2, c3))
-        at = ((n * (2 * SIDE) + h) * (2 * SIDE) + 2 * j) * CI
-        ok = here & (h >= 0)
-        off = at[:, None] + ci[None, :]
-        d0 = tl.dot(dy, tl.load(a_ptr + (off - CI), mask=(ok & (j > 0))[:, None], other=0.0), d0)
-        d1 = tl.dot(dy, tl.load(a_ptr + off, mask=ok[:, None], other=0.0), d1)
-        d2 = tl.dot(dy, tl.load(a_ptr + (off + CI), mask=ok[:, None], other=0.0), d2)
+        left = tl.dot(dy, x1, left)
+        pair = tl.dot(dy, x2, pair)
     progs = tl.num_programs(0) // 3
     dw_ptr += (lane * progs + tl.program_id(0) // 3).to(tl.int64) * (9 * CI * C) + ky * (3 * CI)
-    off = c[:, None] * (9 * CI) + ci[None, :]
-    tl.store(dw_ptr + off, d0)
-    tl.store(dw_ptr + (CI + off), d1)
-    tl.store(dw_ptr + (2 * CI + off), d2)
+    row = c[:, None] * (9 * CI)
+    tl.store(dw_ptr + (row + ci[None, :]), left)
+    tl.store(dw_ptr + (row + CI + c[None, :]), pair)

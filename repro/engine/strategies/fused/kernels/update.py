@@ -68,17 +68,20 @@ def pack_kernel(
 def pack_strided_kernel(
     weights_ptr, at, stride, f_ptr, b_ptr, C: tl.constexpr, PDL: tl.constexpr = False
 ):  # fmt: skip
-    """Operands bf16 [K, 9, C / 2, C] and [K, 9, C, C / 2] of `strided`. Program (lane, tap)."""
+    """Operands bf16 [K, 3, 3, C / 2, C] and [K, 3, 2, C, C] of `strided`. Program (lane, tap)."""
     begin(PDL)
     lane = tl.program_id(0)
     tap = tl.program_id(1)
+    ky = tap // 3
+    kx = tap % 3
     CI: tl.constexpr = C // 2
     ci = tl.arange(0, CI)[None, :]
     c = tl.arange(0, C)[:, None]
     v = tl.load(weights_ptr + lane.to(tl.int64) * stride + at + (c * 9 + tap) * CI + ci).to(f_ptr.dtype.element_ty)
-    to = (lane * 9 + tap) * (C * CI)
-    tl.store(f_ptr + to + ci * C + c, v)
-    tl.store(b_ptr + to + c * CI + ci, v)
+    tl.store(f_ptr + (lane * 9 + tap) * (C * CI) + ci * C + c, v)
+    # kx = 1 and 2 lie side by side; 0 is the right half of the next matrix, whose left half stays zero.
+    half = tl.where(kx == 0, C * C + CI, (kx - 1) * CI)
+    tl.store(b_ptr + (lane * 3 + ky) * (2 * C * C) + half + c * C + ci, v)
 
 
 @triton.jit(do_not_specialize=["at", "stride", "step"])
