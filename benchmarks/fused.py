@@ -103,7 +103,9 @@ CHOICES = [
     },
     {
         16: StageTiles(T(True, 64, 8), T(True, 64, 8), T(True, 64, 32)),
-        32: StageTiles(T(False, 64, 8, registers=128), T(False, 64, 8, registers=168), T(False, 64, 8, groups=2)),
+        32: StageTiles(
+            T(False, 64, 8, registers=128), T(False, 64, 16, registers=128), T(True, 64, 16, groups=2, warps=8)
+        ),
         64: StageTiles(T(False, 64, 8, registers=168), T(False, 64, 8, registers=168), T(False, 64, 8)),
     },
     {

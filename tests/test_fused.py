@@ -190,8 +190,8 @@ def test_evaluation_counts_what_the_network_answers_right() -> None:
     lane.network.model.float()
     lane.labels[index[1:3]] = answers[1:3]  # some are right
     strategy = Fused(lanes)
-    strategy._network = network(lanes)
-    strategy._look = strategy._network.evaluate
+    strategy._network = ours = network(lanes)
+    strategy._prepare, strategy._evaluate = ours.prepare_evaluation, ours.evaluate
     lane.start_evaluation()
     strategy.evaluate_batch([lane], BATCH + 1)
     assert int(lane.eval_correct) == int((answers == lane.labels[index]).sum())

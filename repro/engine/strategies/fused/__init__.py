@@ -6,13 +6,13 @@ autocast rounds after each convolution, BatchNorm and addition. In passes over a
 
 - forward: a convolution reads the previous layer's raw output, applies BatchNorm, shortcut and ReLU while
   loading, and writes its raw output and its sums: 2 passes; 4 at the start of a block (it reads the shortcut and
-  writes the activation);
+  writes the activation, for the next block and the backward pass). Sums are of values before they are rounded;
 - backward: a kernel reads the gradient behind a BatchNorm (gz) and the raw output, and writes gz of the previous
   layer, masked by the ReLU between them, and its sums: 4 passes within a block, 6 at its start. The gradient of
   the weights comes from the same kernel in the first stage, else from another one (3 passes);
 - images are bytes that are cropped, mirrored and normalised while loading (`ends`); stride 2 and option A
-  shortcuts are read in place (`strided`, `norm`); the head is one kernel for both directions, Eq. 1 and the masks
-  are one kernel for all weights (`update`).
+  shortcuts are read in place (`strided`, `convolution`); the head is one kernel for both directions, Eq. 1 and the
+  masks are one kernel for all weights (`update`).
 
 The number of a lane's images is on the device, so that a smaller last batch and idle or empty lanes use the same
 CUDA graph, and cost only what they compute. No sum depends on the number, order or content of other lanes, so a
@@ -55,11 +55,13 @@ class Fused:
             compile_ahead(lanes, pdl)
         self._network = FusedNetwork(lanes, pdl=pdl)
         self._full, self._counts = lanes.recipe.batch_size, [0] * len(lanes)
-        self._step: Callable[[], None] = self._network.step
-        self._look: Callable[[], None] = self._network.evaluate
+        network = self._network
+        self._step, self._prepare, self._evaluate = network.step, network.prepare_evaluation, network.evaluate
         if cuda:
             touched = [tensor for lane in lanes.all for tensor in lane.touched()]
-            self._step, self._look = (_replayed(work, touched, lanes) for work in (self._step, self._look))
+            self._step, self._prepare, self._evaluate = (
+                _replayed(work, touched, lanes) for work in (self._step, self._prepare, self._evaluate)
+            )
 
     def train(self, group: Sequence[Lane], steps: int, size: int) -> None:
         self._set_counts(group, size)
@@ -67,10 +69,12 @@ class Fused:
             self._step()
 
     def evaluate_batch(self, group: Sequence[Lane], size: int) -> None:
+        self._set_counts(group, min(size, self._full))
+        self._prepare()
         while size:
             count = min(size, self._full)
             self._set_counts(group, count)
-            self._look()
+            self._evaluate()
             size -= count
 
     def _set_counts(self, group: Sequence[Lane], size: int) -> None:

@@ -60,6 +60,7 @@ def launches(
     lanes = random_lanes(arch, 1, recipe, torch.bfloat16, Device(torch.device("cpu"), ""))
     network = FusedNetwork(lanes, record, tiles=tiles, pdl=pdl)
     network.step()
+    network.prepare_evaluation()
     network.evaluate()
     return sorted(found.values(), key=lambda one: "DW" not in one[2])
 

@@ -21,6 +21,8 @@ STEM_PIXELS, STRIDED_PIXELS = 128, 64
 """Pixels per matrix product."""
 STEM_IMAGES = STRIDED_IMAGES = HEAD_IMAGES = 2
 """Images per program."""
+STRIDED_REGISTERS = {32: 128}
+"""Limit of a thread in the backward kernel, by channels: four programs then share a multiprocessor."""
 CLASSES, CLASS_ROWS = 10, 16
 HEAD_NUMBERS = CLASSES * 65
 """Weights and biases of the linear layer."""
@@ -89,11 +91,15 @@ class FusedNetwork:
         self.update()
         self._tally(lanes.position, lanes.correct, evaluating=False)
 
+    def prepare_evaluation(self) -> None:
+        """What `evaluate` needs of the weights and running statistics of every lane with a count."""
+        self.pack()
+        self._running()
+        self._joined()
+
     def evaluate(self) -> None:
         """Count correct answers among the next test images of every lane with a count."""
         lanes = self.lanes
-        self.pack()
-        self._running()
         self.forward(lanes.eval_indices, lanes.eval_position, evaluating=True)
         self.head(lanes.eval_indices, lanes.eval_position, evaluating=True)
         self._tally(lanes.eval_position, lanes.eval_correct, evaluating=True)
@@ -134,14 +140,15 @@ class FusedNetwork:
         """Run all convolutions. If ``evaluating``, BatchNorm uses its running statistics."""
         for stage in self.stages:
             if stage.before:
-                self._joined()  # operands are packed
+                if not evaluating:
+                    self._joined()  # operands are packed
                 self._strided(stage, stage.before, evaluating)
             else:
                 self._stem(stage, order, position, evaluating)
             for layer in range(1, stage.layers + 1):
                 self._layer(stage, layer, evaluating)
             if stage is not self.stages[-1]:  # whose output the head computes
-                self._activate(stage, stage.layers, stage.inputs[stage.layers - 1], stage.output, 1)
+                self._activate(stage)
 
     def _stem(self, stage: Stage, order: Tensor, position: Tensor, evaluating: bool) -> None:
         rows = self.lanes.rows.weights
@@ -166,16 +173,17 @@ class FusedNetwork:
 
     def _layer(self, stage: Stage, layer: int, evaluating: bool) -> None:
         tile, y, bn = stage.tiles.forward, stage.y[layer - 1], stage.norms[layer - 1].scalars
-        x, shortcut, act, mode = y, y, y, 1
-        if layer == stage.begins:  # its shortcut has another shape, or there is none
-            x, mode = stage.inputs[layer], 0
-            self._activate(
-                stage, layer - 1, stage.before.output if stage.before else y, x, 2 if stage.before else 0
-            )
-        elif stage.block_begins(layer):
-            shortcut, act, mode = stage.inputs[layer - 2], stage.inputs[layer], 2
+        shortcut, act, mode = y, y, 1
+        if stage.block_begins(layer):
+            act = stage.inputs[layer]
+            if layer > stage.begins:
+                shortcut, mode = stage.inputs[layer - 2], 2
+            elif stage.before:
+                shortcut, mode = stage.before.output, 4
+            else:  # behind the stem
+                mode = 3
         self.start(
-            convolution.forward_kernel, (tile.programs(self.n, stage.side), self.k), self.count, x, shortcut, act,
+            convolution.forward_kernel, (tile.programs(self.n, stage.side), self.k), self.count, y, shortcut, act,
             bn, stage.operands[0][layer - 1], stage.y[layer], self.sums, 1.0, MODE=mode, **self._of(stage, tile),
         )  # fmt: skip
         self._norm_forward(stage, layer, tile.images(stage.side), tile.strips(stage.side), tile.p, evaluating)
@@ -189,12 +197,13 @@ class FusedNetwork:
             "registers": tile.registers,
         }  # fmt: skip
 
-    def _activate(self, stage: Stage, layer: int, shortcut: Tensor, out: Tensor, mode: int) -> None:
-        block = 4096 // stage.channels
+    def _activate(self, stage: Stage) -> None:
+        """Compute a stage's output, the next one's input."""
+        block, last = 4096 // stage.channels, stage.layers
         self.start(
-            norm.activation_kernel, (-(-self.n * stage.side**2 // block), self.k), self.count, stage.y[layer],
-            stage.norms[layer].scalars, shortcut, out,
-            N=self.n, SIDE=stage.side, C=stage.channels, MODE=mode, BM=block,
+            norm.activation_kernel, (-(-self.n * stage.side**2 // block), self.k), self.count, stage.y[last],
+            stage.norms[last].scalars, stage.inputs[last - 1], stage.output,
+            N=self.n, PIXELS=stage.side**2, C=stage.channels, BM=block,
         )  # fmt: skip
 
     def _norm_forward(self, stage: Stage, layer: int, images: int, strips: int, px: int, evaluating: bool) -> None:
@@ -300,7 +309,7 @@ class FusedNetwork:
         self.start(
             strided.strided_backward_kernel, (-(-self.n // STRIDED_IMAGES), self.k), self.count, gz, y, bn,
             stage.entry_operands[1], stage.gz[1], before.output, before.y[last], before.gz[last], self.sums,
-            IMG=STRIDED_IMAGES, **sizes,
+            IMG=STRIDED_IMAGES, registers=STRIDED_REGISTERS.get(stage.channels, 0), **sizes,
         )  # fmt: skip
         self._norm_backward(before, last, STRIDED_IMAGES, 1, 2)
 

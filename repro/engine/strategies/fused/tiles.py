@@ -1,5 +1,5 @@
-"""The part of the work that one program does, which decides the order of sums. It follows from the network and the
-batch size, never from the number of lanes, so that a Run's bits do not depend on its wave."""
+"""The share of the work of one program, which decides the order of sums. It depends on the network and the batch
+size, never on the number of lanes, so that a Run's bits do not depend on its wave."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Tile:
-    """A program of `convolution`: ``rows`` of a matrix product, each a pixel or (``pairs``) two; ``height`` image
-    rows a strip; ``groups`` of images one after another; ``registers`` a thread at most (0: no limit is set)."""
+    """A program of `convolution`: ``rows`` of a matrix product, each one pixel or (``pairs``) two; ``height``
+    image rows a strip; ``groups`` of images, one after another; at most ``registers`` a thread (0: no limit)."""
 
     pairs: bool
     rows: int

@@ -1,18 +1,23 @@
-"""Triton kernels for a 3x3 convolution of stride 1 with as many channels out as in, in all lanes at once.
+"""Triton kernels for 3x3 convolutions of stride 1 that keep the number of channels, for all lanes at once.
 
-A GEMM row is a pixel or two of an image row, `tiles.Tile.rows` of them from a few images. A program walks down a
-strip of image rows: each row of pixels is loaded and transformed ONCE, and multiplied by the weights of ky = 0, 1,
-2 into three accumulators that roll along, so that with every row read one row of the output is finished.
+A row of the matrix product is one pixel or two adjacent pixels; a program multiplies `tiles.Tile.rows` of them,
+the same image row of a few images. It walks down a strip of image rows. It loads and transforms each row of pixels
+once and multiplies it by the weights of ky = 0, 1 and 2 into three accumulators, which move up by one with every
+row, so that each row read completes one row of the output.
 
-Horizontally there are two forms:
+There are two forms:
 
-- pairs (``P`` = 2, ``S`` = 1): a GEMM row is two adjacent output pixels (``NW`` = 2C columns). Its input is the 4
-  pixels around, contiguous in memory (``KW`` = 4C), the weights a banded [4C, 2C] matrix, a third of it zeros.
-- taps (``P`` = 1, ``S`` = 3): a GEMM row is one pixel (``NW`` = ``KW`` = C), loaded three times, shifted by kx.
+- pairs (``P`` = 2, ``S`` = 1): a row of the product is two adjacent output pixels (``NW`` = 2C columns). Its input
+  is the 4 pixels around them, contiguous in memory (``KW`` = 4C); the weights are a banded [4C, 2C] matrix, a
+  third of it zeros.
+- taps (``P`` = 1, ``S`` = 3): a row is one pixel (``NW`` = ``KW`` = C), loaded three times, shifted by kx.
 
-``count`` [K] says how many images a lane has in this step; programs beyond it end at once, and what lies there in
-memory is never looked at, NaN of another Run's would spread: a place without an image reads the lane's last one's,
-and is left out of what is summed and written.
+``count`` [K] is the number of images that a lane has in this step; programs without an image end at once. Memory
+behind the last image is never read, because a NaN there would spread: a row without an image reads the lane's last
+image, and its result is neither added up nor written.
+
+A load that nothing before the products needs is used behind them, so that they hide its latency; a conversion
+before them would wait for it.
 """
 
 from __future__ import annotations
@@ -25,35 +30,46 @@ from repro.engine.strategies.fused.kernels.order import begin
 
 @triton.jit
 def activate(raw, res, sc, sh, ok, MODE: tl.constexpr):
-    """[M, KW] as raw: relu(bn(raw) + res), zero where not ok; there raw and res are zero already. MODE 0: raw as it
-    is, 1: without res, 2: with."""
+    """relu(bn(raw) + res), [M, KW] as raw. Where not ok, raw and res are zero, and so is the result. MODE 0: raw
+    itself, 1: without res, 2: with res."""
     if MODE == 0:
         out = raw
     else:
-        # Selecting among shifts, of which a thread has few, is cheaper than among results.
+        # A thread has fewer shifts than results to select from.
         v = raw.to(tl.float32) * sc + tl.where(ok, sh, 0.0)
         if MODE == 2:
             v = v + res.to(tl.float32)
-        out = tl.maximum(v, 0.0, propagate_nan=tl.PropagateNan.ALL).to(raw.dtype)  # a Run that diverges is to be seen
+        # NaN stays NaN, so that a Run that diverges is noticed.
+        out = tl.maximum(v, 0.0, propagate_nan=tl.PropagateNan.ALL).to(raw.dtype)
     return out
 
 
 @triton.jit
 def behind_norm(gz, y, c1, c2, c3, ok):
-    """BatchNorm's backward: gradient of a raw output from the gradient behind BatchNorm, zero where not ok; there gz
-    and y are zero already."""
+    """The gradient of a raw output from gz, the gradient behind its BatchNorm. Where not ok, gz and y are zero,
+    and so is the result."""
     return (gz.to(tl.float32) * c1 + (y.to(tl.float32) * c2 + tl.where(ok, c3, 0.0))).to(gz.dtype)
 
 
 @triton.jit
 def by_eights(x, M: tl.constexpr, NW: tl.constexpr):
-    """[M, NW] -> [M / 16, 8, NW], rows m and m + 8 of sixteen added: on Hopper one thread holds both."""
+    """Add rows m and m + 8 of each sixteen, which one thread of Hopper holds: [M, NW] -> [M / 16, 8, NW]."""
     return tl.sum(tl.reshape(x, [M // 16, 2, 8, NW]), axis=1)
 
 
 @triton.jit
 def columns(x):
+    """Sums over all rows, from `by_eights`."""
     return tl.sum(tl.sum(x, axis=0), axis=0)
+
+
+@triton.jit
+def shortcut(raw, res_ptr, off, ok, MODE: tl.constexpr):
+    """The shortcut's numbers at ``off``, as raw, where ok; raw itself where there is no shortcut."""
+    out = raw
+    if MODE == 2 or MODE == 4:
+        out = tl.load(res_ptr + off, mask=ok, other=0.0)
+    return out
 
 
 @triton.jit
@@ -63,14 +79,20 @@ def forward_kernel(
     KW: tl.constexpr, NW: tl.constexpr, M: tl.constexpr, HS: tl.constexpr, G: tl.constexpr, MODE: tl.constexpr,
     PDL: tl.constexpr = False,
 ):  # fmt: skip
-    pid = tl.program_id(0)
+    """Compute y and its sums from x, the raw output of the previous layer.
+
+    MODE 1 convolves relu(bn(x)). Others start a block and write its input to ``act``: relu(bn(x) + res) (2),
+    relu(bn(x)) (3), or relu(bn(x) + A(res)) (4), where option A of He et al. takes every second pixel of ``res``
+    [K, N, 2 H, 2 W, C / 2] and zeros for the new channels."""
     begin(PDL)
+    pid = tl.program_id(0)
     lane = tl.program_id(1)
     progs = tl.num_programs(0)
     STRIPS: tl.constexpr = H // HS
     WP: tl.constexpr = W // P
     IMG: tl.constexpr = M // WP
     ROW: tl.constexpr = W * C
+    FORM: tl.constexpr = 2 if MODE == 2 or MODE == 4 else 1  # of `activate`
     h0 = (pid % STRIPS) * HS
     grp = pid // STRIPS
     count = tl.load(count_ptr + lane)
@@ -79,9 +101,10 @@ def forward_kernel(
     base = lane.to(tl.int64) * (N * H * W * C)
     x_ptr += base
     y_ptr += base
-    if MODE == 2:
-        res_ptr += base
-        act_ptr += base
+    # Pixels of the shortcut are C numbers apart in any mode, its rows and images STEP times as far as those of x.
+    STEP: tl.constexpr = 2 if MODE == 4 else 1
+    res_ptr += STEP * base
+    act_ptr += base
     w_ptr += lane * (3 * S * KW * NW)
 
     m = tl.arange(0, M)
@@ -89,6 +112,10 @@ def forward_kernel(
     w0 = (m % WP) * P
     kk = tl.arange(0, KW)
     px = kk // C
+    old = kk >= 0
+    if MODE == 4:
+        old = (kk % C >= C // 4) & (kk % C < 3 * C // 4)
+    old = old[None, :]
     nn = tl.arange(0, NW)
     sc = tl.load(bn_ptr + lane * (7 * C) + kk % C)[None, :]
     sh = tl.load(bn_ptr + lane * (7 * C) + C + kk % C)[None, :]
@@ -114,6 +141,9 @@ def forward_kernel(
         n = tl.minimum(n, count - 1)
         pixel = (n * (H * W) + w0) * C  # [M], of row 0
         xo = pixel[:, None] + kk[None, :] - C  # shift 0
+        ro = xo
+        if MODE == 4:
+            ro = xo + (n * (H * W * C) - C // 4)[:, None]
         yo = pixel[:, None] + nn[None, :]
         acc_a = tl.zeros([M, NW], tl.float32)
         acc_b = tl.zeros([M, NW], tl.float32)
@@ -121,14 +151,10 @@ def forward_kernel(
         ok = h0 > 0
         if S == 1:
             raw = tl.load(x_ptr + (xo + first), mask=in0 & ok, other=0.0)
-            res = raw
-            if MODE == 2:
-                res = tl.load(res_ptr + (xo + first), mask=in0 & ok, other=0.0)
+            res = shortcut(raw, res_ptr, ro + STEP * first, in0 & ok & old, MODE)
         else:
             raw = tl.load(x_ptr + (xo + (first + C)), mask=ok, other=0.0)
-            res = raw
-            if MODE == 2:
-                res = tl.load(res_ptr + (xo + (first + C)), mask=ok, other=0.0)
+            res = shortcut(raw, res_ptr, ro + (STEP * first + C), ok & old, MODE)
         for t in range(HS + 2):
             r = h0 - 1 + t
             ok = (r >= 0) & (r < H)
@@ -136,38 +162,34 @@ def forward_kernel(
             nxt = (r + 1) * ROW
             nok = (r + 1 < H) & (t < HS + 1)
             if S == 1:
-                x0 = activate(raw, res, sc, sh, in0 & ok, MODE)
+                x0 = activate(raw, res, sc, sh, in0 & ok, FORM)
                 raw = tl.load(x_ptr + (xo + nxt), mask=in0 & nok, other=0.0)
-                if MODE == 2:
-                    res = tl.load(res_ptr + (xo + nxt), mask=in0 & nok, other=0.0)
+                res = shortcut(raw, res_ptr, ro + STEP * nxt, in0 & nok & old, MODE)
+                if MODE > 1:
                     own = (px >= 1) & (px <= P)
                     tl.store(act_ptr + (xo + r * ROW), x0, mask=own[None, :] & in0 & (here & centre))
                 acc_a = tl.dot(x0, w_c0, acc_a)
                 acc_b = tl.dot(x0, w_b0, acc_b)
                 acc_c = tl.dot(x0, w_a0)
             else:
-                # Of the next row only the middle is loaded ahead: left and right then come from L1.
-                x1 = activate(raw, res, sc, sh, ok, MODE)
+                # Only the middle of the next row is loaded ahead; left and right are then in the L1 cache.
+                x1 = activate(raw, res, sc, sh, ok, FORM)
                 raw0 = tl.load(x_ptr + (xo + r * ROW), mask=in0 & ok, other=0.0)
-                res0 = raw0
-                if MODE == 2:
-                    res0 = tl.load(res_ptr + (xo + r * ROW), mask=in0 & ok, other=0.0)
+                res0 = shortcut(raw0, res_ptr, ro + STEP * r * ROW, in0 & ok & old, MODE)
                 raw = tl.load(x_ptr + (xo + (nxt + C)), mask=nok, other=0.0)
-                if MODE == 2:
-                    res = tl.load(res_ptr + (xo + (nxt + C)), mask=nok, other=0.0)
+                res = shortcut(raw, res_ptr, ro + (STEP * nxt + C), nok & old, MODE)
+                if MODE > 1:
                     tl.store(act_ptr + (xo + (r * ROW + C)), x1, mask=here & centre)
                 acc_a = tl.dot(x1, w_c1, acc_a)
                 acc_b = tl.dot(x1, w_b1, acc_b)
                 acc_c = tl.dot(x1, w_a1)
                 raw2 = tl.load(x_ptr + (xo + (r * ROW + 2 * C)), mask=in2 & ok, other=0.0)
-                res2 = raw2
-                if MODE == 2:
-                    res2 = tl.load(res_ptr + (xo + (r * ROW + 2 * C)), mask=in2 & ok, other=0.0)
-                x0 = activate(raw0, res0, sc, sh, in0 & ok, MODE)
+                res2 = shortcut(raw2, res_ptr, ro + (STEP * r * ROW + 2 * C), in2 & ok & old, MODE)
+                x0 = activate(raw0, res0, sc, sh, in0 & ok, FORM)
                 acc_a = tl.dot(x0, w_c0, acc_a)
                 acc_b = tl.dot(x0, w_b0, acc_b)
                 acc_c = tl.dot(x0, w_a0, acc_c)
-                x2 = activate(raw2, res2, sc, sh, in2 & ok, MODE)
+                x2 = activate(raw2, res2, sc, sh, in2 & ok, FORM)
                 acc_a = tl.dot(x2, w_c2, acc_a)
                 acc_b = tl.dot(x2, w_b2, acc_b)
                 acc_c = tl.dot(x2, w_a2, acc_c)
@@ -176,7 +198,7 @@ def forward_kernel(
             o = tl.where(here & done, acc_a, 0.0)
             s1 += by_eights(o, M, NW)
             s2 += by_eights(o * o, M, NW)
-            # Not a plain copy: that would be taken while tensor cores still write (ptxas then serialises them).
+            # A plain copy would be moved to where tensor cores still write, and ptxas would serialise them.
             acc_a = acc_b * one
             acc_b = acc_c * one
     part_ptr += (lane * progs + pid) * (2 * NW)
@@ -192,8 +214,9 @@ def backward_kernel(
     KW: tl.constexpr, NW: tl.constexpr, M: tl.constexpr, HS: tl.constexpr, G: tl.constexpr, MODE: tl.constexpr,
     DW: tl.constexpr, PDL: tl.constexpr = False,
 ):  # fmt: skip
-    """Gradient behind the previous BatchNorm (masked by its ReLU) with that BatchNorm's sums; with DW the weights'
-    gradient too. MODE 1: the layer's input is relu(bn(yp)); MODE 0: it is a, and skip is added to its gradient."""
+    """Compute the gradient behind the previous BatchNorm, masked by the ReLU between, and its sums; with DW the
+    gradient of the weights too. MODE 1: the layer's input is relu(bn(yp)); MODE 0: it is a, and skip is added to
+    its gradient."""
     begin(PDL)
     pid = tl.program_id(0)
     lane = tl.program_id(1)
@@ -276,7 +299,7 @@ def backward_kernel(
             done = t >= 2
             nxt = (r + 1) * ROW
             nok = (r + 1 < H) & (t < HS + 1)
-            # Loaded anew for every row (from L1): kept over the loop they would cost registers.
+            # Loaded again for every row, from the L1 cache: kept over the loop they would cost registers.
             c1 = tl.load(bn_ptr + lane * (7 * C) + 4 * C + kk % C)[None, :]
             c2 = tl.load(bn_ptr + lane * (7 * C) + 5 * C + kk % C)[None, :]
             c3 = tl.load(bn_ptr + lane * (7 * C) + 6 * C + kk % C)[None, :]
@@ -285,7 +308,7 @@ def backward_kernel(
                 gz = tl.load(gz_ptr + (xo + nxt), mask=in0 & nok, other=0.0)
                 y = tl.load(y_ptr + (xo + nxt), mask=in0 & nok, other=0.0)
             else:
-                # Of the next row only the middle is loaded ahead: left and right then come from L1.
+                # Only the middle of the next row is loaded ahead; left and right are then in the L1 cache.
                 x1 = behind_norm(gz, y, c1, c2, c3, ok)
                 gz0 = tl.load(gz_ptr + (xo + r * ROW), mask=in0 & ok, other=0.0)
                 y0 = tl.load(y_ptr + (xo + r * ROW), mask=in0 & ok, other=0.0)
@@ -293,7 +316,6 @@ def backward_kernel(
                 y2 = tl.load(y_ptr + (xo + (r * ROW + 2 * C)), mask=in2 & ok, other=0.0)
                 gz = tl.load(gz_ptr + (xo + (nxt + C)), mask=nok, other=0.0)
                 y = tl.load(y_ptr + (xo + (nxt + C)), mask=nok, other=0.0)
-            # Loaded here, used behind the products.
             spot = yo + (r - 1) * ROW
             yp = tl.load(yp_ptr + spot, mask=done, other=0.0)
             if MODE == 0:
@@ -352,7 +374,7 @@ def backward_kernel(
             tl.store(gx_ptr + spot, o.to(gx_ptr.dtype.element_ty), mask=here & done)
             s1 += by_eights(o, M, NW)
             s2 += by_eights(o * yp, M, NW)
-            # Not a plain copy: that would be taken while tensor cores still write (ptxas then serialises them).
+            # A plain copy would be moved to where tensor cores still write, and ptxas would serialise them.
             acc_a = acc_b * one
             acc_b = acc_c * one
     part_ptr += (lane * progs + pid) * (2 * NW)

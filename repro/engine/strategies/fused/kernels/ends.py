@@ -1,17 +1,17 @@
-"""Triton kernels for both ends of a network, in all lanes: from images as bytes to the first convolution, and
-from the last activation to loss, right answers and gradient.
+"""Triton kernels for both ends of a network, for all lanes: from images as bytes to the first convolution, and
+from the last activation to loss, correct answers and gradient.
 
-Images are uint8 [P, 40, 40, 3], padded; ``order`` int64 [4, K, places] says which, where they are cropped (top,
-left) and whether they are mirrored, from ``position`` [K] on; in evaluation ``order`` is [K, places] and all are
-cropped in the middle. A pixel is normalised as it is loaded and rounded to bf16, as autocast does.
-"""
+Images are uint8 [P, 40, 40, 3], padded. ``order`` int64 [4, K, places] has the index, the top and left of the crop
+and whether it is mirrored, for each image of an epoch; the batch starts at ``position`` [K]. In evaluation
+``order`` is [K, places], and crops are centred. Pixels are normalised when they are loaded and rounded to bf16, as
+autocast does."""
 
 from __future__ import annotations
 
 import triton
 import triton.language as tl
 
-from repro.engine.strategies.fused.kernels.convolution import behind_norm
+from repro.engine.strategies.fused.kernels.convolution import behind_norm, by_eights, columns
 from repro.engine.strategies.fused.kernels.order import begin
 
 PAD = tl.constexpr(4)
@@ -24,7 +24,7 @@ TAPS = tl.constexpr(27)  # (ky * 3 + kx) * 3 + colour, of 32
 
 @triton.jit
 def place(order_ptr, position, lane, n, lanes, places, EVAL: tl.constexpr):
-    """Of image ``n`` of this step: place in the pool, top, left, flip."""
+    """Index, top, left and flip of image ``n`` of the batch."""
     at = lane.to(tl.int64) * places + position + n
     index = tl.load(order_ptr + at)
     if EVAL:
@@ -40,19 +40,27 @@ def place(order_ptr, position, lane, n, lanes, places, EVAL: tl.constexpr):
 
 
 @triton.jit
-def taps_of(images_ptr, mean_ptr, scale_ptr, index, top, left, flip, pixel, DTYPE: tl.constexpr):
+def normalisation(mean_ptr, scale_ptr):
+    """Factor and shift that normalise a byte of each tap's colour, float32 [1, 32]."""
+    colour = tl.arange(0, 32) % 3
+    scale = tl.load(scale_ptr + colour)[None, :]
+    return scale, -tl.load(mean_ptr + colour)[None, :] * scale
+
+
+@triton.jit
+def taps_of(images_ptr, scale, shift, index, top, left, flip, pixel, DTYPE: tl.constexpr):
     """The 3x3 pixels around each ``pixel`` [M] of one image, bf16 [M, 32], zero outside it."""
     k = tl.arange(0, 32)
-    colour = k % 3
     tap = k // 3
     h = pixel[:, None] // SIDE + (tap // 3 - 1)[None, :]
     w = pixel[:, None] % SIDE + (tap % 3 - 1)[None, :]
     ok = (h >= 0) & (h < SIDE) & (w >= 0) & (w < SIDE) & (k < TAPS)[None, :]
     column = left + tl.where(flip == 1, SIDE - 1 - w, w)
-    off = ((index * WIDE + top + h) * WIDE + column) * 3 + colour[None, :]
-    value = tl.load(images_ptr + off, mask=ok, other=0).to(tl.float32)
-    value = (value - tl.load(mean_ptr + colour)[None, :]) * tl.load(scale_ptr + colour)[None, :]
-    return tl.where(ok, value, 0.0).to(DTYPE)
+    off = ((index * WIDE + top + h) * WIDE + column) * 3 + (k % 3)[None, :]
+    # 2^23 + byte, by its bits: a GPU converts integers at a quarter of the speed of additions.
+    byte = tl.load(images_ptr + off, mask=ok, other=0).to(tl.int32) | 0x4B000000
+    byte = byte.to(tl.float32, bitcast=True) - 8388608.0
+    return (byte * scale + tl.where(ok, shift, 0.0)).to(DTYPE)
 
 
 @triton.jit(do_not_specialize=["lanes", "places", "at", "stride"], do_not_specialize_on_alignment=["position_ptr"])
@@ -61,8 +69,8 @@ def stem_forward_kernel(
     weights_ptr, at, stride, y_ptr, part_ptr, N: tl.constexpr, M: tl.constexpr, EVAL: tl.constexpr,
     PDL: tl.constexpr = False,
 ):  # fmt: skip
-    """y bf16 [K, N, 32, 32, 16] and its sums; ``weights`` float32 [K, stride], [16, 27] at ``at``. An image a
-    program."""
+    """Compute y bf16 [K, N, 32, 32, 16] and its sums, an image a program. ``weights`` float32 [K, stride] has [16,
+    27] at ``at``."""
     begin(PDL)
     lane = tl.program_id(1)
     n = tl.program_id(0)
@@ -75,19 +83,19 @@ def stem_forward_kernel(
     own = tl.load(weights_ptr + c[None, :] * TAPS + k[:, None], mask=(k < TAPS)[:, None], other=0.0)
     own = own.to(y_ptr.dtype.element_ty)
     y_ptr += (lane.to(tl.int64) * N + n) * (PIXELS * C)
-    s1 = tl.zeros([M, C], tl.float32)
-    s2 = tl.zeros([M, C], tl.float32)
+    scale, shift = normalisation(mean_ptr, scale_ptr)
+    s1 = tl.zeros([M // 16, 8, C], tl.float32)
+    s2 = tl.zeros([M // 16, 8, C], tl.float32)
     for tile in range(PIXELS // M):
         pixel = tile * M + tl.arange(0, M)
-        x = taps_of(images_ptr, mean_ptr, scale_ptr, index, top, left, flip, pixel, y_ptr.dtype.element_ty)
-        out = tl.dot(x, own).to(y_ptr.dtype.element_ty)
-        tl.store(y_ptr + pixel[:, None] * C + c[None, :], out)
-        o = out.to(tl.float32)
-        s1 += o
-        s2 += o * o
+        x = taps_of(images_ptr, scale, shift, index, top, left, flip, pixel, y_ptr.dtype.element_ty)
+        out = tl.dot(x, own)
+        tl.store(y_ptr + pixel[:, None] * C + c[None, :], out.to(y_ptr.dtype.element_ty))
+        s1 += by_eights(out, M, C)
+        s2 += by_eights(out * out, M, C)
     part_ptr += (lane * tl.num_programs(0) + n) * (2 * C)
-    tl.store(part_ptr + c, tl.sum(s1, axis=0))
-    tl.store(part_ptr + C + c, tl.sum(s2, axis=0))
+    tl.store(part_ptr + c, columns(s1))
+    tl.store(part_ptr + C + c, columns(s2))
 
 
 @triton.jit(do_not_specialize=["lanes", "places"], do_not_specialize_on_alignment=["position_ptr"])
@@ -95,7 +103,7 @@ def stem_weights_kernel(
     count_ptr, images_ptr, mean_ptr, scale_ptr, order_ptr, position_ptr, lanes, places,
     gz_ptr, y_ptr, bn_ptr, dw_ptr, N: tl.constexpr, M: tl.constexpr, IMG: tl.constexpr, PDL: tl.constexpr = False,
 ):  # fmt: skip
-    """The weights' gradient, ``dw`` [K, programs, 32, 16] float32; ``IMG`` images a program."""
+    """Compute the gradient of the weights, ``dw`` float32 [K, programs, 32, 16], ``IMG`` images a program."""
     begin(PDL)
     lane = tl.program_id(1)
     first = tl.program_id(0) * IMG
@@ -110,12 +118,13 @@ def stem_weights_kernel(
     c3 = tl.load(bn_ptr + lane * (7 * C) + 6 * C + c)[None, :]
     gz_ptr += lane.to(tl.int64) * (N * PIXELS * C)
     y_ptr += lane.to(tl.int64) * (N * PIXELS * C)
+    scale, shift = normalisation(mean_ptr, scale_ptr)
     dw = tl.zeros([32, C], tl.float32)
     for n in range(first, tl.minimum(first + IMG, count)):
         index, top, left, flip = place(order_ptr, position, lane, n, lanes, places, False)
         for tile in range(PIXELS // M):
             pixel = tile * M + tl.arange(0, M)
-            x = taps_of(images_ptr, mean_ptr, scale_ptr, index, top, left, flip, pixel, gz_ptr.dtype.element_ty)
+            x = taps_of(images_ptr, scale, shift, index, top, left, flip, pixel, gz_ptr.dtype.element_ty)
             off = (pixel + n * PIXELS)[:, None] * C + c[None, :]
             dy = behind_norm(tl.load(gz_ptr + off), tl.load(y_ptr + off), c1, c2, c3, (pixel >= 0)[:, None])
             dw = tl.dot(tl.trans(x), dy, dw)
@@ -130,11 +139,12 @@ def head_kernel(
     N: tl.constexpr, HW: tl.constexpr, D: tl.constexpr, CLASSES: tl.constexpr, J: tl.constexpr, IMG: tl.constexpr,
     EVAL: tl.constexpr, PDL: tl.constexpr = False,
 ):  # fmt: skip
-    """Mean over pixels, linear layer and cross entropy in float32, and, in training, all of their way back.
+    """Compute the mean over pixels, the linear layer and cross entropy in float32, and in training their
+    gradients.
 
-    Reads y and the shortcut ``res`` bf16 [K, N, HW, D]; leaves ``tally`` [K, programs, 2] (losses, right answers),
-    the gradient ``gz`` behind the last BatchNorm with its sums, and ``dw`` [K, programs, CLASSES (D + 1)], that of
-    weight, then of bias."""
+    Reads y and the shortcut ``res`` bf16 [K, N, HW, D]. Writes ``tally`` [K, programs, 2] (loss, correct answers),
+    the gradient ``gz`` behind the last BatchNorm and its sums, and ``dw`` [K, programs, CLASSES (D + 1)], the
+    gradient of the linear layer's weight, then of its bias."""
     begin(PDL)
     lane = tl.program_id(1)
     first = tl.program_id(0) * IMG
@@ -201,7 +211,7 @@ def tally_kernel(
     count_ptr, tally_ptr, position_ptr, loss_ptr, correct_ptr,
     PROGS: tl.constexpr, IMG: tl.constexpr, BP: tl.constexpr, EVAL: tl.constexpr, PDL: tl.constexpr = False,
 ):  # fmt: skip
-    """Adds a step's losses (float64) and right answers to each lane's, and moves its position on."""
+    """Add the batch's loss (float64) and correct answers to each lane's, and advance its position."""
     begin(PDL)
     lane = tl.program_id(0)
     count = tl.load(count_ptr + lane)

@@ -1,8 +1,8 @@
-"""Triton kernels for BatchNorm of all lanes: from the sums that convolutions leave to scale, shift and
-gradients, and the few activations that have to be in memory.
+"""Triton kernels for BatchNorm, for all lanes: scale, shift and gradients from the sums of the convolutions'
+programs, and the activations between stages.
 
-A program of a convolution leaves two sums a channel (``part`` [K, programs, 2, P, C], float32); only the first
-programs of a lane have any, as many as its images fill. Every sum is taken in a fixed order, with no atomics.
+Each program of a convolution writes two sums per channel (``part`` [K, programs, 2, P, C], float32). Only a lane's
+first programs have images. All sums are added in a fixed order, without atomics.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def two_sums(part_ptr, entries, PX: tl.constexpr, C: tl.constexpr, BE: tl.conste
 
 @triton.jit
 def filled(count, IMAGES: tl.constexpr, STRIPS: tl.constexpr):
-    """How many programs of a lane have images, ``STRIPS`` of them for each ``IMAGES``."""
+    """Number of a lane's programs that have images: ``STRIPS`` for each ``IMAGES``."""
     return (count + IMAGES - 1) // IMAGES * STRIPS
 
 
@@ -44,10 +44,11 @@ def forward_kernel(
     PIXELS: tl.constexpr, PROGS: tl.constexpr, IMAGES: tl.constexpr, STRIPS: tl.constexpr, PX: tl.constexpr,
     C: tl.constexpr, BE: tl.constexpr, PDL: tl.constexpr = False,
 ):  # fmt: skip
-    """From sums of y and y^2 of a batch to BatchNorm as y * scale + shift; moves the running statistics.
+    """Compute BatchNorm as y * scale + shift from the batch's sums of y and y^2, and update the running
+    statistics.
 
     ``weights`` [K, stride] has gamma and beta at ``at``, ``statistics`` [K, moved_stride] mean and variance at
-    ``moved``; ``bn`` [K, 7, C] takes scale, shift, mean and 1 / std (rows 0 to 3)."""
+    ``moved``. Scale, shift, mean and 1 / std go to rows 0 to 3 of ``bn`` [K, 7, C]."""
     begin(PDL)
     lane = tl.program_id(0)
     count = tl.load(count_ptr + lane)
@@ -78,7 +79,7 @@ def running_kernel(
     count_ptr, weights_ptr, at, stride, statistics_ptr, moved, moved_stride, bn_ptr, C: tl.constexpr,
     PDL: tl.constexpr = False
 ):  # fmt: skip
-    """BatchNorm in evaluation: scale and shift from the running statistics."""
+    """Compute scale and shift from the running statistics, for evaluation."""
     begin(PDL)
     lane = tl.program_id(0)
     if tl.load(count_ptr + lane) == 0:
@@ -98,8 +99,8 @@ def backward_kernel(
     PIXELS: tl.constexpr, PROGS: tl.constexpr, IMAGES: tl.constexpr, STRIPS: tl.constexpr, PX: tl.constexpr,
     C: tl.constexpr, BE: tl.constexpr, PDL: tl.constexpr = False,
 ):  # fmt: skip
-    """From sums of gz and gz * y, gz the gradient behind BatchNorm: gradients of gamma and beta, and what makes of
-    gz that of y (``bn`` rows 4 to 6): c1 gz + c2 y + c3."""
+    """Compute the gradients of gamma and beta from sums of gz and gz * y, gz being the gradient behind BatchNorm,
+    and the factors (``bn`` rows 4 to 6) that give the gradient of y: c1 gz + c2 y + c3."""
     begin(PDL)
     lane = tl.program_id(0)
     count = tl.load(count_ptr + lane)
@@ -125,32 +126,22 @@ def backward_kernel(
 
 @triton.jit
 def activation_kernel(
-    count_ptr, y_ptr, bn_ptr, res_ptr, out_ptr,
-    N: tl.constexpr, SIDE: tl.constexpr, C: tl.constexpr, MODE: tl.constexpr, BM: tl.constexpr,
-    PDL: tl.constexpr = False,
+    count_ptr, y_ptr, bn_ptr, res_ptr, out_ptr, N: tl.constexpr, PIXELS: tl.constexpr, C: tl.constexpr,
+    BM: tl.constexpr, PDL: tl.constexpr = False,
 ):  # fmt: skip
-    """relu(bn(y) + shortcut), [K, N, SIDE, SIDE, C]. MODE 0: no shortcut, 1: ``res`` of the same shape, 2: option
-    A of He et al., every second pixel of ``res`` [K, N, 2 SIDE, 2 SIDE, C / 2] and zeros for the new channels."""
+    """Compute relu(bn(y) + res), all [K, N, PIXELS, C], ``BM`` pixels a program."""
     begin(PDL)
     lane = tl.program_id(1)
     pixel = tl.program_id(0) * BM + tl.arange(0, BM)
     count = tl.load(count_ptr + lane)
-    if tl.program_id(0) * BM >= count * (SIDE * SIDE):
+    if tl.program_id(0) * BM >= count * PIXELS:
         return
-    here = (pixel < count * (SIDE * SIDE))[:, None]
+    here = (pixel < count * PIXELS)[:, None]
     c = tl.arange(0, C)
-    off = lane.to(tl.int64) * (N * SIDE * SIDE * C) + pixel[:, None] * C + c[None, :]
+    off = lane.to(tl.int64) * (N * PIXELS * C) + pixel[:, None] * C + c[None, :]
     scale = tl.load(bn_ptr + lane * (7 * C) + c)[None, :]
     shift = tl.load(bn_ptr + lane * (7 * C) + C + c)[None, :]
     v = tl.load(y_ptr + off, mask=here, other=0.0).to(tl.float32) * scale + shift
-    if MODE == 1:
-        v += tl.load(res_ptr + off, mask=here, other=0.0).to(tl.float32)
-    if MODE == 2:
-        row = pixel // SIDE
-        at = (row // SIDE * (2 * SIDE) + 2 * (row % SIDE)) * (2 * SIDE) + 2 * (pixel % SIDE)
-        own = c - C // 4
-        old = ((own >= 0) & (own < C // 2))[None, :]
-        res_ptr += lane.to(tl.int64) * (N * 4 * SIDE * SIDE * (C // 2))
-        v += tl.load(res_ptr + (at[:, None] * (C // 2) + own[None, :]), mask=here & old, other=0.0).to(tl.float32)
+    v += tl.load(res_ptr + off, mask=here, other=0.0).to(tl.float32)
     v = tl.maximum(v, 0.0, propagate_nan=tl.PropagateNan.ALL)
     tl.store(out_ptr + off, v.to(out_ptr.dtype.element_ty), mask=here)

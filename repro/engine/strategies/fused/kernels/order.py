@@ -1,4 +1,4 @@
-"""What every kernel begins with: programmatic dependent launch, of GPUs of the Hopper generation and newer."""
+"""The first call of every kernel: programmatic dependent launch, on GPUs of the Hopper generation and newer."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
 @triton.jit
 def begin(PDL: tl.constexpr):
-    """Wait for the previous launch to end, then allow the next one to start: its programs fill the free
-    multiprocessors and wait here in turn. Every program begins with it, also one with nothing to do: a launch that
-    ended before its predecessor would let its successor read too early."""
+    """Wait for the previous launch to end, then allow the next one to start: its programs fill free
+    multiprocessors and wait here in turn. Programs without work call it too: a launch that ended before the
+    previous one would let the next one read too early."""
     if PDL:
         gdc_wait()
         gdc_launch_dependents()

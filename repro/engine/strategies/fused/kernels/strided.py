@@ -1,8 +1,8 @@
-"""Triton kernels for the first convolution of a stage, 3x3 with stride 2 from C / 2 to C channels, in all lanes.
+"""Triton kernels for the first convolution of a stage, 3x3 with stride 2 from C / 2 to C channels, for all lanes.
 
-Input ``a`` bf16 [K, N, 2 SIDE, 2 SIDE, C / 2], output ``y`` bf16 [K, N, SIDE, SIDE, C]. Two adjacent input pixels, at
-columns 2j and 2j + 1, are C numbers in a row, which output pixel j multiplies by the weights of kx = 1 and 2; those of
-kx = 0 belong to the input pixel at 2j - 1.
+Input ``a`` bf16 [K, N, 2 SIDE, 2 SIDE, C / 2], output ``y`` bf16 [K, N, SIDE, SIDE, C]. The two input pixels at
+columns 2j and 2j + 1 are C contiguous numbers, which meet the weights of kx = 1 and 2 in output pixel j; the
+weights of kx = 0 meet the input pixel at column 2j - 1.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from repro.engine.strategies.fused.kernels.order import begin
 
 @triton.jit
 def gradient_of(gz_ptr, y_ptr, off, ok, c1, c2, c3):
-    """Gradient of the raw output at ``off`` [M, C], zero where not ok [M]."""
+    """The gradient of the raw output at ``off`` [M, C], zero where not ok [M]."""
     ok = ok[:, None]
     gz = tl.load(gz_ptr + off, mask=ok, other=0.0)
     return behind_norm(gz, tl.load(y_ptr + off, mask=ok, other=0.0), c1, c2, c3, ok)
@@ -28,8 +28,8 @@ def strided_forward_kernel(
     N: tl.constexpr, SIDE: tl.constexpr, C: tl.constexpr, IMG: tl.constexpr, M: tl.constexpr,
     PDL: tl.constexpr = False,
 ):  # fmt: skip
-    """y and its sums; weights bf16 [K, 3, 3, C / 2, C]. A program takes ``IMG`` images, ``M`` output pixels at a
-    time."""
+    """Compute y and its sums. Weights are bf16 [K, 3, 3, C / 2, C]. A program takes ``IMG`` images, ``M`` output
+    pixels at a time."""
     begin(PDL)
     lane = tl.program_id(1)
     first = tl.program_id(0) * IMG
@@ -88,13 +88,14 @@ def strided_backward_kernel(
     N: tl.constexpr, SIDE: tl.constexpr, C: tl.constexpr, IMG: tl.constexpr, M: tl.constexpr,
     PDL: tl.constexpr = False,
 ):  # fmt: skip
-    """Gradient behind the BatchNorm before ``a``, masked by its ReLU, with that BatchNorm's sums (yp: its
-    input), [2, 2, C / 2] a program.
+    """Compute the gradient behind the BatchNorm before ``a`` (its input is yp), masked by its ReLU, and its sums,
+    [2, 2, C / 2] a program.
 
-    The input pixels at (2i, 2j) and (2i, 2j + 1) meet the output pixels at (i, j) and, the second one, (i, j + 1);
-    those a row below also the two at i + 1. The weights are bf16 [K, 3, 2, C, C]: for each ky what leads from an output
-    pixel to its pair of inputs (kx = 1 | 2), and to the pair left of it (0 | kx = 0). The shortcut's gradient,
-    ``skip`` [K, N, SIDE, SIDE, C], is added where it came from."""
+    The gradient of the input pixels at (2i, 2j) and (2i, 2j + 1) comes from the output pixel at (i, j) and, for
+    the second one, from (i, j + 1); that of the pair below also from row i + 1. The weights are bf16 [K, 3, 2, C,
+    C]: for each ky those from an output pixel to its own pair (kx = 1 | 2) and to the pair on its left (0 | kx =
+    0). ``skip`` [K, N, SIDE, SIDE, C], the gradient of the shortcut, is added to the pixels that the shortcut
+    took."""
     begin(PDL)
     lane = tl.program_id(1)
     first = tl.program_id(0) * IMG
@@ -137,7 +138,7 @@ def strided_backward_kernel(
         yp = tl.load(yp_ptr + at, mask=ok, other=0.0)
         a_next = tl.load(a_ptr + (at + ROW), mask=ok, other=0.0)
         yp_next = tl.load(yp_ptr + (at + ROW), mask=ok, other=0.0)
-        # Of the shortcut's C channels the middle ones come from the pixel at (2i, 2j).
+        # The middle half of the shortcut's channels comes from the pixel at (2i, 2j).
         acc = tl.load(skip_ptr + (off + C // 4), mask=ok & (c < C // 2)[None, :], other=0.0).to(tl.float32)
         acc = tl.dot(dy, own1, acc)
         acc = tl.dot(dy_right, right1, acc)
@@ -166,7 +167,8 @@ def strided_weights_kernel(
     N: tl.constexpr, SIDE: tl.constexpr, C: tl.constexpr, IMG: tl.constexpr, M: tl.constexpr,
     PDL: tl.constexpr = False,
 ):  # fmt: skip
-    """The weights' gradient, a kernel row (ky) a program: ``dw`` [K, programs, C, 9, C / 2] float32."""
+    """Compute the gradient of the weights, one kernel row (ky) a program: ``dw`` [K, programs, C, 9, C / 2]
+    float32."""
     begin(PDL)
     lane = tl.program_id(1)
     first = tl.program_id(0) // 3 * IMG
@@ -192,7 +194,8 @@ def strided_weights_kernel(
         here = pixel < count * PIXELS
         ok = here & ((pixel // SIDE % SIDE > 0) | (ky > 0))
         at = pixel // SIDE * (2 * ROW) + pixel % SIDE * C
-        x1 = tl.load(a_ptr + (at[:, None] + (ci[None, :] - CI)), mask=(ok & (pixel % SIDE > 0))[:, None], other=0.0)
+        inner = (ok & (pixel % SIDE > 0))[:, None]
+        x1 = tl.load(a_ptr + (at[:, None] + (ci[None, :] - CI)), mask=inner, other=0.0)
         x2 = tl.load(a_ptr + (at[:, None] + c[None, :]), mask=ok[:, None], other=0.0)
         off = pixel[:, None] * C + c[None, :]
         dy = tl.trans(gradient_of(gz_ptr, y_ptr, off, here, c1, c2, c3))

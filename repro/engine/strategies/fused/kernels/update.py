@@ -1,9 +1,8 @@
-"""Triton kernels around a step: weights from float32 to the operands of matrix products, the weights' gradient
-from the programs' parts, and Eq. 1 of the paper with the mask.
+"""Triton kernels before and after the passes: operands of matrix products from float32 weights, the weights'
+gradient from the programs' parts, and Eq. 1 of the paper with the mask.
 
-``weights`` and ``gradients`` [K, stride] float32 are those of `network.FlatParameters`; a convolution lies there
-as [C out, 3, 3, C in]. The layers of a stage but its strided one are equally spaced, ``step`` numbers apart from
-``at`` on.
+``weights`` and ``gradients`` float32 [K, stride] are those of `network.FlatParameters`, where a convolution is [C
+out, 3, 3, C in]. The layers of a stage, except its strided one, start at ``at`` and are ``step`` numbers apart.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ def pack_kernel(
     C: tl.constexpr, PF: tl.constexpr, PB: tl.constexpr, SF: tl.constexpr, SB: tl.constexpr,
     PDL: tl.constexpr = False,
 ):  # fmt: skip
-    """Operands bf16 [layers, K, 3, S, KW, NW] of `convolution`. Program (lane, ky and layer, forward or
-    backward)."""
+    """Write the operands of `convolution`, bf16 [layers, K, 3, S, KW, NW]. The grid is (lane, ky and layer,
+    forward or backward)."""
     begin(PDL)
     lane = tl.program_id(0)
     lanes = tl.num_programs(0)
@@ -68,7 +67,7 @@ def pack_kernel(
 def pack_strided_kernel(
     weights_ptr, at, stride, f_ptr, b_ptr, C: tl.constexpr, PDL: tl.constexpr = False
 ):  # fmt: skip
-    """Operands bf16 [K, 3, 3, C / 2, C] and [K, 3, 2, C, C] of `strided`. Program (lane, tap)."""
+    """Write the operands of `strided`, bf16 [K, 3, 3, C / 2, C] and [K, 3, 2, C, C]. The grid is (lane, tap)."""
     begin(PDL)
     lane = tl.program_id(0)
     tap = tl.program_id(1)
@@ -91,10 +90,10 @@ def sum_kernel(
     KIND: tl.constexpr, C: tl.constexpr, P: tl.constexpr, S: tl.constexpr, BP: tl.constexpr, BE: tl.constexpr,
     PDL: tl.constexpr = False,
 ):  # fmt: skip
-    """Sum over programs, in their order, into the gradients' rows. ``dw`` [layers, K, PROGS, SIZE], of which as
-    many programs count as have images; ``OUT`` numbers a layer. Program (lane, ``BE`` of them, layer).
+    """Add up ``dw`` [layers, K, PROGS, SIZE] over the programs that have images, in their order, into the rows of
+    gradients, ``OUT`` numbers a layer. The grid is (lane, ``BE`` numbers, layer).
 
-    KIND 0: `convolution`'s [3, S, KW, NW] -> [C, 3, 3, C]; 1: the stem's [32, 16] -> [16, 27]; 2: as it lies."""
+    KIND 0: `convolution`'s [3, S, KW, NW] -> [C, 3, 3, C]; 1: the stem's [32, 16] -> [16, 27]; 2: in place."""
     begin(PDL)
     lane = tl.program_id(0)
     layer = tl.program_id(2)
@@ -135,7 +134,7 @@ def update_kernel(
     count_ptr, weights_ptr, momentum_ptr, gradients_ptr, mask_ptr, rate_ptr, stride, size, decay, momentum,
     BE: tl.constexpr, PDL: tl.constexpr = False,
 ):  # fmt: skip
-    """Eq. 1: v <- m v + (lambda w + g), w <- w - eta v; then the mask. Clears the gradients."""
+    """Apply Eq. 1, v <- m v + (lambda w + g), w <- w - eta v, and the mask; clear the gradients."""
     begin(PDL)
     lane = tl.program_id(1)
     if tl.load(count_ptr + lane) == 0:
