@@ -199,12 +199,13 @@ def test_evaluation_counts_what_the_network_answers_right() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("capability", [80, 90])
-def test_every_kernel_compiles_without_a_gpu(capability: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("capability", "pdl"), [(80, 0), (90, 0), (90, 1)])
+def test_every_kernel_compiles_without_a_gpu(capability: int, pdl: int, tmp_path: Path) -> None:
     """For Ampere and Hopper, as `compile_ahead` does it."""
     env = {**os.environ, "TRITON_INTERPRET": "0", "TRITON_CACHE_DIR": str(tmp_path)}
-    command = [sys.executable, "-m", "repro.engine.strategies.fused.ahead", "resnet20", "128", str(capability)]
-    done = subprocess.run([*command, "0", "1"], env=env, capture_output=True, text=True, check=False)
+    module, numbers = "repro.engine.strategies.fused.ahead", [128, capability, pdl, 0, 1]
+    command = [sys.executable, "-m", module, "resnet20", *map(str, numbers)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
