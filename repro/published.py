@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from repro.config.yaml_loader import Exact, build, read
+from repro.config.yaml_loader import Exact, build, mapping
 from repro.errors import UsageError
 from repro.places import tables_dir
 
@@ -239,7 +239,7 @@ class _Sentences:
 def _file(name: str) -> Any:
     path = tables_dir() / f"{name}.yaml"
     try:
-        content = build(_Sentences if name == "claims" else _Table, read(path, Exact), "")
+        content = build(_Sentences if name == "claims" else _Table, mapping(path, path.read_bytes(), Exact), "")
         if getattr(content, "artifact", name) != name:
             raise ValueError(f"artifact: {content.artifact!r}, not {name!r}")
         return content

@@ -11,8 +11,7 @@ import pytest
 
 from repro import estimate
 from repro.cli.app import main
-from repro.commands.plan import alternatives, halved
-from repro.config import params
+from repro.commands.plan import alternatives
 from repro.engine.speeds import Choice
 from repro.estimate import Pace
 from repro.options import Options
@@ -46,8 +45,6 @@ def test_table_3_by_hand(work: Callable[..., Workspace]) -> None:
     assert found["--arch resnet18"]["epochs"] == dense + windows + 7 * 90
     assert found["as asked"]["epochs"] == 2 * (dense + windows) + 7 * 90
     assert found["one window only"]["epochs"] == 2 * (90 + 30 + 90)
-    assert found["half the schedule"]["epochs"] * 2 == found["as asked"]["epochs"]
-    assert found["half the schedule"]["images"] * 2 == pytest.approx(found["as asked"]["images"], rel=1e-6)
     assert all(0 < other["disk_bytes"] <= found["as asked"]["disk_bytes"] for other in found.values())
 
 
@@ -82,7 +79,7 @@ def test_the_dense_epoch_that_iterative_pruning_rewinds_to_is_kept_in_any_case(
 
 def test_of_one_network_its_own_alternatives(work: Callable[..., Workspace]) -> None:
     found = by_name(work("table3", arch="resnet50"))
-    assert list(found) == ["as asked", "one window only", "half the schedule"]
+    assert list(found) == ["as asked", "one window only"]
     assert found["one window only"]["epochs"] == 90 + 30 + 90
     assert not any("resnet18" in option for option in found["one window only"]["options"])
 
@@ -93,21 +90,10 @@ def test_cifar10_has_none(work: Callable[..., Workspace]) -> None:
     assert alternatives(work("table3", profile="pilot"), {}) == []
 
 
-@pytest.mark.parametrize("profile", ["smoke", "pilot", "paper"])
-def test_half_a_schedule_is_a_valid_profile(profile: str) -> None:
-    plain = params.settings(ROOT / "params.yaml", profile)
-    half = params.settings(ROOT / "params.yaml", profile, halved(plain.profile)).profile
-    assert half.imagenet.recipe.epochs == plain.profile.imagenet.recipe.epochs // 2
-    assert half.recipe == plain.profile.recipe
-    for arch, row in half.table3.items():
-        assert len(row.one_shot) <= len(plain.profile.table3[arch].one_shot)
-        assert all(last <= half.imagenet.recipe.epochs for _, last in row.windows)
-
-
 def test_plan_tells_them(command: Command) -> None:
     code, out, err = command("plan", "table3", "--profile", "paper", "--no-calibrate")
     assert code == 0, err
-    for word in ("--arch resnet18", "--arch resnet50", "one window only", "half the schedule", "not calibrated"):
+    for word in ("--arch resnet18", "--arch resnet50", "one window only", "not calibrated"):
         assert word in out
     (line,) = [line for line in out.splitlines() if line.startswith("one window only: --set")]
     assert "'table3.resnet50={one_shot: [], windows: [[40, 70]]}'" in line

@@ -46,7 +46,6 @@ def crafted(path: Path, members: Members, **changes: object) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in [*members.items(), ("manifest.json", told)]:
             archive.writestr(name, content)
-        archive.comment = files.sha256(told).encode()
     return path
 
 
@@ -164,7 +163,6 @@ def test_a_manifest_that_is_none_is_refused(tmp_path: Path, manifest: bytes) -> 
     buffer = BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("manifest.json", manifest)
-        archive.comment = files.sha256(manifest).encode()
     (tmp_path / "x.zip").write_bytes(buffer.getvalue())
     with pytest.raises(MissingInput, match="not a whole export of repro"):
         transfer.read([tmp_path / "x.zip"])
@@ -193,9 +191,6 @@ def test_a_target_that_names_no_file_is_refused(
     assert "names no file to write: runs.zip, for instance" in err
 
 
-def test_a_device_takes_one_file_and_no_more(members: Members) -> None:
+def test_a_device_takes_a_file(members: Members) -> None:
     null = Path(os.devnull)
     assert transfer.export(members.items(), null, 10**6, "smoke").files == (null,)
-    with pytest.raises(UsageError, match="is no file, and 3 files are needed"):
-        transfer.export(members.items(), null, max(map(len, members.values())) + 900, "smoke")
-    assert not null.with_name("null-01").exists()

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -14,7 +14,6 @@ from rich.console import Console
 from repro import claims, estimate, files
 from repro.artifacts import Artifact
 from repro.commands import report as conclude
-from repro.config.profile import Profile
 from repro.config.recipe import IMAGENET_ARCHS
 from repro.estimate import Pace
 from repro.experiments import PAPER_EPOCHS
@@ -157,10 +156,12 @@ def alternatives(work: Workspace, paces: Mapping[str, Pace]) -> list[dict[str, A
     ways: list[tuple[str, list[str], Workspace]] = [("as asked", [], work)]
     if len(archs) > 1:
         ways += [(f"--arch {arch}", ["--arch", arch], work.with_settings(arch=arch)) for arch in archs]
-    for what, changes in _smaller(work.settings.profile, of_imagenet):
-        in_yaml = {key: json.dumps(value).replace('"', "") for key, value in changes.items()}
-        options = [word for key, value in in_yaml.items() for word in ("--set", f"{key}={value}")]
-        ways.append((what, options, work.with_settings(changes)))
+    rows = {arch: row.windows for arch, row in work.settings.profile.table3.items() if row.windows}
+    if windows := {arch: _nearest(rows[arch], work) for arch in of_imagenet if arch in rows}:
+        changes = {f"table3.{arch}": {"one_shot": [], "windows": [own]} for arch, own in windows.items()}
+        settings = [f"table3.{arch}={{one_shot: [], windows: [{own}]}}" for arch, own in windows.items()]
+        options = [word for setting in settings for word in ("--set", setting)]
+        ways.append(("one window only", options, work.with_settings(changes)))
     if any(artifact.optional for artifact in work.artifacts) and not work.options.with_iterative:
         ways.append(("--with-iterative", ["--with-iterative"], work.with_settings(with_iterative=True)))
     found: list[dict[str, Any]] = []
@@ -175,36 +176,12 @@ def alternatives(work: Workspace, paces: Mapping[str, Pace]) -> list[dict[str, A
     return found
 
 
-def halved(profile: Profile) -> dict[str, Any]:
-    """Return the changes that halve ImageNet's schedule and all epochs on it."""
-    recipe = profile.imagenet.recipe
-    changes: dict[str, Any] = {
-        "imagenet.recipe.epochs": recipe.epochs // 2,
-        "imagenet.recipe.milestones": sorted({epoch // 2 for epoch in recipe.milestones if epoch > 1}),
-    }
-    for arch, row in profile.table3.items():
-        windows = dict.fromkeys((first // 2, last // 2) for first, last in row.windows)
-        changes[f"table3.{arch}"] = {
-            "one_shot": sorted({epoch // 2 for epoch in row.one_shot}),
-            "windows": [[first, last] for first, last in windows if first < last],
-        }
-    return changes
-
-
-def _smaller(profile: Profile, archs: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield (description, changes to the profile) of cheaper settings."""
-    epochs = profile.imagenet.recipe.epochs
+def _nearest(windows: Sequence[tuple[int, int]], work: Workspace) -> list[int]:
+    """Return the window that is nearest to the paper's choice."""
+    epochs = work.settings.profile.imagenet.recipe.epochs
     first, last = (epoch * epochs / PAPER_EPOCHS["imagenet"] for epoch in CHOSEN)
-    nearest = {
-        arch: min(row.windows, key=lambda window: abs(window[0] - first) + abs(window[1] - last))
-        for arch, row in profile.table3.items()
-        if arch in archs and row.windows
-    }
-    if nearest:
-        changes = {f"table3.{arch}": {"one_shot": [], "windows": [list(own)]} for arch, own in nearest.items()}
-        yield "one window only", changes
-    if epochs // 2 >= max(1, profile.table4.rewind):
-        yield "half the schedule", halved(profile)
+    nearest = min(windows, key=lambda window: abs(window[0] - first) + abs(window[1] - last))
+    return list(nearest)
 
 
 def _print_alternatives(others: Sequence[Mapping[str, Any]], out: Console) -> None:

@@ -66,13 +66,8 @@ FRACTION = Check(lambda value: 0 < value < 1, "is not between 0 and 1")
 POSITIVE = Check(lambda value: 0 < value < math.inf, "is not above 0 and finite")
 
 
-def read(path: Path, loader: type[Strict] | None = None) -> dict[str, Any]:
-    """Read a file that contains a mapping. Raises OSError, or UsageError with the line of an error."""
-    return mapping(path, path.read_bytes(), loader)
-
-
 def mapping(path: Path, content: bytes, loader: type[Strict] | None = None) -> dict[str, Any]:
-    """Parse the ``content`` of a file that contains a mapping, as `read` does."""
+    """Parse the ``content`` of a file that contains a mapping. Raises `UsageError` with the line of an error."""
     try:
         raw = parse(content.decode(), loader)
     except UnicodeDecodeError:

@@ -198,9 +198,8 @@ class Store:
         for path in sorted(self.folder(run).glob("state-e*.safetensors"), reverse=True):
             loaded = _load(path, path.name)
             if loaded:
-                tensors, metadata = loaded
                 epoch, batches = _progress_of(path)
-                return State(epoch, tensors, files.parse_json(metadata["history"]), batches)
+                return State(epoch, loaded[0], loaded[1], batches)
         return None
 
     def progress(self, run: Run) -> int:
@@ -323,19 +322,19 @@ def _hash_in(name: str) -> str:
     return name.removesuffix(".safetensors").rsplit("-", 1)[1]
 
 
-def _load(path: Path, name: str) -> tuple[dict[str, Tensor], dict[str, str]] | None:
-    """Return tensors and metadata; if the content does not match the hash in ``name``, set the file aside."""
+def _load(path: Path, name: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """Return tensors and history; if the content does not match the hash in ``name``, set the file aside."""
     from safetensors.torch import load
 
     content = path.read_bytes()
     if files.sha256(content)[:HASH] != _hash_in(name):
         set_aside(path)
         return None
-    return load(content), metadata_of(content)
+    return load(content), history_of(content)
 
 
-def metadata_of(content: bytes) -> dict[str, str]:
-    """Return the metadata of a safetensors file. Raises ValueError for any other content."""
+def history_of(content: bytes) -> dict[str, Any]:
+    """Return the history in a state's file, empty if it has none. Raises ValueError for any other content."""
     header = files.parse_json(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    metadata: dict[str, str] = header.get("__metadata__", {})
-    return metadata
+    history = files.parse_json(header.get("__metadata__", {}).get("history", "{}"))
+    return history if isinstance(history, dict) else {}

@@ -1,8 +1,7 @@
 """Pack finished and unfinished Runs into files for another machine (`repro runs export` and `repro runs import`).
 
-A file is a zip of Records, checkpoints, resume states, and a manifest with the SHA-256 of each; the zip's comment
-is the manifest's own hash. If one file is not enough, several numbered ones are written, which can be imported
-separately and in any order.
+A file is a zip of Records, checkpoints, resume states, and a manifest with the SHA-256 of each. If one file is not
+enough, several numbered ones are written, which can be imported separately and in any order.
 """
 
 from __future__ import annotations
@@ -16,13 +15,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 from repro import files
 from repro.errors import MissingInput, UsageError
 from repro.record import Record, check_history
 from repro.run import Run
-from repro.store import Store, metadata_of
+from repro.store import Store, history_of
 
 MANIFEST = "manifest.json"
 Member = tuple[str, bytes]
@@ -90,9 +88,8 @@ def export(
 
     Raises:
         MissingInput: there are no members.
-        UsageError: a single member is larger than ``max_size``, or ``path`` is not a file's name.
+        UsageError: a single member is larger than ``max_size``.
     """
-    check_target(path)
     parts: list[list[Member]] = [[]]
     left_out: list[str] = []
     room, total = max_size, 0
@@ -110,8 +107,6 @@ def export(
         room, total = room - size, total + size
     if not parts[0]:
         raise MissingInput("nothing to export: none of these Runs has begun")
-    if len(parts) > 1 and path.exists() and not path.is_file():
-        raise UsageError(f"{path} is no file, and {len(parts)} files are needed for all of it: raise --max-size")
     written = []
     for number, part in enumerate(parts, 1):
         target = path if len(parts) == 1 else path.with_name(f"{path.stem}-{number:02d}{path.suffix}")
@@ -176,13 +171,8 @@ def import_runs(store: Store, members: Members, checkpoints_to: Path | None = No
 
 def parents_of_state(content: bytes) -> dict[str, str]:
     """Return the parents of a state's Run: "key@epoch" -> hash."""
-    parents: dict[str, str] = _history(content)["provenance"].get("parents", {})
+    parents: dict[str, str] = history_of(content)["provenance"].get("parents", {})
     return parents
-
-
-def _history(content: bytes) -> dict[str, Any]:
-    history = files.parse_json(metadata_of(content).get("history", "{}"))
-    return history if isinstance(history, dict) else {}
 
 
 def parse_size(text: str, option: str = "--max-size") -> int:
@@ -217,27 +207,19 @@ def _pack(members: Sequence[tuple[str, bytes]], results: str) -> bytes:
         for name, content in [*members, (MANIFEST, manifest)]:
             # A fixed date: the same Runs give the same bytes.
             archive.writestr(zipfile.ZipInfo(name, (2000, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
-        archive.comment = files.sha256(manifest).encode()
     return buffer.getvalue()
 
 
 def _unpack(path: Path) -> tuple[str, Members]:
     try:
         with zipfile.ZipFile(path) as archive:
-            for info in archive.infolist():
-                if info.flag_bits & 1:
-                    raise ValueError(f"{info.filename} is encrypted")
             members = {name: archive.read(name) for name in archive.namelist()}
-            comment = archive.comment.decode(errors="replace")
-        manifest_bytes = members.pop(MANIFEST)
-        manifest = files.parse_json(manifest_bytes)
+        manifest = files.parse_json(members.pop(MANIFEST))
         sums, results = dict(manifest["sha256"]), str(manifest["results"])
     except FileNotFoundError:
         raise MissingInput(f"no file {path}") from None
     except (*UNREADABLE, TypeError, KeyError) as error:
         raise MissingInput(f"{path}: not a whole export of repro ({error}); nothing was imported") from None
-    if files.sha256(manifest_bytes) != comment:
-        raise MissingInput(f"{path}: its manifest was altered; nothing was imported")
     for name in sorted(sums.keys() | members.keys()):
         if name not in members or sums.get(name) != files.sha256(members[name]):
             raise MissingInput(f"{path}: {name} was altered or is missing; nothing was imported")
@@ -260,4 +242,4 @@ def _check(name: str, content: bytes) -> None:
     if match["hash"] and not files.sha256(content).startswith(match["hash"]):
         raise ValueError("its content does not match the hash in its name")
     if name.startswith("states/"):
-        check_history(_history(content))
+        check_history(history_of(content))
