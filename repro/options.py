@@ -26,7 +26,6 @@ PATHS = ("data_dir", "runs_dir", "out", "params_file")
 DRIVERS = ("workers", "launcher", "slurm", "without", "started")
 """Options that are not passed to workers. (They inherit $REPRO_WITHOUT.)"""
 MOST_SEEDS = 64
-FAMILIES = ("dense", "tickets", "gradual", "structures", "ppr", "memorization", "iterative", "batch-probe")
 
 
 @dataclass(frozen=True)

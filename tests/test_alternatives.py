@@ -123,7 +123,7 @@ def test_time_and_gpu_hours_follow_from_the_measured_speeds(
 
 
 def test_only_table_4_plan_and_train_take_the_option(capsys: pytest.CaptureFixture[str]) -> None:
-    for name, takes in (("table4", True), ("plan", True), ("train", True), ("table3", False), ("fig1", False)):
+    for name, takes in (("table4", True), ("plan", True), ("reproduce", True), ("table3", False), ("fig1", False)):
         with pytest.raises(SystemExit):
             main([name, "--help"])
         assert ("--with-iterative" in capsys.readouterr().out) is takes

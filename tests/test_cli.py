@@ -21,7 +21,7 @@ from tiny import TINY
 from repro.cli.app import main
 from repro.config import params, yaml_loader
 from repro.engine import session
-from repro.options import FAMILIES, Options
+from repro.options import Options
 from repro.record import Record
 from repro.store import Store, ledger
 from repro.workspace import Workspace
@@ -331,7 +331,6 @@ def test_seeds_give_a_standard_deviation(command: Command, tmp_path: Path) -> No
         (["plan", "fig9"], 2, "no artifact of the paper"),
         (["plan", "table5"], 2, "no artifact of the paper"),
         (["published", "fig7"], 2, "unknown artifact"),
-        (["train", "sparse"], 2, "there are dense, tickets"),
         (["runs", "import", "/nonexistent.zip"], 3, "no file"),
     ],
 )
@@ -342,10 +341,10 @@ def test_bad_input_is_one_clear_line(command: Command, arguments: list[str], cod
     assert err.strip().count("\n") == 0, err
 
 
-def test_help_names_every_family_and_every_profile(command: Command) -> None:
-    code, out, _ = command("train", "--help")
+def test_help_names_every_profile(command: Command) -> None:
+    code, out, _ = command("fig1", "--help")
     assert code == 0
-    for name in (*FAMILIES, *params.load(ROOT / "params.yaml").profiles):
+    for name in params.load(ROOT / "params.yaml").profiles:
         assert re.search(rf"\b{name}\b", out), name
     assert "Not in the paper. How far" in command("batch-probe", "--help")[1]
 

@@ -9,7 +9,7 @@ import pytest
 from repro.artifacts import IMPLEMENTED
 from repro.cli.app import main
 from repro.config import recipe
-from repro.options import FAMILIES, LAUNCHERS, STRATEGIES
+from repro.options import LAUNCHERS, STRATEGIES
 
 
 @pytest.fixture
@@ -39,7 +39,6 @@ def at_tab(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
         ("repro table2 --strategy ", STRATEGIES),
         ("repro table2 --launcher ", LAUNCHERS),
         ("repro table2 --precision ", recipe.PRECISIONS),
-        ("repro train ", FAMILIES),
         ("repro plan ", IMPLEMENTED),
         ("repro runs export all.zip --artifact table", ["table1", "table2", "table3", "table4"]),
         ("repro claims not-", ["not-arbitrarily-early"]),

@@ -124,7 +124,7 @@ def test_a_commands_value_is_the_last_thing_printed(printed: str, before: str) -
 
 
 def test_json_of_a_command_that_has_none_is_a_wrong_option(command: Command) -> None:
-    code, out, err = command("train", "dense", "--json")
+    code, out, err = command("reproduce", "--json")
     assert (code, json.loads(out)["exit_code"]) == (2, 2)
     assert "--json" in err
 

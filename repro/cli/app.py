@@ -19,7 +19,7 @@ from repro.cli.command import App
 from repro.cli.groups import data_app, runs_app
 from repro.cli.options import POOL, READING, TRAINING, DryRun, Json, Names, offer, profile_names, takes
 from repro.config import recipe
-from repro.options import FAMILIES, Options
+from repro.options import Options
 from repro.run import SEMANTICS
 
 app = App(
@@ -60,25 +60,6 @@ def _add_artifacts() -> None:
         place = artifacts.place(name)
         app.command(name, help=f"{place[0].upper()}{place[1:]}. {artifact.title}.")(_artifact_command(artifact))
     app.registered_commands.extend(others)
-
-
-@app.command()
-@takes(*TRAINING, "with_iterative")
-def train(
-    options: Options,
-    family: Annotated[
-        str,
-        typer.Argument(
-            help="dense, tickets, gradual, structures, ppr, memorization, iterative or batch-probe",
-            autocompletion=offer(FAMILIES),
-        ),
-    ],
-    dry_run: DryRun = False,
-) -> None:
-    """Train one family of experiments for all artifacts (stage `train` in dvc.yaml)."""
-    from repro.commands.train import train_family
-
-    train_family(options, family, dry_run=dry_run)
 
 
 @app.command()

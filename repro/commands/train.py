@@ -1,4 +1,4 @@
-"""`repro <artifact>` and `repro train`: train the missing Runs, then render and compare."""
+"""`repro <artifact>`: train the missing Runs, then render and compare."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from rich.console import Console
 from repro import files
 from repro.data import cifar10, imagenet
 from repro.errors import CheckpointGone, MissingInput, RunFailed, UsageError
-from repro.options import FAMILIES, Options, ranked
+from repro.options import Options, ranked
 from repro.plan import Plan, cost, disk_bytes, forgotten
 from repro.report import terminal
 from repro.report.document import as_json as document_json
-from repro.run import Photos, Run, ancestors
+from repro.run import Photos, Run
 from repro.words import are, counted
 from repro.workspace import Workspace, reading
 
@@ -53,28 +53,6 @@ def produce(
         raise
     if options.is_main:
         _show(work, as_json)
-
-
-def train_family(options: Options, family: str, *, dry_run: bool) -> None:
-    """Train the Runs of one family for all artifacts."""
-    if family not in FAMILIES:
-        raise UsageError(f"no family '{family}'; there are {', '.join(FAMILIES)}")
-    work, log = Workspace(options), terminal.console(stderr=True)
-
-    def ours(runs: list[Run]) -> list[Run]:
-        of_family = [run for run in ancestors(runs) if run.experiment == f"{family}-{run.arch}"]
-        return [run for run in of_family if options.arch in (None, run.arch)]
-
-    def wanted() -> list[Run]:
-        return ours(work.asked())
-
-    if dry_run:
-        _print_plan(work, work.plan_for(wanted()))
-        return
-    for arch in [options.arch] if options.arch else sorted({run.arch for run in wanted()}):
-        files.make_folder(work.store.runs_dir / f"{family}-{arch}")  # an output of its stage
-    report_left_out(ours(work.left_out()), log)
-    execute(work, wanted, log)
 
 
 def _show(work: Workspace, as_json: bool, write: bool = True) -> None:
