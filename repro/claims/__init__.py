@@ -24,22 +24,7 @@ from repro.claims.report import document
 from repro.claims.tables import SeedTable, Setting, made_anew, published_tables, tables_of
 
 __all__ = [
-    "FAILS",
-    "HOLDS",
-    "NOT_COMPARABLE",
-    "NOT_RUN",
-    "UNDECIDED",
-    "UNPUBLISHED",
-    "VERDICTS",
-    "Judgement",
-    "SeedTable",
-    "Setting",
-    "document",
-    "further_seeds",
-    "judge",
-    "made_anew",
-    "published_tables",
-    "tables_of",
-    "wanted",
-    "withheld",
-]
+    "FAILS", "HOLDS", "NOT_COMPARABLE", "NOT_RUN", "UNDECIDED", "UNPUBLISHED", "VERDICTS", "Judgement",
+    "SeedTable", "Setting", "document", "further_seeds", "judge", "made_anew", "published_tables", "tables_of",
+    "wanted", "withheld",
+]  # fmt: skip

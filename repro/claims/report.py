@@ -43,47 +43,36 @@ def document(
         "claims": [_claim(judged, (waits or {}).get(judged.claim.id), schedules) for judged in judgements],
         "contradictions": [
             {
-                "id": entry.id,
-                "says": entry.says,
-                "value": entry.value,
-                "computed": entry.computed,
+                **_fields(entry, "id", "says", "value", "computed"),
                 "cells": [[c.artifact, c.series, c.row, c.col, c.value] for c in entry.cells],
             }
             for entry in published.contradictions()
         ],
-        "untested": [
-            {"section": entry.section, "quote": entry.quote, "why": entry.why} for entry in published.untested()
-        ],
+        "untested": [_fields(entry, "section", "quote", "why") for entry in published.untested()],
     }
 
 
 def _claim(judgement: Judgement, waits: Mapping[str, Any] | None, schedules: Schedules) -> dict[str, Any]:
     claim = judgement.claim
-    ends = {"value": judgement.value, "low": judgement.low, "high": judgement.high}
+    ends = {name: getattr(judgement, name) for name in ("value", "low", "high")}
     return {
-        "id": claim.id,
-        "section": claim.section,
+        **_fields(claim, "id", "section"),
         "artifact": list(claim.artifact),
-        "quote": claim.quote,
-        "claim": claim.claim,
+        **_fields(claim, "quote", "claim"),
         "statistic": claim.full_statistic,
-        "definition": claim.definition,
-        "unit": claim.unit,
-        "above": claim.above,
-        "below": claim.below,
-        "published": claim.published,
+        **_fields(claim, "definition", "unit", "above", "below", "published"),
         **{name: end if end is None or math.isfinite(end) else None for name, end in ends.items()},
         "unbounded": [name for name, end in ends.items() if end is not None and not math.isfinite(end)],
         "own_epochs": _own_epochs(judgement, schedules),
-        "n": judgement.n,
-        "noise": judgement.noise,
-        "verdict": judgement.verdict,
-        "needed": judgement.needed,
-        "missing": judgement.missing,
+        **_fields(judgement, "n", "noise", "verdict", "needed", "missing"),
         "next": dict(waits) if waits else None,
         "cells": judgement.cells,
         "repeats": [[repeat.section, repeat.quote] for repeat in claim.repeats],
     }
+
+
+def _fields(of: object, *names: str) -> dict[str, Any]:
+    return {name: getattr(of, name) for name in names}
 
 
 def _own_epochs(judgement: Judgement, schedules: Schedules) -> dict[str, float] | None:

@@ -127,12 +127,9 @@ class CellIndex:
         found = self.series.get((artifact, series), ())
         return list(dict.fromkeys(column for r, column in found if column and row in (None, r)))
 
-    def epochs(
-        self, artifact: str, series: str, row: str | None = None, first: int = 0, last: int = 10**6
-    ) -> list[int]:
-        """Return the `columns` that are whole numbers from ``first`` to ``last``, increasing."""
-        found = [int(column) for column in self.columns(artifact, series, row) if column.isdigit()]
-        return sorted(epoch for epoch in found if first <= epoch <= last)
+    def epochs(self, artifact: str, series: str, row: str | None = None) -> list[int]:
+        """Return the `columns` that are whole numbers, increasing."""
+        return sorted(int(column) for column in self.columns(artifact, series, row) if column.isdigit())
 
 
 def published_tables() -> SeedTable:

@@ -18,7 +18,7 @@ from repro.claims.expressions import (
 )
 from repro.claims.statistics.fig1 import first_ticket
 from repro.claims.tables import IMAGENET_EPOCHS, PAPER_EPOCHS, CellIndex, MissingCells, required
-from repro.claims.terms import TENTHS, dense_at, one_shot, ppr, stated
+from repro.claims.terms import TENTHS, average, term, terms
 
 LARGE, SMALL = "ppr 0.1", "ppr 0.01"
 CIFAR10, IMAGENET = 0.5, 1.0  # points of accuracy that count as the same
@@ -36,10 +36,10 @@ def settled(index: CellIndex, arch: str) -> Expression:
     quarter. Of the paper, which draws the curve only, it is the epoch that the text states.
     """
     if index.printed:
-        return stated(index, "epoch", arch, "PPR settles")
+        return term(index, "text", "epoch", arch, "PPR settles")
     figure, _, schedule, margin = CHECKED[arch]
     epochs = required(index.epochs(figure, SMALL, arch), f"{SMALL} of {arch} in {figure}")
-    points = {epoch: ppr(index, figure, SMALL, arch, epoch, schedule) for epoch in epochs}
+    points = {epoch: term(index, figure, SMALL, arch, epoch) for epoch in epochs}
     final = [point for epoch, point in points.items() if epoch > schedule * 3 / 4]
     end = mean(required(final, f"{SMALL} of {arch} in the last quarter of {figure}"))
     width = math.ceil(schedule / TENTHS)
@@ -50,10 +50,11 @@ def settled(index: CellIndex, arch: str) -> Expression:
 
 def first_one_shot(index: CellIndex, arch: str) -> FirstEpochWithin:
     """Return the first one-shot column from which every cell is within the accuracy margin of the last one."""
-    _, table, schedule, margin = CHECKED[arch]
-    columns = required(index.epochs(table, "one-shot", arch), f"one-shot {arch} in {table}")
-    cells = [one_shot(index, table, arch, column, schedule) for column in columns]
-    return FirstEpochWithin(columns, [(cell - cells[-1], cells[-1] - cell) for cell in cells], margin)
+    _, table, _, margin = CHECKED[arch]
+    required(index.epochs(table, "one-shot", arch), f"one-shot {arch} in {table}")
+    cells = dict(terms(index, table, "one-shot", arch))
+    gaps = [cell - cells[max(cells)] for cell in cells.values()]
+    return FirstEpochWithin([*cells], [(gap, -gap) for gap in gaps], margin)
 
 
 def _largest_error(index: CellIndex) -> Max:
@@ -69,21 +70,17 @@ def _largest_error(index: CellIndex) -> Max:
     return Max(required(parts, "network with both a PPR curve and one-shot tickets"), unknown=unknown)
 
 
-def _window(index: CellIndex, series: str, first: int, last: int) -> Linear:
-    """Return the mean of a curve of Fig. 4 over the epochs ``first`` to ``last``."""
-    epochs = index.epochs("fig4", series, "resnet20", first, last)
-    points = [ppr(index, "fig4", series, "resnet20", epoch, PAPER_EPOCHS) for epoch in epochs]
-    return mean(required(points, f"{series} in fig4 at epochs {first} to {last}"))
-
-
 def _gaps(index: CellIndex, first: int, last: int) -> list[Linear]:
     """Return PPR at 0.1 minus the baseline, at the epochs of Fig. 4 that have both."""
-    return [
-        ppr(index, "fig4", LARGE, "resnet20", epoch, PAPER_EPOCHS)
-        - dense_at(index, "fig4", "resnet20", epoch, "resnet20")
-        for epoch in index.epochs("fig4", LARGE, "resnet20", first, last)
-        if index.has("fig4", "baseline", "resnet20", epoch)
-    ]
+    epochs = [epoch for epoch in index.epochs("fig4", LARGE, "resnet20") if first <= epoch <= last]
+    both = [epoch for epoch in epochs if index.has("fig4", "baseline", "resnet20", epoch)]
+    ppr, dense = ("fig4", LARGE, "resnet20"), ("fig4", "baseline", "resnet20")
+    return [term(index, *ppr, epoch) - term(index, *dense, epoch) for epoch in both]
+
+
+def _late_minus_early(index: CellIndex, rate: str) -> Linear:
+    curve = ("fig4", f"ppr {rate}", "resnet20")
+    return average(index, *curve, 100) - average(index, *curve, 20, 60)
 
 
 def _worst_block(index: CellIndex) -> Min:
@@ -97,9 +94,7 @@ STATISTICS: dict[str, Callable[..., Expression]] = {
     "ppr_01_minus_baseline_before_120": lambda index: mean(
         required(_gaps(index, 20, 119), f"{LARGE} beside a baseline in fig4 at epochs 20 to 119")
     ),
-    "late_minus_early_ppr": lambda index, rate: (
-        _window(index, f"ppr {rate}", 100, 200) - _window(index, f"ppr {rate}", 20, 60)
-    ),
+    "late_minus_early_ppr": _late_minus_early,
     "epoch_where_ppr_settles": settled,
     "ppr_minus_ticket_epoch": lambda index: difference(settled(index, "resnet20"), first_ticket(index)),
     "largest_ppr_error_of_schedule": _largest_error,

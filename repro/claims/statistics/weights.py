@@ -23,7 +23,7 @@ from repro.claims.expressions import (
 from repro.claims.noise import NoiseSource
 from repro.claims.statistics.fig1 import first_ticket
 from repro.claims.tables import PAPER_EPOCHS, Cell, CellIndex, MissingCells, Setting, required
-from repro.claims.terms import decile, distance, stated
+from repro.claims.terms import decile, term
 from repro.schedule import learning_rate, updates_per_epoch
 
 W_STD, W_MEAN, RATES = "w_std", "w_mean", "layer pruning rate"
@@ -144,7 +144,7 @@ def _largest_change(index: CellIndex) -> Max:
 def _drop(index: CellIndex) -> Linear:
     """Return the fall of W_std of the tenth convolution in the 782 updates after epoch 120."""
     if index.printed:
-        return stated(index, "weights", "layer 10", "drop of W_std")
+        return term(index, "text", "weights", "layer 10", "drop of W_std")
     layers = required(_in_order(index.rows("fig2", W_STD)), f"{W_STD} in fig2")
     if len(layers) <= TENTH:
         raise MissingCells("there is no layer 10 in fig2")
@@ -164,7 +164,7 @@ def _drop(index: CellIndex) -> Linear:
 def _saturation(index: CellIndex) -> Expression:
     """Return the first epoch from which the layers' rates stay near their last ones."""
     if index.printed:
-        return stated(index, "epoch", "resnet20", "pruning rates settle")
+        return term(index, "text", "epoch", "resnet20", "pruning rates settle")
     layers = prunable(index)
     epochs = required(index.epochs("fig2", RATES, layers[0]), f"{RATES} in fig2")
     return FirstEpochWithin(epochs, [(_from_last(index, layers, epoch),) for epoch in epochs], SETTLED)
@@ -207,5 +207,5 @@ STATISTICS: dict[str, Callable[[CellIndex], Expression]] = {
     "drop_of_layer_10_in_782_updates": _drop,
     "epoch_where_pruning_rates_settle": _saturation,
     "saturation_minus_ticket_epoch": lambda index: difference(_saturation(index), first_ticket(index)),
-    "distance_100_200": lambda index: distance(index, 100, 200),
+    "distance_100_200": lambda index: term(index, "fig3", "hamming", 100, 200),
 }
