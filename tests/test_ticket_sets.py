@@ -86,8 +86,8 @@ picture = Image.new("RGB", (4, 4))
 BAD: dict[str, tuple[Items, str]] = {
     "a picture": (Items(lambda x, y: (picture, y)), "item 7 of 40 begins with PIL's Image; a floating-point"),
     "bytes": (Items(lambda x, y: (x.byte(), y)), "item 7 of 40 begins with torch.uint8; a floating-point tensor"),
-    "nothing": (Items(lambda x, y: None), "item 7 of 40 is NoneType; a pair of a tensor and a label was expected"),
-    "no image": (Items(lambda x, y: (None, y)), "item 7 of 40 begins with NoneType"),
+    "nothing": (Items(lambda x, y: None), "item 7 of 40 is None; a pair of a tensor and a label was expected"),
+    "no image": (Items(lambda x, y: (None, y)), "item 7 of 40 begins with None"),
     "three": (Items(lambda x, y: (x, y, "cat.jpg")), "item 7 of 40 is 3 values; a pair"),
     "another size": (Items(lambda x, y: (x[:5], y)), "item 7 of 40 is [5], others are [6]; tensors of one shape"),
     "an error": (Items(fail), "item 7 of 40 cannot be read: OSError: cannot identify image file 'cat.jpg'"),

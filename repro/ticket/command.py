@@ -58,8 +58,7 @@ def ticket(
     Raises `UsageError` for a wrong option, `MissingInput` without the data, `BudgetSpent` if the time budget
     ends before the search: the same call resumes.
     """
-    root, data_dir = find_root(), options.data_dir
-    log = terminal.console(stderr=True)
+    log, data_dir = terminal.console(stderr=True), options.data_dir
     changes = dict(params.parse_override(text) for text in options.overrides)
     changes |= {"precision": options.precision} if options.precision else {}
     own = _setting(params_file(), options.profile, changes)
@@ -75,8 +74,10 @@ def ticket(
     source = "cifar10" if data_dir else own.data.name
     if source == "synthetic":
         log.print("synthetic images: the numbers show that it works, and nothing about real ones", markup=False)
-    place = devices.choose(options.device).torch
-    train_set, test_set = _images(source, own.data, data_folders(data_dir, root), place)
+    root, place = find_root(), devices.choose(options.device).torch
+    found = data.load(source, data_folders(data_dir, root))
+    splits = found.train.first(own.data.train), found.test.first(own.data.test)
+    train_set, test_set = (DeviceImages(split, found.statistics, place) for split in splits)
     numbers = {"sparsity": sparsity, "check_every": check_every, "patience": patience, "tolerance": tolerance}
     given = {key: value for key, value in {**numbers, "data_dir": data_dir}.items() if value is not None}
     where = folder or _folder(root, name, own, seed, changes | given)
@@ -89,18 +90,12 @@ def ticket(
         device=options.device,
         precision=own.precision,
     )
-    with SearchProgress(log, options.deadline) as progress, stdout_to_stderr():
+    sparsity = own.sparsity if sparsity is None else sparsity
+    with SearchProgress(log, options.deadline) as told, stdout_to_stderr():
         result = find_ticket(
-            model,
-            train_set,
-            test_set,
-            recipe,
-            own.sparsity if sparsity is None else sparsity,
-            baselines=chosen,
-            folder=where,
-            on_event=progress,
-            options=search,
-        )
+            model, train_set, test_set, recipe, sparsity,
+            baselines=chosen, folder=where, on_event=told, options=search,
+        )  # fmt: skip
     on = f"{source}, {len(train_set):,} training and {len(test_set):,} test images"
     title = f"{name} on {on}, {recipe.epochs} epochs, batch {recipe.batch_size}"
     paths = write(result, title, own.name, {"overrides": changes})
@@ -108,11 +103,9 @@ def ticket(
         print(paths[0].read_text(), end="")
         return
     out = terminal.console()
-    header, rows = result.rows()
-    out.print(terminal.table(header, rows, title))
-    for sentence in result.sentences():
+    out.print(terminal.table(*result.rows(), title))
+    for sentence in (*result.sentences(), COUNTED.replace("`", "")):
         out.print(sentence, markup=False)
-    out.print(COUNTED.replace("`", ""), markup=False)
     print(f"written: {where / 'ticket'}.json, .md, .png and .safetensors (the network); masks.safetensors")
 
 
@@ -148,16 +141,6 @@ def own_network(spec: str, seed: int) -> nn.Module:
             f"--network {spec}: {function_name}() gives {type(model).__name__}, not a torch.nn.Module"
         )
     return model
-
-
-def _images(
-    source: str, counts: DataParams, folders: Sequence[Path], place: torch.device
-) -> tuple[DeviceImages, DeviceImages]:
-    """Load training and test images of a profile onto the device."""
-    found = data.load(source, folders)
-    splits = found.train.first(counts.train), found.test.first(counts.test)
-    train_set, test_set = (DeviceImages(split, found.statistics, place) for split in splits)
-    return train_set, test_set
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 import torch
 from safetensors.torch import save
@@ -23,21 +22,12 @@ def fingerprint(model: nn.Module) -> str:
     return f"{type(model).__name__}-{files.sha256(modules.encode() + save(on_cpu(tensors_of(model))))[:12]}"
 
 
-@dataclass(frozen=True)
-class Inspection:
-    """The memory ``layout`` to train in (channels_last, a fifth faster, if the network accepts it), the number of
-    ``classes``, the layers ``called``, in the order in which they ran, and ``notes`` on the data."""
-
-    layout: torch.memory_format
-    classes: int
-    called: list[str]
-    notes: list[str]
-
-
-def inspect_model(setup: Setup) -> Inspection:
+def inspect_model(setup: Setup) -> tuple[torch.memory_format, int, list[str], list[str]]:
     """Run two examples of each set through copies of the network.
 
-    Raises `UsageError` if the network does not turn them into logits [N, classes].
+    Returns the memory layout to train in (channels_last, a fifth faster, if the network accepts it), the number of
+    classes, the layers in the order in which they ran, and notes on the data. Raises `UsageError` if the network
+    does not turn the examples into logits [N, classes].
     """
     if any(isinstance(p, UninitializedParameter) for p in setup.model.parameters()):
         raise UsageError("the network has lazy layers: run one batch through it first, so that it has weights")
@@ -64,7 +54,7 @@ def inspect_model(setup: Setup) -> Inspection:
         f"train_set has inputs {train[1:]}, test_set has {test[1:]}: the network takes both, and every accuracy "
         "is that on the second; transforms that resize make them alike"
     )
-    return Inspection(layout, trained.shape[1], called, [sizes] if train[1:] != test[1:] else [])
+    return layout, trained.shape[1], called, [sizes] if train[1:] != test[1:] else []
 
 
 def _logits(

@@ -16,6 +16,7 @@ from repro.config.yaml_loader import POSITIVE, Check, at_least, build, one_of
 from repro.errors import UsageError
 from repro.options import DEVICES
 from repro.ticket.plateau import default_patience, default_tolerance
+from repro.ticket.torch_dataset import kind_of
 
 TOLERANCE = Check(lambda value: 0 <= value < math.inf, "is not 0 or more")
 WINDOW = Check(lambda value: 0 < value <= 1, "is no share of the schedule, as 0.25 for a quarter is")
@@ -78,7 +79,7 @@ def check(kind: Any, value: Any, name: str) -> Any:
     if isinstance(value, Mapping):
         value = {key: _plain(inner) for key, inner in value.items()}
     elif dataclasses.is_dataclass(kind):
-        raise UsageError(f"{name}: a {getattr(kind, '__name__', kind)} was expected, not {named(value)}")
+        raise UsageError(f"{name}: a {getattr(kind, '__name__', kind)} was expected, not {kind_of(value)}")
     try:
         return build(kind, _plain(value), name)
     except ValueError as error:
@@ -98,11 +99,4 @@ def check_model(model: Any) -> nn.Module:
     hint = ": call it" if callable(model) else ""
     if isinstance(model, Mapping):
         hint = ": build the network and load these with load_state_dict"
-    raise UsageError(f"model: a torch.nn.Module was expected, not {named(model)}{hint}")
-
-
-def named(thing: object) -> str:
-    """Return what ``thing`` is, for a message: its type, ``None``, or ``the class Sequential``."""
-    if thing is None:
-        return "None"
-    return f"the class {thing.__name__}" if isinstance(thing, type) else type(thing).__name__
+    raise UsageError(f"model: a torch.nn.Module was expected, not {kind_of(model)}{hint}")

@@ -19,75 +19,33 @@ import torch
 
 from repro.data.batches import seed_of
 
-Handle = tuple[Callable[[], Any], Callable[[Any], object], Callable[[int], object]]
-"""A generator as three functions: get its state, set its state, seed it."""
+Seed = Callable[[int], object]
+"""Seed one generator."""
 
-GLOBAL: tuple[Handle, ...] = (
-    (random.getstate, random.setstate, random.seed),
-    (np.random.get_state, np.random.set_state, lambda seed: np.random.seed(seed % 2**32)),
-    (torch.default_generator.get_state, torch.default_generator.set_state, torch.default_generator.manual_seed),
+GLOBAL: tuple[Seed, ...] = (
+    random.seed,
+    lambda seed: np.random.seed(seed % 2**32),
+    torch.default_generator.manual_seed,
 )
 WIDE, MOST = 200, 2000  # the most references of one object, and objects in all, that are searched for generators
 
 
 def seed_all(cuda: bool, *words: object) -> None:
     """Seed the global generators of Python, NumPy and torch from words; with ``cuda``, those of CUDA as well."""
-    seed = seed_of(*words)
-    for _, _, sow in GLOBAL:
-        sow(seed)
-    if cuda:
-        torch.cuda.manual_seed(seed)
+    for seed in (*GLOBAL, torch.cuda.manual_seed) if cuda else GLOBAL:
+        seed(seed_of(*words))
 
 
 @contextlib.contextmanager
-def borrowed(handles: tuple[Handle, ...]) -> Iterator[Callable[..., None]]:
-    """Yield a function that seeds these generators from words; restore their states at the end."""
-    before = [state() for state, _, _ in handles]
-
-    def seed(*words: object) -> None:
-        for _, _, sow in handles:
-            sow(seed_of(*words))
-
+def restored() -> Iterator[None]:
+    """Restore the state of the global generators, but CUDA's, at the end."""
+    python, numpy, torch_state = random.getstate(), np.random.get_state(), torch.get_rng_state()
     try:
-        yield seed
+        yield
     finally:
-        for (_, restore, _), state in zip(handles, before, strict=True):
-            restore(state)
-
-
-def generators_in(thing: object) -> tuple[Handle, ...]:
-    """Find the generators in the attributes, lists, dicts and closures of ``thing``, and in theirs."""
-    found: list[Handle] = []
-    waiting, seen = deque([thing]), dict[int, object]()  # kept alive, so that no two objects share an address
-    while waiting and len(seen) < MOST:
-        node = waiting.popleft()  # breadth first
-        if id(node) in seen or isinstance(node, str | bytes | int | float | None):
-            continue
-        seen[id(node)] = node
-        if handle := _handle(node):
-            found.append(handle)
-        elif isinstance(node, types.FunctionType):  # not its module's globals
-            waiting += (node.__defaults__, node.__closure__)
-        elif not isinstance(node, types.ModuleType | type | torch.Tensor):
-            waiting += gc.get_referents(node)[:WIDE]
-    return tuple(found)
-
-
-def _handle(thing: Any) -> Handle | None:
-    if isinstance(thing, np.random.Generator):
-        bits: Any = thing.bit_generator
-
-        def put(state: Any) -> None:
-            bits.state = state
-
-        return lambda: bits.state, put, lambda seed: put(type(bits)(seed).state)
-    if isinstance(thing, np.random.RandomState):
-        return thing.get_state, thing.set_state, lambda seed: thing.seed(seed % 2**32)
-    if isinstance(thing, torch.Generator):
-        return thing.get_state, thing.set_state, thing.manual_seed
-    if isinstance(thing, random.Random) and not isinstance(thing, random.SystemRandom):
-        return thing.getstate, thing.setstate, thing.seed
-    return None
+        random.setstate(python)
+        np.random.set_state(numpy)
+        torch.set_rng_state(torch_state)
 
 
 @contextlib.contextmanager
@@ -97,10 +55,41 @@ def untouched() -> Iterator[None]:
     threads, cudnn, matmul = torch.get_num_threads(), torch.backends.cudnn, torch.backends.cuda.matmul
     flags = cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32
     try:
-        with torch.inference_mode(False), torch.enable_grad(), borrowed(GLOBAL):
+        with torch.inference_mode(False), torch.enable_grad(), restored():
             yield
     finally:
         if cuda:
             torch.cuda.set_rng_state_all(cuda)
         torch.set_num_threads(threads)
         cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = flags
+
+
+def generators_in(thing: object) -> list[Seed]:
+    """Find the generators in the attributes, lists, dicts and closures of ``thing``, and in theirs."""
+    found: list[Seed] = []
+    waiting, seen = deque([thing]), dict[int, object]()  # kept alive, so that no two objects share an address
+    while waiting and len(seen) < MOST:
+        node = waiting.popleft()  # breadth first
+        if id(node) in seen or isinstance(node, str | bytes | int | float | None):
+            continue
+        seen[id(node)] = node
+        if seed := _generator(node):
+            found.append(seed)
+        elif isinstance(node, types.FunctionType):  # not its module's globals
+            waiting += (node.__defaults__, node.__closure__)
+        elif not isinstance(node, types.ModuleType | type | torch.Tensor):
+            waiting += gc.get_referents(node)[:WIDE]
+    return found
+
+
+def _generator(thing: Any) -> Seed | None:
+    if isinstance(thing, np.random.Generator):
+        bits: Any = thing.bit_generator
+        return lambda seed: setattr(bits, "state", type(bits)(seed).state)
+    if isinstance(thing, np.random.RandomState):
+        return lambda seed: thing.seed(seed % 2**32)
+    if isinstance(thing, torch.Generator):
+        return thing.manual_seed
+    if isinstance(thing, random.Random) and not isinstance(thing, random.SystemRandom):
+        return thing.seed
+    return None

@@ -21,11 +21,6 @@ COUNTED = (
     "end), `checks` one epoch of retraining each, `window` the gradual pruning, `retraining` whole schedules. "
     "Trainings that strategies share count in each of them."
 )
-DENSE: dict[str, Any] = {"color": MUTED, "linewidth": 1.4, "label": "dense"}
-PPR: dict[str, Any] = {"color": BLUE, "linewidth": 1.4, "markersize": 4}
-SAFE: dict[str, Any] = {"color": VERMILION, "linewidth": 1.3, "linestyle": (0, (4, 2))}
-WINDOW: dict[str, Any] = {"facecolor": VERMILION, "alpha": 0.12, "linewidth": 0}
-FINAL: dict[str, Any] = {"linewidth": 1.1, "linestyle": (0, (1, 1.5))}
 COLOURS = {"ticket": VERMILION, "one-shot": INK, "iterative": BLUE}
 
 
@@ -77,19 +72,20 @@ def figure(result: Result, name: str, profile: str) -> Figure:
         axes.set(xlabel="epoch of the dense training", ylabel="top-1 accuracy, %", xlim=(0, spec.schedule * 1.02))
         axes.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True))
         axes.grid(axis="y")
+        axes.plot([*result.dense], [*result.dense.values()], color=MUTED, linewidth=1.4, label="dense")
         check = f"PPR: pruned to {100 * spec.sparsity:g} %, retrained for one epoch at {spec.ppr_rate:g}"
-        marker = "o" if len(result.checks) <= 60 else None
-        axes.plot([*result.dense], [*result.dense.values()], **DENSE)
-        axes.plot(
-            [c.epoch for c in result.checks], [c.top1 for c in result.checks], label=check, marker=marker, **PPR
-        )
-        if result.window and result.safe_epoch is not None:
+        epochs, top1 = [check.epoch for check in result.checks], [check.top1 for check in result.checks]
+        axes.plot(epochs, top1, "o-" if len(epochs) <= 60 else "-", color=BLUE, lw=1.4, markersize=4, label=check)
+        if result.window:
             first, last = result.window
-            axes.axvline(first, label=f"safe from epoch {first} (known at {result.known_at})", **SAFE)
-            axes.axvspan(first, last, label=f"pruned gradually, epochs {first}-{last}", **WINDOW)
+            safe = f"safe from epoch {first} (known at {result.known_at})"
+            axes.axvline(first, color=VERMILION, linewidth=1.3, linestyle=(0, (4, 2)), label=safe)
+            pruned = f"pruned gradually, epochs {first}-{last}"
+            axes.axvspan(first, last, facecolor=VERMILION, alpha=0.12, linewidth=0, label=pruned)
         for outcome in (result.ticket, *result.baselines.values()):
             label = f"{outcome.name}, retrained: {outcome.top1:.2f} % after {counted(outcome.epochs, 'epoch')}"
-            axes.axhline(outcome.top1, label=label, color=COLOURS[outcome.name], **FINAL)
+            colour, dots = COLOURS[outcome.name], (0, (1, 1.5))
+            axes.axhline(outcome.top1, label=label, color=colour, linewidth=1.1, linestyle=dots)
         for artist, label in zip(*axes.get_legend_handles_labels(), strict=True):
             sheet.key(label, artist)
         sheet.finish("An early winning ticket", provenance=[*provenance, f"seed {spec.seed}"])

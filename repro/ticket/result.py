@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from repro import files
 from repro.pruning import Masks
 from repro.report.tables import markdown_table
 from repro.ticket.search_spec import ITERATIVE, SearchSpec
+from repro.ticket.trainer import on_cpu
 
 
 @dataclass(frozen=True)
@@ -90,26 +90,24 @@ class Result:
 
     def sentences(self) -> list[str]:
         """Return the finding in words."""
-        spec, ticket = self.spec, self.ticket
-        if self.safe_epoch is None:
-            found = [
-                f"PPR did not settle within {spec.schedule} epochs ({spec.patience} checks without a gain above "
-                f"{spec.tolerance:.2g} points): pruned at the end of the dense schedule, all at once."
-            ]
-        else:
+        spec, whole = self.spec, self.iterative_epochs
+        checks = f"{spec.patience} checks without a gain above {spec.tolerance:.2g} points"
+        trained = "" if ITERATIVE in self.baselines else ", not trained here"
+        cost = (
+            f"The ticket took {self.ticket.epochs:,} epochs, {100 * self.ticket.epochs / whole:.0f} % of "
+            f"iterative pruning's {whole:,} ({1 + spec.rounds} trainings{trained})."
+        )
+        found = [
+            f"PPR did not settle within {spec.schedule} epochs ({checks}): pruned at the end of the dense "
+            "schedule, all at once."
+        ]
+        if self.window:
             found = [
                 f"Pruning is safe from epoch {self.safe_epoch} of {spec.schedule}. That was known at epoch "
-                f"{self.known_at}, after {spec.patience} checks without a gain above {spec.tolerance:.2g} points."
+                f"{self.known_at}, after {checks}.",
+                f"Pruned gradually over epochs {self.window[0]}-{self.window[1]}, then retrained.",
             ]
-        if self.window:
-            found.append(f"Pruned gradually over epochs {self.window[0]}-{self.window[1]}, then retrained.")
-        share = 100 * ticket.epochs / self.iterative_epochs
-        trained = "" if ITERATIVE in self.baselines else ", not trained here"
-        found.append(
-            f"The ticket took {ticket.epochs:,} epochs, {share:.0f} % of iterative pruning's "
-            f"{self.iterative_epochs:,} ({1 + spec.rounds} trainings{trained})."
-        )
-        return [*found, *(f"{note}." for note in self.notes)]
+        return [*found, cost, *(f"{note}." for note in self.notes)]
 
     def save(self) -> None:
         """Write ``ticket.safetensors``, for `load_state_dict`, and ``masks.safetensors`` into ``folder``.
@@ -118,25 +116,21 @@ class Result:
         """
         state = {name: value for name, value in self.model.state_dict().items() if isinstance(value, Tensor)}
         for name, tensors in (("ticket", state), ("masks", self.masks)):
-            content = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-            files.write_bytes(self.folder / f"{name}.safetensors", save(content))
+            files.write_bytes(self.folder / f"{name}.safetensors", save(on_cpu(tensors)))
 
     def rows(self) -> tuple[list[str], list[list[str]]]:
         """Return header and rows of the table, a row a strategy; the dense network comes first if trained to its
         end."""
         header = ["", "top-1 %", "to dense", "pruned %", "dense", "checks", "window", "retraining", "epochs"]
-        found = []
-        if self.dense_top1 is not None:
+        found, dense = [], self.dense_top1
+        if dense is not None:
             whole = f"{self.spec.schedule:,}"
-            found.append(["dense", f"{self.dense_top1:.2f}", "", "0.0", whole, "", "", "", whole])
-        for outcome in (self.ticket, *self.baselines.values()):
-            gain = "" if self.dense_top1 is None else f"{outcome.top1 - self.dense_top1:+.2f}"
-            counts = (outcome.dense, outcome.checks, outcome.window, outcome.retraining)
-            found.append(
-                [outcome.name, f"{outcome.top1:.2f}", gain, f"{100 * outcome.sparsity:.1f}"]
-                + [f"{n:,}" if n else "" for n in counts]
-                + [f"{outcome.epochs:,}"]
-            )
+            found.append(["dense", f"{dense:.2f}", "", "0.0", whole, "", "", "", whole])
+        for one in (self.ticket, *self.baselines.values()):
+            gain = "" if dense is None else f"{one.top1 - dense:+.2f}"
+            counts = [f"{n:,}" if n else "" for n in (one.dense, one.checks, one.window, one.retraining)]
+            sparsity = f"{100 * one.sparsity:.1f}"
+            found.append([one.name, f"{one.top1:.2f}", gain, sparsity, *counts, f"{one.epochs:,}"])
         return header, found
 
     def table(self) -> str:
@@ -154,11 +148,11 @@ class Result:
             "sentences": self.sentences(),
             "left_out": self.left_out,
             "dense_top1": self.dense_top1,
-            "strategies": [{**dataclasses.asdict(o), "epochs": o.epochs} for o in outcomes],
+            "strategies": [{**asdict(outcome), "epochs": outcome.epochs} for outcome in outcomes],
             "epochs_trained": self.epochs_trained,
             "iterative_epochs": self.iterative_epochs,
             "checks": [[check.epoch, check.top1] for check in self.checks],
             "dense": [[epoch, top1] for epoch, top1 in self.dense.items()],
-            "search": dataclasses.asdict(self.spec),
+            "search": asdict(self.spec),
             "provenance": self.provenance,
         }

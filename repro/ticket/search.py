@@ -24,12 +24,13 @@ from repro.store import Store
 from repro.ticket.datasets import samples
 from repro.ticket.events import Event, Kind
 from repro.ticket.inspect_model import fingerprint, inspect_model
-from repro.ticket.options import SearchOptions, check, check_model, named
+from repro.ticket.options import SearchOptions, check, check_model
 from repro.ticket.plateau import Plateau, find_plateau
 from repro.ticket.prunable import choose_prunable
 from repro.ticket.randomness import untouched
 from repro.ticket.result import Check, Outcome, Result
 from repro.ticket.search_spec import BASELINES, ITERATIVE, ONE_SHOT, SearchSpec
+from repro.ticket.torch_dataset import kind_of
 from repro.ticket.trainer import Setup, Stop, Trainer, copied, fill, train
 
 Observer = Callable[[Event], object]
@@ -83,7 +84,7 @@ def find_ticket(
     if unknown := [name for name in names if name not in BASELINES]:
         raise UsageError(f"baselines {unknown}: choose from {', '.join(BASELINES)}")
     if not isinstance(folder, str | os.PathLike):
-        raise UsageError(f"folder: a path was expected, not {named(folder)}")
+        raise UsageError(f"folder: a path was expected, not {kind_of(folder)}")
     folder, tell = Path(folder), on_event or (lambda event: None)
     moved_cache = machine.settle_compiler_cache()
     with untouched():
@@ -93,15 +94,15 @@ def find_ticket(
         precision = devices.resolve_precision(options.precision, device)
         devices.use_tf32(precision)
         setup = Setup(model, recipe, device, devices.dtype_of(precision), training, testing)
-        seen = inspect_model(setup)
-        pruned = choose_prunable(model, options.prunable, seen.called)
+        layout, classes, called, sizes = inspect_model(setup)
+        pruned = choose_prunable(model, options.prunable, called)
         numbers = options.resolved(recipe, len(testing))
         files.check_writable(folder)
-        notes = [*pruned.notes, *seen.notes, *training.notes, *testing.notes]
+        notes = [*pruned.notes, *sizes, *training.notes, *testing.notes]
         for sentence in [*([moved_cache] if moved_cache else []), *notes, *training.ahead, *testing.ahead]:
             tell(Event("note", sentence, 0, recipe.epochs, None, 0, 0))
         for side in (training, testing):  # last, since it may take as long as an epoch
-            side.check(seen.classes)
+            side.check(classes)
         spec = SearchSpec(
             network=fingerprint(model),
             prunable=pruned.names,
@@ -109,13 +110,13 @@ def find_ticket(
             recipe=recipe,
             precision=options.precision,
             sparsity=sparsity,
-            chance=100 / seen.classes,
+            chance=100 / classes,
             **numbers,
         )
         busy = f"{folder} is in use by another process: wait for it, or pass another folder"
         with files.locked(folder / ".lock", busy):
             spec.check_folder(folder)
-            setup = replace(setup, prunable=pruned.names, layout=seen.layout)
+            setup = replace(setup, prunable=pruned.names, layout=layout)
             result = _Search(spec, setup, folder, names, tell).result()
             result = replace(result, notes=tuple(notes), left_out=pruned.left_out)
             result.save()

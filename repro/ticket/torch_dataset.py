@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from repro.data.batches import seed_of
 from repro.errors import one_line
-from repro.ticket.randomness import GLOBAL, Handle, borrowed, generators_in
+from repro.ticket.randomness import GLOBAL, Seed, generators_in, restored
 
 Batch = tuple[Tensor, Tensor]
 WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)  # types of labels
@@ -24,22 +25,23 @@ WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)  # type
 class Items(Dataset[Any]):
     """The user's Dataset by lists of indices: a batch of checked items, or the message about a bad one.
 
-    Item i of an epoch is read under generators seeded from (``stream``, i), in whichever process and order. Their
-    states are restored afterwards. All items have the ``shape``, or that of the batch's first.
+    Item i of an epoch is read under generators seeded from (``stream``, i), in whichever process and order. The
+    global ones are restored afterwards, for dropout. All items have the ``shape``, or that of the batch's first.
     """
 
     def __init__(self, dataset: Any, name: str, count: int, stream: str, shape: torch.Size | None) -> None:
         self.dataset, self.name, self.count, self.stream, self.shape = dataset, name, count, stream, shape
 
     @functools.cached_property
-    def _handles(self) -> tuple[Handle, ...]:
-        return (*GLOBAL, *generators_in(self.dataset))  # made in the process that reads: they cannot be pickled
+    def _generators(self) -> tuple[Seed, ...]:
+        return (*GLOBAL, *generators_in(self.dataset))  # found in the process that reads: they cannot be pickled
 
     def __getitem__(self, indices: list[int]) -> Batch | str:
         inputs, labels = list[Tensor](), list[int]()
-        with borrowed(self._handles) as seed:
+        with restored():
             for index in indices:
-                seed(self.name, self.stream, index)
+                for seed in self._generators:
+                    seed(seed_of(self.name, self.stream, index))
                 try:
                     tensor, label = self._item(index)
                     shape = self.shape or (inputs or [tensor])[0].shape
@@ -85,6 +87,8 @@ class _BadItem(Exception):
 
 
 def kind_of(thing: object) -> str:
-    """Return the type of ``thing``, with its package: ``PIL's Image``."""
+    """Return what ``thing`` is, for a message: ``PIL's Image``, ``None``, ``the class Sequential``."""
+    if thing is None or isinstance(thing, type):
+        return "None" if thing is None else f"the class {thing.__name__}"
     module = type(thing).__module__.partition(".")[0]
     return type(thing).__name__ if module == "builtins" else f"{module}'s {type(thing).__name__}"
