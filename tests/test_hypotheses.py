@@ -251,7 +251,7 @@ def test_the_terminal_needs_100_columns() -> None:
         (["--profiles", "paper"], ["two or more", "paper,paper-128"]),
         (["--profiles", "paper,"], ["two or more"]),
         (["--profiles", ""], ["--profiles is empty"]),
-        (["--profiles", "paper,paper"], ["twice"]),
+        (["--profiles", "paper,paper"], ["each once"]),
         (["--profiles", "paper,pater"], ["'pater'", "paper-128"]),
         (["--profiles", "paper,pilot"], ["pilot is not compared with", "paper, paper-128"]),
         (["--profiles", "paper,paper-128", "--profile", "paper"], ["--profile:", "choose one"]),

@@ -90,7 +90,7 @@ def test_with_cifar10_at_hand_and_no_gpu_it_says_what_a_cpu_does_with_it(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("repro.data.cifar10.find", lambda folders: tmp_path / "cifar")
-    monkeypatch.setattr(reproduce, "_cuda", lambda: None)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr(reproduce, "_train", lambda work, log: None)
     monkeypatch.setattr("repro.commands.report.write_report", lambda work: [])
     code, out, _ = command("reproduce")

@@ -141,9 +141,9 @@ def diff(
     """Compare reproduced and published numbers, cell by cell; exit 1 if cells are outside their band, 6 if no
     printed number has a result yet. Trains nothing."""
     if profiles is not None:
-        from repro.commands.report import compare_profiles
+        from repro.commands import hypotheses
 
-        compare_profiles(options, names or [], profiles, as_json=as_json)
+        hypotheses.show(options, names or [], profiles, as_json=as_json)
         return
     from repro.commands.diff import show
 

@@ -8,6 +8,7 @@ independent, so the number of cells that agree gives no probability. Pure, excep
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -17,6 +18,8 @@ from repro import published
 from repro.artifacts import PAPER
 from repro.cells import NOT_RUN, OUTSIDE, WITHIN, Cell
 from repro.errors import UsageError
+from repro.options import Options
+from repro.report import hypotheses_table, terminal
 from repro.report.document import provenance
 from repro.report.reading import label
 from repro.workspace import Workspace
@@ -26,21 +29,29 @@ Place = Hashable
 RESTS_ON = ("runs", "seeds", "devices", "precisions")
 
 
-def side_by_side(work: Workspace, names: Sequence[str]) -> list[Workspace]:
-    """Return the workspaces of ``names``. Raises `UsageError` if these are not two or more comparable profiles."""
-    given = f"--profiles {','.join(names)}"
-    if len(names) < 2 or not all(names):
-        raise UsageError(f"{given}: name two or more, {','.join(work.hypotheses)} for instance")
-    if len(set(names)) < len(names):
-        raise UsageError(f"{given}: names a profile twice")
-    works = [work.in_profile(name) for name in names]
-    for other in works:
-        if not other.settings.comparable:
+def show(options: Options, names: Sequence[str], profiles: str, *, as_json: bool) -> None:
+    """Print the ``profiles``, two or more comparable ones separated by commas, side by side. Raises `UsageError`
+    for any others."""
+    given = f"--profiles {profiles}"
+    if options.profile or options.overrides:
+        other = "--profile" if options.profile else "--set"
+        raise UsageError(f"{given} and {other}: choose one of them (a changed profile is not a hypothesis)")
+    chosen = [name.strip() for name in profiles.split(",")]
+    work = Workspace(dataclasses.replace(options, profile=None), names)
+    if len({*chosen} - {""}) < max(2, len(chosen)):
+        raise UsageError(f"{given}: name two or more, each once, {','.join(work.hypotheses)} for instance")
+    works = [work.in_profile(name) for name in chosen]
+    for one in works:
+        if not one.settings.comparable:
             raise UsageError(
-                f"{given}: {other.settings.name} is not compared with the published numbers (comparable: false in "
+                f"{given}: {one.settings.name} is not compared with the published numbers (comparable: false in "
                 f"params.yaml); there are {', '.join(work.hypotheses)}"
             )
-    return works
+    found = document(works)
+    if as_json:
+        print(json.dumps(found))
+    else:
+        hypotheses_table.show(found, terminal.console())
 
 
 def around(work: Workspace) -> Document | None:
@@ -63,7 +74,10 @@ def document(works: Sequence[Workspace]) -> Document:
         if artifact.name in PAPER and not published.load(artifact.name):
             continue  # curves that the paper only draws need not be computed
         made = {name: work.cells(artifact) for name, work in by_name.items()}
-        cells = {name: {_place(c): c for c in own if c.published is not None} for name, (own, _) in made.items()}
+        cells: dict[str, dict[Place, Cell]] = {
+            name: {(c.series, c.row, c.col): c for c in own if c.published is not None}
+            for name, (own, _) in made.items()
+        }
         if not any(cells.values()):
             continue
         about = {
@@ -92,10 +106,6 @@ def document(works: Sequence[Workspace]) -> Document:
         "total": {field: value for field, value in compare(every, runs).items() if field != "cells"},
     }
     return found_all | {"conclusion": conclusion(found_all)}
-
-
-def _place(cell: Cell) -> Place:
-    return cell.series, cell.row, cell.col
 
 
 def rms(values: Iterable[float]) -> float | None:

@@ -87,7 +87,10 @@ def show_plan(options: Options, names: Sequence[str], calibrate: bool | None, as
         gpu_hours = f" ({seconds / 3600:,.1f} GPU-hours)" if cuda else ""
         time = f"{terminal.duration(seconds)}{gpu_hours}"
         out.print(f"time left on this device: {time}; --calibrate measures it again")
-    _print_further_seed(further, out)
+    time = "" if further["seconds"] is None else f", {terminal.duration(further['seconds'])} on this device"
+    out.print(f"each further seed: {counted(further['runs'], 'Run')}, {counted(further['epochs'], 'epoch')}{time}")
+    for seeds, ids in further["decides"].items():
+        out.print(f"  with {seeds} seeds, at the present estimates, decided: {', '.join(ids)}", markup=False)
     free = shutil.disk_usage(files.existing(work.store.runs_dir)).free
     out.print(f"disk: {terminal.size(disk)} of checkpoints to come, {terminal.size(free)} free")
     _print_alternatives(others, out)
@@ -134,13 +137,6 @@ def _further_seed(work: Workspace, paces: Mapping[str, Pace]) -> dict[str, Any]:
         "seconds": estimate.seconds(runs, paces),
         "decides": {str(n): ids for n, ids in claims.further_seeds(judgements, FURTHER_SEEDS).items() if ids},
     }
-
-
-def _print_further_seed(further: dict[str, Any], out: Console) -> None:
-    time = "" if further["seconds"] is None else f", {terminal.duration(further['seconds'])} on this device"
-    out.print(f"each further seed: {counted(further['runs'], 'Run')}, {counted(further['epochs'], 'epoch')}{time}")
-    for seeds, ids in further["decides"].items():
-        out.print(f"  with {seeds} seeds, at the present estimates, decided: {', '.join(ids)}", markup=False)
 
 
 # Alternatives for ImageNet

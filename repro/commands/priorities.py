@@ -58,7 +58,9 @@ def parts(work: Workspace, *, anywhere: bool = False) -> list[Part]:
             continue
         if not anywhere and store.progress(run):
             name = UNDER_WAY
-        elif not anywhere and not _has_parents(run, store):
+        elif not anywhere and any(
+            store.record(p.run) and not store.has_checkpoint(p.run, p.epoch) for p in run.parents
+        ):
             name = LAST
         else:
             name = next(kind for kind, belongs in kinds.items() if belongs(run))
@@ -174,8 +176,3 @@ def _urgency(study: Study, run: Run) -> tuple[float, ...]:
         epoch = run.weights.epoch
         return (run.recipe.lr, 0 if epoch % 10 == 0 else 1 if epoch % 5 == 0 else 2, epoch)
     return ()
-
-
-def _has_parents(run: Run, store: Store) -> bool:
-    """Return whether the parents' checkpoints exist or will be made without training a finished Run again."""
-    return all(store.record(p.run) is None or store.has_checkpoint(p.run, p.epoch) for p in run.parents)

@@ -1,11 +1,10 @@
-"""`repro claims`, `repro report` and `repro diff --profiles`: judge claims, write page and README."""
+"""`repro claims` and `repro report`: judge claims, write page and README."""
 
 from __future__ import annotations
 
 import difflib
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from repro import claims, files, published
@@ -16,7 +15,7 @@ from repro.errors import UsageError
 from repro.experiments import paper_epochs
 from repro.options import Options
 from repro.plan import cost
-from repro.report import claims_table, document, hypotheses_table, metrics, terminal
+from repro.report import claims_table, document, metrics, terminal
 from repro.report.document import Document
 from repro.report.page import page, readme
 from repro.workspace import Workspace, reading
@@ -47,22 +46,6 @@ def show_claims(options: Options, ids: Sequence[str] = (), *, of_published: bool
     notes = claims_table.sentences(found) if ids else claims_table.notes(found)
     for line in [*notes, *claims_table.ahead(found, options.overrides)]:
         out.print(line, markup=False)
-
-
-def compare_profiles(options: Options, names: Sequence[str], profiles: str, *, as_json: bool) -> None:
-    """Print the profiles in ``profiles`` (separated by commas) side by side as hypotheses."""
-    if options.profile or options.overrides:
-        other = "--profile" if options.profile else "--set"
-        raise UsageError(
-            f"--profiles {profiles} and {other}: choose one of them (a changed profile is not a hypothesis)"
-        )
-    chosen = [name.strip() for name in profiles.split(",")]
-    works = hypotheses.side_by_side(Workspace(replace(options, profile=None), names), chosen)
-    found = hypotheses.document(works)
-    if as_json:
-        print(json.dumps(found))
-    else:
-        hypotheses_table.show(found, terminal.console())
 
 
 def write_report(work: Workspace, as_json: bool = False) -> list[Document]:

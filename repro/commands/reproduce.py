@@ -66,8 +66,10 @@ def choose(profile: str | None, folders: list[Path]) -> tuple[str, str]:
     """Return the profile to run, and why: the requested one, or paper if CUDA and CIFAR-10 are here, or smoke."""
     if profile:
         return profile, "asked for"
+    import torch
+
     place = cifar10.find(folders)
-    cuda = _cuda()
+    cuda = torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
     if cuda and place:
         return "paper", f"{cuda} and CIFAR-10 ({place}) are here"
     missing = [*([] if cuda else ["no CUDA device"]), *([] if place else ["no CIFAR-10"])]
@@ -136,9 +138,3 @@ def _summary(documents: Sequence[Document]) -> str:
 
 def _verdicts(made: Document) -> str:
     return tally(made.verdicts) or "no cells in this profile"
-
-
-def _cuda() -> str | None:
-    import torch
-
-    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else None

@@ -102,14 +102,6 @@ def report_left_out(runs: list[Run], log: Console) -> None:
         log.print(f"{are(len(runs), 'Run')} left out ($REPRO_WITHOUT), on {names}: their cells stay 'not run'")
 
 
-def _report_forgotten(work: Workspace, plan: Plan, log: Console) -> None:
-    """Log for which finished networks ``--keep-final`` is too late; no command trains them again by itself."""
-    gone = forgotten((run for run in plan.runs if run not in plan.missing), work.store)
-    if gone:
-        one = f"`repro runs train {gone[0].key} --keep-final` trains one again ({gone[0].label})"
-        log.print(f"--keep-final comes too late for {counted(len(gone), 'finished Run')}: {one}", markup=False)
-
-
 def execute(
     work: Workspace, asked: Callable[[], list[Run]], log: Console, then: Callable[[], None] = lambda: None
 ) -> None:
@@ -118,8 +110,10 @@ def execute(
     plan = work.plan_for(asked())
     if work.options.is_main:
         work.store.gather(plan.runs)
-    if work.options.keep_final:
-        _report_forgotten(work, plan, log)
+    finished = [run for run in plan.runs if run not in plan.missing]
+    if work.options.keep_final and (gone := forgotten(finished, work.store)):  # no command trains them by itself
+        one = f"`repro runs train {gone[0].key} --keep-final` trains one again ({gone[0].label})"
+        log.print(f"--keep-final comes too late for {counted(len(gone), 'finished Run')}: {one}", markup=False)
     if not plan.missing and not plan.blocked:
         return
     check_inputs(work, plan)

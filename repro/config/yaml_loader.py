@@ -178,25 +178,20 @@ def extended(tables: Mapping[str, Any], place: str) -> dict[str, Any]:
 
     Raises ValueError at ``place`` for an unknown name, and if tables extend each other in a circle.
     """
-    resolved: dict[str, Any] = {}
 
-    def resolve(name: str, path: tuple[str, ...]) -> Any:
-        table = tables[name]
-        if name in resolved or not isinstance(table, dict):
-            return resolved.setdefault(name, table)
-        base = table.get("extends")
-        table = {key: value for key, value in table.items() if key != "extends"}
-        if base is not None:
-            if not isinstance(base, str) or base not in tables:
-                close = _did_you_mean(str(base), list(tables))
-                raise ValueError(f"{place}.{name}.extends: there is no '{base}'{close}")
-            if base in (*path, name):
-                circle = " -> ".join((*path, name, str(base)))
-                raise ValueError(f"{place}.{name}.extends: a circle ({circle})")
-            table = _merged(resolve(base, (*path, name)), table)
-        return resolved.setdefault(name, table)
+    def resolve(name: str, path: tuple[str, ...] = ()) -> Any:
+        table, path = tables[name], (*path, name)
+        if not isinstance(table, dict) or "extends" not in table:
+            return table
+        base = table["extends"]
+        if not isinstance(base, str) or base not in tables:
+            close = _did_you_mean(str(base), list(tables))
+            raise ValueError(f"{place}.{name}.extends: there is no '{base}'{close}")
+        if base in path:
+            raise ValueError(f"{place}.{name}.extends: a circle ({' -> '.join((*path, base))})")
+        return _merged(resolve(base, path), {key: value for key, value in table.items() if key != "extends"})
 
-    return {name: resolve(name, ()) for name in tables}
+    return {name: resolve(name) for name in tables}
 
 
 def _merged(base: Any, table: Any) -> Any:

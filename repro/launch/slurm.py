@@ -105,7 +105,9 @@ class SlurmPool(Launcher):
                 self._note = f"{len(waiting)} wait in Slurm's queue ({waiting[0]})" if waiting else ""
         ended: list[tuple[str, int | None]] = []
         for number, (key, job) in list(self._running.items()):
-            status = _status(job)
+            status = None
+            if os.path.exists(job.paths.result_pickle):
+                status = 1 if job.exception() else int(job.result())
             lost = time.monotonic() - self._gone.get(number, time.monotonic()) > ARRIVES_IN
             if status is not None or lost:
                 del self._running[number]
@@ -146,10 +148,3 @@ def refusal(error: Exception) -> str:
     lines = [" ".join(line.split()) for line in str(error).splitlines() if line.strip()]
     first = next((at for at, line in enumerate(lines) if re.search("error|denied|invalid", line, re.I)), 0)
     return " ".join(lines[first:])[:MOST_WORDS] or f"{type(error).__name__}, without a word"
-
-
-def _status(job: Any) -> int | None:
-    """The exit status of a job, None if there is none (yet)."""
-    if not os.path.exists(job.paths.result_pickle):
-        return None
-    return 1 if job.exception() else int(job.result())
