@@ -2,8 +2,8 @@
 
 A row of the matrix product is one pixel or two adjacent pixels; a program multiplies `tiles.Tile.rows` of them,
 the same image row of a few images. It walks down a strip of image rows. It loads and transforms each row of pixels
-once and multiplies it by the weights of ky = 0, 1 and 2 into three accumulators, which move up by one with every
-row, so that each row read completes one row of the output.
+once and multiplies it by the weights of ky = 2, 1 and 0 into accumulators of three output rows, which move up by
+one with every row, so that each row read completes one row of the output.
 
 There are two forms:
 
@@ -64,6 +64,45 @@ def columns(x):
 
 
 @triton.jit
+def load_weights(w_ptr, KW: tl.constexpr, NW: tl.constexpr, S: tl.constexpr):
+    """A lane's operands [KW, NW]: the ``S`` shifts of ky = 0, of 1 and of 2."""
+    at = w_ptr + (tl.arange(0, KW)[:, None] * NW + tl.arange(0, NW)[None, :])
+    w = (tl.load(at), tl.load(at + S * KW * NW), tl.load(at + 2 * S * KW * NW))
+    if S == 3:
+        w = (
+            w[0], tl.load(at + KW * NW), tl.load(at + 2 * KW * NW),
+            w[1], tl.load(at + 4 * KW * NW), tl.load(at + 5 * KW * NW),
+            w[2], tl.load(at + 7 * KW * NW), tl.load(at + 8 * KW * NW),
+        )  # fmt: skip
+    return w
+
+
+@triton.jit
+def multiply(x, w, shift: tl.constexpr, S: tl.constexpr, acc):
+    """Add x [M, KW] times the weights of a shift to the accumulators of the rows above, at and below x."""
+    return (
+        tl.dot(x, w[2 * S + shift], acc[0]),
+        tl.dot(x, w[S + shift], acc[1]),
+        tl.dot(x, w[shift], acc[2]),
+    )
+
+
+@triton.jit
+def weigh(dy, above, at, below, d):
+    """Add to the gradient of the weights: dy [M, KW] with the input rows [M, NW] above, at and below it."""
+    dy = tl.trans(dy)
+    return tl.dot(dy, above, d[0]), tl.dot(dy, at, d[1]), tl.dot(dy, below, d[2])
+
+
+@triton.jit
+def store_weights(dw_ptr, d, shift: tl.constexpr, KW: tl.constexpr, NW: tl.constexpr, S: tl.constexpr):
+    """Write a shift's gradients of the weights, as `load_weights` reads them."""
+    at = dw_ptr + (shift * KW * NW + tl.arange(0, KW)[:, None] * NW + tl.arange(0, NW)[None, :])
+    for ky in tl.static_range(3):
+        tl.store(at + ky * S * KW * NW, d[ky])
+
+
+@triton.jit
 def shortcut(raw, res_ptr, off, ok, MODE: tl.constexpr):
     """The shortcut's numbers at ``off``, as raw, where ok; raw itself where there is no shortcut."""
     out = raw
@@ -105,7 +144,6 @@ def forward_kernel(
     STEP: tl.constexpr = 2 if MODE == 4 else 1
     res_ptr += STEP * base
     act_ptr += base
-    w_ptr += lane * (3 * S * KW * NW)
 
     m = tl.arange(0, M)
     image = m // WP
@@ -119,20 +157,10 @@ def forward_kernel(
     nn = tl.arange(0, NW)
     sc = tl.load(bn_ptr + lane * (7 * C) + kk % C)[None, :]
     sh = tl.load(bn_ptr + lane * (7 * C) + C + kk % C)[None, :]
-    wo = kk[:, None] * NW + nn[None, :]
-    w_a0 = tl.load(w_ptr + (0 * S + 0) * KW * NW + wo)
-    w_b0 = tl.load(w_ptr + (1 * S + 0) * KW * NW + wo)
-    w_c0 = tl.load(w_ptr + (2 * S + 0) * KW * NW + wo)
+    w = load_weights(w_ptr + lane * (3 * S * KW * NW), KW, NW, S)
     col0 = w0[:, None] + px[None, :] - 1
     in0 = (col0 >= 0) & (col0 < W)
-    if S == 3:
-        w_a1 = tl.load(w_ptr + (0 * S + 1) * KW * NW + wo)
-        w_b1 = tl.load(w_ptr + (1 * S + 1) * KW * NW + wo)
-        w_c1 = tl.load(w_ptr + (2 * S + 1) * KW * NW + wo)
-        w_a2 = tl.load(w_ptr + (0 * S + 2) * KW * NW + wo)
-        w_b2 = tl.load(w_ptr + (1 * S + 2) * KW * NW + wo)
-        w_c2 = tl.load(w_ptr + (2 * S + 2) * KW * NW + wo)
-        in2 = (w0[:, None] + px[None, :] + 1) < W
+    in2 = col0 + 2 < W
     s1 = tl.zeros([M // 16, 8, NW], tl.float32)
     s2 = tl.zeros([M // 16, 8, NW], tl.float32)
     for g in range(G):
@@ -145,8 +173,8 @@ def forward_kernel(
         if MODE == 4:
             ro = xo + (n * (H * W * C) - C // 4)[:, None]
         yo = pixel[:, None] + nn[None, :]
-        acc_a = tl.zeros([M, NW], tl.float32)
-        acc_b = tl.zeros([M, NW], tl.float32)
+        none = tl.zeros([M, NW], tl.float32)
+        acc = (none, none, none)
         first = (h0 - 1) * ROW
         ok = h0 > 0
         if S == 1:
@@ -168,9 +196,7 @@ def forward_kernel(
                 if MODE > 1:
                     own = (px >= 1) & (px <= P)
                     tl.store(act_ptr + (xo + r * ROW), x0, mask=own[None, :] & in0 & (here & centre))
-                acc_a = tl.dot(x0, w_c0, acc_a)
-                acc_b = tl.dot(x0, w_b0, acc_b)
-                acc_c = tl.dot(x0, w_a0)
+                acc = multiply(x0, w, 0, S, acc)
             else:
                 # Only the middle of the next row is loaded ahead; left and right are then in the L1 cache.
                 x1 = activate(raw, res, sc, sh, ok, FORM)
@@ -180,27 +206,20 @@ def forward_kernel(
                 res = shortcut(raw, res_ptr, ro + (STEP * nxt + C), nok & old, MODE)
                 if MODE > 1:
                     tl.store(act_ptr + (xo + (r * ROW + C)), x1, mask=here & centre)
-                acc_a = tl.dot(x1, w_c1, acc_a)
-                acc_b = tl.dot(x1, w_b1, acc_b)
-                acc_c = tl.dot(x1, w_a1)
+                acc = multiply(x1, w, 1, S, acc)
                 raw2 = tl.load(x_ptr + (xo + (r * ROW + 2 * C)), mask=in2 & ok, other=0.0)
                 res2 = shortcut(raw2, res_ptr, ro + (STEP * r * ROW + 2 * C), in2 & ok & old, MODE)
                 x0 = activate(raw0, res0, sc, sh, in0 & ok, FORM)
-                acc_a = tl.dot(x0, w_c0, acc_a)
-                acc_b = tl.dot(x0, w_b0, acc_b)
-                acc_c = tl.dot(x0, w_a0, acc_c)
+                acc = multiply(x0, w, 0, S, acc)
                 x2 = activate(raw2, res2, sc, sh, in2 & ok, FORM)
-                acc_a = tl.dot(x2, w_c2, acc_a)
-                acc_b = tl.dot(x2, w_b2, acc_b)
-                acc_c = tl.dot(x2, w_a2, acc_c)
+                acc = multiply(x2, w, 2, S, acc)
             done = t >= 2
-            tl.store(y_ptr + (yo + (r - 1) * ROW), acc_a.to(y_ptr.dtype.element_ty), mask=here & done)
-            o = tl.where(here & done, acc_a, 0.0)
+            tl.store(y_ptr + (yo + (r - 1) * ROW), acc[0].to(y_ptr.dtype.element_ty), mask=here & done)
+            o = tl.where(here & done, acc[0], 0.0)
             s1 += by_eights(o, M, NW)
             s2 += by_eights(o * o, M, NW)
             # A plain copy would be moved to where tensor cores still write, and ptxas would serialise them.
-            acc_a = acc_b * one
-            acc_b = acc_c * one
+            acc = (acc[1] * one, acc[2] * one, none)
     part_ptr += (lane * progs + pid) * (2 * NW)
     tl.store(part_ptr + nn, columns(s1))
     tl.store(part_ptr + NW + nn, columns(s2))
@@ -238,7 +257,6 @@ def backward_kernel(
     if MODE == 0:
         a_ptr += base
         skip_ptr += base
-    w_ptr += lane * (3 * S * KW * NW)
 
     m = tl.arange(0, M)
     image = m // WP
@@ -246,31 +264,15 @@ def backward_kernel(
     kk = tl.arange(0, KW)
     px = kk // C
     nn = tl.arange(0, NW)
-    wo = kk[:, None] * NW + nn[None, :]
-    w_a0 = tl.load(w_ptr + (0 * S + 0) * KW * NW + wo)
-    w_b0 = tl.load(w_ptr + (1 * S + 0) * KW * NW + wo)
-    w_c0 = tl.load(w_ptr + (2 * S + 0) * KW * NW + wo)
+    w = load_weights(w_ptr + lane * (3 * S * KW * NW), KW, NW, S)
     col0 = w0[:, None] + px[None, :] - 1
     in0 = (col0 >= 0) & (col0 < W)
-    if S == 3:
-        w_a1 = tl.load(w_ptr + (0 * S + 1) * KW * NW + wo)
-        w_b1 = tl.load(w_ptr + (1 * S + 1) * KW * NW + wo)
-        w_c1 = tl.load(w_ptr + (2 * S + 1) * KW * NW + wo)
-        w_a2 = tl.load(w_ptr + (0 * S + 2) * KW * NW + wo)
-        w_b2 = tl.load(w_ptr + (1 * S + 2) * KW * NW + wo)
-        w_c2 = tl.load(w_ptr + (2 * S + 2) * KW * NW + wo)
-        in2 = (w0[:, None] + px[None, :] + 1) < W
+    in2 = col0 + 2 < W
     if DW:
-        d00 = tl.zeros([KW, NW], tl.float32)
-        d10 = tl.zeros([KW, NW], tl.float32)
-        d20 = tl.zeros([KW, NW], tl.float32)
-        if S == 3:
-            d01 = tl.zeros([KW, NW], tl.float32)
-            d11 = tl.zeros([KW, NW], tl.float32)
-            d21 = tl.zeros([KW, NW], tl.float32)
-            d02 = tl.zeros([KW, NW], tl.float32)
-            d12 = tl.zeros([KW, NW], tl.float32)
-            d22 = tl.zeros([KW, NW], tl.float32)
+        zero = tl.zeros([KW, NW], tl.float32)
+        d0 = (zero, zero, zero)
+        d1 = (zero, zero, zero)
+        d2 = (zero, zero, zero)
     s1 = tl.zeros([M // 16, 8, NW], tl.float32)
     s2 = tl.zeros([M // 16, 8, NW], tl.float32)
     for g in range(G):
@@ -280,8 +282,8 @@ def backward_kernel(
         pixel = (n * (H * W) + w0) * C
         xo = pixel[:, None] + kk[None, :] - C
         yo = pixel[:, None] + nn[None, :]
-        acc_a = tl.zeros([M, NW], tl.float32)
-        acc_b = tl.zeros([M, NW], tl.float32)
+        none = tl.zeros([M, NW], tl.float32)
+        acc = (none, none, none)
         if DW:
             a_p = tl.zeros([M, NW], gz_ptr.dtype.element_ty)
             a_c = tl.zeros([M, NW], gz_ptr.dtype.element_ty)
@@ -328,67 +330,44 @@ def backward_kernel(
                 else:
                     raw = tl.load(yp_ptr + (yo + nxt), mask=fresh, other=0.0)
             if S == 1:
-                acc_a = tl.dot(x0, w_a0, acc_a)
-                acc_b = tl.dot(x0, w_b0, acc_b)
-                acc_c = tl.dot(x0, w_c0)
+                acc = multiply(x0, w, 0, S, acc)
             else:
-                acc_a = tl.dot(x1, w_a1, acc_a)
-                acc_b = tl.dot(x1, w_b1, acc_b)
-                acc_c = tl.dot(x1, w_c1)
+                acc = multiply(x1, w, 1, S, acc)
                 x0 = behind_norm(gz0, y0, c1, c2, c3, in0 & ok)
-                acc_a = tl.dot(x0, w_a0, acc_a)
-                acc_b = tl.dot(x0, w_b0, acc_b)
-                acc_c = tl.dot(x0, w_c0, acc_c)
+                acc = multiply(x0, w, 0, S, acc)
                 x2 = behind_norm(gz2, y2, c1, c2, c3, in2 & ok)
-                acc_a = tl.dot(x2, w_a2, acc_a)
-                acc_b = tl.dot(x2, w_b2, acc_b)
-                acc_c = tl.dot(x2, w_c2, acc_c)
+                acc = multiply(x2, w, 2, S, acc)
             if DW:
                 sc = tl.load(prev_ptr + lane * (7 * C) + nn % C)[None, :]
                 sh = tl.load(prev_ptr + lane * (7 * C) + C + nn % C)[None, :]
                 a_n = activate(raw, raw, sc, sh, fresh, MODE)
-                xt = tl.trans(x0)
-                d00 = tl.dot(xt, a_p, d00)
-                d10 = tl.dot(xt, a_c, d10)
-                d20 = tl.dot(xt, a_n, d20)
+                d0 = weigh(x0, a_p, a_c, a_n, d0)
                 if S == 3:
-                    xt1 = tl.trans(x1)
-                    d01 = tl.dot(xt1, a_p, d01)
-                    d11 = tl.dot(xt1, a_c, d11)
-                    d21 = tl.dot(xt1, a_n, d21)
-                    xt2 = tl.trans(x2)
-                    d02 = tl.dot(xt2, a_p, d02)
-                    d12 = tl.dot(xt2, a_c, d12)
-                    d22 = tl.dot(xt2, a_n, d22)
+                    d1 = weigh(x1, a_p, a_c, a_n, d1)
+                    d2 = weigh(x2, a_p, a_c, a_n, d2)
                 a_p = a_c
                 a_c = a_n
             yp = yp.to(tl.float32)
+            gradient = acc[0]
             if MODE == 0:
                 act = a.to(tl.float32)
-                acc_a += skip.to(tl.float32)
+                gradient += skip.to(tl.float32)
             else:
                 sc = tl.load(prev_ptr + lane * (7 * C) + nn % C)[None, :]
                 sh = tl.load(prev_ptr + lane * (7 * C) + C + nn % C)[None, :]
                 act = yp * sc + sh
-            o = tl.where(act > tl.where(here & done, 0.0, float("inf")), acc_a, 0.0)
+            o = tl.where(act > tl.where(here & done, 0.0, float("inf")), gradient, 0.0)
             tl.store(gx_ptr + spot, o.to(gx_ptr.dtype.element_ty), mask=here & done)
             s1 += by_eights(o, M, NW)
             s2 += by_eights(o * yp, M, NW)
             # A plain copy would be moved to where tensor cores still write, and ptxas would serialise them.
-            acc_a = acc_b * one
-            acc_b = acc_c * one
+            acc = (acc[1] * one, acc[2] * one, none)
     part_ptr += (lane * progs + pid) * (2 * NW)
     tl.store(part_ptr + nn, columns(s1))
     tl.store(part_ptr + NW + nn, columns(s2))
     if DW:
         dw_ptr += (lane * progs + pid) * (3 * S * KW * NW)
-        tl.store(dw_ptr + (0 * S + 0) * KW * NW + wo, d00)
-        tl.store(dw_ptr + (1 * S + 0) * KW * NW + wo, d10)
-        tl.store(dw_ptr + (2 * S + 0) * KW * NW + wo, d20)
+        store_weights(dw_ptr, d0, 0, KW, NW, S)
         if S == 3:
-            tl.store(dw_ptr + (0 * S + 1) * KW * NW + wo, d01)
-            tl.store(dw_ptr + (1 * S + 1) * KW * NW + wo, d11)
-            tl.store(dw_ptr + (2 * S + 1) * KW * NW + wo, d21)
-            tl.store(dw_ptr + (0 * S + 2) * KW * NW + wo, d02)
-            tl.store(dw_ptr + (1 * S + 2) * KW * NW + wo, d12)
-            tl.store(dw_ptr + (2 * S + 2) * KW * NW + wo, d22)
+            store_weights(dw_ptr, d1, 1, KW, NW, S)
+            store_weights(dw_ptr, d2, 2, KW, NW, S)

@@ -48,6 +48,7 @@ def pack_kernel(
                         v.to(f_ptr.dtype.element_ty),
                     )
     else:
+        to += 2 - 2 * ky  # a gradient's rows meet the weights' rows in reverse
         for s in tl.static_range(SB):
             for px in tl.static_range(1 if SB == 3 else 4):
                 for q in tl.static_range(PB):
