@@ -16,7 +16,7 @@ from repro.experiments import Study
 from repro.plan import Plan, cost, make_plan
 from repro.record import Record
 from repro.report.progress import ImagesProgress
-from repro.report.training_progress import PoolProgress, TrainingProgress
+from repro.report.training_progress import TrainingProgress
 from repro.run import Run
 from repro.store import Store
 from repro.ticket.events import Event
@@ -142,7 +142,7 @@ def test_workers_are_told_by_what_their_runs_have_behind_them(
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     monkeypatch.setattr(Store, "progress", lambda self, run: epochs[run.key])
     said, after = io.StringIO(), []
-    tell = PoolProgress(Console(file=said, width=300), store, then=lambda: after.append(1))
+    tell = TrainingProgress(Console(file=said, width=300), store, then=lambda: after.append(1))
     tell.started(plan, "4 workers here")
     for run in runs[:4]:
         tell.handed_out(run)

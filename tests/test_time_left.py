@@ -9,7 +9,7 @@ import pytest
 
 from repro.experiments import Study
 from repro.plan import cost
-from repro.report.time_left import WORK, TimeLeft, work_per_image
+from repro.report.training_progress import WORK, TimeLeft, work_per_image
 from repro.run import Run
 
 Study_of = Callable[..., Study]

@@ -14,7 +14,7 @@ from rich.console import Console
 from repro.launch.driver import Driver
 from repro.launch.task import Launcher, task_for
 from repro.plan import Plan
-from repro.report.training_progress import PoolProgress
+from repro.report.training_progress import TrainingProgress
 from repro.workspace import Workspace
 
 
@@ -42,7 +42,7 @@ def trainer(work: Workspace, log: Console, then: Callable[[], None]) -> Iterator
 
     def train(plan: Plan | None) -> bool:
         if plan:
-            progress, tasks = PoolProgress(log, work.store, then=then), task_for(work)
+            progress, tasks = TrainingProgress(log, work.store, then=then), task_for(work)
             Driver(plan, work.store, launcher, progress, tasks, options.workers, options.deadline).train()
         return plan is not None
 

@@ -22,9 +22,6 @@ BAR = 24  # columns
 class Progress:
     """Show a bar on a terminal; elsewhere print a plain line when ``line_every`` seconds have passed."""
 
-    bar_every = 0.0  # seconds between updates of the bar
-    separator = ", "  # between the parts of a plain line
-
     def __init__(self, console: Console, line_every: float = LINE_EVERY) -> None:
         self._console, self._line_every = console, line_every
         self._bar: _Bar | None = None
@@ -38,9 +35,9 @@ class Progress:
             self._task = self._bar.add_task(what, total=total, note="")
             self._bar.start()
 
-    def due(self) -> bool:
-        """Tell whether `show` would show anything now."""
-        return time.monotonic() - self._last >= (self.bar_every if self._bar else self._line_every)
+    def due(self, bar_every: float = 0.0) -> bool:
+        """Tell whether `show` would show anything now, if the bar changed every ``bar_every`` seconds at most."""
+        return time.monotonic() - self._last >= (bar_every if self._bar else self._line_every)
 
     def show(self, what: str, note: str = "", done: float | None = None, total: float | None = None) -> None:
         """Update the bar or print a line, if one is due. The bar keeps ``done`` and ``total`` if they are None."""
@@ -50,7 +47,7 @@ class Progress:
         if self._bar:
             self._bar.update(self._task, description=what, note=note, completed=done, total=total)
         else:
-            self.said(f"{what}{self.separator}{note}" if note else what)
+            self.said(", ".join(filter(None, (what, note))))
 
     def said(self, line: str) -> None:
         """Print a line now."""
@@ -66,8 +63,6 @@ class Progress:
 class ImagesProgress(Progress, Observer):
     """Report the number of images done, images/s and the time left."""
 
-    separator = ": "
-
     def began(self, what: str, total: int) -> None:
         """Begin a part of the work. The first line is due later: a short part needs none."""
         self._what, self._total, self._done = what, total, 0
@@ -81,10 +76,6 @@ class ImagesProgress(Progress, Observer):
         left = duration((self._total - self._done) / speed)
         note = f"{self._done:,} of {self._total:,}, {speed:,.0f} images/s, {left} left"
         self.show(self._what, note, self._done)
-
-    def said(self, line: str) -> None:
-        """Print a line now, without breaking the paths in it."""
-        self._console.print(line, markup=False, soft_wrap=True)
 
 
 class _Bar(progress.Progress):
