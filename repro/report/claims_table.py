@@ -8,7 +8,7 @@ from typing import Any
 
 from repro.report import statistic
 from repro.report.grid import Grid
-from repro.report.page_summary import words
+from repro.report.reading import words
 from repro.report.templates import render
 from repro.words import counted
 

@@ -270,6 +270,8 @@ def as_csv(document: Document) -> str:
 
 def as_markdown(document: Document) -> str:
     """Return a page of its own: what it is, tables, assumptions and provenance."""
+    from repro.report.reading import standing
+
     about, name = document.provenance, document.artifact
     lines = [f"# {name}: {document.title}", "", standing(document), "", f"![{name}]({name}.png)", ""]
     for heading, header, rows in grids(document):
@@ -283,19 +285,3 @@ def as_markdown(document: Document) -> str:
     ]
     lines += [f"- packages: {', '.join(f'{n} {v}' for n, v in p.items())}" for p in about["packages"]]
     return "\n".join(lines) + "\n"
-
-
-def standing(document: Document) -> str:
-    """Say in a sentence how the numbers compare with the paper's, and whether they may be compared."""
-    verdicts = ", ".join(f"{n} {verdict}" for verdict, n in document.verdicts.items()) or "no cells"
-    told = f"{document.unit}: {verdicts}."
-    if document.comparable:
-        return f"Profile {document.profile}, {told}"
-    if not document.overrides and document.profile_comparable:
-        return f"NOT the official images: not comparable with the published numbers. {told}"
-    changed = "".join(f", {key}={value}" for key, value in document.overrides.items())
-    epochs = " Epochs in brackets are the paper's." if document.paper_epochs else ""
-    return (
-        f"Profile {document.profile}{changed}: not comparable with the published numbers, which stand beside it "
-        f"for orientation only.{epochs} {told}"
-    )

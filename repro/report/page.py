@@ -14,13 +14,13 @@ from typing import Any
 from markupsafe import Markup
 
 from repro.artifacts import PAPER
-from repro.report import figures, hypotheses_table, statistic
+from repro.report import figures, hypotheses_table, reading, statistic
 from repro.report import page_summary as summary
 from repro.report.document import Document
 from repro.report.figures.hypotheses import draw as draw_hypotheses
 from repro.report.inline import inline_svg
 from repro.report.page_summary import Claims
-from repro.report.reading import label, seeds
+from repro.report.reading import label
 from repro.report.tables import tables
 from repro.report.templates import render, slug
 from repro.report.terminal import duration
@@ -71,10 +71,10 @@ class Section:
         """Say how many cells, seeds and Runs it has, and what they took."""
         if not self.document or not self.document.cells:
             return ["This profile asks for nothing of it"]
-        about, cells = self.document.provenance, self.document.cells
+        about = self.document.provenance
         found = [
-            f"{counted(len(cells), 'cell')}: {summary.words(self.document.verdicts)}",
-            seeds(cells),
+            reading.summary(self.document),
+            reading.seeds(self.document.cells),
             counted(about["runs"], "Run") if about.get("runs") else "",
             f"{duration(about['training_seconds'])} of training" if about.get("training_seconds") else "",
         ]
@@ -138,7 +138,7 @@ def _values(
         "profile": summary.profile(documents, claims),
         "claims": listed,
         "theirs": {claim["id"]: claim["verdict"] for claim in theirs},
-        "their_verdicts": summary.words(summary.counts(theirs)),
+        "their_verdicts": reading.words(summary.counts(theirs)),
         "counts": {
             name: counts.get(name, 0)
             for name in dict.fromkeys((*summary.ORDER, *counts))

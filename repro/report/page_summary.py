@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from repro import cells as compare
 from repro.claims import FAILS, HOLDS, NOT_COMPARABLE, NOT_RUN, UNDECIDED, UNPUBLISHED
 from repro.report.document import Document
+from repro.report.reading import words
 
 Claims = Mapping[str, Any]
 """The claims' document (repro/claims/report.py)."""
@@ -92,25 +92,3 @@ def _caveat(name: str, documents: Sequence[Document], as_published: bool) -> str
         text = "The images are not the official ones"
     text += f": {setting}." if setting else "."
     return text + " It decides nothing about the paper: published numbers stand beside it for orientation only."
-
-
-SEVERAL = {
-    HOLDS: ("holds", "hold"), FAILS: ("fails", "fail"), UNDECIDED: ("is undecided", "are undecided"),
-    NOT_RUN: ("was not run", "were not run", "none was run"),
-    UNPUBLISHED: ("has no published number", "have no published number", "none has a published number"),
-    compare.WITHIN: ("is within its band", "are within their bands"),
-    compare.OUTSIDE: ("is outside its band", "are outside their bands"),
-    NOT_COMPARABLE: ("is not comparable", "are not comparable", "none is comparable"),
-}  # fmt: skip
-"""Verdicts of one, of several, and of all where that is not "all" and the second."""
-
-
-def words(found: Mapping[str, int]) -> str:
-    """Return counts in words: ``31 hold, 4 fail and 8 are undecided``."""
-    every, parts = sum(found.values()), []
-    for name, n in found.items():
-        one, several, *none = SEVERAL.get(name, (name, name))
-        if n == every > 1:
-            return none[0] if none else f"all {several}"
-        parts += [f"{n:,} {one if n == 1 else several}"] if n else []
-    return ", ".join(parts[:-1]) + " and " + parts[-1] if len(parts) > 1 else "".join(parts) or "none"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from repro import cells as compare
-from repro.artifacts import PAPER
 from repro.cells import Cell
 from repro.config.recipe import CIFAR_ARCHS, IMAGENET_ARCHS
 from repro.report.document import Document
@@ -74,22 +73,31 @@ def _in_paper(cell: Cell, document: Document) -> str:
     return f" (the paper's {', '.join(differ)})" if differ else ""
 
 
-def tally(cells: Sequence[Cell], against_paper: bool) -> str:
-    """Say how many cells were run, and how they compare."""
-    verdicts = [cell.verdict for cell in cells]
-    run = sum(cell.reproduced is not None for cell in cells)
-    if not cells:
-        return "no cells"
-    parts = [f"{run} of {len(cells)} cells run"] if run < len(cells) or not against_paper else [f"{run} cells"]
-    if against_paper and run:
-        within, outside = verdicts.count(compare.WITHIN), verdicts.count(compare.OUTSIDE)
-        if within + outside:
-            parts += [f"{within} within the 95 % band", f"{outside} outside it"]
-        if rest := run - within - outside:
-            parts.append(f"{rest} without a band")
-    if diverged := verdicts.count(compare.DIVERGED):
-        parts.append(f"{diverged} diverged")
-    return ", ".join(parts)
+SEVERAL = {
+    "holds": ("holds", "hold"), "fails": ("fails", "fail"), "undecided": ("is undecided", "are undecided"),
+    compare.NOT_RUN: ("was not run", "were not run", "none was run"),
+    compare.UNPUBLISHED: ("has no published number", "have no published number", "none has a published number"),
+    compare.WITHIN: ("is within its band", "are within their bands"),
+    compare.OUTSIDE: ("is outside its band", "are outside their bands"),
+    compare.NOT_COMPARABLE: ("is not comparable", "are not comparable", "none is comparable"),
+}  # fmt: skip
+"""Verdicts of one claim or cell, of several, and of all where that is not "all" and the second."""
+
+
+def words(found: Mapping[str, int]) -> str:
+    """Return counts in words: ``31 hold, 4 fail and 8 are undecided``."""
+    every, parts = sum(found.values()), []
+    for name, n in found.items():
+        one, several, *none = SEVERAL.get(name, (name, name))
+        if n == every > 1:
+            return none[0] if none else f"all {several}"
+        parts += [f"{n:,} {one if n == 1 else several}"] if n else []
+    return ", ".join(parts[:-1]) + " and " + parts[-1] if len(parts) > 1 else "".join(parts) or "none"
+
+
+def summary(document: Document) -> str:
+    """Count the cells, and say how they compare."""
+    return f"{counted(len(document.cells), 'cell')}: {words(document.verdicts)}" if document.cells else ""
 
 
 def seeds(cells: Sequence[Cell]) -> str:
@@ -98,12 +106,6 @@ def seeds(cells: Sequence[Cell]) -> str:
     if len(counts) > 1:
         return f"mean of up to {counts[-1]} seeds"
     return "" if not counts else "one seed" if counts == [1] else f"mean of {counts[0]} seeds"
-
-
-def unprinted(document: Document) -> str:
-    """Say that the paper prints no numbers of this artifact, where that is so."""
-    drawn = document.artifact in PAPER and not document.printed
-    return "the paper draws these curves without numbers" if drawn else ""
 
 
 def footer(document: Document) -> list[str]:
@@ -129,5 +131,15 @@ def warning(document: Document) -> str:
     changed = f"Overrides: {changed}" if changed else ""
     if document.comparable:
         return changed
+    as_published = document.profile_comparable and not document.overrides
+    why = "NOT the official images" if as_published else f"{document.profile} profile"
     against = "published numbers, shown for orientation only" if document.printed else "paper"
-    return ". ".join(filter(None, (f"{document.profile} profile: not comparable with the {against}", changed)))
+    return ". ".join(filter(None, (f"{why}: not comparable with the {against}", changed)))
+
+
+def standing(document: Document) -> str:
+    """Say how the numbers compare with the paper's, and whether they may be compared."""
+    brackets = "Epochs in brackets are the paper's" if document.paper_epochs else ""
+    told = f"{document.unit}: {words(document.verdicts)}"
+    parts = [warning(document) or f"{document.profile} profile", brackets, told]
+    return ". ".join(filter(None, parts)) + "."

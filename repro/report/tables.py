@@ -86,14 +86,11 @@ def _shown(cell: Cell | None, document: Document) -> str:
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table in Markdown, its columns aligned: the same bytes with and without tabulate, which bare GPU
-    machines do not have."""
-    try:
-        from tabulate import tabulate
-    except ImportError:
-        widths = [max(len(head) + 2, *map(len, cells)) for head, *cells in zip(header, *rows, strict=True)]
-        lines = [header, ["-" * (width + 2) for width in widths], *rows]
-        pad = [[f" {cell:<{width}} " for cell, width in zip(line, widths, strict=True)] for line in lines]
-        pad[1] = list(lines[1])
-        return "\n".join(f"|{'|'.join(line)}|" for line in pad)
-    return tabulate(rows, header, tablefmt="github", disable_numparse=True)
+    """Return a table in Markdown, its columns aligned."""
+    widths = [max(len(head) + 2, *map(len, cells)) for head, *cells in zip(header, *rows, strict=True)]
+    lines = [
+        "|".join(f" {cell:<{width}} " for cell, width in zip(line, widths, strict=True))
+        for line in (header, *rows)
+    ]
+    rule = "|".join("-" * (width + 2) for width in widths)
+    return "\n".join(f"|{line}|" for line in (lines[0], rule, *lines[1:]))

@@ -12,8 +12,8 @@ from markupsafe import Markup
 
 from repro.report import statistic
 from repro.report.numbers import brief
-from repro.report.page_summary import counts, words
-from repro.report.reading import label
+from repro.report.page_summary import counts
+from repro.report.reading import label, words
 from repro.words import counted, machines, tally
 
 

@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from repro.options import rank
-from repro.report.document import Document, standing
+from repro.report import reading
+from repro.report.document import Document
 from repro.report.grid import Grid
 from repro.report.tables import grids
 
@@ -36,7 +37,9 @@ def show(document: Document, to: Console) -> None:
     to.print(f"\n[bold]{document.artifact}[/bold]  {escape(document.title)}")
     for heading, header, rows in grids(document):
         to.print(Grid(header, rows, heading))
-    to.print(standing(document) + (" Published numbers in brackets." if document.printed else ""), markup=False)
+    to.print(
+        reading.standing(document) + (" Published numbers in brackets." if document.printed else ""), markup=False
+    )
 
 
 def duration(seconds: float) -> str:

@@ -37,6 +37,9 @@ def draw(document: Document) -> Sheet:
         drawing = drawing_of(document)
         shape = importlib.import_module(f"{__name__}.{type(drawing).__name__.lower()}")
         figure: Sheet = shape.draw(document, drawing) if document.cells else sheet.of_nothing(document)
+        note = document.about.note if document.about else ""
+        common = [document.unit, read.summary(document), read.seeds(document.cells), note]
+        figure.notes = [*filter(None, common if document.cells else ()), *figure.notes]
         title = f"{read.label(document.artifact)}   {document.title}"
         figure.finish(title, read.warning(document), read.footer(document))
     return figure

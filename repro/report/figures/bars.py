@@ -35,7 +35,6 @@ def draw(document: Document, drawing: Bars) -> Sheet:
         rows[cell.row, cell.series][cell.col] = cell
     high = len(names) * (HEADING + PITCH * len(series)) + 0.1
     sheet = Sheet(10.2, high + 0.9)
-    sheet.note(read.tally(cells, against_paper), document.about.note if document.about else "")
     fields = {"reproduced": "Reproduced", "published": "Published" + " (orientation only)" * (not against_paper)}
     every = sheet.subplots(1, 2, sharex=against_paper)
     for axes, (field, title) in zip(every, fields.items(), strict=True):

@@ -92,9 +92,7 @@ def draw(document: Document, drawing: Curves) -> Sheet:
     deep = -(-len(panels) // across)
     wide, high = (6.6, 4.2) if across == 1 else (4.0, 4.0 if deep == 1 else 3.2)
     names = max(text_width(curve.name) for curves in panels.values() for curve in curves) + 0.5
-    judged = document.comparable and any(cell.band is not None for cell in cells)
     sheet = Sheet(across * (0.7 + wide + names), deep * high)
-    sheet.note(document.unit, read.tally(cells, judged), read.seeds(cells), read.unprinted(document))
     sheet.note(_printed_words(document, drawing, cells))
     every = sheet.subplots(deep, across, squeeze=False).flatten()
     for axes in every[len(panels) :]:

@@ -51,8 +51,6 @@ def draw(document: Document, drawing: Dots) -> Sheet:
     most = max((len(panel.columns) for panel in panels), default=1)
     wide = 9.2 if ladder else max(2.4, min(5.2, most * 1.1, 9.8 / across))
     sheet = Sheet(0.4 + across * (wide + 0.5), deep * (3.4 + 1.5 * apart))
-    compared = [c for p in panels for pair in [*p.columns.values()][bool(ladder) :] for c in pair]
-    sheet.note(document.unit, read.tally(compared, against_paper), read.seeds(compared))
     if ladder and len({cell.series for cell in dots}) == 2:
         first, second = panels[0].series
         sheet.note(f"numbers: {second} minus {first}, in points")

@@ -60,7 +60,6 @@ def draw(document: Document, drawing: Heat) -> Sheet:
     wide = len(cols) * max(0.078 * widest, min(0.62, 4.2 / len(cols)))
     wide = max(wide, *(text_width(panel.title, 10.5, "bold") for panel in panels)) + 0.85
     sheet = Sheet(len(panels) * wide, len(rows) * max(0.25, min(0.36, 3.6 / len(rows))) + 1.4)
-    sheet.note(document.unit, read.tally(document.cells, document.comparable), read.seeds(document.cells))
     every = sheet.subplots(1, len(panels), squeeze=False)[0]
     for axes, panel in zip(every, panels, strict=True):
         axes.set(xlim=(0, len(cols)), ylim=(tops[rows[-1]] + 1, 0), title=panel.title, xlabel=columns_name)

@@ -32,10 +32,8 @@ def draw(document: Document, drawing: Layers) -> Sheet:
     rows = next((list(found) for found in measured if found), [])
     everywhere = [row for row in rows if all(row in found for found in measured if found)]
     colours = _colours([row in everywhere for row in rows])
-    cells = [cell for panel in drawing.panels for cell in document.of(panel.series)]
     sheet = Sheet(12.2, 4.5)
-    sheet.note(f"{len(rows)} layers" if rows else "nothing of this has been run yet", read.seeds(cells))
-    sheet.note(read.unprinted(document))
+    sheet.note(f"{len(rows)} layers" if rows else "")
     every = sheet.subplots(1, len(drawing.panels), squeeze=False)[0]
     for index, (axes, panel, found) in enumerate(zip(every, drawing.panels, measured, strict=True)):
         letter = f"({chr(ord('a') + index)})  " if len(every) > 1 else ""
