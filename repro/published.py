@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from repro.config.yaml_loader import Exact, build, mapping
+from repro.config.fields import build
+from repro.config.yaml_loader import Exact, mapping
 from repro.errors import UsageError
 from repro.places import tables_dir
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
+from repro.config.fields import POSITIVE, build
 from repro.config.profile import Profile
-from repro.config.yaml_loader import POSITIVE, build, extended, mapping, parse, replace_value
+from repro.config.yaml_loader import extended, mapping, parse, replace_value
 from repro.errors import MissingInput, UsageError
 
 

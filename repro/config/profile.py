@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, TypeVar
 
+from repro.config.fields import FRACTION, INCREASING, POSITIVE, Check, at_least, build, one_of
 from repro.config.recipe import (
     ARCHS,
     CIFAR_ARCHS,
@@ -18,7 +19,6 @@ from repro.config.recipe import (
     PhotoParams,
     Recipe,
 )
-from repro.config.yaml_loader import FRACTION, INCREASING, POSITIVE, Check, at_least, build, one_of
 from repro.errors import UsageError
 
 Block = TypeVar("Block")

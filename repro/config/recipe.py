@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from repro.config.yaml_loader import INCREASING, POSITIVE, Check, at_least, check_fields, one_of
+from repro.config.fields import INCREASING, POSITIVE, Check, at_least, check_fields, one_of
 
 CIFAR_ARCHS = ("resnet20", "resnet56")
 IMAGENET_ARCHS = ("resnet18", "resnet50")

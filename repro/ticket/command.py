@@ -17,8 +17,9 @@ from torch import nn
 
 from repro import data, files, nets
 from repro.config import params
+from repro.config.fields import build
 from repro.config.recipe import CIFAR_ARCHS, DataParams, Recipe
-from repro.config.yaml_loader import build, replace_value
+from repro.config.yaml_loader import replace_value
 from repro.data.batches import DeviceImages, seed_of
 from repro.engine import device as devices
 from repro.errors import UsageError, one_line

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import numpy as np
 from torch import nn
 
+from repro.config.fields import POSITIVE, Check, at_least, build, one_of
 from repro.config.recipe import PRECISIONS, Recipe
-from repro.config.yaml_loader import POSITIVE, Check, at_least, build, one_of
 from repro.errors import UsageError
 from repro.options import DEVICES
 from repro.ticket.plateau import default_patience, default_tolerance

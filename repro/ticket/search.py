@@ -11,8 +11,8 @@ from typing import Annotated, Any
 from torch import nn
 
 from repro import files, machine
+from repro.config.fields import FRACTION
 from repro.config.recipe import Recipe
-from repro.config.yaml_loader import FRACTION
 from repro.engine import device as devices
 from repro.engine.events import EpochReport
 from repro.engine.network import masks_of

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from repro import files
-from repro.config.yaml_loader import build
+from repro.config.fields import build
 from repro.data.imagenet import layout
 from repro.data.imagenet.layout import Index
 from repro.errors import MissingInput

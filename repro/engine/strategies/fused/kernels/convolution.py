@@ -67,14 +67,15 @@ def columns(x):
 def load_weights(w_ptr, KW: tl.constexpr, NW: tl.constexpr, S: tl.constexpr):
     """A lane's operands [KW, NW]: the ``S`` shifts of ky = 0, of 1 and of 2."""
     at = w_ptr + (tl.arange(0, KW)[:, None] * NW + tl.arange(0, NW)[None, :])
-    w = (tl.load(at), tl.load(at + S * KW * NW), tl.load(at + 2 * S * KW * NW))
-    if S == 3:
-        w = (
-            w[0], tl.load(at + KW * NW), tl.load(at + 2 * KW * NW),
-            w[1], tl.load(at + 4 * KW * NW), tl.load(at + 5 * KW * NW),
-            w[2], tl.load(at + 7 * KW * NW), tl.load(at + 8 * KW * NW),
+    a, b, c = tl.load(at), tl.load(at + S * KW * NW), tl.load(at + 2 * S * KW * NW)
+    if S == 1:
+        return a, b, c
+    else:  # Triton compiles what follows a return
+        return (
+            a, tl.load(at + KW * NW), tl.load(at + 2 * KW * NW),
+            b, tl.load(at + 4 * KW * NW), tl.load(at + 5 * KW * NW),
+            c, tl.load(at + 7 * KW * NW), tl.load(at + 8 * KW * NW),
         )  # fmt: skip
-    return w
 
 
 @triton.jit
