@@ -436,7 +436,7 @@ def test_a_missing_dot_is_hatched_and_said(word: str) -> None:
 
 def test_table2_of_another_profile_has_axes_of_their_own_for_the_papers_numbers() -> None:
     figure = figures.draw(pilot("table2"))
-    reproduced, published = figure.axes[:2]
+    reproduced, _, published, _ = figure.axes
     assert [reproduced.get_ylabel(), published.get_ylabel()] == ["Reproduced, %", "Published, %"]
     assert [ticks(reproduced), ticks(published)] == [["2", "6", "20"], ["20", "60", "200"]]
     assert published.get_xlabel() == "pruned at epoch (the paper's)"
