@@ -38,9 +38,20 @@ def write(document: Document, folder: Path) -> None:
 
 def of_document(document: Document) -> dict[str, Numbers]:
     """Return the numbers by file name: ``all``, and the cells that are published and reproduced."""
-    cells = [cell for cell in document.cells if cell.published is not None]
-    found = {_name(document.axes, cell): _of_cell(cell, document.comparable) for cell in cells}
-    return {"all": _of_all(document)} | {name: numbers for name, numbers in found.items() if numbers}
+    whole: Numbers = {"cells": len(document.cells)}
+    whole |= {name.replace(" ", "_"): document.verdicts.get(name, 0) for name in (WITHIN, OUTSIDE, NOT_RUN)}
+    gaps = [abs(cell.difference) for cell in document.cells if cell.judged and cell.difference is not None]
+    if gaps:
+        whole |= {"mean_difference": measured(statistics.fmean(gaps)), "largest_difference": measured(max(gaps))}
+    found = {"all": whole}
+    for cell in document.cells:
+        if cell.reproduced is None or cell.published is None or cell.difference is None:
+            continue
+        numbers = {"reproduced": measured(cell.reproduced)}
+        if document.comparable:
+            numbers |= {"published": cell.published, "difference": measured(cell.difference)}
+        found[_name(document.axes, cell)] = numbers
+    return found
 
 
 def of_claims(document: Mapping[str, Any]) -> Numbers:
@@ -54,29 +65,6 @@ def put(path: Path, numbers: Numbers) -> None:
     text = json.dumps(numbers) + "\n"
     if not path.exists() or path.read_text() != text:
         files.write_text(path, text)
-
-
-def _of_all(document: Document) -> Numbers:
-    found: Numbers = {"cells": len(document.cells)}
-    found |= {
-        verdict.replace(" ", "_"): document.verdicts.get(verdict, 0) for verdict in (WITHIN, OUTSIDE, NOT_RUN)
-    }
-    gaps = [abs(cell.difference) for cell in document.cells if cell.judged and cell.difference is not None]
-    if gaps:
-        found |= {"mean_difference": measured(statistics.fmean(gaps)), "largest_difference": measured(max(gaps))}
-    return found
-
-
-def _of_cell(cell: Cell, comparable: bool) -> Numbers:
-    if cell.reproduced is None or cell.published is None or cell.difference is None:
-        return {}
-    if not comparable:
-        return {"reproduced": measured(cell.reproduced)}
-    return {
-        "reproduced": measured(cell.reproduced),
-        "published": cell.published,
-        "difference": measured(cell.difference),
-    }
 
 
 def _name(axes: Sequence[str], cell: Cell) -> str:

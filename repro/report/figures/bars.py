@@ -14,7 +14,7 @@ from repro.artifacts.drawing import Bars
 from repro.cells import Cell
 from repro.report import reading as read
 from repro.report.document import Document
-from repro.report.figures.look import BLUE, FAINT, INK, MUTED, VERMILION
+from repro.report.figures.look import BLUE, FAINT, INK, MUTED
 from repro.report.figures.sheet import Sheet, hatched
 from repro.report.numbers import fixed
 from repro.report.tables import ordered
@@ -23,7 +23,7 @@ Row = Mapping[str, Cell]
 """The cells of one row and series, by column."""
 COLOURS = ((BLUE, 1.0), (BLUE, 0.4), (FAINT, 1.0))  # each with its opacity: paler in dark mode as well
 HEADING, PITCH = 0.34, 0.52  # inches
-OUTSIDE = "◆"
+OUT = "◆"  # outside the band
 
 
 def draw(document: Document, drawing: Bars) -> Sheet:
@@ -47,7 +47,7 @@ def draw(document: Document, drawing: Bars) -> Sheet:
             y += HEADING
             ticks[y - 0.1] = read.pretty(name)
             saving = _saving([rows[name, one] for one in series], series, field, drawing)
-            _write(axes, y - 0.06, [(saving, False)], MUTED)
+            _write(axes, y - 0.06, saving, MUTED)
             for one in series:
                 ticks[y + 0.3] = one
                 if rows[name, one]:
@@ -60,26 +60,26 @@ def draw(document: Document, drawing: Bars) -> Sheet:
     return sheet
 
 
-def pieces(row: Row, field: str, document: Document, drawing: Bars) -> list[tuple[str, bool]]:
-    """Return what a row comes to, in words, and which of them lie outside their band."""
-    parts = [cell for col, cell in row.items() if col in drawing.parts]
-    outside = [col for col, cell in row.items() if field == "reproduced" and cell.verdict == compare.OUTSIDE]
+def words_of(row: Row, field: str, document: Document, drawing: Bars) -> str:
+    """Return what a row comes to; numbers outside their band have a mark."""
+    ours, parts = field == "reproduced", [cell for col, cell in row.items() if col in drawing.parts]
     values = [cell.value(field) for cell in parts]
-    words = " + ".join("?" if value is None else f"{value:,.0f}" for value in values)
-    found = [(f"{words} {drawing.unit}", any(cell.col in outside for cell in parts))] if parts else []
+    total = " + ".join("?" if value is None else f"{value:,.0f}" for value in values)
+    found = [(f"{total} {drawing.unit}", parts)] if parts else []
     for col, cell in row.items():
         value, unit = cell.value(field), drawing.texts.get(col, "")
         if col in drawing.parts:
             continue
-        if value is None:
-            found.append((f"{col}: {'not printed' if field == 'published' else read.without_value(cell)}", False))
-            continue
-        digits = 1 if unit.startswith("%") else document.digits_of("published")
-        spread = cell.sd if field == "reproduced" else None
-        words = fixed(value, digits, sign=unit == "points")
-        words += f" ± {fixed(spread, digits)}" if spread else ""
-        found.append((f"{words} {unit}", col in outside))
-    return found
+        words = f"{col}: {read.without_value(cell) if ours else 'not printed'}"
+        if value is not None:
+            digits = 1 if unit.startswith("%") else document.digits_of("published")
+            spread = f" ± {fixed(cell.sd, digits)}" if ours and cell.sd else ""
+            words = f"{fixed(value, digits, sign=unit == 'points')}{spread} {unit}"
+        found.append((words, [cell]))
+    return "     ".join(
+        f"{words} {OUT}" if ours and any(cell.verdict == compare.OUTSIDE for cell in cells) else words
+        for words, cells in found
+    )
 
 
 def _stack(row: Row, field: str, drawing: Bars) -> dict[str, float]:
@@ -106,19 +106,19 @@ def _row(sheet: Sheet, axes: Axes, row: Row, field: str, y: float, document: Doc
     name = f"{read.pretty(first.row)}, {first.series}"
     if all(cell.value(field) is None for cell in row.values()):
         if field == "published":
-            _write(axes, y + 0.32, [("–  not printed in the paper", False)], MUTED)
+            _write(axes, y + 0.32, "–  not printed in the paper", MUTED)
             return
-        words = {read.without_value(cell) for cell in row.values()}
-        word = compare.DIVERGED if compare.DIVERGED in words else compare.NOT_RUN
+        missing = {read.without_value(cell) for cell in row.values()}
+        word = compare.DIVERGED if compare.DIVERGED in missing else compare.NOT_RUN
         box = hatched(sheet, (0, y + 0.12), 1, PITCH - 0.2, word)
         box.set_transform(axes.get_yaxis_transform())
         axes.add_patch(box)
         sheet.mark(box, f"{name}: {word}")
         return
-    parts = pieces(row, field, document, drawing)
-    _write(axes, y + 0.21, parts, INK)
-    if any(out for _, out in parts):
-        sheet.key("outside the band", Line2D([], [], linestyle="", marker="D", color=VERMILION, markersize=5))
+    words = words_of(row, field, document, drawing)
+    _write(axes, y + 0.21, words, INK)
+    if OUT in words:
+        sheet.key("outside the band", Line2D([], [], linestyle="", marker="D", color=INK, markersize=4))
     end = 0.0
     for col, value in _stack(row, field, drawing).items():
         colour, alpha = COLOURS[list(drawing.parts).index(col) % len(COLOURS)]
@@ -129,11 +129,7 @@ def _row(sheet: Sheet, axes: Axes, row: Row, field: str, y: float, document: Doc
         end += value
 
 
-def _write(axes: Axes, y: float, parts: Sequence[tuple[str, bool]], colour: str) -> None:
-    """Write pieces of text one after the other, those outside their band with a mark."""
-    rows: Any = axes.get_yaxis_transform()
-    at, x, gap = rows, 0, 5
-    for words, out in parts:
-        style: dict[str, Any] = {"xycoords": (at, rows), "textcoords": "offset points", "size": 8.0}
-        style |= {"color": VERMILION, "weight": "bold"} if out else {"color": colour}
-        at, x, gap = axes.annotate(f"{words} {OUTSIDE}" if out else words, (x, y), (gap, 0), **style), 1, 14
+def _write(axes: Axes, y: float, words: str, colour: str) -> None:
+    """Write at the left end of a row."""
+    style: dict[str, Any] = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points"}
+    axes.annotate(words, (0, y), (5, 0), size=8.0, color=colour, **style)
