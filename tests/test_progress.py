@@ -16,7 +16,7 @@ from repro.experiments import Study
 from repro.plan import Plan, cost, make_plan
 from repro.record import Record
 from repro.report.progress import ImagesProgress
-from repro.report.training_progress import TrainingProgress
+from repro.report.training_progress import WORK, TrainingProgress, work_per_image
 from repro.run import Run
 from repro.store import Store
 from repro.ticket.events import Event
@@ -60,6 +60,29 @@ def test_a_plain_line_tells_epoch_speed_and_time_left(
     left = 10 * (cost(plan.missing).images - EPOCH) / EPOCH
     assert f"[1/144] {first.label}: epoch 3/200" in line and f"{EPOCH / 10:,.0f} images/s, " in line
     assert f"{left / 86400:.1f} days left" in line and "at a time" not in line
+
+
+def test_a_network_counts_by_its_multiply_adds(
+    study: Study_of, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small, large = (study("paper").dense(arch, 0) for arch in ("resnet20", "resnet56"))
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    tell, said = reporter(store, terminal=False)
+    tell.started(make_plan([small, large], store), "a device")
+    now[0] += 10
+    tell.epoch_done(epoch(small, 1))
+    work = (1 + WORK["resnet56"]) * cost([small]).images
+    assert f"{10 * (work - EPOCH) / EPOCH / 3600:.1f} h left" in said.getvalue()
+
+
+def test_the_multiply_adds_are_those_of_the_networks(study: Study_of) -> None:
+    from roofline import flops_per_image
+
+    dense = {arch: study("paper").dense(arch, 0) for arch in WORK}
+    flops = {arch: flops_per_image(arch, 224 if arch in ("resnet18", "resnet50") else 32) for arch in WORK}
+    for arch, run in dense.items():
+        assert work_per_image(run) == pytest.approx(flops[arch] / flops["resnet20"], rel=0.02)
 
 
 def test_a_wave_is_told_by_what_all_its_runs_do_together(asked: Asked, store: Store) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from rich.console import Console
 
@@ -42,41 +41,41 @@ class TrainingProgress(Progress, Observer):
 
     def started(self, plan: Plan, where: str) -> None:
         work = cost(plan.missing, self._store)
-        self._images = {run.key: cost([run], self._store).images for run in plan.missing}
-        self._runs, self._finished, self._work = work.runs, 0, TimeLeft(plan.missing, self._store)
+        self._runs, self._finished, self._done = work.runs, 0, 0.0
+        self._work = {run.key: self._work_left(run) for run in plan.missing}
         self.said(f"{counted(work.runs, 'Run')} to train, {counted(work.epochs, 'epoch')}, on {where}")
         for run in plan.missing:
             if run.key in plan.replays:
                 self.said(f"{run.label} is trained again: a Run that grows from it needs its checkpoint")
-        self.open("starting", self._work.total)
+        self.open("starting", sum(self._work.values()))
 
     def measuring(self, what: str) -> None:
         (self.show if self._bar else self.said)(f"timing {what}")
 
     def run_started(self, run: Run) -> None:
         if run.epochs:
-            self.show(f"{self._where(run, run.first_epoch + 1)} begins", self._left())
+            self.show(f"{self._where(run, run.first_epoch + 1)} begins", self._left(self._done))
 
     def step_done(self, report: StepReport) -> None:
         """Report images within a long epoch, and the share of the time in which none were ready."""
-        run, within = report.run, Counter({report.run.arch: report.images})
+        run, done = report.run, self._done + report.images * work_per_image(report.run)
         waiting = f", {report.waiting:.0%} waiting for images" if report.waiting >= 0.01 else ""
         note = f"{report.images:,} of {run.data.train:,} images, {report.speed:,.0f} images/s{waiting}"
-        self.show(self._where(run, report.epoch), f"{note}, {self._left(within)}", self._work.done(within))
+        self.show(self._where(run, report.epoch), f"{note}, {self._left(done)}", done)
 
     def epoch_done(self, report: EpochReport) -> None:
         run, wave = report.run, report.wave
         images = report.images + (run.data.test // 3 if run.evaluates_after(report.epoch) else 0)
-        self._work.add(run, images, report.seconds / wave)
+        self._done += images * work_per_image(run)
         several = f", {wave} Runs at a time" if wave > 1 else ""
         top1 = "" if report.test_top1 is None else f", top-1 {report.test_top1:.2f} %"
         # All lanes of a wave train in step, so each has the same speed.
-        note = f"{wave * images / report.seconds:,.0f} images/s{several}{top1}, {self._left()}"
-        self.show(self._where(run, report.epoch), note, self._work.done())
+        note = f"{wave * images / report.seconds:,.0f} images/s{several}{top1}, {self._left(self._done)}"
+        self.show(self._where(run, report.epoch), note, self._done)
 
     def run_done(self, run: Run, record: Record, left: int) -> None:
         if self._out.pop(run.key, None):  # a worker's epochs were not reported
-            self._work.add(run, self._images[run.key])
+            self._done += self._work[run.key]
         self._finished += 1
         if run.epochs:
             end = f"top-1 {record.top1:.2f} %" if record.status == DONE else ""
@@ -101,67 +100,29 @@ class TrainingProgress(Progress, Observer):
         self._note = note
         if not self.due(LOOK_EVERY):
             return
-        running, within = [], Counter[str]()
+        running, done = [], self._done
         for run in self._out.values():
             epoch = run.first_epoch + self._store.progress(run)
             running.append(f"{run.label} epoch {epoch}/{run.last_epoch}")
-            within[run.arch] += max(0, self._images[run.key] - cost([run], self._store).images)
+            done += max(0.0, self._work[run.key] - self._work_left(run))
         more = f" and {counted(len(running) - SHOWN, 'other')}" if len(running) > SHOWN else ""
         what = f"{self._finished} of {counted(self._runs, 'Run')} done, {len(running)} running"
         what += f": {', '.join(running[:SHOWN])}{more}"
-        self.show(what, self._left(within), self._work.done(within))
+        self.show(what, self._left(done), done)
 
     def _where(self, run: Run, epoch: int) -> str:
         return f"[{self._finished + 1}/{self._runs}] {run.label}: epoch {epoch}/{run.last_epoch}"
 
-    def _left(self, within: Counter[str] | None = None) -> str:
-        """Return the time left; empty while nothing is done. ``within`` as in `TimeLeft.done`."""
-        left = self._work.seconds(time.monotonic() - self._began, within)
-        return f"{duration(left)} left for everything" if self._work.done(within) else ""
+    def _work_left(self, run: Run) -> float:
+        """Return the work of a Run, less the epochs that the store has of it."""
+        return cost([run], self._store).images * work_per_image(run)
 
-
-class TimeLeft:
-    """The work of a plan, by network.
-
-    A network that has trained is taken at the speed that it showed; until then it is taken to be slower than those
-    that have by its multiply-adds. What happens between epochs (tests, files) is spread over the rest.
-    """
-
-    def __init__(self, runs: Iterable[Run], store: Store | None = None) -> None:
-        """Count the work of ``runs``, less the epochs that ``store`` has of them."""
-        self._left, self._seen = Counter[str](), Counter[str]()
-        self._work: dict[str, float] = {}
-        self._seconds: dict[str, float] = {}
-        for run in runs:
-            self._left[run.arch] += cost([run], store).images
-            self._work[run.arch] = work_per_image(run)
-        self.total = self._sum(self._left)
-
-    def add(self, run: Run, images: int, seconds: float = 0.0) -> None:
-        """Add ``images`` of ``run`` to those done. They took ``seconds`` of the device; 0 if unknown."""
-        self._left[run.arch] -= images
-        self._seen[run.arch] += images
-        self._seconds[run.arch] = self._seconds.get(run.arch, 0.0) + seconds
-
-    def done(self, within: Counter[str] | None = None) -> float:
-        """Return the work done, of `total`. ``within``: images not yet added, by network."""
-        return self._sum(self._seen + (within or Counter()))
-
-    def seconds(self, spent: float, within: Counter[str] | None = None) -> float:
-        """Estimate the seconds left after ``spent`` seconds in all; ``within`` as in `done`."""
-        busy = sum(self._seconds.values())
-        if not busy:
-            return spent * (self.total / max(self.done(within), 1e-9) - 1)
-        of_work = busy / self._sum(self._seen)
-        left = self._left - (within or Counter())
-        rest = sum(
-            count * (self._seconds[arch] / self._seen[arch] if arch in self._seen else of_work * self._work[arch])
-            for arch, count in left.items()
-        )
-        return rest * max(1.0, spent / busy)
-
-    def _sum(self, images: Counter[str]) -> float:
-        return sum(count * self._work[arch] for arch, count in images.items())
+    def _left(self, done: float) -> str:
+        """Return the time that the rest takes if all work takes as long as what is ``done``; empty without any."""
+        if not done:
+            return ""
+        left = (time.monotonic() - self._began) * (sum(self._work.values()) / done - 1)
+        return f"{duration(left)} left for everything"
 
 
 def work_per_image(run: Run) -> float:
