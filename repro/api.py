@@ -6,7 +6,7 @@ Imports no torch until a checkpoint is loaded.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from repro import artifacts, files, places
 from repro.errors import MissingInput, UsageError
 from repro.options import Options
 from repro.record import Record
-from repro.run import Run, ancestors
+from repro.run import ancestors
 from repro.store import CHECKPOINT, HASH, Kept, checkpoints_of
 from repro.workspace import Workspace
 
@@ -80,12 +80,8 @@ def checkpoint(
     known = {run.key: coordinates(specs[run.key], specs) for run in every}
     if unknown := [name for name in where if name not in known[every[0].key]]:
         raise UsageError(f"'{unknown[0]}' is no coordinate of a Run; there are {', '.join(known[every[0].key])}")
-
-    def matching(among: Sequence[Run]) -> list[Run]:
-        fits = {run.key: run for run in among if all(known[run.key][name] == where[name] for name in where)}
-        return list(fits.values())
-
-    found = matching(own) or matching(every)
+    fits = {run.key: run for run in every if all(known[run.key][name] == where[name] for name in where)}
+    found = [run for run in fits.values() if run in own] or list(fits.values())
     if len(found) == 1:
         return load_checkpoint(found[0].key, epoch)
     asked = ", ".join(f"{name}={value!r}" for name, value in where.items()) or "no coordinates"
@@ -115,11 +111,11 @@ def load_checkpoint(place: str | Path, epoch: int | None = None) -> tuple[nn.Mod
     from repro import nets
     from repro.engine.network import masks_of
 
-    kept = Kept(Path(place).name, Path(place)) if Path(place).is_file() else _find(str(place), epoch)
-    tensors = _read(kept)
+    file = Path(place)
+    tensors = _read(Kept(file.name, file) if file.is_file() else _find(str(place), epoch))
     arch = nets.arch_of(tensors)
     if arch is None:
-        raise UsageError(f"{kept.path}: not a checkpoint of {', '.join(nets.BUILDERS)}")
+        raise UsageError(f"{place}: not a checkpoint of {', '.join(nets.BUILDERS)}")
     model = nets.build(arch, seed=0)
     model.load_state_dict(tensors)
     return model, masks_of(tensors)

@@ -172,9 +172,8 @@ class Workspace:
         return [*self.seeds, *filter(has_results, sorted(known - {*self.seeds}))]
 
     def with_settings(self, changes: Mapping[str, Any] | None = None, **options: Any) -> Workspace:
-        """Return this workspace with other settings and options, for planning only.
-
-        ``changes`` are dotted keys of the profile. Raises `UsageError` if one is not valid."""
+        """Return this workspace with other ``options``, or, for planning only, with ``changes`` of the profile
+        (dotted keys). Raises `UsageError` if one is not valid."""
         other = copy.copy(self)
         other.options = dataclasses.replace(self.options, **options)
         overrides = {**self.settings.overrides, **(changes or {})}

@@ -13,7 +13,7 @@ from tiny import FEW, TINY
 
 from repro import artifacts
 from repro.commands import reproduce
-from repro.config import params, recipe
+from repro.config import recipe
 from repro.data.imagenet import index
 from repro.experiments import Study
 from repro.options import Options
@@ -119,13 +119,12 @@ def test_an_unknown_profile_is_refused_before_anything_else(command: Command) ->
 def test_what_is_not_here_is_left_out_where_the_profile_asks_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = {
-        name: reproduce.left_out(params.settings(ROOT / "params.yaml", name).profile, [tmp_path])
-        for name in ("smoke", "pilot", "paper")
-    }
+    monkeypatch.chdir(ROOT)
+    works = {name: Workspace(Options(profile=name, data_dir=tmp_path)) for name in ("smoke", "pilot", "paper")}
+    asked = {name: reproduce.left_out(work) for name, work in works.items()}
     assert asked == {"smoke": [], "pilot": [], "paper": ["imagenet"]}
     monkeypatch.setattr(index, "find", lambda folders: "prepared")
-    assert reproduce.left_out(params.settings(ROOT / "params.yaml", "paper").profile, [tmp_path]) == []
+    assert reproduce.left_out(works["paper"]) == []
 
 
 @pytest.mark.parametrize("arguments", [["table3"], ["table3", "--arch", "resnet50"]])

@@ -34,21 +34,22 @@ CALM = {
 # Many batches, so that there is time to be interrupted within an epoch, at a rate at which rounding grows slowly.
 LONG = CALM | {"imagenet.data.train": 64, "imagenet.recipe.batch_size": 16, "imagenet.recipe.lr": 0.0001}
 BY_HAND = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+ALONE = {"OMP_NUM_THREADS": "1", "REPRO_ARTIFACTS": str(ROOT / "tests" / "dense_only.py")}
 GIVEN_UP = 60.0  # seconds within which whatever went wrong has to be over: far below the ranks' own timeout
 
 
 def start(folder: Path, ranks: int, settings: dict[str, Any], by_hand: bool = True) -> subprocess.Popen[str]:
-    """``repro train dense --arch resnet18`` in float32, one thread a process, everything in ``folder``."""
+    """A dense ResNet18 in float32, one thread a process, everything in ``folder``."""
     # PyTorch takes a thread for each core that it may use, and two threads add in another order than one.
     cores = sorted(os.sched_getaffinity(0))[:ranks]
     words = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
-    command = ["train", "dense", "--profile", "smoke", "--arch", "resnet18", "--device", "cpu"]
+    command = ["dense-only", "--profile", "smoke", "--device", "cpu"]
     command += ["--precision", "float32", "--runs-dir", str(folder / "runs"), "--out", str(folder / "out"), *words]
     launcher = BY_HAND if ranks > 1 and by_hand else ()
     command += [] if by_hand else ["--gpus", str(ranks)]
     return subprocess.Popen(
         [sys.executable, *launcher, "-m", "repro", *command],
-        cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, text=True, stdout=subprocess.DEVNULL,
+        cwd=ROOT, env=os.environ | ALONE, text=True, stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE, preexec_fn=lambda: os.sched_setaffinity(0, cores),
     )  # fmt: skip
 

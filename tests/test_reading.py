@@ -48,7 +48,7 @@ def test_looking_at_a_machine_leaves_no_folder(command: Command, tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("arguments", [["fig1", "--arch", "resnet56"], ["train", "dense", "--arch", "resnet20"]])
+@pytest.mark.parametrize("arguments", [["fig1", "--arch", "resnet56"], ["table2", "--arch", "resnet20"]])
 def test_a_command_that_is_refused_leaves_no_folder(
     command: Command, tmp_path: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

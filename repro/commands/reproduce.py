@@ -13,13 +13,11 @@ from repro import workspace
 from repro.artifacts import Artifact
 from repro.commands import report as conclude
 from repro.commands import train
-from repro.config import params
-from repro.config.profile import Profile
 from repro.data import cifar10
 from repro.data.imagenet import index
 from repro.errors import MissingInput, RunFailed
 from repro.options import Options
-from repro.places import find_root, params_file
+from repro.places import find_root
 from repro.report import terminal
 from repro.report.document import Document
 from repro.words import tally
@@ -35,9 +33,9 @@ def reproduce(options: Options) -> None:
     """
     folders = data_folders(options.data_dir, find_root(options.params_file))
     chosen, why = choose(options.profile, folders)
-    profile = params.settings(params_file(options.params_file), chosen).profile
-    without = sorted({*options.without, *left_out(profile, folders)})
-    work = Workspace(replace(options, profile=chosen, without=without))
+    work = Workspace(replace(options, profile=chosen))
+    without = sorted({*options.without, *left_out(work)})
+    work = work.with_settings(without=without)
     log = terminal.console(stderr=True)
     if options.is_main:
         _show_shipped(work, log)
@@ -79,12 +77,11 @@ def choose(profile: str | None, folders: list[Path]) -> tuple[str, str]:
     )
 
 
-def left_out(profile: Profile, folders: list[Path]) -> list[str]:
-    """Return the data sets of the profile that are missing and can be left out, so that everything else can be
+def left_out(work: Workspace) -> list[str]:
+    """Return the data sets that Runs need and that are missing, but can be left out: everything else can be
     reproduced without ImageNet's 150 GB."""
-    archs = (*profile.fig6, *profile.table3)
-    asked = any(profile.data_of(arch).name == "imagenet" for arch in archs)
-    return ["imagenet"] if asked and not index.find(folders) else []
+    needed = any(run.data.name == "imagenet" for run in work.every_run())
+    return ["imagenet"] if needed and not index.find(work.folders) else []
 
 
 def _train(work: Workspace, log: Console) -> RunFailed | None:

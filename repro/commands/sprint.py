@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -89,8 +88,7 @@ def _workspace(options: Options, names: Sequence[str]) -> Workspace:
     if not options.time_budget:
         raise UsageError("--time-budget is missing: how long may the device be used? 10m, for instance")
     work = Workspace(options, names)
-    absent = reproduce.left_out(work.settings.profile, work.folders)
-    return Workspace(replace(options, without=absent), names)
+    return work.with_settings(without=reproduce.left_out(work))
 
 
 class Sprint:

@@ -42,15 +42,13 @@ def produce(
         _show(work, as_json, write=False)
         log.print(f"nothing was written: {error}", markup=False)
         return
-    if shown:
-        _show(work, as_json)
-        return
-    report_left_out(work.left_out(), log)
-    try:
-        execute(work, work.asked, log)
-    except RunFailed:  # reported at the end; show what finished, with diverged cells marked
-        _show(work, as_json)
-        raise
+    if not shown:
+        report_left_out(work.left_out(), log)
+        try:
+            execute(work, work.asked, log)
+        except RunFailed:  # reported at the end; show what finished, with diverged cells marked
+            _show(work, as_json)
+            raise
     if options.is_main:
         _show(work, as_json)
 

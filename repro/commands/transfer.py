@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -91,21 +91,17 @@ def by_profile(arrived: dict[str, Members], options: Options) -> dict[str, Membe
     ancestors; if there is none, the folder that it came from."""
     parents: dict[str, set[str]] = {}
     seeds = 1
-    for members in arrived.values():
-        for name, content in members.items():
-            kind, key = _kind_and_key(name)
-            if kind == "records":
-                record = Record.parse(content.decode())
-                seeds = max(seeds, 1 + record.seed)
-                of_run = record.provenance.get("parents", {})
-            else:
-                of_run = archive.parents_of_state(content) if kind == "states" else {}
-            parents.setdefault(key, set()).update(parent.partition("@")[0] for parent in of_run)
+    for name, content in ((name, content) for members in arrived.values() for name, content in members.items()):
+        kind, key = _kind_and_key(name)
+        of_run: Mapping[str, str] = archive.parents_of_state(content) if kind == "states" else {}
+        if kind == "records":
+            record = Record.parse(content.decode())
+            seeds, of_run = max(seeds, 1 + record.seed), record.provenance.get("parents", {})
+        parents.setdefault(key, set()).update(parent.partition("@")[0] for parent in of_run)
     keys = {name: _keys_of(name, seeds, options) for name in params.load(params_file()).profiles}
 
     def home(key: str, source: str, path: tuple[str, ...] = ()) -> str | None:
-        profiles = [name for name in keys if key in keys[name]]
-        if profiles:
+        if profiles := [name for name in keys if key in keys[name]]:
             return source if source in profiles else profiles[0]
         of_parents = (home(p, source, (*path, key)) for p in sorted(parents.get(key, ())) if p not in path)
         return next(filter(None, of_parents), None)

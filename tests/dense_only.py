@@ -1,0 +1,11 @@
+"""An artifact for $REPRO_ARTIFACTS: one dense network of ImageNet, and nothing that starts from it."""
+
+from repro.artifacts import Artifact
+
+ARTIFACT = Artifact(
+    name="dense-only",
+    title="A dense ResNet18",
+    runs=lambda study, seeds: [study.dense("resnet18", seed) for seed in seeds],
+    cells=lambda study, results, seeds: [],
+    assumptions=(),
+)
