@@ -120,10 +120,11 @@ def make(artifact: Artifact, study: Study, cells: Sequence[Cell], records: Seque
     settings = study.settings
     archs = list(dict.fromkeys(run.arch for run in artifact.runs(study, [0])))
     photos = any(arch in IMAGENET_ARCHS for arch in archs)
-    synthetic = [name for name, own in _sets(study, archs).items() if own.startswith("synthetic")]
+    sets = {"ImageNet" if arch in IMAGENET_ARCHS else "CIFAR-10": settings.profile.data_of(arch) for arch in archs}
+    synthetic = [name for name, data in sets.items() if data.name.startswith("synthetic")]
     return Document(
         artifact=artifact.name,
-        title=_titled(_present(artifact.title, archs), synthetic, len(synthetic) < len(_sets(study, archs))),
+        title=_titled(artifact.title, archs, synthetic),
         unit=artifact.unit,
         digits=artifact.digits,
         counted=artifact.counted,
@@ -144,34 +145,25 @@ def make(artifact: Artifact, study: Study, cells: Sequence[Cell], records: Seque
     )
 
 
-def _sets(study: Study, archs: Sequence[str]) -> dict[str, str]:
-    """Return the images on which the networks are trained, by those on which the paper trains them."""
-    names = {arch: "ImageNet" if arch in IMAGENET_ARCHS else "CIFAR-10" for arch in archs}
-    return {name: study.settings.profile.data_of(arch).name for arch, name in names.items()}
+def _titled(title: str, archs: Sequence[str], synthetic: Sequence[str]) -> str:
+    """Return the title with the networks and images that the profile has: a picture may be shown without its footer.
 
+    Of two networks that are named, one that the profile does not have is dropped; synthetic images replace the
+    paper's.
+    """
 
-def _present(title: str, archs: Sequence[str]) -> str:
-    """Drop a network from the title that this profile does not have, where it has another one that is named."""
-
-    def kept(found: re.Match[str]) -> str:
+    def present(found: re.Match[str]) -> str:
         first, where, second, other = found.groups()
         has = [name.lower() in archs for name in (first, second)]
         if has == [True, False]:
             return f"{first}{where or other}"
         return f"{second}{other}" if has == [False, True] else found[0]
 
-    return re.sub(r"(ResNet\d+)( on \S+)? and (ResNet\d+)( on \S+)", kept, title)
-
-
-def _titled(title: str, synthetic: Sequence[str], in_part: bool) -> str:
-    """Return the title, naming synthetic images in place of the paper's: a picture is shown without its footer."""
-    found = title
-    for name in synthetic:
-        found = found.replace(f"on {name}", "on synthetic images")
-    if not synthetic or found != title:
-        return found
-    comma = "," if title[-1:].isalnum() else ""
-    return f"{title}{comma} {'in part ' if in_part else ''}on synthetic images"
+    title = re.sub(r"(ResNet\d+)( on \S+)? and (ResNet\d+)( on \S+)", present, title)
+    named = re.sub(f"on ({'|'.join(synthetic)})", "on synthetic images", title) if synthetic else title
+    if not synthetic or named != title:
+        return named
+    return f"{title}{',' if title[-1:].isalnum() else ''} on synthetic images"
 
 
 def _paper_epochs(artifact: Artifact, study: Study, cells: Sequence[Cell]) -> dict[str, str]:
@@ -196,15 +188,18 @@ def provenance(study: Study, records: Sequence[Record], archs: Sequence[str]) ->
     sets = [(profile.data_of(arch), profile.recipe_of(arch)) for arch in archs]
     prints = [study.photos if arch in IMAGENET_ARCHS else study.fingerprint for arch in archs]
 
+    def each(texts: Iterable[str]) -> str:
+        return "; ".join(dict.fromkeys(texts))
+
     def seen(field: str) -> list[Any]:
         found = {str(record.provenance.get(field, "unknown")) for record in records}
         return sorted({re.sub(r"\b1 threads\b", "1 thread", text) for text in found})  # as ledgers had it once
 
     packages = {json.dumps(r.provenance.get("packages", {}), sort_keys=True) for r in records}
     return {
-        "data": _each(f"{d.name}: {d.train:,} training and {d.test:,} test images" for d, _ in sets),
-        "fingerprint": _each(prints),
-        "schedule": _each(f"{recipe.epochs} epochs, batch {recipe.batch_size}" for _, recipe in sets),
+        "data": each(f"{d.name}: {d.train:,} training and {d.test:,} test images" for d, _ in sets),
+        "fingerprint": each(prints),
+        "schedule": each(f"{recipe.epochs} epochs, batch {recipe.batch_size}" for _, recipe in sets),
         "runs": len(records),
         "seeds": sorted({record.seed for record in records}),
         "devices": seen("device"),
@@ -215,11 +210,6 @@ def provenance(study: Study, records: Sequence[Record], archs: Sequence[str]) ->
         "ended": max((r.provenance["ended"] for r in records if "ended" in r.provenance), default=None),
         "keys": [record.key for record in records],
     }
-
-
-def _each(texts: Iterable[str]) -> str:
-    """Join the texts, each once."""
-    return "; ".join(dict.fromkeys(texts))
 
 
 def write(document: Document, folder: Path) -> list[Path]:
@@ -245,7 +235,11 @@ def as_json(document: Document) -> str:
     values = {name: value for name, value in values.items() if value or name not in ("synthetic", "paper_epochs")}
     del values["cells"]
     head = json.dumps(values | {"verdicts": document.verdicts, "cells": []}, indent=1).removesuffix("[]\n}")
-    cells = ",\n".join(json.dumps(_kept(flat(cell)), separators=(",", ":")) for cell in document.cells)
+    kept = [
+        {name: measured(v) if isinstance(v, float) else v for name, v in flat(cell).items() if v is not None}
+        for cell in document.cells
+    ]
+    cells = ",\n".join(json.dumps(cell, separators=(",", ":")) for cell in kept)
     return f"{head}[\n{cells}\n]\n}}\n"
 
 
@@ -253,10 +247,6 @@ def flat(cell: Cell) -> dict[str, Any]:
     """Return the cell's fields, and the numbers derived from them."""
     found = {name: getattr(cell, name) for name in FIELDS}
     return found | {name: measured(found[name]) for name in DERIVED if found[name] is not None}
-
-
-def _kept(cell: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: measured(v) if isinstance(v, float) else v for name, v in cell.items() if v is not None}
 
 
 def as_csv(document: Document) -> str:
@@ -278,10 +268,9 @@ def as_markdown(document: Document) -> str:
         lines += [f"## {heading}", "", markdown_table(header, rows), ""]
     lines += ["## Assumptions", "", *(f"- {name}: {text}" for name, text in document.assumptions.items())]
     lines += ["", "## Provenance", ""]
-    shown = {name: value for name, value in about.items() if name not in ("keys", "packages")}
+    shown = [(key, value) for key, value in about.items() if key not in ("keys", "packages")]
     lines += [
-        f"- {name}: {', '.join(map(str, value)) if isinstance(value, list) else value}"
-        for name, value in shown.items()
+        f"- {key}: {', '.join(map(str, value)) if isinstance(value, list) else value}" for key, value in shown
     ]
     lines += [f"- packages: {', '.join(f'{n} {v}' for n, v in p.items())}" for p in about["packages"]]
     return "\n".join(lines) + "\n"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from repro.report import terminal
 from repro.report.numbers import fixed
@@ -26,15 +25,15 @@ def show(found: Found, to: Console) -> None:
     """Print assumptions, scores, what they rest on, the cells and the conclusion."""
     to.print(f"[bold]Hypotheses[/bold]  {', '.join(found['profiles'])}")
     for name, texts in found["assumptions"].items():
-        to.print(_paragraphs(name, [(profile, str(text)) for profile, text in texts.items()]))
+        to.print(terminal.table(("profile", name), [[*pair] for pair in texts.items()], folds=[name]))
     if found["values"]:
-        to.print(_paragraphs("values", [(name, told) for name, told in values(found)]))
+        to.print(terminal.table(("name", "value"), values(found), folds=["name", "value"]))
     to.print()
     to.print(terminal.table(HEADER, rows(found), left=2))
     for line in notes(found):
         to.print(line, markup=False)
     if lines := rests(found):
-        to.print(_paragraphs("rests on", lines))
+        to.print(terminal.table(("profile", "rests on"), lines, folds=["rests on"]))
     for one in found["artifacts"]:
         if one["common"]:
             header, cells = cell_rows(found, one)
@@ -121,34 +120,20 @@ def values(found: Found) -> list[tuple[str, str]]:
 
 def cell_rows(found: Found, one: Found) -> tuple[list[str], list[list[str]]]:
     """Return header and rows of an artifact's common cells: place, printed number, each profile's number and z."""
-    digits = int(one["digits"])
-    several = len({cell["series"] for cell in one["cells"]}) > 1
-    header = [*(["series"] if several else []), "row", "column", "printed"]
-    header += [word for profile in found["profiles"] for word in (profile, "z")]
-    table = []
-    for cell in one["cells"]:
-        own = [
+    profiles, digits = found["profiles"], int(one["digits"])
+    header = ["series", "row", "column", "printed", *(word for profile in profiles for word in (profile, "z"))]
+    rows = [
+        [cell["series"], cell["row"], cell["col"], f"{cell['published']:g}"]
+        + [
             word
-            for profile in found["profiles"]
+            for profile in profiles
             for word in (fixed(cell["reproduced"][profile], digits), fixed(cell["z"][profile], 1, sign=True))
         ]
-        place = [*([cell["series"]] if several else []), cell["row"], cell["col"]]
-        table.append([*place, f"{cell['published']:g}", *own])
-    return header, table
+        for cell in one["cells"]
+    ]
+    return header, rows
 
 
 def amount(value: float | None) -> str:
     """Format an RMS; a dash where there is none."""
     return "–" if value is None else f"{value:.2f}"
-
-
-def _paragraphs(name: str, lines: Sequence[tuple[str, str]]) -> Table:
-    """Return a paragraph for each (head, text) under a name."""
-    found = Table(
-        title=name, title_justify="left", title_style="italic", box=None, pad_edge=False, show_header=False
-    )
-    found.add_column(no_wrap=True)
-    found.add_column(overflow="fold")
-    for head, text in lines:
-        found.add_row(head, text)
-    return found

@@ -39,17 +39,11 @@ def interval(claim: Claim) -> str:
     return f"from {low} up" if low else f"up to {high}" if high else "no interval"
 
 
-def unit(claim: Claim) -> str:
-    """Return the unit, with the value in the profile's own epochs: ``epochs of 200 (here -20 of 20)``."""
-    own = claim.get("own_epochs")
-    here = f" (here {_signed(format(own['value'], 'g'))} of {own['of']})" if own else ""
-    return f"{claim.get('unit') or ''}{here}"
-
-
 def with_unit(words: str, claim: Claim) -> str:
-    """Append the unit: ``-1.50 (-6.78 to 3.75) points``; ``0.566, ratio``."""
-    named = unit(claim)
-    return f"{words}{' ' if named.startswith(COUNTED) else ', ' if named else ''}{named}"
+    """Append the unit: ``-1.50 (-6.78 to 3.75) points``; ``0.566, ratio``; ``20 epochs of 200 (here 2 of 20)``."""
+    unit, own = str(claim.get("unit") or ""), claim.get("own_epochs")
+    here = f" (here {_signed(format(own['value'], 'g'))} of {own['of']})" if own else ""
+    return f"{words}{' ' if unit.startswith(COUNTED) else ', ' if unit else ''}{unit}{here}"
 
 
 def told(claim: Claim) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from repro.cells import OUTSIDE, Cell
@@ -14,32 +13,16 @@ if TYPE_CHECKING:
 MOST_COLUMNS, THINNED = 16, 11
 
 
-@dataclass(frozen=True)
-class Table:
-    """Cells by row and column, epochs in increasing order. A place may have none."""
-
-    cells: Mapping[tuple[str, str], Cell]
-
-    @classmethod
-    def of(cls, cells: Iterable[Cell]) -> Table:
-        """Arrange ``cells``."""
-        return cls({(cell.row, cell.col): cell for cell in cells})
-
-    @property
-    def rows(self) -> tuple[str, ...]:
-        """The labels of the rows."""
-        return ordered(row for row, _ in self.cells)
-
-    @property
-    def cols(self) -> tuple[str, ...]:
-        """The labels of the columns."""
-        return ordered(col for _, col in self.cells)
-
-
 def ordered(labels: Iterable[str]) -> tuple[str, ...]:
     """Return each label once: by value where all are whole numbers, else in order of appearance."""
     once = list(dict.fromkeys(labels))
     return tuple(sorted(once, key=int) if all(label.isdecimal() for label in once) else once)
+
+
+def pivot(cells: Iterable[Cell]) -> tuple[tuple[str, ...], tuple[str, ...], dict[tuple[str, str], Cell]]:
+    """Return the labels of rows and of columns, and the cells by both. A place may have none."""
+    placed = {(cell.row, cell.col): cell for cell in cells}
+    return ordered(row for row, _ in placed), ordered(col for _, col in placed), placed
 
 
 def grouped(cells: Iterable[Cell], *fields: str) -> dict[tuple[str, ...], list[Cell]]:
@@ -54,12 +37,11 @@ def tables(document: Document) -> list[tuple[str, list[str], list[tuple[str, lis
     """Return (caption, labels of columns, rows of a label and cells) of each series; of many columns every few."""
     found = []
     for (series,), cells in grouped(document.cells, "series").items():
-        table = Table.of(cells)
-        step = -(-len(table.cols) // THINNED) if len(table.cols) > MOST_COLUMNS else 1
-        cols = table.cols[::step]
-        rows = [(document.both(row), [table.cells.get((row, col)) for col in cols]) for row in table.rows]
+        names, cols, placed = pivot(cells)
+        step = -(-len(cols) // THINNED) if len(cols) > MOST_COLUMNS else 1
+        rows = [(document.both(name), [placed.get((name, col)) for col in cols[::step]]) for name in names]
         more = f" (every {step}th column; all are in the CSV)" if step > 1 else ""
-        found.append((series + more, [document.both(col) for col in cols], rows))
+        found.append((series + more, [document.both(col) for col in cols[::step]], rows))
     return found
 
 

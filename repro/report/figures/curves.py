@@ -93,7 +93,6 @@ def draw(document: Document, drawing: Curves) -> Sheet:
     wide, high = (6.6, 4.2) if across == 1 else (4.0, 4.0 if deep == 1 else 3.2)
     names = max(text_width(curve.name) for curves in panels.values() for curve in curves) + 0.5
     sheet = Sheet(across * (0.7 + wide + names), deep * high)
-    sheet.note(_printed_words(document, drawing, cells))
     every = sheet.subplots(deep, across, squeeze=False).flatten()
     for axes in every[len(panels) :]:
         axes.remove()
@@ -230,12 +229,3 @@ def _cut(sheet: Sheet, axes: Axes, curves: Sequence[Curve], where: str) -> None:
         axes.set_ylim(low, top)
         many = "1 value lies" if len(beyond) == 1 else f"{len(beyond)} values lie"
         sheet.note(f"{where}{many} below the axis, down to {min(beyond):.1f}")
-
-
-def _printed_words(document: Document, drawing: Curves, cells: Sequence[Cell]) -> str:
-    """Say which numbers the paper prints, where they are not drawn."""
-    found = {document.in_paper(cell.col): cell.published for cell in cells}
-    digits = document.digits_of("published")
-    words = [f"{fixed(value, digits)} at {col}" for col, value in found.items() if value is not None]
-    source = f" ({drawing.source})" if drawing.source else ""
-    return f"published{source}: {', '.join(words)}" if words and not document.comparable else ""

@@ -22,7 +22,7 @@ from repro.report.document import Document
 from repro.report.figures.look import FAINT, INK, LINE, ON_COLOUR
 from repro.report.figures.sheet import Sheet, hatched, text_width
 from repro.report.numbers import MINUS, fixed
-from repro.report.tables import Table, ordered
+from repro.report.tables import ordered, pivot
 
 GAP = 0.25  # of a row's height, between the row that is set apart and the others
 Place = tuple[str, str]
@@ -51,11 +51,11 @@ class Panel:
 
 def draw(document: Document, drawing: Heat) -> Sheet:
     """Draw reproduced, published and their difference side by side."""
-    table, (rows_name, columns_name) = Table.of(document.cells), document.long_axes
-    inner, cols = ordered(row for row in table.rows if row != drawing.apart), table.cols
-    rows = (*(row for row in table.rows if row == drawing.apart), *inner)
+    every_row, cols, placed = pivot(document.cells)
+    inner = ordered(row for row in every_row if row != drawing.apart)
+    rows, (rows_name, columns_name) = (*sorted({*every_row} - {*inner}), *inner), document.long_axes
     tops = {row: index + GAP * bool(index and rows[0] == drawing.apart) for index, row in enumerate(rows)}
-    panels = panels_of(document, table, inner, drawing)
+    panels = panels_of(document, placed, inner, cols[-1], drawing)
     widest = max((len(panel.text(v)) for panel in panels for v in panel.values.values()), default=4)
     wide = len(cols) * max(0.078 * widest, min(0.62, 4.2 / len(cols)))
     wide = max(wide, *(text_width(panel.title, 10.5, "bold") for panel in panels)) + 0.85
@@ -71,8 +71,8 @@ def draw(document: Document, drawing: Heat) -> Sheet:
         names = [drawing.apart_name if row == drawing.apart else panel.name(row) for row in rows]
         axes.set_yticks([top + 0.5 for top in tops.values()], names)
         for row, (x, col) in itertools.product(rows, enumerate(cols)):
-            if (row, col) in table.cells:
-                _tile(sheet, axes, panel, document, table.cells[row, col], (x, tops[row]))
+            if (row, col) in placed:
+                _tile(sheet, axes, panel, document, placed[row, col], (x, tops[row]))
     for _, shared in itertools.groupby(zip(every, panels, strict=True), key=lambda pair: pair[1].colours):
         group, own = zip(*shared, strict=True)
         if known := [value for panel in own for value in panel.values.values()]:
@@ -80,10 +80,15 @@ def draw(document: Document, drawing: Heat) -> Sheet:
     return sheet
 
 
-def panels_of(document: Document, table: Table, inner: Sequence[str], drawing: Heat) -> list[Panel]:
-    """Return the panels. Colours span the ``inner`` rows, or the row that is set apart if it is alone."""
+def panels_of(
+    document: Document, placed: Mapping[Place, compare.Cell], inner: Sequence[str], col: str, drawing: Heat
+) -> list[Panel]:
+    """Return the panels; ``col`` is the last column.
+
+    Colours span the ``inner`` rows, or the row that is set apart if it is alone.
+    """
     ours, theirs = (
-        {at: v for at, cell in table.cells.items() if (v := cell.value(field)) is not None}
+        {at: v for at, cell in placed.items() if (v := cell.value(field)) is not None}
         for field in ("reproduced", "published")
     )
 
@@ -95,7 +100,7 @@ def panels_of(document: Document, table: Table, inner: Sequence[str], drawing: H
         colours = spanning(of_inner(theirs) + of_inner(ours))
         difference = {place: value - theirs[place] for place, value in ours.items() if place in theirs}
         # Differences within the band stay pale, however small the largest of them is.
-        bands = of_inner({at: cell.band for at, cell in table.cells.items() if cell.band is not None})
+        bands = of_inner({at: cell.band for at, cell in placed.items() if cell.band is not None})
         around = around_zero(of_inner(difference), 2 * statistics.median(bands) if bands else 0.5)
         points = f"{'points; ' if unit.endswith('%') else ''}blue: reproduced is higher"
         return [
@@ -108,9 +113,8 @@ def panels_of(document: Document, table: Table, inner: Sequence[str], drawing: H
         title, colours = "Published (orientation only)", spanning(of_inner(theirs))
         found.append(Panel(title, theirs, colours, printed, unit, theirs=True, name=document.in_paper))
     if drawing.relative and not document.comparable:
-        row, col = (inner or table.rows)[-1], table.cols[-1]
+        row, (rows, columns) = inner[-1] if inner else drawing.apart, document.axes
         own = {place: value - ours[row, col] for place, value in ours.items()} if (row, col) in ours else {}
-        rows, columns = document.axes
         title = f"Reproduced {MINUS} its own ({columns} = {col}, {rows} = {row})"
         found.append(Panel(title, own, around_zero(of_inner(own), 0.5), digits, "points", signed=True))
     return found
