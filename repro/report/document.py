@@ -146,7 +146,7 @@ def make(artifact: Artifact, study: Study, cells: Sequence[Cell], records: Seque
 
 
 def _titled(title: str, archs: Sequence[str], synthetic: Sequence[str]) -> str:
-    """Return the title with the networks and images that the profile has: a picture may be shown without its footer.
+    """Return the title with the networks and images that the profile has: pictures are shown without their footer.
 
     Of two networks that are named, one that the profile does not have is dropped; synthetic images replace the
     paper's.
