@@ -199,21 +199,15 @@ def samples(data: Any, name: str, device: torch.device, workers: int) -> Samples
     indexed = hasattr(data, "__getitem__") and hasattr(data, "__len__")
     if indexed and not isinstance(data, tuple | list | dict | str | Tensor | IterableDataset):
         return DatasetSamples(data, name, device, workers)
-    wanted = "a Dataset of (tensor, label), read by index, or a pair of tensors"
-    raise UsageError(f"{name}: {wanted} was expected, not {_described(data)}")
-
-
-def _described(data: Any) -> str:
-    """Return what ``data`` is, and how to convert it if that is known."""
-    kind = type(data).__name__
-    if not isinstance(data, tuple | list) or not data:
-        return f"an empty {kind}" if isinstance(data, tuple | list) else kind
-    if isinstance(data[0], tuple | list) and len(data[0]) == 2:
-        return f"a {kind} of pairs; torch.utils.data.Subset(pairs, range(len(pairs))) makes a Dataset of it"
-    if len(data) != 2:
-        return f"a {kind} of {len(data)}"
-    kinds = " and ".join(kind_of(part) for part in data)
-    return f"{kinds}; torch.from_numpy makes a tensor of an array, torch.tensor one of a list of numbers"
+    kind = kind_of(data)
+    if isinstance(data, tuple | list):
+        parts = f" ({' and '.join(map(kind_of, data))})" if len(data) == 2 else ""
+        kind = f"a {kind} of {len(data)}{parts}"
+    raise UsageError(
+        f"{name}: a Dataset of (tensor, label), read by index, or a pair of tensors was expected, not {kind}; "
+        "torch.from_numpy makes a tensor of an array, torch.tensor one of a list of numbers, and "
+        "torch.utils.data.Subset(pairs, range(len(pairs))) a Dataset of a list of pairs"
+    )
 
 
 def chunks(count: int, size: int) -> list[slice]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
-from torch import nn
 
 from repro.config.fields import POSITIVE, Check, at_least, build, one_of
 from repro.config.recipe import PRECISIONS, Recipe
@@ -90,13 +89,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return list(value)
     return value.item() if isinstance(value, np.generic) else value
-
-
-def check_model(model: Any) -> nn.Module:
-    """Return ``model``. Raises `UsageError` unless it is a network."""
-    if isinstance(model, nn.Module):
-        return model
-    hint = ": call it" if callable(model) else ""
-    if isinstance(model, Mapping):
-        hint = ": build the network and load these with load_state_dict"
-    raise UsageError(f"model: a torch.nn.Module was expected, not {kind_of(model)}{hint}")

@@ -18,6 +18,11 @@ class Plateau:
     epoch: int
     known_at: int | None
 
+    @property
+    def safe(self) -> int | None:
+        """The epoch from which pruning is known to be safe, or None."""
+        return self.epoch if self.known_at else None
+
 
 def find_plateau(
     checks: Sequence[tuple[int, float]], patience: int, tolerance: float, chance: float = 0.0

@@ -27,18 +27,12 @@ class Prunable:
     @property
     def notes(self) -> list[str]:
         """Sentences about weights that are left out for a reason which the paper's networks do not have."""
-        return [f"Not pruned: {part}" for part in self._unlike]
-
-    @property
-    def _unlike(self) -> list[str]:
-        by_reason: dict[str, list[str]] = {}
-        for name, reason in self.left_out.items():
-            by_reason.setdefault(reason, []).append(name)
-        return [
-            f"{_listed(names)} ({reason})"
-            for reason, names in by_reason.items()
-            if reason not in (FIRST, CLASSIFIER)
-        ]
+        found = []
+        for reason in dict.fromkeys(self.left_out.values()):
+            names = [name for name, why in self.left_out.items() if why == reason]
+            more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+            found.append(f"Not pruned: {', '.join(names[:SHOWN])}{more} ({reason})")
+        return [note for note in found if not note.endswith((f"({FIRST})", f"({CLASSIFIER})"))]
 
 
 def choose_prunable(model: nn.Module, asked: Sequence[str] | None, called: Sequence[str] = ()) -> Prunable:
@@ -53,36 +47,33 @@ def choose_prunable(model: nn.Module, asked: Sequence[str] | None, called: Seque
         return Prunable(_asked(model, asked))
     layers = {name: module for name, module in model.named_modules() if isinstance(module, LAYERS)}
     ran = [layers[name] for name in called if name in layers] or [*layers.values()]
-    first = next((module for module in ran if isinstance(module, CONVOLUTIONS)), None)
-    whole = [(module, why) for module, why in ((first, FIRST), (ran[-1] if ran else None, CLASSIFIER)) if module]
+    first = [module for module in ran if isinstance(module, CONVOLUTIONS)][:1]
     # By tensor, since one may have several names. The result of a parametrization is not a parameter.
     names = {id(weight): name for name, weight in model.named_parameters()}
-    stays = {names[id(module.weight)]: why for module, why in whole if id(module.weight) in names}
-    computed = {name for name, module in layers.items() if id(module.weight) not in names}
+    computed = [name for name, module in layers.items() if id(module.weight) not in names]
+    left_out = {f"{name}.weight": COMPUTED for name in computed}
+    for module, why in [*((module, FIRST) for module in first), *((module, CLASSIFIER) for module in ran[-1:])]:
+        if id(module.weight) in names:
+            left_out[names[id(module.weight)]] = why
+    chosen = set[str]()
     for kind in (CONVOLUTIONS, nn.Linear):
-        found = {
-            names[id(module.weight)]
-            for name, module in layers.items()
-            if isinstance(module, kind) and name not in computed and module.weight.requires_grad
-        } - set(stays)
-        if found:
+        own = [module.weight for module in layers.values() if isinstance(module, kind)]
+        chosen = {names[id(w)] for w in own if id(w) in names and w.requires_grad} - left_out.keys()
+        if chosen:
             break
-    left_out = {f"{name}.weight": COMPUTED for name in computed} | stays
     for name, weight in model.named_parameters():
-        if (
-            weight.dim() > 1
-            and name not in found | set(stays)
-            and not any(name.startswith(f"{c}.") for c in computed)
-        ):
-            left_out[name] = _why(name, weight, layers)
-    chosen = Prunable(tuple(name for name in names.values() if name in found), left_out)
-    if not found:
-        left = f"; left out: {', '.join(chosen._unlike)}" if chosen._unlike else ""
+        of_computed = any(name.startswith(f"{other}.") for other in computed)
+        if weight.dim() > 1 and name not in chosen | left_out.keys() and not of_computed:
+            left_out[name] = _why(weight, layers)
+    found = Prunable(tuple(name for name in names.values() if name in chosen), left_out)
+    if not chosen:
+        notes = [note.removeprefix("Not pruned: ") for note in found.notes]
         raise UsageError(
-            "nothing to prune: the network has no second convolution and no second linear layer with a weight "
-            f"of its own; name the weights to prune with prunable=[...]{left}"
+            "nothing to prune: the network has no second convolution and no second linear layer with a weight of "
+            "its own; name the weights to prune with prunable=[...]"
+            + (f"; left out: {', '.join(notes)}" if notes else "")
         )
-    return chosen
+    return found
 
 
 def _asked(model: nn.Module, asked: Sequence[str]) -> tuple[str, ...]:
@@ -96,13 +87,8 @@ def _asked(model: nn.Module, asked: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name, weight in model.named_parameters() if id(weight) in tensors)
 
 
-def _why(name: str, weight: nn.Parameter, layers: Mapping[str, nn.Module]) -> str:
+def _why(weight: nn.Parameter, layers: Mapping[str, nn.Module]) -> str:
     if not weight.requires_grad:
         return "frozen"
     linear = any(weight is module.weight for module in layers.values() if isinstance(module, nn.Linear))
     return "a linear layer beside convolutions" if linear else "neither a convolution nor a linear layer"
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -24,7 +25,7 @@ from repro.store import Store
 from repro.ticket.datasets import samples
 from repro.ticket.events import Event, Kind
 from repro.ticket.inspect_model import fingerprint, inspect_model
-from repro.ticket.options import SearchOptions, check, check_model
+from repro.ticket.options import SearchOptions, check
 from repro.ticket.plateau import Plateau, find_plateau
 from repro.ticket.prunable import choose_prunable
 from repro.ticket.randomness import untouched
@@ -76,8 +77,10 @@ def find_ticket(
         RunFailed: the loss is not finite.
         MissingInput: the disk is full, or a process that reads a Dataset died.
     """
-    model, recipe = check_model(model), check(Recipe, recipe, "recipe")
-    sparsity = check(Annotated[float, FRACTION], sparsity, "sparsity")
+    if not isinstance(model, nn.Module):
+        hint = "build the network, and load weights into it with load_state_dict"
+        raise UsageError(f"model: a torch.nn.Module was expected, not {kind_of(model)}: {hint}")
+    recipe, sparsity = check(Recipe, recipe, "recipe"), check(Annotated[float, FRACTION], sparsity, "sparsity")
     options = check(SearchOptions, options or {}, "options")
     several = isinstance(baselines, Iterable) and not isinstance(baselines, str)
     names: tuple[Any, ...] = tuple(baselines) if several else (baselines,)
@@ -147,19 +150,18 @@ class _Search:
 
     def _search(self) -> Result:
         spec, end = self.spec, self.spec.schedule
-        dense = self._train(spec.dense(), {spec.rewind, end}, self._until_plateau)
+        dense = self._train(spec.dense(), {spec.rewind, end}, self._check)
         plateau = self._plateau(end)
-        safe = plateau.epoch if plateau.known_at else None
         # The ticket comes before the baselines: it is what was asked for.
-        if safe is None:
+        if plateau.safe is None:
             self._say("unsettled", "dense", end, end)
         else:
-            self._say("safe", "dense", safe, end)
-            self._train(spec.gradual(safe), {spec.window_end(safe)})
-        ticket = self._train(spec.ticket(safe), {end})
+            self._say("safe", "dense", plateau.safe, end)
+            self._train(spec.gradual(plateau.safe), {spec.window_end(plateau.safe)})
+        ticket = self._train(spec.ticket(plateau.safe), {end})
         others: dict[str, Record] = {}
         if self.baselines:
-            dense = self._train(spec.dense(), {spec.rewind, end}, self._check)
+            dense = self._train(spec.dense(), {spec.rewind, end}, functools.partial(self._check, to_end=True))
         if ONE_SHOT in self.baselines:
             others[ONE_SHOT] = self._train(spec.one_shot(), {end})
         if ITERATIVE in self.baselines:
@@ -169,8 +171,7 @@ class _Search:
 
     def _result(self, plateau: Plateau, dense: Record, ticket: Record, others: dict[str, Record]) -> Result:
         """Make the Result from the Records of the search and the ticket's checkpoint."""
-        spec, end = self.spec, self.spec.schedule
-        safe = plateau.epoch if plateau.known_at else None
+        spec, end, safe = self.spec, self.spec.schedule, plateau.safe
         loaded = self.store.load_checkpoint(spec.ticket(safe), end)
         if loaded is None:
             raise CheckpointGone("the ticket is gone or was damaged", spec.ticket(safe))
@@ -225,25 +226,23 @@ class _Search:
             self._say("done", phase, run.last_epoch, run.last_epoch, record.top1)
         return record
 
-    def _until_plateau(self, epoch: int, trainer: Trainer) -> bool:
-        """Stop the dense training once the checks show a plateau; check PPR when due."""
-        return self._check(epoch, trainer) or self._plateau(epoch).known_at is not None
+    def _check(self, epoch: int, trainer: Trainer, to_end: bool = False) -> bool:
+        """Check PPR when due, until there is a plateau, and keep the network that pruning may start from.
 
-    def _check(self, epoch: int, trainer: Trainer) -> bool:
-        """Check PPR when due, until there is a plateau, and keep the network that pruning may start from."""
+        Returns whether the dense training may stop there; never if it goes ``to_end``.
+        """
         spec, dense = self.spec, self.spec.dense()
-        if not spec.due(epoch) or self._plateau(epoch - 1).known_at is not None:
-            return False
-        # Kept first, since the check starts from it like any other Run.
-        self.store.save_checkpoint(dense, epoch, trainer.checkpoint())
-        if self.store.record(spec.ppr(epoch)) is None:
-            record = train(spec.ppr(epoch), self.setup, self.store, set(), lambda report: None)
-            self._say("check", "PPR check", epoch, spec.schedule, record.top1)
-        needed = {self._plateau(epoch).epoch, spec.rewind, spec.schedule}
-        for path in self.store.folder(dense).glob("epoch-*.safetensors"):
-            if int(path.name.split("-")[1]) not in needed:
-                path.unlink()
-        return False
+        if spec.due(epoch) and not self._plateau(epoch - 1).known_at:
+            # Kept first, since the check starts from it like any other Run.
+            self.store.save_checkpoint(dense, epoch, trainer.checkpoint())
+            if self.store.record(spec.ppr(epoch)) is None:
+                record = train(spec.ppr(epoch), self.setup, self.store, set(), lambda report: None)
+                self._say("check", "PPR check", epoch, spec.schedule, record.top1)
+            needed = {self._plateau(epoch).epoch, spec.rewind, spec.schedule}
+            for path in self.store.folder(dense).glob("epoch-*.safetensors"):
+                if int(path.name.split("-")[1]) not in needed:
+                    path.unlink()
+        return not to_end and self._plateau(epoch).known_at is not None
 
     def _plateau(self, epoch: int) -> Plateau:
         """Find the plateau in the checks of the first ``epoch`` epochs."""
@@ -260,17 +259,12 @@ class _Search:
 
     def _left(self) -> int:
         """Return the most epochs that may still be needed."""
-        spec = self.spec
-        plateau = self._plateau(spec.schedule)
-        if plateau.known_at:
-            dense = spec.schedule if self.baselines else plateau.known_at
-            checks = len(self._checks(spec.schedule))
-            ticket = spec.window_end(plateau.epoch) - plateau.epoch + spec.schedule
-        else:
-            dense, checks = spec.schedule, spec.schedule // spec.check_every
-            ticket = spec.window_end(0) + spec.schedule
-        trainings = (ONE_SHOT in self.baselines) + (ITERATIVE in self.baselines) * spec.rounds
-        return max(0, dense + checks + ticket + trainings * spec.schedule - self._spent)
+        spec, end, plateau = self.spec, self.spec.schedule, self._plateau(self.spec.schedule)
+        dense = plateau.known_at if plateau.known_at and not self.baselines else end
+        checks = len(self._checks(end)) if plateau.known_at else end // spec.check_every
+        window = spec.window_end(plateau.safe or 0) - (plateau.safe or 0)
+        retrained = 1 + (ONE_SHOT in self.baselines) + (ITERATIVE in self.baselines) * spec.rounds
+        return max(0, dense + checks + window + retrained * end - self._spent)
 
     def _say(
         self, kind: Kind, phase: str, epoch: int, last: int, top1: float | None = None, speed: float | None = None
