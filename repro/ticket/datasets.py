@@ -54,18 +54,14 @@ class Samples:
 
     def plain(self, size: int) -> Iterator[Batch]:
         """Yield every example once, unchanged, in the order of the data."""
-        return self.read(self._in_order(size), "ticket evaluation")
+        return self.read(batches_of(len(self), size), "ticket evaluation")
 
     def drawn(self, order: EpochOrder, augment: bool, size: int, stream: str) -> Iterator[Batch]:
         """Yield every example once, in the order of an epoch; with ``augment`` cropped and flipped as it says."""
-        parts = chunks(len(self), size)
+        parts = batches_of(len(self), size)
         batches = self.read([order.order[part] for part in parts], stream)
         for part, (inputs, labels) in zip(parts, batches, strict=True):
             yield (crop(inputs, order, part) if augment else inputs), labels
-
-    def _in_order(self, size: int) -> list[Tensor]:
-        every = torch.arange(len(self))
-        return [every[part] for part in chunks(len(self), size)]
 
 
 class TensorSamples(Samples):
@@ -104,11 +100,12 @@ class ImageSamples(Samples):
         self.fingerprint = digest_of(images.images, images.labels, images.mean, images.scale)
 
     def plain(self, size: int) -> Iterator[Batch]:
-        for part in chunks(len(self), size):
-            yield self.images.plain(part.start, part.stop), self.labels[part]
+        for part in batches_of(len(self), size):
+            first, last = int(part[0]), int(part[-1])
+            yield self.images.plain(first, last + 1), self.labels[first : last + 1]
 
     def drawn(self, order: EpochOrder, augment: bool, size: int, stream: str) -> Iterator[Batch]:
-        for part in chunks(len(self), size):
+        for part in batches_of(len(self), size):
             index, top, left, flip = (values[part].to(self.labels.device) for values in order.tensors())
             yield self.images.gather(index, top, left, flip), self.labels[index]
 
@@ -138,7 +135,7 @@ class DatasetSamples(Samples):
             ]
 
     def check(self, classes: int) -> None:
-        digest, parts = hashlib.sha256(), self._in_order(MANY)
+        digest, parts = hashlib.sha256(), batches_of(len(self), MANY)
         for part, (inputs, labels) in zip(parts, self.read(parts, LOOK), strict=True):
             check_finite(inputs, self.name, int(part[0]))
             self.labels[part] = labels.cpu()
@@ -210,17 +207,17 @@ def samples(data: Any, name: str, device: torch.device, workers: int) -> Samples
     )
 
 
-def chunks(count: int, size: int) -> list[slice]:
-    """Return batches of ``size`` and a smaller last one. A single remaining example joins the batch before it,
-    since BatchNorm cannot normalise one example."""
-    starts = list(range(0, count, size))
-    if len(starts) > 1 and count - starts[-1] == 1:
-        del starts[-1]
-    return [slice(start, stop) for start, stop in zip(starts, [*starts[1:], count], strict=True)]
+def batches_of(count: int, size: int) -> list[Tensor]:
+    """Return the positions 0 to ``count`` - 1 in batches of ``size`` and a smaller last one. A single remaining
+    example joins the batch before it, since BatchNorm cannot normalise one example."""
+    parts = list(torch.arange(count).split(size))
+    if len(parts) > 1 and len(parts[-1]) == 1:
+        parts[-2:] = [torch.cat(parts[-2:])]
+    return parts
 
 
-def crop(images: Tensor, order: EpochOrder, part: slice) -> Tensor:
-    """Pad images [B, C, H, W] by 4 zeros, crop and flip them as a ``part`` of ``order`` says."""
+def crop(images: Tensor, order: EpochOrder, part: Tensor) -> Tensor:
+    """Pad images [B, C, H, W] by 4 zeros, crop and flip them as the positions ``part`` of ``order`` say."""
     height, width = images.shape[2:]
     top, left, flip = (values[part].to(images.device) for values in order.tensors()[1:])
     side = torch.arange(width, device=images.device)

@@ -119,8 +119,7 @@ def _correlation(index: CellIndex) -> OverLayers:
 
 
 def _spread(layers: Sequence[Sequence[float]]) -> float:
-    before, after = ([layer[place] for layer in layers] for place in (0, 1))
-    return statistics.stdev(before) - statistics.stdev(after)
+    return statistics.stdev([layer[0] for layer in layers]) - statistics.stdev([layer[1] for layer in layers])
 
 
 def _variation(layers: Sequence[Sequence[float]]) -> float:
@@ -145,10 +144,8 @@ def _drop(index: CellIndex) -> Linear:
     """Return the fall of W_std of the tenth convolution in the 782 updates after epoch 120."""
     if index.printed:
         return term(index, "text", "weights", "layer 10", "drop of W_std")
-    layers = required(_in_order(index.rows("fig2", W_STD)), f"{W_STD} in fig2")
-    if len(layers) <= TENTH:
-        raise MissingCells("there is no layer 10 in fig2")
-    layer, setting = layers[TENTH], _setting(index)
+    layer = required(_in_order(index.rows("fig2", W_STD))[TENTH:], "layer 10 in fig2")[0]
+    setting = _setting(index)
     updates = updates_per_epoch(setting.images, setting.recipe.batch_size)
     own, rest = divmod(UPDATES, updates)
     if rest:
