@@ -73,7 +73,7 @@ def shared_noise(form: Expression, truth: Truth, shares: Sequence[float]) -> Dra
         found = dict(truth)
         for cell, unit in units.items():
             for allocation, size in zip(ALLOCATIONS, sizes, strict=True):
-                name = (allocation, unit.parent, getattr(unit, allocation))
+                name = (allocation, unit.parent, unit.owner(allocation))
                 if name not in drawn:
                     drawn[name] = rng.gauss(0, size)
                 found[cell] += drawn[name]
@@ -154,7 +154,7 @@ def layer(number: int) -> Cell:
 def largest_over_layers(equal: bool) -> tuple[str, Expression, float, Draw]:
     """The largest of the layers' changes, all alike or one far above."""
     cells = [layer(i) for i in range(LAYERS)]
-    parts = [Linear({Quantity((c,)): 1.0}, {NoiseSource("log_w_std", c, c, c, c, "p"): 1.0}) for c in cells]
+    parts = [Linear({Quantity((c,)): 1.0}, {NoiseSource("log_w_std", c, "p"): 1.0}) for c in cells]
     top = 0.0 if equal else 5.0
 
     def draw(rng: random.Random) -> Truth:

@@ -54,7 +54,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "no folder": ({"folder": None}, "folder: a path was expected, not None"),
     "arrays": ({"train_set": tuple(part.numpy() for part in TRAIN)},
                "not a tuple of 2 (numpy's ndarray and numpy's ndarray); torch.from_numpy makes a tensor"),
-    "list of labels": ({"test_set": (TEST[0], TEST[1].tolist())}, "not a tuple of 2 (torch's Tensor and list); torch"),
+    "list of labels": ({"test_set": (TEST[0], TEST[1].tolist())}, "a tuple of 2 (torch's Tensor and list); torch"),
     "list of pairs": ({"test_set": [*zip(*TEST, strict=True)]},
                       "torch.utils.data.Subset(pairs, range(len(pairs))) a Dataset of a list of pairs"),
     "three tensors": ({"train_set": TensorDataset(*TRAIN, TRAIN[1])}, "not a tuple of 3"),

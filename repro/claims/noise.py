@@ -18,7 +18,7 @@ from repro.claims.tables import Cell
 
 @dataclass(frozen=True)
 class NoiseSource:
-    """What carries the noise of one number: itself (``own``), and what it shares with others.
+    """What carries the noise of one number: itself (``own``), and what it shares with others, if anything.
 
     ``decile`` groups the structures of one tenth of the schedule, which are much alike (Fig. 3: 0.8 % of the
     weights differ between epochs 160 and 180). ``parent`` is the dense network behind it: noise that all its
@@ -28,11 +28,15 @@ class NoiseSource:
 
     kind: str
     own: Hashable
-    structure: Hashable
-    decile: Hashable
-    weights: Hashable
     parent: Hashable
+    structure: Hashable = None
+    decile: Hashable = None
+    weights: Hashable = None
     relative: Cell | None = None
+
+    def owner(self, allocation: str) -> Hashable:
+        """Return what the noise belongs to under one of the `ALLOCATIONS`."""
+        return getattr(self, allocation) or self.own
 
 
 ALLOCATIONS = ("own", "structure", "decile", "weights", "parent")
@@ -68,5 +72,5 @@ def _variance(units: Mapping[NoiseSource, float], allocation: str) -> float:
     """Return the variance if all noise belongs to one kind of owner, in units of the declared variance."""
     shared: dict[Hashable, float] = defaultdict(float)
     for unit, coefficient in units.items():
-        shared[getattr(unit, allocation)] += coefficient
+        shared[unit.owner(allocation)] += coefficient
     return sum(total**2 for total in shared.values())

@@ -8,7 +8,7 @@ from collections.abc import Hashable
 from repro.claims.expressions import Linear, Quantity, mean
 from repro.claims.noise import NoiseSource
 from repro.claims.tables import PAPER_EPOCHS, Cell, CellIndex, MissingCells, required
-from repro.config.recipe import IMAGENET_ARCHS
+from repro.config.recipe import CIFAR_ARCHS, IMAGENET_ARCHS
 from repro.experiments import paper_epochs
 
 DENSE = "dense_early"  # dense accuracy while the rate is still at its first value
@@ -21,14 +21,13 @@ def term(index: CellIndex, artifact: str, series: str, row: object, column: obje
     cell = index.cell(artifact, series, row, column)
     _, _, arch, col = cell  # rows are networks, but in Figs. 1, 3 and 5
     own: Hashable
-    tenth: Hashable
     match artifact, series:
         case "fig1", "tickets":
             return _ticket(cell, index.arch, int(arch), int(col))
         case "table2" | "table3", "one-shot":
             return _ticket(cell, arch, int(col), int(col))
         case "table2" | "table3", "gradual":
-            return _measured(cell, arch, ("gradual", arch, col), ("children", arch))
+            return _linear(cell, NoiseSource(arch, ("gradual", arch, col), ("children", arch)))
         case "fig1", "baseline":
             return _dense(cell, index.arch, int(col), index.fall)
         case "fig4", "baseline":
@@ -38,24 +37,26 @@ def term(index: CellIndex, artifact: str, series: str, row: object, column: obje
         case "fig4" | "fig6", _:
             # PPR scatters far more at the large rate than at the small one.
             kind = "ppr" if float(series.removeprefix("ppr ")) >= LARGE_RATE else "ppr_small"
-            own, tenth = ("structure", arch, int(col)), ("decile", arch, decile(int(col), paper_epochs(arch)))
-            return _measured(cell, kind, cell, ("children", arch), structure=own, decile=tenth, weights=own)
+            own, tenth = ("structure", arch, int(col)), decile(int(col), arch)
+            return _linear(cell, NoiseSource(kind, cell, ("children", arch), own, tenth, weights=own))
         case "table4", _ if col == "accuracy delta":
             # The difference to the dense network has the noise of both.
             own = ("gradual", arch, _chosen(arch)[1]) if series == "GP + EWT" else ("iterative", arch)
-            child = _measured(cell, arch, own, ("children", arch))
+            child = _linear(cell, NoiseSource(arch, own, ("children", arch)))
             return Linear(child.terms, (child - _dense(cell, arch, PAPER_EPOCHS)).units)
         case "fig3", _:
-            return _measured(cell, "hamming", cell, "dense")
+            return _linear(cell, NoiseSource("hamming", cell, "dense"))
         case "fig5", _:
-            own, labels, tenth = ("structure", arch), ("labels", col), ("decile", decile(int(arch), PAPER_EPOCHS))
-            return _measured(cell, "memorization", cell, "dense", structure=own, decile=tenth, weights=labels)
+            source = NoiseSource(
+                "memorization", cell, "dense", ("structure", arch), decile(int(arch)), ("labels", col)
+            )
+            return _linear(cell, source)
         case "table1", _:
             # After pruning in steps the columns are one training.
             own, lineage = ("structure", series, col), cell if series == "1-shot" else ("steps",)
-            return _measured(cell, "memorization", cell, "dense", structure=own, decile=lineage, weights=own)
+            return _linear(cell, NoiseSource("memorization", cell, "dense", own, lineage, weights=own))
         case _:  # counted, or stated in the text
-            return Linear({Quantity((cell,)): 1.0})
+            return _linear(cell)
 
 
 def terms(
@@ -105,31 +106,20 @@ def _chosen(arch: str) -> tuple[str, str]:
 def _ticket(cell: Cell, arch: str, v: int, s: int) -> Linear:
     """Return the ticket with structure from epoch ``s`` and weights from epoch ``v``."""
     structure, weights = ("structure", arch, s), ("weights", arch, v)
-    tenth, own = ("decile", arch, decile(s, paper_epochs(arch))), ("ticket", arch, v, s)
-    return _measured(cell, arch, own, ("children", arch), structure=structure, decile=tenth, weights=weights)
+    own, parent = ("ticket", arch, v, s), ("children", arch)
+    return _linear(cell, NoiseSource(arch, own, parent, structure, decile(s, arch), weights))
 
 
 def _dense(cell: Cell, arch: str, epoch: int, fall: float = 0.0) -> Linear:
     """Return the dense network's accuracy at ``epoch``. Before the ``fall`` of the rate it moves by points."""
-    tenth, kind = ("dense", arch, decile(epoch, PAPER_EPOCHS)), DENSE if epoch < fall else arch
-    return _measured(cell, kind, ("dense", arch, epoch), ("dense", arch), decile=tenth)
+    own, kind = ("dense", arch, epoch), DENSE if epoch < fall else arch
+    return _linear(cell, NoiseSource(kind, own, ("dense", arch), decile=decile(epoch, CIFAR_ARCHS[0])))
 
 
-def _measured(
-    cell: Cell,
-    kind: str,
-    own: Hashable,
-    parent: Hashable,
-    *,
-    structure: Hashable = None,
-    decile: Hashable = None,
-    weights: Hashable = None,
-) -> Linear:
-    """Return a cell with noise of this ``kind``, which is its ``own`` but for what it shares with others."""
-    source = NoiseSource(kind, own, structure or own, decile or own, weights or own, parent)
-    return Linear({Quantity((cell,)): 1.0}, {source: 1.0})
+def _linear(cell: Cell, *noise: NoiseSource) -> Linear:
+    return Linear({Quantity((cell,)): 1.0}, dict.fromkeys(noise, 1.0))
 
 
-def decile(epoch: int, schedule: int) -> int:
-    """Return the tenth of the schedule in which ``epoch`` lies; it ends with its last epoch."""
-    return max(1, math.ceil(epoch * TENTHS / schedule))
+def decile(epoch: int, arch: str = CIFAR_ARCHS[0]) -> Hashable:
+    """Return the tenth of the network's schedule in which ``epoch`` lies; it ends with its last epoch."""
+    return "decile", arch, max(1, math.ceil(epoch * TENTHS / paper_epochs(arch)))

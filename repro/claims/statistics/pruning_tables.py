@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from repro.claims.expressions import Expression, Linear, Max, Min, Quantity, mean
-from repro.claims.tables import Cell, CellIndex, required
+from repro.claims.tables import CellIndex, required
 from repro.claims.terms import average, dense, gradual_delta, term
 
 ONE_SHOT_20, GRADUAL_20 = ("table2", "one-shot", "resnet20"), ("table2", "gradual", "resnet20")
@@ -20,14 +20,10 @@ def _too_early(index: CellIndex) -> Linear:
     return mean(average(index, *row, 1, 99) - average(index, *row, 100, 200) for row in rows)
 
 
-def _spent(index: CellIndex, row: str) -> list[Cell]:
-    """Return the cells of gradual pruning's epochs: of pruning, of retraining."""
-    return [index.cell("table4", "GP + EWT", row, f"{kind} epochs") for kind in ("pruning", "retraining")]
-
-
 def _cost(index: CellIndex, row: str, compute: Callable[[Sequence[float]], float]) -> Linear:
     """Return a number computed from the epochs of gradual pruning (two cells) and of iterative pruning."""
-    return Linear({Quantity((*_spent(index, row), index.cell("table4", "IP + WT", row, "epochs")), compute): 1.0})
+    spent = [index.cell("table4", "GP + EWT", row, f"{kind} epochs") for kind in ("pruning", "retraining")]
+    return Linear({Quantity((*spent, index.cell("table4", "IP + WT", row, "epochs")), compute): 1.0})
 
 
 def _ratio(epochs: Sequence[float]) -> float:
@@ -36,9 +32,9 @@ def _ratio(epochs: Sequence[float]) -> float:
 
 
 def _pruning_minus_retraining(index: CellIndex) -> Max:
-    rows = required(index.rows("table4", "GP + EWT"), "GP + EWT in table4")
-    cells = [_spent(index, row) for row in rows]
-    return Max([Linear({Quantity((pruned,)): 1.0, Quantity((retrained,)): -1.0}) for pruned, retrained in cells])
+    rows = [("table4", "GP + EWT", row) for row in index.rows("table4", "GP + EWT")]
+    gaps = [term(index, *row, "pruning epochs") - term(index, *row, "retraining epochs") for row in rows]
+    return Max(required(gaps, "GP + EWT in table4"))
 
 
 STATISTICS: dict[str, Callable[..., Expression]] = {

@@ -132,7 +132,7 @@ def _variation(layers: Sequence[Sequence[float]]) -> float:
 
 
 def _noise(layer: str, own: tuple[Cell, ...], relative: Cell | None = None) -> NoiseSource:
-    return NoiseSource("log_w_std", own, own, own, weights=layer, parent="dense", relative=relative)
+    return NoiseSource("log_w_std", own, "dense", weights=layer, relative=relative)
 
 
 def _largest_change(index: CellIndex) -> Max:
@@ -181,8 +181,7 @@ def _from_last(index: CellIndex, layers: Sequence[str], epoch: int) -> Linear:
 
 def _rate_noise(cell: Cell) -> NoiseSource:
     _, _, layer, epoch = cell
-    shared = ("decile", decile(int(epoch), PAPER_EPOCHS))
-    return NoiseSource("layer_rate", own=cell, structure=epoch, decile=shared, weights=layer, parent="dense")
+    return NoiseSource("layer_rate", cell, "dense", structure=epoch, decile=decile(int(epoch)), weights=layer)
 
 
 def _mean_gap(values: Sequence[float]) -> float:
