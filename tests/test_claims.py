@@ -24,7 +24,6 @@ from repro.claims import (
     SeedTable,
     Setting,
     document,
-    further_seeds,
     judge,
     published_tables,
     tables_of,
@@ -208,14 +207,6 @@ def test_needed_is_the_first_number_of_seeds_that_decides() -> None:
     assert (found.verdict, found.needed) == (UNDECIDED, 2)
     assert all(j.needed is None for j in PAPER if j.verdict != UNDECIDED)
     assert verdict("accuracy-has-fallen-at-80", PAPER).needed is None  # not within 64
-
-
-def test_further_seeds() -> None:
-    found = further_seeds(PAPER, 5)
-    assert list(found) == [2, 3, 4, 5]
-    assert "gradual-near-baseline-resnet50" in found[2]
-    decided = [id for ids in further_seeds(PAPER, 64).values() for id in ids]
-    assert sorted(decided) == sorted(j.claim.id for j in PAPER if j.needed)
 
 
 # ---- the document ------------------------------------------------------------------------------------------

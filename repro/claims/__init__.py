@@ -15,16 +15,14 @@ from repro.claims.decide import (
     UNPUBLISHED,
     VERDICTS,
     Judgement,
-    further_seeds,
     judge,
     wanted,
-    withheld,
 )
 from repro.claims.report import document
 from repro.claims.tables import SeedTable, Setting, made_anew, published_tables, tables_of
 
 __all__ = [
     "FAILS", "HOLDS", "NOT_COMPARABLE", "NOT_RUN", "UNDECIDED", "UNPUBLISHED", "VERDICTS", "Judgement",
-    "SeedTable", "Setting", "document", "further_seeds", "judge", "made_anew", "published_tables", "tables_of",
-    "wanted", "withheld",
+    "SeedTable", "Setting", "document", "judge", "made_anew", "published_tables", "tables_of",
+    "wanted",
 ]  # fmt: skip

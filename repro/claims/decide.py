@@ -75,12 +75,6 @@ def withheld(judgements: Sequence[Judgement]) -> list[Judgement]:
     ]  # fmt: skip
 
 
-def further_seeds(judgements: Sequence[Judgement], upto: int) -> dict[int, list[str]]:
-    """Return the claims that each number of seeds beyond the present one, up to ``upto``, would newly decide."""
-    now = max((judgement.n for judgement in judgements), default=0)
-    return {n: [j.claim.id for j in judgements if j.needed == n] for n in range(now + 1, upto + 1)}
-
-
 def wanted(tables: Sequence[SeedTable], among: Collection[str] | None = None) -> dict[str, list[Cell]]:
     """Return the cells on which each claim rests, by its id, with or without a value.
 

@@ -1,4 +1,4 @@
-"""`repro plan`: summarise the remaining work (Runs, epochs, time, disk), the cost and benefit of one more seed,
+"""`repro plan`: summarise the remaining work (Runs, epochs, time, disk), the cost of one more seed,
 and cheaper alternatives for ImageNet."""
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from typing import Any
 
 from rich.console import Console
 
-from repro import claims, estimate, files
+from repro import estimate, files
 from repro.artifacts import Artifact
-from repro.commands import report as conclude
 from repro.config.recipe import IMAGENET_ARCHS
 from repro.estimate import Pace
 from repro.experiments import PAPER_EPOCHS
@@ -24,7 +23,6 @@ from repro.run import ancestors
 from repro.words import counted
 from repro.workspace import Workspace
 
-FURTHER_SEEDS = 10  # the largest number of further seeds that the plan considers
 CHOSEN = (40, 70)  # the window of the paper's Table 4
 _FIELDS = ("runs", "tickets", "shared", "done", "left", "epochs_left", "images_left")
 _HEADER = ("Runs", "tickets", "shared", "done", "left", "epochs left", "images left")
@@ -89,8 +87,6 @@ def show_plan(options: Options, names: Sequence[str], calibrate: bool | None, as
         out.print(f"time left on this device: {time}; --calibrate measures it again")
     time = "" if further["seconds"] is None else f", {terminal.duration(further['seconds'])} on this device"
     out.print(f"each further seed: {counted(further['runs'], 'Run')}, {counted(further['epochs'], 'epoch')}{time}")
-    for seeds, ids in further["decides"].items():
-        out.print(f"  with {seeds} seeds, at the present estimates, decided: {', '.join(ids)}", markup=False)
     free = shutil.disk_usage(files.existing(work.store.runs_dir)).free
     out.print(f"disk: {terminal.size(disk)} of checkpoints to come, {terminal.size(free)} free")
     _print_alternatives(others, out)
@@ -115,28 +111,15 @@ def _artifact_entry(work: Workspace, artifact: Artifact) -> dict[str, Any]:
     }
 
 
-# One more seed
-
-
 def _further_seed(work: Workspace, paces: Mapping[str, Pace]) -> dict[str, Any]:
-    """Return the cost of one more seed of these artifacts, and the claims that further seeds would decide."""
-    names = {artifact.name for artifact in work.artifacts}
-    judgements = [j for j in conclude.judgements(work) if names & set(j.claim.artifact)]
-    seeds = max([len(work.seeds), *(j.n for j in judgements)])
-    more, present = (
-        ancestors([run for artifact in work.artifacts for run in work.runs(artifact, some)])
-        for some in ([seeds], range(seeds))
-    )
-    keys = {run.key for run in present}
-    runs = [run for run in more if run.key not in keys]  # Table 1 is calibrated once, on seed 0
+    """Return the cost of one more seed of these artifacts; `repro claims` says how many each claim needs."""
+    asked = [run for artifact in work.artifacts for run in work.runs(artifact)]
+    more = [run for artifact in work.artifacts for run in work.runs(artifact, [len(work.seeds)])]
+    present = {run.key for run in ancestors(asked)}
+    runs = [run for run in ancestors(more) if run.key not in present]  # Table 1 is calibrated once, on seed 0
     price = cost(runs)
-    return {
-        "runs": price.runs,
-        "epochs": price.epochs,
-        "images": price.images,
-        "seconds": estimate.seconds(runs, paces),
-        "decides": {str(n): ids for n, ids in claims.further_seeds(judgements, FURTHER_SEEDS).items() if ids},
-    }
+    seconds = estimate.seconds(runs, paces)
+    return {"runs": price.runs, "epochs": price.epochs, "images": price.images, "seconds": seconds}
 
 
 # Alternatives for ImageNet

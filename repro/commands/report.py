@@ -95,12 +95,6 @@ def decided(work: Workspace) -> Verdicts:
     )
 
 
-def judgements(work: Workspace) -> list[claims.Judgement]:
-    """Judge all claims by the Runs in the store; verdicts are withheld if their setting is not the paper's."""
-    found = claims.judge(_tables(work), work.settings.replicate_sd)
-    return found if work.study.comparable else claims.withheld(found)
-
-
 def _tables(work: Workspace) -> list[claims.SeedTable]:
     return claims.tables_of(work.study, work.results(), work.all_seeds)
 

@@ -32,14 +32,11 @@ Epochs = Annotated[tuple[Annotated[int, at_least(0)], ...], NO_REPETITION]
 Window = Annotated[tuple[int, int], Check(lambda w: 0 <= w[0] < w[1], "is no window: the first epoch is smaller")]
 Sizes = Annotated[tuple[Annotated[int, at_least(2)], ...], INCREASING, Check(bool, "names none")]
 Steps = Annotated[
-    tuple[tuple[int, float], ...],
+    tuple[tuple[Annotated[int, at_least(0)], Annotated[float, FRACTION]], ...],
     Check(lambda steps: len(steps) >= 2, "are too few: at least two are needed"),
     Check(
-        lambda steps: all(
-            0 <= epoch < later and 0 < rate < higher < 1
-            for (epoch, rate), (later, higher) in itertools.pairwise(steps)
-        ),
-        "do not increase in epoch and in rate below 1",
+        lambda steps: all(a < c and b < d for (a, b), (c, d) in itertools.pairwise(steps)),
+        "do not increase in epoch and in rate",
     ),
 ]
 

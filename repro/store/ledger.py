@@ -41,25 +41,20 @@ def add(path: Path, records: Sequence[Record]) -> list[Record]:
     Raises `MissingInput` if it cannot be written, `UsageError` if another process does not release it.
     """
     path = Path(os.path.realpath(path))
-    if not _new(records, read(path)):
+    known = read(path)
+    if all(record.key in known for record in records):
         return []
     busy = f"{path} is locked by another process, for {PATIENCE / 60:g} minutes now: end that one"
     with files.locked(path.with_name(f".{path.name}.lock"), busy, PATIENCE):
-        known = read(path)
-        new = _new(records, known)
+        known, new = read(path), dict[str, Record]()
+        for record in records:
+            if record.key not in known:
+                new.setdefault(record.key, record)
         if new:
             content = path.read_bytes() if known else b""
             end = b"" if content.endswith(b"\n") or not content else b"\n"
-            files.write_bytes(path, content + end + "".join(r.line() + "\n" for r in new).encode())
-            _known[path] = _stamp(os.stat(path)), {**known, **{record.key: record for record in new}}
-    return new
-
-
-def _new(records: Sequence[Record], known: Mapping[str, Record]) -> list[Record]:
-    new: dict[str, Record] = {}
-    for record in records:
-        if record.key not in known:
-            new.setdefault(record.key, record)
+            files.write_bytes(path, content + end + "".join(r.line() + "\n" for r in new.values()).encode())
+            _known[path] = _stamp(os.stat(path)), {**known, **new}
     return list(new.values())
 
 
