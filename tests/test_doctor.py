@@ -76,7 +76,7 @@ def test_an_estimate_of_months_is_a_warning(
     pace = Pace(Choice({"eager": {1: 30.0}}), "eager, one Run at a time")
     monkeypatch.setattr(estimate, "ago", lambda date: "2 h ago")
     slow = {arch: pace for arch in ("resnet20", "resnet56")}
-    monkeypatch.setattr(estimate, "known", lambda *_: slow)
+    monkeypatch.setattr(estimate, "paces", lambda *_: (slow, False))
     code, states = checked("--profile", "paper")
     assert code == 0 and states["time"][0] == "warning" and "days of training left" in states["time"][1]
     assert "calibrated 2 h ago; `repro plan --calibrate` measures it again" in states["speed"][1]

@@ -138,7 +138,7 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def speed_of(run: Run, store: Store, anew: bool = False) -> tuple[float, str, str]:
     """Images a second, how they are known, and what was said."""
     said = Console(record=True, width=200, file=io.StringIO())
-    paces, _ = estimate.measured([run], "auto", store, said, anew)
+    paces, _ = estimate.paces([run], "auto", store, said, anew)
     return paces["resnet20"].best, paces["resnet20"].source, said.export_text()
 
 
@@ -152,7 +152,7 @@ def test_little_work_is_estimated_as_it_is_trained_without_timing_strategies(
     run: Run, timed: list[str], store: Store
 ) -> None:
     """A session under `CALIBRATE_FROM` images takes one Run after another on a CPU."""
-    assert estimate.measured([run], "auto", store, Console(quiet=True))[0]["resnet20"].choice.lanes == 1
+    assert estimate.paces([run], "auto", store, Console(quiet=True))[0]["resnet20"].choice.lanes == 1
     assert timed == ["eager"]
 
 
@@ -161,7 +161,7 @@ def test_a_plan_with_nothing_to_train_needs_no_torch(
 ) -> None:
     monkeypatch.setattr(device, "choose", lambda name: pytest.fail("the device was looked for"))
     observed = [run for run in artifacts.get("fig3").runs(study("paper"), (0,)) if not run.epochs]
-    assert estimate.measured(observed, "auto", store, Console(quiet=True)) == ({}, False)
+    assert estimate.paces(observed, "auto", store, Console(quiet=True)) == ({}, False)
 
 
 @pytest.mark.parametrize(("load", "busy"), [(1.0, False), (1000.0, True)])

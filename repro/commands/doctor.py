@@ -155,7 +155,7 @@ def _time(runs: Sequence[Run], work: Workspace) -> Iterator[Check]:
     except ReproError as error:
         yield "precision", "problem", f"{error}, with --precision"
         return
-    paces = estimate.known(runs, "auto", work.store)
+    paces, _ = estimate.paces(runs, "auto", work.store)
     for arch in estimate.first_of_each(runs):
         if pace := paces.get(arch):
             known = ", ".join(filter(None, (terminal.speed(pace.best), pace.way, pace.source)))

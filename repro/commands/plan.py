@@ -39,7 +39,7 @@ def show_plan(options: Options, names: Sequence[str], calibrate: bool | None, as
     cuda = False
     if calibrate is not False:
         log = terminal.console(stderr=True)
-        paces, cuda = estimate.measured(plan.missing, options.device, work.store, log, again=bool(calibrate))
+        paces, cuda = estimate.paces(plan.missing, options.device, work.store, log, again=bool(calibrate))
     seconds = estimate.seconds(plan.missing, paces, work.store) if paces else None
     shared = sum(e["runs"] for e in per_artifact.values()) - len(plan.runs)
     disk = disk_bytes(plan.missing, plan.keep)

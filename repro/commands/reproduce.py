@@ -102,9 +102,8 @@ def _train(work: Workspace, log: Console) -> RunFailed | None:
 
     render_complete()
     if not train.renders_only(work, log):
-        train.report_left_out(work.left_out(), log)
         try:
-            train.execute(work, work.asked, log, render_complete)
+            train.execute(work, log, render_complete)
         except RunFailed as error:
             failed = error
     for artifact in list(waiting):

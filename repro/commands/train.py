@@ -17,7 +17,7 @@ from repro.options import Options, ranked
 from repro.plan import Plan, cost, disk_bytes, forgotten
 from repro.report import terminal
 from repro.report.document import as_json as document_json
-from repro.run import Photos, Run
+from repro.run import Photos
 from repro.words import are, counted
 from repro.workspace import Workspace, reading
 
@@ -43,9 +43,8 @@ def produce(
         log.print(f"nothing was written: {error}", markup=False)
         return
     if not shown:
-        report_left_out(work.left_out(), log)
         try:
-            execute(work, work.asked, log)
+            execute(work, log)
         except RunFailed:  # reported at the end; show what finished, with diverged cells marked
             _show(work, as_json)
             raise
@@ -94,18 +93,13 @@ def _print_plan(work: Workspace, plan: Plan, as_json: bool = False) -> None:
         out.print(f"  {run.key}  {run.label}", markup=False)
 
 
-def report_left_out(runs: list[Run], log: Console) -> None:
-    if runs:
+def execute(work: Workspace, log: Console, then: Callable[[], None] = lambda: None) -> None:
+    """Train the missing Runs of ``work``'s artifacts. Repeat if a checkpoint turns out to be damaged, or if the
+    new results require further Runs. ``then`` is called after each Run. Raises what `session.execute` raises."""
+    if runs := work.left_out():
         names = ", ".join(sorted({run.data.name for run in runs}))
         log.print(f"{are(len(runs), 'Run')} left out ($REPRO_WITHOUT), on {names}: their cells stay 'not run'")
-
-
-def execute(
-    work: Workspace, asked: Callable[[], list[Run]], log: Console, then: Callable[[], None] = lambda: None
-) -> None:
-    """Train the missing Runs of ``asked``. Repeat if a checkpoint turns out to be damaged, or if the new results
-    require further Runs. ``then`` is called after each Run. Raises what `session.execute` raises."""
-    plan = work.plan_for(asked())
+    plan = work.plan_for(work.asked())
     if work.options.is_main:
         work.store.gather(plan.runs)
     finished = [run for run in plan.runs if run not in plan.missing]
@@ -124,7 +118,7 @@ def execute(
                 if ranked():
                     raise
                 log.print(f"{error}: trained again", markup=False)
-            plan = work.plan_for(asked())
+            plan = work.plan_for(work.asked())
 
 
 def _trainer(
