@@ -1,6 +1,6 @@
 """The paper's artifacts, and one of our own: each says which Runs it needs and what it makes of their results.
 
-A new artifact is one module with an ``ARTIFACT``: in this folder, or anywhere and named in ``$REPRO_ARTIFACTS``
+A new artifact is one module with an `Artifact`: in this folder, or anywhere and named in ``$REPRO_ARTIFACTS``
 (docs/extending.md).
 """
 
@@ -20,9 +20,9 @@ from repro.machine import stdout_to_stderr
 
 
 def _shipped() -> dict[str, Artifact]:
-    """Return the ``ARTIFACT`` of every module of this folder: the paper's in its order, then the others."""
+    """Return the artifacts of all modules of this folder: the paper's in its order, then the others."""
     modules = [importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)]
-    listed = [module.ARTIFACT for module in modules if hasattr(module, "ARTIFACT")]
+    listed = [found for module in modules for found in vars(module).values() if isinstance(found, Artifact)]
     listed.sort(key=lambda artifact: (not _in_paper(artifact.name), artifact.name))
     return {artifact.name: artifact for artifact in listed}
 

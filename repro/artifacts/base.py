@@ -35,6 +35,11 @@ class Results:
         found = [self.records.get(run.key) for run in runs]
         return [record for record in found if record and record.status == DONE]
 
+    def top1(self, runs: Sequence[Run], epoch: int | None = None) -> list[float]:
+        """Return the top-1 in % of those that finished: at the end, or after ``epoch`` where it was measured."""
+        found = [record.top1 if epoch is None else record.top1_at(epoch) for record in self.done(runs)]
+        return [top1 for top1 in found if top1 is not None]
+
     def diverged(self, runs: Sequence[Run]) -> bool:
         """Return whether any of ``runs`` ended without a result."""
         return any((r := self.records.get(run.key)) is not None and r.status == DIVERGED for run in runs)
@@ -91,11 +96,10 @@ def accuracy_cell(
     study: Study, results: Results, runs: Sequence[Run], place: tuple[str, str, str], published: float | None
 ) -> Cell:
     """Test accuracy of ``runs`` (one a seed) at ``place`` = (series, row, col), beside the ``published`` one."""
-    records = results.done(runs)
     return cell(
         *place,
-        [record.top1 for record in records if record.top1 is not None],
-        best=[record.best_top1 for record in records if record.best_top1 is not None],
+        results.top1(runs),
+        best=[record.best_top1 for record in results.done(runs) if record.best_top1 is not None],
         published=published,
         replicate_sd=study.settings.replicate_sd.get(runs[0].arch),
         comparable=study.comparable_for(runs[0].arch),

@@ -6,7 +6,6 @@ The paper never states its batch size. The dense network of an epoch goes on at 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from repro.artifacts.base import Artifact, Results
 from repro.artifacts.drawing import Curves
@@ -15,37 +14,29 @@ from repro.cells import Cell
 from repro.experiments import Study
 from repro.run import Run
 
-
-@dataclass(frozen=True)
-class _Place:
-    """A cell: how far the mask of ``epochs[0]`` has moved by ``epochs[1]``, with its Runs, one a seed. ``own``
-    where the batch size is the profile's: at another one it is another hypothesis, which Fig. 3 does not judge."""
-
-    arch: str
-    row: str
-    epochs: tuple[int, int]
-    trained: list[Run]
-    observed: list[Run]
-    own: bool
+Place = tuple[str, str, tuple[int, int]]
+"""Network, row, and the two epochs whose masks are compared."""
 
 
 def runs(study: Study, seeds: Sequence[int]) -> list[Run]:
     """Return every network that is trained on, and for every cell a Run without epochs, which observes the
     distance."""
-    return [run for place in _places(study, seeds) for run in (*place.trained, *place.observed)]
+    return [run for _, trained, observed, _ in _table(study, seeds) for run in (*trained, *observed)]
 
 
 def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
     """Return the cells: row = batch size, col = epoch; then the dense network itself, where Fig. 3 looks at it."""
     found = []
-    for place in _places(study, seeds):
-        values = [record.mask_distance for record in results.done(place.observed)]
-        at, diverged = (place.row, str(place.epochs[1])), results.diverged(place.trained)
-        found.append(distance_cell(study, place.arch, place.epochs, values, at, diverged, place.own))
+    for (arch, row, epochs), trained, observed, own in _table(study, seeds):
+        values = [record.mask_distance for record in results.done(observed)]
+        at = (row, str(epochs[1]))
+        found.append(distance_cell(study, arch, epochs, values, at, results.diverged(trained), own))
     return found
 
 
-def _places(study: Study, seeds: Sequence[int]) -> Iterator[_Place]:
+def _table(study: Study, seeds: Sequence[int]) -> Iterator[tuple[Place, list[Run], list[Run], bool]]:
+    """Yield (place of the cell, the networks trained on, the Runs that observe the distance, whether Fig. 3 judges
+    it: at a batch size that is not the profile's it is another hypothesis)."""
     profile = study.settings.profile
     for arch, asked in profile.batch_probe.items():
         of = f"{arch}, " if len(profile.batch_probe) > 1 else ""
@@ -55,12 +46,12 @@ def _places(study: Study, seeds: Sequence[int]) -> Iterator[_Place]:
             branches = [study.branch(arch, seed, asked.start, asked.epochs[-1], size) for seed in seeds]
             for epoch in asked.epochs:
                 moved = [study.moved(branch, epoch) for branch in branches]
-                yield _Place(arch, f"{of}batch {size}", (asked.start, epoch), branches, moved, size == own)
+                yield (arch, f"{of}batch {size}", (asked.start, epoch)), branches, moved, size == own
         fig3 = profile.fig3.s if profile.fig3.arch == arch else ()
         for epoch in asked.epochs:
             if asked.start in fig3 and epoch in fig3:
                 apart = [study.mask_distance(arch, seed, asked.start, epoch) for seed in seeds]
-                yield _Place(arch, f"{of}dense", (asked.start, epoch), dense, apart, own=True)
+                yield (arch, f"{of}dense", (asked.start, epoch)), dense, apart, True
 
 
 def _name(row: str) -> str:

@@ -24,24 +24,22 @@ def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
     grid, settings = study.settings.profile.fig1, study.settings
     # The paper's grid is ResNet20's: another network has nothing to stand beside.
     table = published.lookup("fig1") if grid.arch == "resnet20" else {}
-    noise = settings.replicate_sd.get(grid.arch)
-    found = []
-    dense = [study.dense(grid.arch, seed) for seed in seeds]
+    paper = {epoch: study.published_epoch(epoch, grid.arch) or "" for epoch in (*grid.s, *grid.v)}
+    dense, found = [study.dense(grid.arch, seed) for seed in seeds], []
     for s in grid.s:
-        values = [top1 for record in results.done(dense) if (top1 := record.top1_at(s)) is not None]
-        place = ("baseline", "baseline", study.published_epoch(s, grid.arch) or "")
         # At a rate of 0.1 the dense accuracy moves by points from epoch to epoch: no replicate noise is known.
-        late = noise if s >= max(settings.profile.recipe.milestones, default=0) else None
+        late = s >= max(settings.profile.recipe.milestones, default=0)
         found.append(
-            cell("baseline", "baseline", str(s), values, published=table.get(place), replicate_sd=late,
-                 comparable=study.comparable_for(grid.arch))
+            cell("baseline", "baseline", str(s), results.top1(dense, s),
+                 published=table.get(("baseline", "baseline", paper[s])),
+                 comparable=study.comparable_for(grid.arch),
+                 replicate_sd=settings.replicate_sd.get(grid.arch) if late else None)
         )  # fmt: skip
     for v in grid.v:
         for s in grid.s:
             tickets = [study.ticket(grid.arch, seed, s, v) for seed in seeds]
-            row, col = (study.published_epoch(epoch, grid.arch) or "" for epoch in (v, s))
-            place = ("tickets", row, col)
-            found.append(accuracy_cell(study, results, tickets, ("tickets", str(v), str(s)), table.get(place)))
+            printed = table.get(("tickets", paper[v], paper[s]))
+            found.append(accuracy_cell(study, results, tickets, ("tickets", str(v), str(s)), printed))
     return found
 
 

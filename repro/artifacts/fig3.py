@@ -17,20 +17,21 @@ def runs(study: Study, seeds: Sequence[int]) -> list[Run]:
 
     A mask and itself need none.
     """
-    apart = [run for x, y in pairs(study) if x < y for run in _pair(study, seeds, x, y)]
-    return [*_dense(study, seeds), *apart]
+    arch = study.settings.profile.fig3.arch
+    apart = [study.mask_distance(arch, seed, x, y) for x, y in pairs(study) if x < y for seed in seeds]
+    return [*(study.dense(arch, seed) for seed in seeds), *apart]
 
 
 def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
     """Return the upper triangle, x in rows and y in columns; on the diagonal 0 for every trained dense network."""
     arch = study.settings.profile.fig3.arch
-    dense = _dense(study, seeds)
+    dense = [study.dense(arch, seed) for seed in seeds]
     itself = [0.0 for _ in results.done(dense)]
     diverged = not itself and results.diverged(dense)
     found = []
     for x, y in pairs(study):
-        apart = [record.mask_distance for record in results.done(_pair(study, seeds, x, y))]
-        values = itself if x == y else apart
+        apart = [study.mask_distance(arch, seed, x, y) for seed in seeds] if x < y else []
+        values = [record.mask_distance for record in results.done(apart)] if apart else itself
         found.append(distance_cell(study, arch, (x, y), values, (str(x), str(y)), diverged))
     return found
 
@@ -65,14 +66,6 @@ def pairs(study: Study) -> list[tuple[int, int]]:
     """Return the epochs (x, y) with x <= y."""
     epochs = sorted(study.settings.profile.fig3.s)
     return [(x, y) for i, x in enumerate(epochs) for y in epochs[i:]]
-
-
-def _dense(study: Study, seeds: Sequence[int]) -> list[Run]:
-    return [study.dense(study.settings.profile.fig3.arch, seed) for seed in seeds]
-
-
-def _pair(study: Study, seeds: Sequence[int], x: int, y: int) -> list[Run]:
-    return [study.mask_distance(study.settings.profile.fig3.arch, seed, x, y) for seed in seeds]
 
 
 ARTIFACT = Artifact(

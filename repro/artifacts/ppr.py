@@ -1,10 +1,10 @@
-"""What Fig. 4 and 6 share: PPR accuracy at every epoch of the dense training, beside the dense accuracy."""
+"""Fig. 4 and 6: PPR accuracy at every epoch of the dense training, beside the dense accuracy (3.3, 4.1, 4.2)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from repro.artifacts.base import Artifact, Results, accuracy_cell
+from repro.artifacts.base import CIFAR10, IMAGENET, Artifact, Results, accuracy_cell, joined
 from repro.artifacts.drawing import Curves
 from repro.cells import Cell, cell
 from repro.config.profile import PprParams
@@ -12,21 +12,16 @@ from repro.experiments import Study
 from repro.run import Run
 
 
-def artifact(name: str, title: str, assumptions: tuple[str, ...]) -> Artifact:
+def _artifact(name: str, title: str, assumptions: tuple[str, ...]) -> Artifact:
     """Return the artifact whose networks, rates and epochs are under ``name`` in the profile.
 
     The paper draws these curves and prints no numbers.
     """
-
-    def rows(study: Study) -> Mapping[str, PprParams]:
-        found: Mapping[str, PprParams] = getattr(study.settings.profile, name)
-        return found
-
     return Artifact(
         name=name,
         title=title,
-        runs=lambda study, seeds: runs(study, seeds, rows(study)),
-        cells=lambda study, results, seeds: cells(study, results, seeds, rows(study)),
+        runs=lambda study, seeds: runs(study, seeds, getattr(study.settings.profile, name)),
+        cells=lambda study, results, seeds: cells(study, results, seeds, getattr(study.settings.profile, name)),
         assumptions=("ppr", *assumptions),
         axes=("network", "epoch"),
         columns="epoch of the dense training",
@@ -52,10 +47,9 @@ def cells(study: Study, results: Results, seeds: Sequence[int], rows: Mapping[st
             for epoch in epochs(study, arch, asked):
                 ppr = [study.ppr(arch, seed, epoch, rate) for seed in seeds]
                 found.append(accuracy_cell(study, results, ppr, (f"ppr {rate:g}", arch, str(epoch)), None))
-        dense = results.done([study.dense(arch, seed) for seed in seeds])
+        dense = [study.dense(arch, seed) for seed in seeds]
         for epoch in epochs(study, arch, asked):
-            values = [top1 for record in dense if (top1 := record.top1_at(epoch)) is not None]
-            found.append(cell("baseline", arch, str(epoch), values))
+            found.append(cell("baseline", arch, str(epoch), results.top1(dense, epoch)))
     return found
 
 
@@ -66,3 +60,11 @@ def epochs(study: Study, arch: str, asked: PprParams) -> range:
 
 def _name(series: str) -> str:
     return "dense baseline" if series == "baseline" else series.replace("ppr ", "PPR, rate ")
+
+
+FIG4 = _artifact(
+    "fig4", "Accuracy of pseudo-pruned-then-retrained (PPR) models from every epoch, ResNet20", CIFAR10
+)
+FIG6 = _artifact(
+    "fig6", "PPR accuracy check: ResNet56 on CIFAR-10 and ResNet18 on ImageNet", joined(CIFAR10, IMAGENET)
+)

@@ -41,11 +41,9 @@ def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
     found = []
     for series, epoch, first, asked in _table(study, seeds, size or study.settings.profile.table1.sizes[-1]):
         place = (series, arch, study.published_epoch(epoch, arch) or "")
-        records = results.done(asked) if size else []
-        values = [record.top1 for record in records if record.top1 is not None]
         found.append(
             # No replicate noise of the whole schedule is known: there is a band from three seeds on.
-            cell(series, arch, str(epoch), values, published=printed.get(place),
+            cell(series, arch, str(epoch), results.top1(asked) if size else [], published=printed.get(place),
                  comparable=study.comparable_for(arch) and not first, diverged=results.diverged(asked))
         )  # fmt: skip
     for candidate, run in _calibration(study).items():

@@ -45,19 +45,28 @@ def optional(study: Study, seeds: Sequence[int]) -> list[Run]:
 def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
     """Return the series ``GP + EWT`` and ``IP + WT``, row = network: rates in %, deltas to the dense one in
     points."""
-    gradual = {arch: _gradually(study, results, seeds, arch) for arch in _networks(study)}
-    iterative = {arch: _iteratively(study, results, seeds, arch) for arch in _networks(study)}
-    return [
-        found
-        for series, rows in ((GRADUAL, gradual), (ITERATIVE, iterative))
-        for arch, (asked, values) in rows.items()
-        for found in _row(study, results, (series, arch), asked, values)
-    ]
+    printed, found = published.lookup("table4"), []
+    for series, of_network in ((GRADUAL, _gradually), (ITERATIVE, _iteratively)):
+        for arch in _networks(study):
+            asked, values = of_network(study, results, seeds, arch)
+            noise = study.settings.replicate_sd.get(arch)
+            for column in COLUMNS[series]:
+                # Of a difference between two Runs; what is counted has none.
+                sd = (math.sqrt(2) * noise if noise else None) if column == "accuracy delta" else 0.0
+                found.append(
+                    cell(series, arch, column, values.get(column, []), replicate_sd=sd,
+                         published=printed.get((series, arch, column)), comparable=study.comparable_for(arch),
+                         diverged=results.diverged(asked))
+                )  # fmt: skip
+    return found
 
 
 def best_window(study: Study, results: Results, seeds: Sequence[int], arch: str) -> tuple[int, int] | None:
     """Return the gradual window with the highest mean accuracy, over the seeds for which all windows ran."""
-    tops = {window: _tops(study, results, seeds, arch, window) for window in _windows(study, arch)}
+    tops = {
+        window: {seed: top1 for seed in seeds for top1 in results.top1(_gradual(study, [seed], arch, window))}
+        for window in _windows(study, arch)
+    }
     whole = [seed for seed in seeds if all(seed in found for found in tops.values())]
     if not tops or not whole:
         return None
@@ -96,27 +105,6 @@ def _iteratively(study: Study, results: Results, seeds: Sequence[int], arch: str
     }
 
 
-def _row(study: Study, results: Results, row: tuple[str, str], asked: list[Run], values: Values) -> list[Cell]:
-    series, arch = row
-    printed, noise = published.lookup("table4"), study.settings.replicate_sd.get(arch)
-    found = []
-    for column in COLUMNS[series]:
-        # Of a difference between two Runs; what is counted has none.
-        sd = (math.sqrt(2) * noise if noise else None) if column == "accuracy delta" else 0.0
-        found.append(
-            cell(series, arch, column, values.get(column, []), published=printed.get((series, arch, column)),
-                 replicate_sd=sd, comparable=study.comparable_for(arch), diverged=results.diverged(asked))
-        )  # fmt: skip
-    return found
-
-
-def _tops(
-    study: Study, results: Results, seeds: Sequence[int], arch: str, window: tuple[int, int]
-) -> dict[int, float]:
-    records = {seed: results.done(_gradual(study, [seed], arch, window)) for seed in seeds}
-    return {seed: top for seed, found in records.items() for r in found if (top := r.top1) is not None}
-
-
 def _windows(study: Study, arch: str) -> Sequence[tuple[int, int]]:
     profile = study.settings.profile
     row = (profile.table3 if arch in IMAGENET_ARCHS else profile.table2).get(arch)
@@ -136,12 +124,8 @@ def _iterative(study: Study, seeds: Sequence[int], arch: str) -> list[Run]:
 
 def _deltas(study: Study, results: Results, seeds: Sequence[int], pruned: Sequence[Run]) -> list[float]:
     """Return the top-1 of each pruned Run less that of the dense network of its seed, in points."""
-    found = []
-    for seed, run in zip(seeds, pruned, strict=False):
-        pair = results.done([run, study.dense(run.arch, seed)])
-        tops = [record.top1 for record in pair if record.top1 is not None]
-        found += [tops[0] - tops[1]] if len(tops) == 2 else []
-    return found
+    pairs = [[run, study.dense(run.arch, seed)] for seed, run in zip(seeds, pruned, strict=False)]
+    return [tops[0] - tops[1] for pair in pairs if len(tops := results.top1(pair)) == 2]
 
 
 ARTIFACT = Artifact(
