@@ -8,10 +8,10 @@ print(result.table())
 
 from repro.config.recipe import Recipe
 from repro.ticket.events import Event
-from repro.ticket.options import SearchOptions
 from repro.ticket.plateau import Plateau, find_plateau
 from repro.ticket.result import Check, Outcome, Result
 from repro.ticket.search import find_ticket
+from repro.ticket.search_spec import SearchOptions
 
 __all__ = [
     "Check", "Event", "Outcome", "Plateau", "Recipe", "Result", "SearchOptions", "find_plateau", "find_ticket",

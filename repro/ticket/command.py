@@ -27,11 +27,10 @@ from repro.machine import stdout_to_stderr
 from repro.options import Options
 from repro.places import find_root, params_file
 from repro.report import terminal
-from repro.ticket.options import SearchOptions
 from repro.ticket.progress import SearchProgress
 from repro.ticket.report import COUNTED, write
 from repro.ticket.search import find_ticket
-from repro.ticket.search_spec import ONE_SHOT
+from repro.ticket.search_spec import ONE_SHOT, SearchOptions
 from repro.workspace import data_folders
 
 # The smoke profile's four epochs are too few for a plateau.

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 from torch import nn
 
 from repro import files, machine
-from repro.config.fields import FRACTION
+from repro.config.fields import FRACTION, build
 from repro.config.recipe import Recipe
 from repro.engine import device as devices
 from repro.engine.events import EpochReport
@@ -25,12 +27,11 @@ from repro.store import Store
 from repro.ticket.datasets import samples
 from repro.ticket.events import Event, Kind
 from repro.ticket.inspect_model import fingerprint, inspect_model
-from repro.ticket.options import SearchOptions, check
 from repro.ticket.plateau import Plateau, find_plateau
 from repro.ticket.prunable import choose_prunable
 from repro.ticket.randomness import untouched
 from repro.ticket.result import Check, Outcome, Result
-from repro.ticket.search_spec import BASELINES, ITERATIVE, ONE_SHOT, SearchSpec
+from repro.ticket.search_spec import BASELINES, ITERATIVE, ONE_SHOT, SearchOptions, SearchSpec
 from repro.ticket.torch_dataset import kind_of
 from repro.ticket.trainer import Setup, Stop, Trainer, copied, fill, train
 
@@ -80,8 +81,9 @@ def find_ticket(
     if not isinstance(model, nn.Module):
         hint = "build the network, and load weights into it with load_state_dict"
         raise UsageError(f"model: a torch.nn.Module was expected, not {kind_of(model)}: {hint}")
-    recipe, sparsity = check(Recipe, recipe, "recipe"), check(Annotated[float, FRACTION], sparsity, "sparsity")
-    options = check(SearchOptions, options or {}, "options")
+    recipe = _checked(Recipe, recipe, "recipe")
+    sparsity = _checked(Annotated[float, FRACTION], sparsity, "sparsity")
+    options = _checked(SearchOptions, options or {}, "options")
     several = isinstance(baselines, Iterable) and not isinstance(baselines, str)
     names: tuple[Any, ...] = tuple(baselines) if several else (baselines,)
     if unknown := [name for name in names if name not in BASELINES]:
@@ -124,6 +126,26 @@ def find_ticket(
             result = replace(result, notes=tuple(notes), left_out=pruned.left_out)
             result.save()
             return result
+
+
+def _checked(kind: Any, value: Any, name: str) -> Any:
+    """Return ``value``, or a mapping of its fields, as ``kind``. Raises `UsageError` naming a wrong field."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
+    if isinstance(value, Mapping):
+        value = {key: _plain(inner) for key, inner in value.items()}
+    elif dataclasses.is_dataclass(kind):
+        raise UsageError(f"{name}: a {getattr(kind, '__name__', kind)} was expected, not {kind_of(value)}")
+    try:
+        return build(kind, _plain(value), name)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return list(value)
+    return value.item() if isinstance(value, np.generic) else value
 
 
 class _Search:
