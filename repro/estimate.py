@@ -64,7 +64,7 @@ def paces(
             not isinstance(run.data, Photos),
         )
         # A session on a CPU trains few images without timing strategies.
-        names = calibration.quick(chosen)
+        names = list[str]()
         if small and not chosen.cuda and images < calibration.CALIBRATE_FROM:
             names = [EAGER]
         choice = measure(run, chosen, cache, names, report) if log else calibration.known(run, chosen, cache)

@@ -130,9 +130,7 @@ def test_a_sweep_that_was_cut_short_is_gone_on_with_and_one_that_was_not_is_over
     monkeypatch.setattr(calibration, "MOST_LANES", {"cpu": most})
     monkeypatch.setattr(calibration.time, "monotonic", lambda: now.__setitem__(0, now[0] + 1) or now[0])
     for counts in ([1], [1, 2]):
-        until = (
-            now[0] + 1 + len(counts)
-        )  # the time is asked before a sweep, and before each further number of lanes
+        until = now[0] + 2  # the time is asked before each number of lanes
         measure(run, CPU, cache, ["batched"], until=until)
         assert timed == [("batched", count) for count in counts]
         assert sorted(known(run, CPU, cache).speeds["batched"]) == counts

@@ -186,8 +186,7 @@ class Sprint:
         if large and not choice.speeds and (strategy == "auto" or photos):
             began = time.monotonic()
             until = began + max(self._to_time, LEAST / 2)
-            names = calibration.quick(device)
-            choice = calibration.measure(first, device, cache, names, self._timing, until=until)
+            choice = calibration.measure(first, device, cache, report=self._timing, until=until)
             self._to_time -= time.monotonic() - began
         if strategy == "auto" or photos:
             return choice

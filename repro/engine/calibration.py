@@ -8,7 +8,6 @@ nothing or memory ends. Photographs have one strategy and one lane.
 
 from __future__ import annotations
 
-import bisect
 import functools
 import math
 import time
@@ -82,11 +81,6 @@ def choose(
     return measure(run, device, cache, available(device.torch, compiled), report, until=until)
 
 
-def quick(device: Device) -> list[str]:
-    """The strategies that are timed within seconds."""
-    return available(device.torch, compiled=False)
-
-
 def known(run: Run, device: Device, cache: Path | None) -> Choice:
     """What ``cache`` holds for Runs like ``run``."""
     return _usable(cached.read(cache, key_of(run, device)), run, device)
@@ -96,15 +90,16 @@ def measure(
     run: Run,
     device: Device,
     cache: Path | None,
-    names: Sequence[str],
+    names: Sequence[str] = (),
     report: Report = ignore,
     seconds: float = 1.0,
     until: float = math.inf,
 ) -> Choice:
     """Time the strategies ``names`` as far as ``cache`` lacks them, and choose among all that is known.
 
-    Each number of lanes is timed for about ``seconds``; no measurement begins after ``until``. On photographs,
-    which have one strategy, ``names`` and ``until`` have no effect.
+    By default ``names`` are those that are timed within seconds. Each number of lanes is timed for about
+    ``seconds``; no measurement begins after ``until``. On photographs, which have one strategy, ``names`` and
+    ``until`` have no effect.
     """
     key = key_of(run, device)
     kept = cached.read(cache, key)
@@ -116,12 +111,19 @@ def measure(
             cached.write(cache, key, kept)
         return kept
     speeds = dict(kept.speeds)
-    for name in names:
-        counts, before = _counts(name, device, speeds), speeds.get(name, {})
-        if _complete(before, counts) or _hopeless(name, speeds, run) or time.monotonic() >= until:
+    for name in names or available(device.torch, compiled=False):
+        if _hopeless(name, speeds, run):
             continue
-        speeds[name] = _sweep(name, run, device, counts, before, seconds, report, until)
-        cached.keep(cache, key, {name: speeds[name]})
+        counts = dict(speeds.get(name, {}))
+        for count in _counts(name, device, speeds):
+            if count <= max(counts, default=0):
+                continue
+            if not _gains(counts) or time.monotonic() >= until:
+                break
+            report(f"{run.arch}: {name}, {count} at a time")
+            counts[count] = _time_or_fail(name, run, device, count, seconds, report)
+            speeds[name] = counts
+            cached.keep(cache, key, {name: counts})
     return _usable(replace(cached.read(cache, key), speeds=speeds), run, device)
 
 
@@ -129,21 +131,20 @@ def measure_again(
     run: Run,
     device: Device,
     cache: Path | None,
-    names: Sequence[str],
+    names: Sequence[str] = (),
     report: Report = ignore,
     runs_from: str | None = None,
     seconds: float = 1.0,
 ) -> Choice:
     """Time ``names`` whatever ``cache`` holds, and replace it there. Strategies in it that were not timed, because
-    they take minutes, are scaled by the change of the fastest of ``names``. ``runs_from`` as in `Choice` (default:
-    now)."""
+    they take minutes, are scaled by the change of the fastest of those timed. ``runs_from`` as in `Choice`
+    (default: now)."""
     key, date = key_of(run, device), cached.now()
-    before, after = cached.read(cache, key), measure(run, device, None, names, report, seconds)
-    fastest = [max((max(c.speeds.get(name, {0: 0.0}).values()) for name in names), default=0.0)
-               for c in (before, after)]  # fmt: skip
-    factor = fastest[1] / fastest[0] if fastest[0] else 1.0
-    scaled = {name: {n: factor * v for n, v in counts.items()} for name, counts in before.speeds.items()}
-    choice = Choice(scaled | after.speeds, measured=date, runs_from=date if runs_from is None else runs_from)
+    before, after = cached.read(cache, key).speeds, measure(run, device, None, names, report, seconds).speeds
+    old, new = (max((max(c[name].values()) for name in after if name in c), default=0.0) for c in (before, after))
+    factor = new / old if old else 1.0
+    scaled = {name: {n: factor * v for n, v in counts.items()} for name, counts in before.items()}
+    choice = Choice(scaled | after, measured=date, runs_from=date if runs_from is None else runs_from)
     cached.write(cache, key, choice)
     return _usable(choice, run, device)
 
@@ -184,57 +185,30 @@ def _counts(name: str, device: Device, speeds: Speeds) -> list[int]:
     return [2**n for n in range(most.bit_length())]
 
 
-def _complete(speeds: Mapping[int, float], counts: Sequence[int]) -> bool:
-    """Whether a sweep over ``counts`` that measured ``speeds`` had ended, rather than run out of time."""
-    if not speeds:
-        return False
-    last = max(speeds)
-    others = [speeds[count] for count in speeds if count < last]
-    gained = speeds[last] > 0 and (last <= 2 or speeds[last] >= GAIN * max(others, default=0.0))
-    return last >= max(counts) or not gained
+def _gains(counts: Mapping[int, float]) -> bool:
+    """Whether more lanes may be faster than those measured: the last number works and gained something."""
+    if not counts:
+        return True
+    last = max(counts)
+    others = (speed for count, speed in counts.items() if count < last)
+    return counts[last] > 0 and (last <= 2 or counts[last] >= GAIN * max(others, default=0.0))
 
 
-def _sweep(
-    name: str,
-    run: Run,
-    device: Device,
-    counts: Sequence[int],
-    before: Mapping[int, float],
-    seconds: float,
-    report: Report,
-    until: float,
-) -> dict[int, float]:
-    """Images a second by number of lanes: ``before``, and those of ``counts`` that are larger; 0 for a number that
-    fails. Ends with the first number that gains nothing, fails or does not fit into memory, or at ``until``."""
-    speeds = dict(before)
-    best = max(speeds.values(), default=0.0)
-    for count in counts[bisect.bisect_right(counts, max(speeds, default=0)) :]:
-        if speeds and time.monotonic() >= until:
-            break
-        report(f"{run.arch}: {name}, {count} at a time")
-        if device.cuda:
-            if speeds and not _twice_fits(device):
-                speeds[count] = 0.0
-                break
-            torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats(device.torch)
-        try:
-            speeds[count] = time_lanes(name, run, device, count, seconds)
-        except RuntimeError as error:
-            if not isinstance(error, torch.OutOfMemoryError):
-                report(str(error))
-            speeds[count] = 0.0
-            break
-        if speeds[count] < GAIN * best and count > 2:
-            break
-        best = max(best, speeds[count])
-    return speeds
-
-
-def _twice_fits(device: Device) -> bool:
-    """Whether twice as many lanes as were timed last fit into memory."""
-    peak = torch.cuda.max_memory_reserved(device.torch)
-    return 2 * peak < MEMORY * torch.cuda.get_device_properties(device.torch).total_memory
+def _time_or_fail(name: str, run: Run, device: Device, count: int, seconds: float, report: Report) -> float:
+    """`time_lanes`, or 0 if the strategy fails or its lanes do not fit into memory. After half as many lanes on
+    CUDA, twice their memory has to be there."""
+    if device.cuda:
+        peak = torch.cuda.max_memory_reserved(device.torch)
+        if count > 1 and 2 * peak > MEMORY * torch.cuda.get_device_properties(device.torch).total_memory:
+            return 0.0
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device.torch)
+    try:
+        return time_lanes(name, run, device, count, seconds)
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError):
+            report(str(error))
+        return 0.0
 
 
 def time_lanes(name: str, run: Run, device: Device, count: int, seconds: float) -> float:

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from repro.config.fields import build
 from repro.errors import MissingInput
 from repro.files import parse_json, write_text
 from repro.options import STRATEGIES
@@ -101,11 +102,14 @@ def now() -> str:
 
 
 def read(cache: Path | None, key: str) -> Choice:
-    """The entry ``key`` of ``cache``, without anything in it that is damaged or impossible."""
-    entry = dict(_items(dict(_items(_content(cache))).get(key)))
-    speeds = {name: _speeds(counts) for name, counts in entry.items()}
+    """The entry ``key`` of ``cache``; without speeds if there is none, or if one of them is impossible."""
+    entry = _entries(cache).get(key, {})
     dates = {name: entry[name] for name in ("measured", "runs_from") if isinstance(entry.get(name), str)}
-    return Choice({name: speeds[name] for name in SIMPLEST_FIRST if speeds.get(name)}, **dates)
+    try:
+        speeds = {name: _speeds(entry[name]) for name in SIMPLEST_FIRST if name in entry}
+        return Choice({name: counts for name, counts in speeds.items() if counts}, **dates)
+    except (ValueError, TypeError, AttributeError):
+        return Choice()
 
 
 def keep(cache: Path | None, key: str, speeds: Mapping[str, Mapping[int, float]]) -> None:
@@ -122,28 +126,22 @@ def write(cache: Path | None, key: str, choice: Choice) -> None:
     if cache is None:
         return
     dates = {name: date for name in ("measured", "runs_from") if (date := getattr(choice, name))}
-    others = {name: entry for name, entry in _items(_content(cache)) if isinstance(entry, dict)}
-    everything = others | {key: {**choice.speeds, **dates}}
+    entries = _entries(cache) | {key: {**choice.speeds, **dates}}
     with contextlib.suppress(MissingInput):
-        write_text(cache, json.dumps(everything, indent=1, sort_keys=True) + "\n")
+        write_text(cache, json.dumps(entries, indent=1, sort_keys=True) + "\n")
 
 
-def _content(cache: Path | None) -> Any:
-    if cache is not None:
-        with contextlib.suppress(OSError, ValueError):
-            return parse_json(cache.read_text())
-    return None
+def _entries(cache: Path | None) -> dict[str, dict[str, Any]]:
+    """What ``cache`` holds; nothing if it is missing or damaged."""
+    try:
+        content = parse_json(cache.read_text()) if cache else {}
+        return {key: entry for key, entry in content.items() if isinstance(entry, dict)}
+    except (OSError, ValueError, AttributeError):
+        return {}
 
 
 def _speeds(counts: Any) -> dict[int, float]:
-    """Speeds by number of lanes: finite numbers of at least 0."""
-    pairs = {n: v for n, v in _items(counts) if n.isdigit() and int(n) > 0 and _possible(v)}
-    return {int(count): float(speed) for count, speed in pairs.items()}
-
-
-def _possible(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
-
-
-def _items(value: Any) -> list[tuple[str, Any]]:
-    return list(value.items()) if isinstance(value, dict) else []
+    speeds = {int(count): build(float, speed, count) for count, speed in counts.items()}
+    if not all(count > 0 and 0 <= speed < math.inf for count, speed in speeds.items()):
+        raise ValueError
+    return speeds
