@@ -171,7 +171,7 @@ def arguments() -> argparse.Namespace:
 def bits(lanes_of: Callable[[int], Lanes], batch: int) -> bool:
     """Whether ten steps give lane 3 of 8, beside one that has diverged, what they give it alone."""
     wide, alone = lanes_of(8), lanes_of(1)
-    alone.all[0].network.load(wide.all[3].network.snapshot().state())
+    alone.all[0].network.load(wide.all[3].network.snapshot()())
     alone.order.copy_(wide.order[:, 3:4])
     alone.labels.copy_(wide.labels[3:4])
     wide.rows.weights[2].fill_(float("nan"))

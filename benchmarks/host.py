@@ -28,7 +28,7 @@ from repro.config.recipe import CIFAR_ARCHS
 from repro.data import cifar10
 from repro.data.images import random_images
 from repro.engine import device as devices
-from repro.engine.data_source import InMemoryData, in_memory_data
+from repro.engine.data_source import InMemoryData
 from repro.engine.events import Observer
 from repro.engine.lanes import Lane
 from repro.engine.wave import Waves
@@ -104,7 +104,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     device = devices.choose(args.device)
     found = cifar10.find([args.data_dir])
     images = data.load("cifar10", [args.data_dir]) if found else random_images(50_000, 10_000)
-    bench = in_memory_data(images, device)
+    bench = InMemoryData(images, device)
     profile = params.settings(ROOT / "params.yaml", "paper", {"precision": "auto", "precision_of": {}})
     study = Study(profile, images.fingerprint)
     dense = replace(study.dense(args.arch, 0), last_epoch=args.epochs)

@@ -30,7 +30,7 @@ from repro.config import params
 from repro.config.recipe import CIFAR_ARCHS
 from repro.data import cifar10
 from repro.engine import device as devices
-from repro.engine.data_source import InMemoryData, in_memory_data
+from repro.engine.data_source import InMemoryData
 from repro.engine.events import EpochReport, Observer
 from repro.engine.wave import Waves
 from repro.errors import ReproError, UsageError
@@ -145,7 +145,7 @@ def main() -> int:
     try:
         device = devices.choose(args.device)
         images = data.load("cifar10" if cifar10.find([args.data_dir]) else "synthetic", [args.data_dir])
-        bench = in_memory_data(images, device)
+        bench = InMemoryData(images, device)
         ways = {way: train(way, args, bench, images.fingerprint) for way in args.ways}
     except ReproError as error:
         print(f"paired: {error}", file=sys.stderr)

@@ -17,7 +17,7 @@ from repro.data import synthetic
 from repro.data.batches import EpochOrder
 from repro.data.images import Images
 from repro.engine import device as devices
-from repro.engine.data_source import InMemoryData, in_memory_data
+from repro.engine.data_source import InMemoryData
 from repro.engine.events import EpochReport, Observer, StepReport
 from repro.engine.lanes import Lanes
 from repro.engine.strategies import Strategy
@@ -61,7 +61,7 @@ def images() -> Images:
 
 @functools.cache
 def bench(device: str = "cpu") -> InMemoryData:
-    return in_memory_data(images(), devices.choose(device))
+    return InMemoryData(images(), devices.choose(device))
 
 
 def study(changes: dict[str, Any] | None = None) -> Study:
@@ -78,11 +78,9 @@ def recipe() -> Recipe:
 def started(count: int, precision: torch.dtype = torch.float32, device: str = "cpu", rate: float = 0.05) -> Lanes:
     """``count`` lanes at the start of an epoch: networks of different seeds, every second one pruned, on different
     numbers of images and labels."""
-    lanes = Lanes("resnet20", count, bench(device).dataset, recipe(), precision)
+    lanes = Lanes("resnet20", count, bench(device), recipe(), precision)
     for lane, (size, labels) in zip(lanes.all, SIZES, strict=False):
-        subset = bench(device).dataset.subset(
-            Data("synthetic", size, size if labels != "true" else TESTED, "", labels)
-        )
+        subset = bench(device).subset(Data("synthetic", size, size if labels != "true" else TESTED, "", labels))
         lane.network.reset(lane.number)
         if lane.number % 2:
             lane.network.prune(0.8)

@@ -157,7 +157,7 @@ def test_a_lanes_bits_are_its_own() -> None:
     """Alone, or between one that has diverged and one that waits: the same, to the last bit."""
     together, alone = started(3), started(1)
     waiting = [getattr(together.rows, name)[2].clone() for name in ("weights", "momentum", "statistics")]
-    alone.all[0].network.load(together.all[1].network.snapshot().state())
+    alone.all[0].network.load(together.all[1].network.snapshot()())
     for name in ("order", "labels", "rate"):
         own = getattr(together, name)
         getattr(alone, name).copy_(own[:, 1:2] if name == "order" else own[1:2])

@@ -26,7 +26,7 @@ STATE = ("weights", "momentum", "statistics")
 
 def started(count: int, rate: float = 0.05) -> Lanes:
     """Lanes at the start of an epoch, each with a network and an order of its own, every second one pruned."""
-    dataset = trials.bench("cuda").dataset
+    dataset = trials.bench("cuda")
     lanes = Lanes("resnet20", count, dataset, RECIPE, BF16)
     subset = dataset.subset(trials.data(200))
     for lane in lanes.all:
@@ -75,7 +75,7 @@ def test_a_lanes_bits_are_its_own_and_the_same_again() -> None:
     first, ends = started(1), []
     for count, place in ((1, 0), (1, 0), (8, 3)):
         lanes = started(count)
-        lanes.all[place].network.load(first.all[0].network.snapshot().state())
+        lanes.all[place].network.load(first.all[0].network.snapshot()())
         lanes.order[:, place].copy_(first.order[:, 0])
         lanes.rows.weights[2 : count - 5].fill_(float("nan"))
         strategy, full = Fused(lanes), lanes.recipe.batch_size

@@ -51,16 +51,16 @@ def story(making: Making, precision: torch.dtype) -> list[list[Tensor]]:
 
     step(2)
     for lane in lanes.all:  # the next epoch: another order, another rate
-        subset = trials.bench().dataset.subset(trials.data(64))
+        subset = trials.bench().subset(trials.data(64))
         lane.enter(subset)
         lane.start_epoch(subset.indices(EpochOrder.draw(f"next {lane.number}", 1, 64, True)), 0.002)
     step()
     step(1, 5)  # the smaller last batch
     lanes.all[0].network.prune(0.5)
     step()
-    before = lanes.all[1].network.snapshot().state()
+    before = lanes.all[1].network.snapshot()()
     lanes.all[1].network.reset(7)  # another Run in the lane, with labels of its own
-    lanes.all[1].enter(trials.bench().dataset.subset(trials.data(64, "random-3")))
+    lanes.all[1].enter(trials.bench().subset(trials.data(64, "random-3")))
     step()
     lanes.all[1].network.load(before)
     lanes.all[0].position.zero_()

@@ -8,7 +8,7 @@ import torch
 from repro.data import synthetic
 from repro.data.batches import PAD, random_labels
 from repro.engine import device
-from repro.engine.data_source import in_memory_data
+from repro.engine.data_source import InMemoryData
 from repro.engine.network import Network
 from repro.run import Checkpoint, Data, Mask
 from repro.store import Store
@@ -27,7 +27,7 @@ def test_labels_follow_from_their_name_and_are_uniform() -> None:
 
 def test_random_labels_are_tested_on_what_they_are_trained_on() -> None:
     images = synthetic.generate()
-    dataset = in_memory_data(images, CPU).dataset
+    dataset = InMemoryData(images, CPU)
     subset = dataset.subset(Data("synthetic", 40, 40, images.fingerprint, "random-3"))
     assert torch.equal(subset.train, subset.test)
     assert torch.equal(subset.labels[subset.train], random_labels("random-3", 40))
@@ -39,7 +39,7 @@ def test_random_labels_are_tested_on_what_they_are_trained_on() -> None:
 def test_a_share_is_the_part_that_the_split_gives() -> None:
     """Training and test images, balanced over classes, in the split's own order, and under its labels."""
     images = synthetic.generate()
-    dataset = in_memory_data(images, CPU).dataset
+    dataset = InMemoryData(images, CPU)
     subset = dataset.subset(Data("synthetic", 70, 30, images.fingerprint))
     for places, split in ((subset.train, images.train.first(70)), (subset.test, images.test.first(30))):
         inner = dataset.images.images[places][:, PAD:-PAD, PAD:-PAD]
@@ -62,9 +62,9 @@ def test_a_pruned_network_memorizes_a_few_examples(store: Store) -> None:
     assert loaded
     network = Network("resnet20", 0, CPU.torch)
     network.load(loaded[0])
-    subset = trials.bench().dataset.subset(run.data)
+    subset = trials.bench().subset(run.data)
     with torch.inference_mode():
-        logits = network.model.eval()(trials.bench().dataset.images.gather(subset.train, *middle(24)))
+        logits = network.model.eval()(trials.bench().images.gather(subset.train, *middle(24)))
     right = (logits.argmax(1) == subset.labels[subset.train]).sum()
     assert 100 * int(right) / 24 == record.top1
     zeros = sum(int((w == 0).sum()) for w in network.prunable_weights().values())

@@ -97,7 +97,7 @@ def test_a_mask_holds_at_every_step_and_the_rest_moves_as_without() -> None:
     masks = net.masks()
     assert masks is not None
     for step in range(3, 8):
-        state = net.snapshot().state()
+        state = net.snapshot()()
         for name, mask in masks.items():
             assert not state[name][~mask].any()
             assert not state[MOMENTUM + name][~mask].any()
@@ -141,22 +141,22 @@ def test_a_state_restores_weights_momentum_masks_and_statistics_bit_for_bit() ->
     train(net, 1)
     net.prune(0.5)
     train(net, 2)
-    state = net.snapshot().state()
+    state = net.snapshot()()
     other = network(seed=1)
     train(other, 3)
     other.load(state)
-    assert equal(other.snapshot().state(), state)
+    assert equal(other.snapshot()(), state)
     assert any(t.any() for name, t in state.items() if name.startswith(MOMENTUM))
     assert not torch.equal(state["bn.running_mean"], network().checkpoint()["bn.running_mean"])
     train(net, 4)
     train(other, 4)
-    assert equal(other.snapshot().state(), net.snapshot().state())
+    assert equal(other.snapshot()(), net.snapshot()())
 
 
 def test_a_state_is_a_copy() -> None:
     net = network()
     net.prune(0.5)
-    state = net.snapshot().state()
+    state = net.snapshot()()
     before = {name: tensor.clone() for name, tensor in state.items()}
     train(net, 1)
     assert equal(state, before)

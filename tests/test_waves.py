@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import random
 from collections.abc import Callable, Sequence
@@ -268,7 +269,8 @@ def test_a_run_that_goes_on_elsewhere_names_every_device(
 ) -> None:
     store, run, bench = grown("travelled"), study.ticket("resnet20", 0, 1, 0), trials.bench()
     for number, name in enumerate(names, 1):
-        here = replace(bench, device=replace(bench.device, name=name))
+        here = copy.copy(bench)
+        here.device = replace(bench.device, name=name)
         monkeypatch.setattr(trials, "bench", lambda device, here=here: here)
         told_of = Reports()
         if number < len(names):

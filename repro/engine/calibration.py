@@ -25,8 +25,8 @@ from repro.data.imagenet.augment import normalize
 from repro.data.images import random_images
 from repro.engine import device as devices
 from repro.engine import speeds as cached
+from repro.engine.data_source import InMemoryData
 from repro.engine.device import Device
-from repro.engine.device_dataset import DeviceDataset
 from repro.engine.lanes import EVAL_BATCH, Lanes
 from repro.engine.network import Network
 from repro.engine.photo_model import COMPILE_FROM as COMPILE_PHOTOS_FROM
@@ -235,9 +235,9 @@ def time_lanes(name: str, run: Run, device: Device, count: int, seconds: float) 
 def random_lanes(arch: str, count: int, recipe: Recipe, precision: torch.dtype, device: Device) -> Lanes:
     """Lanes at the start of an epoch of random images, each with weights and an order of its own."""
     size = STEPS * recipe.batch_size
-    dataset = DeviceDataset(random_images(size, EVAL_BATCH), device.torch)
-    subset = dataset.subset(Data("random", size, EVAL_BATCH, "random"))
-    lanes = Lanes(arch, count, dataset, recipe, precision)
+    data = InMemoryData(random_images(size, EVAL_BATCH), device)
+    subset = data.subset(Data("random", size, EVAL_BATCH, "random"))
+    lanes = Lanes(arch, count, data, recipe, precision)
     for lane in lanes.all:
         lane.network.reset(lane.number)
         lane.enter(subset)

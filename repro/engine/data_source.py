@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import torch
+from torch import Tensor
+
 from repro import data
 from repro.data import imagenet
-from repro.data.images import Images
+from repro.data.batches import DeviceImages, EpochOrder, random_labels
+from repro.data.images import Images, Split, first_of_each
 from repro.engine.device import Device
-from repro.engine.device_dataset import DeviceDataset
 from repro.engine.ranks import Ranks
 from repro.errors import MissingInput
 from repro.run import Data, Photos
@@ -21,12 +25,50 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class InMemoryData:
-    """All small images of a data set on the device, for one process."""
+class Subset:
+    """Indices of a Run's training and test images in `InMemoryData`, int64 [N] each on the CPU, and the labels of
+    all images in it, int64 on the device (meaningless for images outside the subset)."""
 
-    device: Device
-    dataset: DeviceDataset
-    source: str
+    train: Tensor
+    test: Tensor
+    labels: Tensor
+
+    def indices(self, order: EpochOrder) -> Tensor:
+        """An epoch over ``train``: indices, crop offsets from the top and the left, flips; int64 [4, N] on the
+        CPU."""
+        index, *crops_and_flips = order.tensors()
+        return torch.stack([self.train[index], *crops_and_flips])
+
+
+class InMemoryData:
+    """All small images of a data set on the device, training images, then test images, in one tensor, shared by
+    Runs on any subset and labels. ``source`` names the data set in Records."""
+
+    def __init__(self, images: Images, device: Device) -> None:
+        splits = (images.train, images.test)
+        pixels, labels = (np.concatenate([getattr(s, name) for s in splits]) for name in ("images", "labels"))
+        self.device, self.source = device, images.source
+        self.images = DeviceImages(Split(pixels, labels), images.statistics, device.torch)
+        self._labels = [split.labels for split in splits]
+        self._subsets: dict[Data, Subset] = {}
+
+    def subset(self, wanted: Data) -> Subset:
+        """The subset that ``wanted`` names, balanced over the true classes.
+
+        With random labels the test images are the training images. Raises `UsageError` for too many images.
+        """
+        if wanted not in self._subsets:
+            self._subsets[wanted] = self._subset(wanted)
+        return self._subsets[wanted]
+
+    def _subset(self, wanted: Data) -> Subset:
+        train = torch.from_numpy(first_of_each(self._labels[0], wanted.train))
+        if wanted.labels == "true":
+            test = torch.from_numpy(first_of_each(self._labels[1], wanted.test)) + len(self._labels[0])
+            return Subset(train, test, self.images.labels)
+        labels = self.images.labels.clone()
+        labels[train.to(labels.device)] = random_labels(wanted.labels, wanted.train).to(labels.device)
+        return Subset(train, train, labels)
 
 
 @dataclass(frozen=True)
@@ -40,30 +82,31 @@ class StreamedData:
     source: str
 
 
-def in_memory_data(images: Images, device: Device) -> InMemoryData:
-    """Copy ``images`` to the device."""
-    return InMemoryData(device, DeviceDataset(images, device.torch), images.source)
-
-
-def open_data(
-    wanted: Data, folders: Sequence[Path], scratch: Path, device: Device, ranks: Ranks
-) -> InMemoryData | StreamedData:
-    """Open the data set that ``wanted`` names, found in ``folders`` or, if made from a seed, under ``scratch``.
+def open_images(wanted: Data, folders: Sequence[Path], device: Device) -> InMemoryData:
+    """Copy the data set that ``wanted`` names from ``folders`` to the device.
 
     Raises `MissingInput` if it is absent, or has changed since the plan was made.
     """
-    if isinstance(wanted, Photos):
-        from repro.data.imagenet.loader import Loader  # seconds of imports, only for those who need them
-
-        splits = imagenet.open_splits(wanted, folders, scratch)
-        train, test = (Loader(split, wanted.crop, wanted.resize, device.torch) for split in splits)
-        source = wanted.name
-        if source == "imagenet":
-            source = f"imagenet, content {imagenet.prepared(folders).content_hash}"
-        return StreamedData(device, ranks, train, test, source)
     images = data.load(wanted.name, folders)
     if images.fingerprint != wanted.fingerprint:
         raise MissingInput(
             f"{images.source} has changed since the plan was made: its fingerprint is {images.fingerprint}"
         )
-    return in_memory_data(images, device)
+    return InMemoryData(images, device)
+
+
+def open_photos(
+    wanted: Photos, folders: Sequence[Path], scratch: Path, device: Device, ranks: Ranks
+) -> StreamedData:
+    """Open the photographs that ``wanted`` names, found in ``folders`` or, if made from a seed, under ``scratch``.
+
+    Raises `MissingInput` if they are absent, or have changed since the plan was made.
+    """
+    from repro.data.imagenet.loader import Loader  # seconds of imports, only for those who need them
+
+    splits = imagenet.open_splits(wanted, folders, scratch)
+    train, test = (Loader(split, wanted.crop, wanted.resize, device.torch) for split in splits)
+    source = wanted.name
+    if source == "imagenet":
+        source = f"imagenet, content {imagenet.prepared(folders).content_hash}"
+    return StreamedData(device, ranks, train, test, source)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from repro.config.recipe import Recipe
 from repro.data.batches import PAD
-from repro.engine.device_dataset import DeviceDataset, Subset
+from repro.engine.data_source import InMemoryData, Subset
 from repro.engine.network import FlatParameters, Network, shaped
 
 LossOf = Callable[[nn.Module, Tensor, Tensor, torch.dtype], tuple[Tensor, Tensor]]
@@ -25,13 +25,11 @@ EVAL_BATCH = 1000  # images that are evaluated at a time
 
 
 class Lanes:
-    """``count`` lanes for Runs on ``dataset`` with the same architecture, batch size, momentum and weight decay.
+    """``count`` lanes for Runs on ``data`` with the same architecture, batch size, momentum and weight decay.
     Learning rate, labels, number of images and everything else may differ."""
 
-    def __init__(
-        self, arch: str, count: int, dataset: DeviceDataset, recipe: Recipe, precision: torch.dtype
-    ) -> None:
-        images = dataset.images
+    def __init__(self, arch: str, count: int, data: InMemoryData, recipe: Recipe, precision: torch.dtype) -> None:
+        images = data.images
         device, capacity = images.images.device, len(images)
         self.arch, self.images, self.recipe, self.precision, self.device = arch, images, recipe, precision, device
         self.rows = FlatParameters.make(arch, count, device)
@@ -97,7 +95,7 @@ class Lane:
         loss, logits = (loss_of or loss_and_logits)(self.leaves.model, images, labels, self.precision)
         gradients = torch.autograd.grad(loss, self.leaves.tensors)
         with torch.no_grad():
-            torch._foreach_copy_(self.network.gradient_views(), gradients)
+            torch._foreach_copy_(self.network.gradient_views, gradients)
             self.network.update(self.recipe, self.rate)
             self.loss_sum += loss.detach() * size
             self.correct += (logits.detach().argmax(1) == labels).sum()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from repro import nets
 from repro.config.recipe import Recipe
@@ -40,13 +40,7 @@ class Trainable(Protocol):
     def apply_masks(self, masks: Masks) -> None: ...
     def load(self, tensors: dict[str, Tensor]) -> None: ...
     def checkpoint(self) -> dict[str, Tensor]: ...
-    def snapshot(self) -> HasState: ...
-
-
-class HasState(Protocol):
-    """A network at one moment."""
-
-    def state(self) -> dict[str, Tensor]: ...
+    def snapshot(self) -> Callable[[], dict[str, Tensor]]: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,34 +87,6 @@ class FlatParameters:
             self.gradients.zero_()
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """A copy of a network on the CPU. Splitting it into named tensors takes longer than copying it, and can wait
-    until the device has work again."""
-
-    arch: str
-    weights: Tensor
-    momentum: Tensor
-    mask: Tensor
-    statistics: Tensor
-    masked: bool
-
-    def checkpoint(self) -> dict[str, Tensor]:
-        """Weights, BatchNorm statistics and masks, contiguous."""
-        model = nets.shapes(self.arch)
-        views = dict(_named(model.named_parameters(), self.weights))
-        views |= _named(model.named_buffers(), self.statistics)
-        tensors = {name: views[name] for name in model.state_dict()}
-        if self.masked:
-            tensors |= {MASK + name: mask for name, mask in _masks(self.arch, self.mask).items()}
-        return _separate(tensors)
-
-    def state(self) -> dict[str, Tensor]:
-        """`checkpoint` and the momentum: all that resuming needs."""
-        momentum = _named(nets.shapes(self.arch).named_parameters(), self.momentum)
-        return self.checkpoint() | _separate({MOMENTUM + name: view for name, view in momentum})
-
-
 class Network(FlatParameters):
     """``model``, whose parameters are views of one row, with Eq. 1 of the paper as its optimizer (`update`)."""
 
@@ -134,20 +100,21 @@ class Network(FlatParameters):
         self.masked = False
         parameters = dict(self.model.named_parameters())
         self._views = {kind: dict(_named(parameters.items(), getattr(self, kind))) for kind in KINDS}
+        self.gradient_views = list(self._views["gradients"].values())
         for name, parameter in parameters.items():
             view = self._views["weights"][name]
             view.copy_(parameter.detach())
             parameter.data = view
             parameter.grad = self._views["gradients"][name]
-        _take_buffers(self.model, self.statistics)
+        buffers = dict(self.model.named_buffers())  # BatchNorm's running means and variances
+        for name, view in _named(buffers.items(), self.statistics):
+            view.copy_(buffers[name])
+            module, _, attribute = name.rpartition(".")
+            setattr(self.model.get_submodule(module), attribute, view)
 
     def reset(self, seed: int) -> None:
         """Initialise again from ``seed``: no momentum, no mask."""
         self.load(nets.build(self.arch, seed).state_dict())
-
-    def gradient_views(self) -> list[Tensor]:
-        """The gradients of all parameters, in their order, as views."""
-        return list(self._views["gradients"].values())
 
     def prunable_weights(self) -> dict[str, Tensor]:
         """The weights that pruning ranks, by name, as views."""
@@ -177,25 +144,35 @@ class Network(FlatParameters):
 
     def masks(self) -> Masks | None:
         """The current masks, bool on the CPU; None for a dense network."""
-        return _masks(self.arch, self.mask.cpu()) if self.masked else None
+        views = self._views["mask"]
+        return {name: views[name].cpu().bool().contiguous() for name in self.prunable} if self.masked else None
 
-    def snapshot(self) -> Snapshot:
-        """Copy to the CPU. Waits for the device."""
-        tensors = (self.weights, self.momentum, self.mask, self.statistics)
-        weights, momentum, mask, statistics = (tensor.to("cpu", copy=True) for tensor in tensors)
-        return Snapshot(self.arch, weights, momentum, mask, statistics, self.masked)
+    def snapshot(self) -> Callable[[], dict[str, Tensor]]:
+        """Copy the network to the CPU, and return a function that makes its state of the copy: `checkpoint` and
+        momentum, all that resuming needs. Any thread may call it. Waits for the device."""
+        tensors = (self.weights, self.statistics, self.momentum, self.mask)
+        weights, statistics, momentum, mask = (tensor.to("cpu", copy=True) for tensor in tensors)
+        masked, model = self.masked, nets.shapes(self.arch)
+
+        def state() -> dict[str, Tensor]:  # takes longer than the copy, and can wait until the device has work
+            parameters = dict(model.named_parameters())
+            views = dict(_named(parameters.items(), weights)) | dict(_named(model.named_buffers(), statistics))
+            views = {name: views[name] for name in model.state_dict()}
+            if masked:
+                masks = dict(_named(parameters.items(), mask))
+                views |= {MASK + name: masks[name].bool() for name in prunable_names(model)}
+            views |= {MOMENTUM + name: view for name, view in _named(parameters.items(), momentum)}
+            # Contiguous copies, as safetensors needs them.
+            return {name: view.clone(memory_format=torch.contiguous_format) for name, view in views.items()}
+
+        return state
 
     def checkpoint(self) -> dict[str, Tensor]:
-        """`Snapshot.checkpoint` of the current network."""
-        return self.snapshot().checkpoint()
-
-    def replace_by(self, copy: Callable[..., None], masked: bool) -> None:
-        """Become another rank's network: ``copy`` replaces tensors in place; ``masked``: it is pruned."""
-        copy(self.weights, self.momentum, self.mask, self.statistics)
-        self.masked = masked
+        """Weights, BatchNorm statistics and masks, contiguous, on the CPU."""
+        return {name: tensor for name, tensor in self.snapshot()().items() if not name.startswith(MOMENTUM)}
 
     def load(self, tensors: dict[str, Tensor]) -> None:
-        """Load a `checkpoint` or a `Snapshot.state`. Without momentum in it, momentum starts at zero."""
+        """Load a `checkpoint` or a `snapshot`'s state. Without momentum in it, momentum starts at zero."""
         masks = masks_of(tensors)
         given = {name: t for name, t in tensors.items() if not name.startswith((MASK, MOMENTUM))}
         views = self.model.state_dict()
@@ -214,30 +191,9 @@ class Network(FlatParameters):
             self.apply_masks(masks)
 
 
-def _separate(views: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Contiguous copies, as safetensors needs them."""
-    return {name: view.clone(memory_format=torch.contiguous_format) for name, view in views.items()}
-
-
-def _masks(arch: str, mask: Tensor) -> Masks:
-    """A flat ``mask`` on the CPU as bool tensors by name, in the network's order."""
-    model = nets.shapes(arch)
-    masks = dict(_named(model.named_parameters(), mask))
-    return {name: masks[name].bool().contiguous() for name in prunable_names(model)}
-
-
 def masks_of(tensors: dict[str, Tensor]) -> Masks | None:
     """The masks in a checkpoint, or None."""
     return {name.removeprefix(MASK): t for name, t in tensors.items() if name.startswith(MASK)} or None
-
-
-def _take_buffers(model: nn.Module, flat: Tensor) -> None:
-    """The model's buffers (BatchNorm's running means and variances) become views of ``flat`` and fill it."""
-    buffers = dict(model.named_buffers())
-    for name, view in _named(buffers.items(), flat):
-        view.copy_(buffers[name])
-        module, _, attribute = name.rpartition(".")
-        setattr(model.get_submodule(module), attribute, view)
 
 
 def _named(tensors: Iterable[tuple[str, Tensor]], flat: Tensor) -> Iterator[tuple[str, Tensor]]:

@@ -52,8 +52,9 @@ def resume_or_start(run: Run, network: Trainable, store: Store, data: Source) ->
         history = _begin(run, network, store, data, precision)
         return ResumePoint(run.first_epoch, EpochTotals(), history, network.masked)
     network.load(state.tensors)
-    history = dict(state.history)
-    history["provenance"] = _resumed_on(history["provenance"], data.device.name)
+    history, device = dict(state.history), state.history["provenance"]["device"]
+    if device.rpartition(", then ")[2] != data.device.name:
+        history["provenance"] |= {"device": f"{device}, then {data.device.name}"}
     return ResumePoint(state.epoch, EpochTotals(**history.pop("begun", {})), history, network.masked)
 
 
@@ -115,12 +116,12 @@ class RunProgress:
             self.state_writer(partial)()
 
     def state_writer(self, partial: EpochTotals | None = None) -> Callable[[], None]:
-        """A function that does what `save` would do now. Any thread may call it while the Run trains on."""
-        epoch, network, history = self.epoch, self.network.snapshot(), _copied(self.history)
+        """A function that does what `save` would do now. Any thread may call it until the next epoch ends."""
+        epoch, state_of_network, history = self.epoch, self.network.snapshot(), dict(self.history)
         if partial:
             history["begun"] = asdict(partial)
         batches = partial.batches if partial else 0
-        return lambda: self._store.save_state(self.run, State(epoch, network.state(), history, batches))
+        return lambda: self._store.save_state(self.run, State(epoch, state_of_network(), history, batches))
 
     def record(self) -> Record:
         """The Run's Record."""
@@ -174,14 +175,6 @@ def _begin(run: Run, network: Trainable, store: Store, data: Source, precision: 
     return history
 
 
-def _resumed_on(provenance: dict[str, Any], device: str) -> dict[str, Any]:
-    """``provenance`` with ``device`` appended, unless the Run was last trained on it."""
-    before = provenance["device"]
-    if before.rpartition(", then ")[2] == device:
-        return provenance
-    return provenance | {"device": f"{before}, then {device}"}
-
-
 def _masks(run: Run, network: Trainable, tensors: dict[str, Tensor]) -> Masks:
     assert run.mask is not None
     if run.mask.sparsity is not None:
@@ -199,10 +192,3 @@ def _parent(store: Store, run: Run, epoch: int, parents: dict[str, str]) -> dict
     tensors, digest = loaded
     parents[f"{run.key}@{epoch}"] = digest
     return tensors
-
-
-def _copied(value: Any) -> Any:
-    """A deep copy of a history, which consists of dictionaries and lists of numbers."""
-    if isinstance(value, dict):
-        return {name: _copied(item) for name, item in value.items()}
-    return list(value) if isinstance(value, list) else value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from repro import signals, words
 from repro.engine import calibration, ranks
-from repro.engine.data_source import InMemoryData, StreamedData, open_data
+from repro.engine.data_source import StreamedData, open_images, open_photos
 from repro.engine.device import Device, choose, resolve_precision
 from repro.engine.events import Observer, OutOfTime
 from repro.engine.ranks import Ranks
@@ -20,7 +19,7 @@ from repro.engine.speeds import Choice
 from repro.engine.wave import Finished, Waves
 from repro.errors import BudgetSpent, RunFailed, UsageError
 from repro.plan import Plan, cost, diverged, lanes_for
-from repro.run import Data, Photos, Run
+from repro.run import Photos, Run
 from repro.store import Store
 
 TIMING = 0.2  # fraction of a time budget in which strategies may be timed
@@ -60,9 +59,17 @@ def trainer(
     with ranks.process_group(chosen) as group:
 
         def train(plan: Plan | None) -> bool:
-            if plan := _broadcast(plan, group):
-                execute(plan, store, folders, chosen, observer(), options, group)
-            return plan is not None
+            plan = group.broadcast_object(plan)  # another rank may have read the store while it was written to
+            if plan is None:
+                return False
+            small = [run.label for run in plan.missing if not isinstance(run.data, Photos)]
+            if small and group.count > 1:
+                others = f" and {len(small) - 1} others" if small[1:] else ""
+                raise UsageError(
+                    f"{small[0]}{others} train on one GPU: run the same command without torchrun first"
+                )
+            execute(plan, store, folders, chosen, observer(), options, group)
+            return True
 
         yield train
 
@@ -87,7 +94,7 @@ def execute(
     with store.lock() if group.is_main else contextlib.nullcontext():
         observer.started(plan, device.name)
         try:
-            _Session(plan, store, device, group, observer, options).train(folders)
+            _Session(plan, store, device, group, observer, options, len(plan.missing)).train(folders)
         except OutOfTime:
             missing = [run for run in plan.missing if store.record(run) is None]
             rest = cost(missing, store)
@@ -102,38 +109,41 @@ def execute(
         raise RunFailed(words.not_finite(failed) + (f"; {words.blocked(blocked)}" if blocked else ""))
 
 
+@dataclass
 class _Session:
-    def __init__(
-        self, plan: Plan, store: Store, device: Device, group: Ranks, observer: Observer, options: SessionOptions
-    ) -> None:
-        self._plan, self._store, self._device, self._group = plan, store, device, group
-        self._observer, self._options = observer, options
-        self._left = len(plan.missing)
+    plan: Plan
+    store: Store
+    device: Device
+    group: Ranks
+    observer: Observer
+    options: SessionOptions
+    left: int
+    """Runs that are not finished."""
 
     def train(self, folders: Sequence[Path]) -> None:
-        """Train the waves in order; those that share a data set, one after another, open it once."""
-        for _, planned in itertools.groupby(self._plan.waves, lambda wave: _source_of(wave[0].data)):
-            source: InMemoryData | StreamedData | None = None
-            for wave in planned:
-                ready = self._group.broadcast_object([run for run in wave if self._store.can_continue(run)])
-                self._left -= len(wave) - len(ready)
-                if not ready:
-                    continue
-                if source is None:
-                    source = open_data(wave[0].data, folders, self._store.runs_dir, self._device, self._group)
-                    waves = self._waves_on(source) if isinstance(source, InMemoryData) else None
-                if isinstance(source, StreamedData):
-                    self._train_photographs(ready, source)
-                elif waves:
-                    self._train_wave(ready, waves)
-
-    def _waves_on(self, source: InMemoryData) -> Waves:
-        keep, observer, deadline = self._plan.keep, self._observer, self._options.deadline
-        return Waves(source, self._store, keep, observer, self._has_time, deadline)
+        """Train the waves in order."""
+        opened: dict[tuple[str, str], Waves] = {}
+        for wave in self.plan.waves:
+            ready = self.group.broadcast_object([run for run in wave if self.store.can_continue(run)])
+            self.left -= len(wave) - len(ready)
+            if not ready:
+                continue
+            data = wave[0].data
+            if isinstance(data, Photos):
+                opened.clear()  # frees the device's memory
+                source = open_photos(data, folders, self.store.runs_dir, self.device, self.group)
+                self._train_photographs(ready, source)
+                continue
+            key = (data.name, data.fingerprint)
+            if key not in opened:
+                images = open_images(data, folders, self.device)
+                keep, deadline = self.plan.keep, self.options.deadline
+                opened[key] = Waves(images, self.store, keep, self.observer, self._has_time, deadline)
+            self._train_wave(ready, opened[key])
 
     def _train_wave(self, runs: list[Run], waves: Waves) -> None:
         """Train as many ``runs`` at a time as this device is fastest with, or as end within the time budget."""
-        options, store = self._options, self._store
+        options, store = self.options, self.store
         choice = self._choice(runs)
         lanes = options.wave or choice.lanes
         if lanes > 1:  # first those that were begun, then the longest, so that the last ones end together
@@ -149,62 +159,43 @@ class _Session:
             self._finish(finished)
 
     def _choice(self, runs: list[Run]) -> Choice:
-        if self._options.strategy != "auto" and self._options.wave:
+        if self.options.strategy != "auto" and self.options.wave:
             return Choice()
         first = max(runs, key=lambda run: run.epochs * run.data.train)
-        images = cost([run for run in self._plan.missing if run.arch == first.arch], self._store).images
-        cache = self._store.runs_dir / calibration.CACHE
-        until, seconds = self._options.time_until, self._seconds_left()
+        images = cost([run for run in self.plan.missing if run.arch == first.arch], self.store).images
+        cache = self.store.runs_dir / calibration.CACHE
+        until, seconds = self.options.time_until, self._seconds_left()
         if until is None:
             until = math.inf if seconds is None else time.monotonic() + TIMING * seconds
-        return calibration.choose(first, self._device, cache, images, self._observer.measuring, until)
+        return calibration.choose(first, self.device, cache, images, self.observer.measuring, until)
 
     def _seconds_left(self) -> float | None:
         """What is left of the time budget; None without one."""
-        return None if self._options.deadline is None else self._options.deadline - time.monotonic()
+        return None if self.options.deadline is None else self.options.deadline - time.monotonic()
 
     def _train_photographs(self, runs: list[Run], source: StreamedData) -> None:
         """Train ``runs`` one after another. A signal takes effect once the Run's state or Record is saved."""
         from repro.engine.train import train  # seconds of imports, only for those who need them
 
-        store = self._store
+        store = self.store
         for run in runs:
-            self._observer.run_started(run)
+            self.observer.run_started(run)
             before = store.record(run)  # trained again for its checkpoints
-            lock = store.run_lock(run, self._options.deadline) if self._group.is_main else contextlib.nullcontext()
+            lock = store.run_lock(run, self.options.deadline) if self.group.is_main else contextlib.nullcontext()
             with lock, signals.deferred() as pending:
                 # By now a worker that outlived its driver may have trained it.
-                record = store.record(run) if self._group.count == 1 and not before else None
-                keep = self._plan.keep.get(run.key, set())
-                record = record or train(run, source, store, keep, self._observer, self._has_time, pending)
+                record = store.record(run) if self.group.count == 1 and not before else None
+                keep = self.plan.keep.get(run.key, set())
+                record = record or train(run, source, store, keep, self.observer, self._has_time, pending)
                 self._finish([(run, record)])
 
     def _finish(self, finished: Finished) -> None:
-        if self._group.is_main:
-            self._store.finish_all(finished)
+        if self.group.is_main:
+            self.store.finish_all(finished)
         for run, record in finished:
-            self._left -= 1
-            self._observer.run_done(run, record, self._left)
+            self.left -= 1
+            self.observer.run_done(run, record, self.left)
 
     def _has_time(self, seconds: float) -> bool:
-        deadline = self._options.deadline
+        deadline = self.options.deadline
         return deadline is None or time.monotonic() + MARGIN * seconds < deadline
-
-
-def _broadcast(plan: Plan | None, group: Ranks) -> Plan | None:
-    """Rank 0's plan on all ranks: another rank may have read the store while it was written to.
-
-    Raises `UsageError` for Runs that only one process can train.
-    """
-    plan = group.broadcast_object(plan)
-    if plan is not None and group.count > 1:
-        small = [run.label for run in plan.missing if not isinstance(run.data, Photos)]
-        if small:
-            others = f" and {len(small) - 1} others" if small[1:] else ""
-            raise UsageError(f"{small[0]}{others} train on one GPU: run the same command without torchrun first")
-    return plan
-
-
-def _source_of(data: Data) -> object:
-    """What two Runs have to agree in to share a data source."""
-    return data if isinstance(data, Photos) else (data.name, data.fingerprint)

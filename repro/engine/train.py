@@ -43,7 +43,8 @@ def train(
     ranks = data.ranks
     network = Network(run.arch, run.seed, data.device.torch)
     point = ranks.broadcast_object(resume_or_start(run, network, store, data) if ranks.is_main else None)
-    network.replace_by(ranks.broadcast, masked=point.masked)
+    ranks.broadcast(network.weights, network.momentum, network.mask, network.statistics)
+    network.masked = point.masked
     progress = RunProgress(run, network, store, keep, point, ranks.is_main)
     if progress.over:
         return progress.record()

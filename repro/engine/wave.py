@@ -12,21 +12,18 @@ epoch, whose order was drawn during the last. (`lanes.py`: one step.)
 from __future__ import annotations
 
 import contextlib
-import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from operator import attrgetter
 
 import torch
 from torch import Tensor
 
 from repro.data.batches import EpochOrder
 from repro.engine import device as devices
-from repro.engine.data_source import InMemoryData
-from repro.engine.device_dataset import Subset
+from repro.engine.data_source import InMemoryData, Subset
 from repro.engine.events import EpochReport, EpochTotals, Observer, OutOfTime
 from repro.engine.lanes import EVAL_BATCH, Lane, Lanes
 from repro.engine.run_progress import RunProgress, resume_or_start
@@ -42,35 +39,27 @@ LOOK_EVERY = {"cpu": 1, "cuda": 32}
 Finished = list[tuple[Run, Record]]
 
 
-@dataclass
+@dataclass(eq=False)
 class ActiveRun:
-    """A Run in its lane."""
+    """A Run in its lane, and the lock that it holds."""
 
     run: Run
     lane: Lane
-    progress: RunProgress
-    subset: Subset
     lock: contextlib.ExitStack
-    next_indices: Future[Tensor] | None = None
+    record: Record | None = None
+    """Its Record, once it has ended."""
+    progress: RunProgress = field(init=False)
+    subset: Subset = field(init=False)
+    next_indices: Future[Tensor] = field(init=False)
     """Order, crops and flips of the next epoch."""
     saving: Future[None] | None = None
-    steps: int = 0
-    """Whole batches trained in this epoch."""
+    batches_left: int = 0
+    """Whole batches left in this epoch."""
     began: float = 0.0
     device_seconds: float = 0.0
     """This Run's part of the device's time in this epoch."""
     epoch_seconds: float = 0.0
     """Elapsed time of the last epoch."""
-
-    @property
-    def batches_left(self) -> int:
-        """Whole batches left in this epoch."""
-        return self.lane.epoch_size // self.lane.recipe.batch_size - self.steps
-
-    @property
-    def last_batch(self) -> int:
-        """Images in the smaller last batch, 0 if there is none."""
-        return self.lane.epoch_size % self.lane.recipe.batch_size
 
     def wait_for_state(self) -> None:
         """Wait until the last state is on disk. Raises `MissingInput` if it could not be written."""
@@ -97,7 +86,9 @@ class Waves:
     _lanes: Lanes | None = None
     _strategy: Strategy | None = None
     _shape: tuple[object, ...] = ()
-    _other_precision: dict[str, list[Run]] = field(default_factory=dict)
+    _waiting: dict[str, deque[Run]] = field(default_factory=dict)
+    """Runs to train, by precision."""
+    _helpers: ThreadPoolExecutor = field(init=False)
 
     def train(self, runs: Sequence[Run], names: Sequence[str], count: int) -> Iterator[Finished]:
         """Train ``runs`` in ``count`` lanes by the first valid strategy of ``names``.
@@ -105,114 +96,101 @@ class Waves:
         Yields Runs with their Records as soon as any end; their locks are held until the next are asked for.
         Raises `OutOfTime` if one more epoch would not end in time: every Run has a state by then.
         """
-        precision = devices.resolve_precision(runs[0].precision, self.data.device)
-        yield from self._train(runs, names, count, precision)
-        while self._other_precision:  # begun on another device, where `auto` was another precision
-            precision, others = self._other_precision.popitem()
-            yield from self._train(others, names, count, precision)
+        self._waiting = {devices.resolve_precision(runs[0].precision, self.data.device): deque(runs)}
+        while self._waiting:
+            precision, queue = self._waiting.popitem()
+            devices.use_tf32(precision)
+            lanes = self._lanes_for(runs[0], count, precision, names)
+            with ThreadPoolExecutor(max(2, cores())) as self._helpers:
+                yield from self._train(queue, names, lanes, precision)
 
-    def _train(self, runs: Sequence[Run], names: Sequence[str], count: int, precision: str) -> Iterator[Finished]:
-        devices.use_tf32(precision)
-        lanes = self._lanes_for(runs[0], count, precision, names)
-        queue, active_runs = deque(runs), list[ActiveRun]()
-        with ThreadPoolExecutor(max(2, cores())) as helpers:
-            try:
-                while queue or active_runs:
-                    free = [lane for lane in lanes.all if not lane.busy]
-                    if queue and free:
-                        with contextlib.ExitStack() as locks:
-                            finished, entered = self._fill(queue, free, precision, helpers, locks)
-                            active_runs += entered
-                            if finished:
-                                yield finished
-                    if not active_runs:
-                        continue
+    def _train(self, queue: deque[Run], names: Sequence[str], lanes: Lanes, precision: str) -> Iterator[Finished]:
+        active_runs: list[ActiveRun] = []
+        try:
+            while queue or active_runs:
+                free = [lane for lane in lanes.all if not lane.busy]
+                if queue and free:
+                    between_epochs = self._enter(queue, free, precision, active_runs)
+                else:
                     if self._strategy is None:
                         self._strategy = first_valid(names, lanes, [active.lane for active in active_runs])
-                    ending = self._advance(lanes, self._strategy, active_runs)
-                    self._end_epochs(lanes, self._strategy, ending, len(active_runs), helpers)
-                    if over := [active for active in ending if active.progress.over]:
-                        yield [(active.run, active.progress.record()) for active in over]
-                        self._leave(over)
-                        active_runs = [active for active in active_runs if not active.progress.over]
-                    for active in ending:
-                        if not active.progress.over:
-                            self._start_epoch(active, helpers)
-            finally:
-                self._leave(active_runs)
+                    between_epochs = self._advance(lanes, self._strategy, active_runs)
+                    self._end_epochs(lanes, self._strategy, between_epochs, len(active_runs))
+                if over := [active for active in between_epochs if active.record]:
+                    yield [(active.run, active.record) for active in over if active.record]
+                    self._leave(over, active_runs)
+                for active in between_epochs:
+                    if not active.record:
+                        self._start_epoch(active)
+        finally:
+            self._leave(list(active_runs), active_runs)
 
     def _lanes_for(self, run: Run, count: int, precision: str, names: Sequence[str]) -> Lanes:
         recipe = run.recipe
         shape = (run.arch, count, precision, recipe.batch_size, recipe.momentum, recipe.weight_decay, *names)
         if self._lanes is None or shape != self._shape:
             self._lanes = self._strategy = None  # free their memory first
-            self._lanes = Lanes(run.arch, count, self.data.dataset, recipe, devices.dtype_of(precision))
+            self._lanes = Lanes(run.arch, count, self.data, recipe, devices.dtype_of(precision))
             self._shape = shape
         return self._lanes
 
-    def _fill(
-        self,
-        queue: deque[Run],
-        free: list[Lane],
-        precision: str,
-        helpers: ThreadPoolExecutor,
-        locks: contextlib.ExitStack,
-    ) -> tuple[Finished, list[ActiveRun]]:
-        """Put the next Runs of ``queue`` into ``free`` lanes. Returns Runs that are finished already, or have
-        nothing to train, whose locks are in ``locks``, and the active Runs, which hold their own."""
-        finished: Finished = []
-        entering: list[tuple[Run, Lane, contextlib.ExitStack]] = []
-        active_runs: list[ActiveRun] = []
-        while queue and len(entering) < len(free):
-            run, lane, lock = queue.popleft(), free[len(entering)], contextlib.ExitStack()
+    def _enter(
+        self, queue: deque[Run], free: list[Lane], precision: str, active_runs: list[ActiveRun]
+    ) -> list[ActiveRun]:
+        """Lock the next Runs of ``queue``, resume or start them in ``free`` lanes, add them to ``active_runs`` and
+        return them. Some have a Record already, since nothing is left to train.
+        """
+        entering: list[ActiveRun] = []
+        for lane in free[: len(queue)]:
+            run = queue.popleft()
+            active = ActiveRun(run, lane, contextlib.ExitStack())
             self.observer.run_started(run)
             before = self.store.record(run)  # trained again for its checkpoints
-            locks.enter_context(lock).enter_context(self.store.run_lock(run, self.deadline))
-            record = None if before else self.store.record(run)  # of a worker that outlived its driver
-            if record:
-                finished.append((run, record))
-                continue
+            active.lock.enter_context(self.store.run_lock(run, self.deadline))
+            active_runs.append(active)
+            active.record = None if before else self.store.record(run)  # of a worker that outlived its driver
             if run.weights is None:  # draws from PyTorch's global generator, which threads share
                 lane.network.reset(run.seed)
-            entering.append((run, lane, lock))
-        resumed = helpers.map(lambda entry: self._resume(*entry[:2]), entering)
-        for (run, lane, lock), progress in zip(entering, resumed, strict=True):
+            entering.append(active)
+        list(self._helpers.map(self._resume, entering))
+        for active in [active for active in entering if not active.record]:
+            run, progress = active.run, active.progress
             begun_in = progress.history["provenance"]["precision"]
-            if progress.over:
-                finished.append((run, progress.record()))
-            elif begun_in != precision:
+            if begun_in != precision:  # begun on another device, where `auto` was another precision
                 resolved = devices.resolve_precision(begun_in, self.data.device)
-                self._other_precision.setdefault(resolved, []).append(run)
-            else:
-                active = ActiveRun(run, lane, progress, self.data.dataset.subset(run.data), lock)
-                lane.enter(active.subset)
-                self._start_epoch(active, helpers)
-                active_runs.append(active)
-        for active in active_runs:  # released when the Run leaves its lane
-            active.lock = active.lock.pop_all()
-        return finished, active_runs
+                self._waiting.setdefault(resolved, deque()).append(run)
+                self._leave([active], active_runs)
+                entering.remove(active)
+                continue
+            active.subset = self.data.subset(run.data)
+            active.lane.enter(active.subset)
+            active.next_indices = self._helpers.submit(_epoch_indices, run, progress.epoch, active.subset)
+        return entering
 
-    def _resume(self, run: Run, lane: Lane) -> RunProgress:
-        point = resume_or_start(run, lane.network, self.store, self.data)
-        return RunProgress(run, lane.network, self.store, self.keep.get(run.key, set()), point)
+    def _resume(self, active: ActiveRun) -> None:
+        if not active.record:
+            run, network, keep = active.run, active.lane.network, self.keep.get(active.run.key, set())
+            point = resume_or_start(run, network, self.store, self.data)
+            active.progress = RunProgress(run, network, self.store, keep, point)
+            active.record = active.progress.record() if active.progress.over else None
 
-    def _start_epoch(self, active: ActiveRun, helpers: ThreadPoolExecutor) -> None:
+    def _start_epoch(self, active: ActiveRun) -> None:
         """Start the Run's next epoch, if there is time for it, and draw the order of the one after."""
         if not self.has_time(active.epoch_seconds):
             raise OutOfTime
-        run, epoch, subset = active.run, active.progress.epoch, active.subset
-        indices = active.next_indices.result() if active.next_indices else _epoch_indices(run, epoch, subset)
-        active.lane.start_epoch(indices, learning_rate(run.recipe, epoch))
-        active.steps, active.device_seconds, active.began = 0, 0.0, time.perf_counter()
-        last = epoch + 1 == run.last_epoch
-        active.next_indices = None if last else helpers.submit(_epoch_indices, run, epoch + 1, subset)
+        run, epoch, lane = active.run, active.progress.epoch, active.lane
+        lane.start_epoch(active.next_indices.result(), learning_rate(run.recipe, epoch))
+        active.batches_left = lane.epoch_size // run.recipe.batch_size
+        active.device_seconds, active.began = 0.0, time.perf_counter()
+        if epoch + 1 < run.last_epoch:
+            active.next_indices = self._helpers.submit(_epoch_indices, run, epoch + 1, active.subset)
 
     def _advance(self, lanes: Lanes, strategy: Strategy, active_runs: list[ActiveRun]) -> list[ActiveRun]:
         """Step all lanes until the first epochs end, and return their Runs."""
         start = time.perf_counter()
         left, group = min(active.batches_left for active in active_runs), [active.lane for active in active_runs]
         for active in active_runs:
-            active.steps += left
+            active.batches_left -= left
         while left:
             if not self.has_time(0.0):
                 raise OutOfTime
@@ -222,17 +200,14 @@ class Waves:
             if lanes.device.type == "cuda":
                 torch.cuda.synchronize(lanes.device)
         ending = [active for active in active_runs if not active.batches_left]
-        by_size = attrgetter("last_batch")
-        for size, same in itertools.groupby(sorted(ending, key=by_size), key=by_size):
-            if size:
-                strategy.train([active.lane for active in same], 1, size)
+        last_batches = [(active.lane, active.lane.epoch_size % lanes.recipe.batch_size) for active in ending]
+        for size, same in _by_size(last_batches).items():
+            strategy.train(same, 1, size)
         for active in active_runs:
             active.device_seconds += (time.perf_counter() - start) / len(active_runs)
         return ending
 
-    def _end_epochs(
-        self, lanes: Lanes, strategy: Strategy, ending: list[ActiveRun], wave: int, helpers: ThreadPoolExecutor
-    ) -> None:
+    def _end_epochs(self, lanes: Lanes, strategy: Strategy, ending: list[ActiveRun], wave: int) -> None:
         """Evaluate if the recipe asks for it; update histories, save checkpoints and states, all Runs in parallel.
 
         A state is on disk before the next epoch ends or the Run leaves its lane."""
@@ -248,12 +223,14 @@ class Waves:
             batches = -(-images // active.lane.recipe.batch_size)
             progress.finish_epoch(EpochTotals(batches, images, *sums[number]), lambda: top1[number])
             progress.history["wall_s"] += active.device_seconds + evaluation
-            if not progress.over:
-                active.saving = helpers.submit(progress.state_writer())
+            if progress.over:
+                active.record = progress.record()
+            else:
+                active.saving = self._helpers.submit(progress.state_writer())
 
         for active in ending:
             active.wait_for_state()
-        list(helpers.map(finish_epoch, ending))
+        list(self._helpers.map(finish_epoch, ending))
         for active in ending:
             progress, active.epoch_seconds = active.progress, time.perf_counter() - active.began
             if "diverged_at" not in progress.history:
@@ -261,14 +238,16 @@ class Waves:
                 report = EpochReport(active.run, progress.epoch, images, seconds, *progress.latest, wave)
                 self.observer.epoch_done(report)
 
-    def _leave(self, active_runs: Sequence[ActiveRun]) -> None:
-        for active in active_runs:
-            active.lane.busy = False
+    def _leave(self, leaving: Sequence[ActiveRun], active_runs: list[ActiveRun]) -> None:
+        """Free the lanes of ``leaving`` and release their locks once their states are on disk."""
         try:
-            for active in active_runs:
+            for active in leaving:
+                active.lane.busy = False
+                active_runs.remove(active)
+            for active in leaving:
                 active.wait_for_state()
         finally:
-            for active in active_runs:
+            for active in leaving:
                 active.lock.close()
 
 
@@ -276,20 +255,21 @@ def evaluate(lanes: Lanes, strategy: Strategy, group: Sequence[Lane]) -> dict[in
     """Top-1 accuracy in per cent over all test images of each lane of ``group``, by lane number."""
     for lane in group:
         lane.start_evaluation()
-    left = {lane.number: lane.eval_size for lane in group}
-
-    def batch_of(lane: Lane) -> int:
-        return min(left[lane.number], EVAL_BATCH)
-
-    while any(left.values()):
-        waiting = sorted((lane for lane in group if left[lane.number]), key=batch_of)
-        for size, same in itertools.groupby(waiting, key=batch_of):
-            lanes_of_size = list(same)
-            strategy.evaluate_batch(lanes_of_size, size)
-            for lane in lanes_of_size:
-                left[lane.number] -= size
+    for start in range(0, max((lane.eval_size for lane in group), default=0), EVAL_BATCH):
+        batches = [(lane, min(EVAL_BATCH, lane.eval_size - start)) for lane in group]
+        for size, same in _by_size(batches).items():
+            strategy.evaluate_batch(same, size)
     correct = lanes.eval_correct.tolist()
     return {lane.number: 100 * correct[lane.number] / lane.eval_size for lane in group}
+
+
+def _by_size(batches: Sequence[tuple[Lane, int]]) -> dict[int, list[Lane]]:
+    """The lanes of ``batches`` by the size of their batch, without those of size 0 or less."""
+    lanes: dict[int, list[Lane]] = {}
+    for lane, size in batches:
+        if size > 0:
+            lanes.setdefault(size, []).append(lane)
+    return lanes
 
 
 def _epoch_indices(run: Run, epoch: int, subset: Subset) -> Tensor:

@@ -133,9 +133,9 @@ class Trainer:
         momentum = {MOMENTUM + name: buffer for name, buffer in buffers.items() if buffer is not None}
         return self.checkpoint() | on_cpu(momentum)
 
-    def snapshot(self) -> Trainer:
-        """Return this trainer: its `state` is saved before it trains on."""
-        return self
+    def snapshot(self) -> Callable[[], dict[str, Tensor]]:
+        """Return `state`: it is saved before this network trains on."""
+        return self.state
 
     def load(self, tensors: dict[str, Tensor]) -> None:
         """Restore a `checkpoint` or a `state`. Without momentum in it, momentum starts at zero."""
