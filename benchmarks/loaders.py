@@ -100,12 +100,9 @@ def through_dataloader(dataset: Dataset[Any], workers: int) -> Batches:
 
 def through_loader(split: FileSplit, train: bool, threads: int, as_input: bool) -> Batches:
     """Endless batches in a random order."""
-    asked, drawn = itertools.tee(_requests(len(split), train))
-    for batch, request in zip(
-        Loader(split, CROP, RESIZE, torch.device("cpu"), threads).batches(asked), drawn, strict=False
-    ):
-        flip = torch.from_numpy(request.crops.flip) if request.crops else None
-        yield normalize(batch.images, flip) if as_input else batch.images
+    loader = Loader(split, CROP, RESIZE, torch.device("cpu"), threads)
+    for batch in loader.batches(_requests(len(split), train)):
+        yield normalize(batch.images, batch.flip) if as_input else batch.images
 
 
 def _requests(count: int, train: bool) -> Iterator[Request]:

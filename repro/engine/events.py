@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -91,7 +90,3 @@ class StoppedMidEpoch(Exception):
 
     def __init__(self, totals: EpochTotals) -> None:
         self.totals = totals
-
-
-Stop = Callable[[], bool]
-"""Asked between batches: whether to stop here."""

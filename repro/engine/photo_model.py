@@ -39,17 +39,14 @@ class PhotoModel:
 
     def __init__(self, network: Network, precision: torch.dtype, ranks: Ranks, images: int) -> None:
         """``images`` in all epochs decide whether to compile."""
-        self._forward, self._ranks, self._size = _Forward(network.model, precision), ranks, 0
-        self._wants_compiling = ranks.device.type == "cuda" and images >= COMPILE_FROM
+        self._forward, self._network, self._ranks = _Forward(network.model, precision), network, ranks
+        self.strategy = "compiled" if ranks.device.type == "cuda" and images >= COMPILE_FROM else "eager"
+        """How it trains, for the Record."""
+        self._size = 0  # of the micro-batches that are compiled for
         self._ddp: DistributedDataParallel | None = None
         if ranks.count > 1:
             # BatchNorm's are averaged when needed (PhotoTrainer.average_batchnorm_stats), not at every step.
             self._ddp = DistributedDataParallel(self._forward, broadcast_buffers=False)
-
-    @property
-    def strategy(self) -> str:
-        """How it trains, for the Record."""
-        return "compiled" if self._wants_compiling else "eager"
 
     def backward(self, images: Tensor, labels: Tensor, batch: int, last: bool) -> tuple[Tensor, Tensor]:
         """Add the gradients of a micro-batch's part of the mean loss over a global batch of ``batch`` images.
@@ -57,7 +54,7 @@ class PhotoModel:
         Images that could not be read (label `IGNORED`) do not count. Returns the logits and the micro-batch's
         summed loss, float64. After a rank's ``last`` micro-batch, gradients are those of the global batch.
         """
-        if self._wants_compiling and self._forward.compiled is None:
+        if self.strategy == "compiled" and self._forward.compiled is None:
             self._compile(images)
         net = self._ddp or self._forward
         quiet = self._ddp.no_sync() if self._ddp is not None and not last else contextlib.nullcontext()
@@ -75,7 +72,7 @@ class PhotoModel:
     def _compile(self, images: Tensor) -> None:
         """Compile for micro-batches of this size. If that fails or differs on any rank, all stay eager."""
         compiled: nn.Module = torch.compile(self._forward.model, dynamic=False)  # type: ignore[assignment]
-        statistics = [buffer.clone() for buffer in self._forward.model.buffers()]
+        statistics = self._network.statistics.clone()
         why = ""
         try:
             with torch.no_grad():
@@ -86,12 +83,10 @@ class PhotoModel:
                 why = f"its logits differ from eager ones by {distance:.1e}"
         except Exception as error:  # from torch.compile anything: a cache that cannot be written is an assertion
             why = one_line(error)
-        with torch.no_grad():
-            for buffer, value in zip(self._forward.model.buffers(), statistics, strict=True):
-                buffer.copy_(value)
+        self._network.statistics.copy_(statistics)
         if self._ranks.any(bool(why)):
             why = why or "on another rank"
             warnings.warn(f"strategy 'compiled' failed, training eagerly instead: {why}", stacklevel=2)
-            self._wants_compiling = False
+            self.strategy = "eager"
         else:
             self._forward.compiled, self._size = compiled, len(images)

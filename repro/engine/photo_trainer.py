@@ -1,14 +1,16 @@
 """One epoch and one step on photographs (ImageNet), which are read and decoded meanwhile, on one rank or many.
 
-Every rank goes through the same global batches and trains its own micro-batches of each.
+Every rank goes through the same global batches and trains its own micro-batches of each. Each micro-batch has
+BatchNorm statistics of its own. One GPU trains them one after another, eight train one each: the arithmetic is the
+same.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -23,16 +25,17 @@ from repro.data.imagenet.loader import Batch as Loaded
 from repro.data.imagenet.loader import Request
 from repro.data.imagenet.split import IGNORED
 from repro.engine.data_source import StreamedData
-from repro.engine.events import EpochTotals, Observer, StepReport, Stop, StoppedMidEpoch
-from repro.engine.microbatches import Batch, batches, check_ranks, microbatches
+from repro.engine.events import EpochTotals, Observer, StepReport, StoppedMidEpoch
 from repro.engine.network import Network
 from repro.engine.photo_model import PhotoModel
+from repro.errors import UsageError
 from repro.run import Run
 
 EVALUATION_BATCH = 250
 # Batches between two agreements of all ranks whether to stop, each of which costs CUDA a synchronisation.
 AGREE_EVERY = {"cpu": 1, "cuda": 16}
 REPORT_EVERY = 0.5  # seconds
+LEAST = 2  # images in a micro-batch: BatchNorm has no variance over one value
 
 
 class PhotoTrainer:
@@ -46,16 +49,10 @@ class PhotoTrainer:
         check_ranks(data.ranks.count, run.recipe)
         self._run, self._recipe, self._network, self._ranks = run, run.recipe, network, data.ranks
         self._train, self._test, self._observer = data.train, data.test, observer
-        self._model = PhotoModel(network, precision, data.ranks, run.epochs * len(data.train.split))
+        self.model = PhotoModel(network, precision, data.ranks, run.epochs * len(data.train.split))
         self._clock = Clock(data.ranks.device)
-        self._flips: deque[Tensor | None] = deque()  # of the micro-batches that are being loaded
 
-    @property
-    def strategy(self) -> str:
-        """How it trains, for the Record."""
-        return self._model.strategy
-
-    def epoch(self, epoch: int, rate: float, partial: EpochTotals, stop: Stop) -> EpochTotals:
+    def epoch(self, epoch: int, rate: float, partial: EpochTotals, stop: Callable[[], bool]) -> EpochTotals:
         """Train epoch ``epoch`` at learning ``rate``, from its batch ``partial.batches`` on. Returns the totals of
         the whole epoch, over all ranks; raises `StoppedMidEpoch` where ``stop`` is true on any rank."""
         order = epoch_order(self._run.stream, epoch, len(self._train.split))
@@ -66,7 +63,6 @@ class PhotoTrainer:
         started, reported, waited = time.perf_counter(), 0.0, clock.waited
         agree_every = AGREE_EVERY[ranks.device.type] if ranks.count > 1 else 1
         self._network.model.train()
-        self._flips.clear()
         done = partial.batches
 
         def totals() -> EpochTotals:
@@ -81,7 +77,7 @@ class PhotoTrainer:
                     raise StoppedMidEpoch(totals())
                 self._step(feed, batch, step_rate, sums)
                 done, now = done + 1, time.perf_counter()
-                clock.images += batch.size
+                clock.images += len(batch)
                 if now - reported > REPORT_EVERY:
                     spent = now - started
                     speed, waiting = (batch.stop - left[0].start) / spent, (clock.waited - waited) / spent
@@ -89,20 +85,21 @@ class PhotoTrainer:
                     reported = now
         return totals()
 
-    def _step(self, feed: Iterator[Loaded], batch: Batch, rate: Tensor, sums: Tensor) -> None:
+    def _step(self, feed: Iterator[Loaded], batch: range, rate: Tensor, sums: Tensor) -> None:
         """Update all weights once: this rank's micro-batches of ``batch``, one after another, then Eq. 1."""
         statistics = self._network.statistics
         before, mean = statistics.clone(), torch.zeros_like(statistics)
-        mine = list(microbatches(batch, self._recipe, self._ranks.rank, self._ranks.count))
-        for micro in mine:
+        count = self._recipe.micro_batches // self._ranks.count
+        for number in range(count):
             loaded = next(feed)
             self._clock.waited += loaded.waited
             with self._clock.copying():
-                pixels, labels, flip = self._to_device(loaded, self._flips.popleft())
-            logits, loss = self._model.backward(normalize(pixels, flip), labels, batch.size, micro.last)
+                pixels, labels, flip = self._to_device(loaded)
+            last = number == count - 1
+            logits, loss = self.model.backward(normalize(pixels, flip), labels, len(batch), last)
             with torch.no_grad():
                 sums += torch.stack((loss, (logits.argmax(1) == labels).sum(), (labels != IGNORED).sum()))
-                mean.add_(statistics, alpha=1 / len(mine))
+                mean.add_(statistics, alpha=1 / count)
                 statistics.copy_(before)
         with torch.no_grad():
             statistics.copy_(mean)
@@ -117,8 +114,8 @@ class PhotoTrainer:
         requests = (Request(piece, None) for piece in pieces)
         with torch.no_grad(), contextlib.closing(self._test.batches(requests)) as feed:
             for loaded in feed:
-                pixels, labels, _ = self._to_device(loaded, None)
-                counts[0] += (self._model.evaluate(normalize(pixels, None)).argmax(1) == labels).sum()
+                pixels, labels, _ = self._to_device(loaded)
+                counts[0] += (self.model.evaluate(normalize(pixels, None)).argmax(1) == labels).sum()
                 counts[1] += (labels != IGNORED).sum()
         self._ranks.all_reduce(counts)
         correct, seen = (int(count) for count in counts)
@@ -138,26 +135,27 @@ class PhotoTrainer:
         for names in self._ranks.all_gather(self._train.bad | self._test.bad):
             bad |= names
         return {
-            "strategy": self.strategy,
+            "strategy": self.model.strategy,
             "ranks": self._ranks.count,
             "loader": self._train.name,
             "throughput": self._clock.throughput(),
             **({"unreadable": dict(sorted(bad.items()))} if bad else {}),
         }
 
-    def _requests(self, order: npt.NDArray[np.int64], left: list[Batch], epoch: int) -> Iterator[Request]:
+    def _requests(self, order: npt.NDArray[np.int64], left: list[range], epoch: int) -> Iterator[Request]:
         for batch in left:
-            crops = draw_crops(self._run.stream, epoch, batch.number, batch.size) if self._recipe.augment else None
+            number, crops = batch.start // self._recipe.batch_size, None
+            if self._recipe.augment:
+                crops = draw_crops(self._run.stream, epoch, number, len(batch))
             for micro in microbatches(batch, self._recipe, self._ranks.rank, self._ranks.count):
                 part = crops.part(micro.start - batch.start, micro.stop - batch.start) if crops else None
-                self._flips.append(torch.from_numpy(part.flip) if part else None)
                 yield Request(order[micro.start : micro.stop], part)
 
-    def _to_device(self, loaded: Loaded, flip: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+    def _to_device(self, loaded: Loaded) -> tuple[Tensor, Tensor, Tensor | None]:
         """Pixels (as bytes), labels and flips on the device."""
         device = self._ranks.device
         images, labels = (tensor.to(device, non_blocking=True) for tensor in (loaded.images, loaded.labels))
-        return images, labels, None if flip is None else flip.to(device, non_blocking=True)
+        return images, labels, None if loaded.flip is None else loaded.flip.to(device, non_blocking=True)
 
 
 class Clock:
@@ -207,3 +205,27 @@ def epoch_order(stream: str, epoch: int, count: int) -> npt.NDArray[np.int64]:
     random = torch.Generator().manual_seed(seed_of("photo order", epoch, stream))
     order: npt.NDArray[np.int64] = torch.randperm(count, generator=random).numpy()
     return order
+
+
+def batches(images: int, recipe: MicroBatchRecipe) -> list[range]:
+    """The global batches of an epoch of ``images``, as positions in its order, less a last one that has a
+    micro-batch of fewer than two."""
+    starts = range(0, images, recipe.batch_size)
+    every = (range(start, min(start + recipe.batch_size, images)) for start in starts)
+    return [batch for batch in every if len(batch) >= LEAST * recipe.micro_batches]
+
+
+def microbatches(batch: range, recipe: MicroBatchRecipe, rank: int, count: int) -> list[range]:
+    """Those of ``batch`` that ``rank`` of ``count`` trains. Their sizes differ by one at most."""
+    each = recipe.micro_batches // count
+    cuts = [len(batch) * n // recipe.micro_batches for n in range(rank * each, (rank + 1) * each + 1)]
+    return [batch[start:stop] for start, stop in itertools.pairwise(cuts)]
+
+
+def check_ranks(count: int, recipe: MicroBatchRecipe) -> None:
+    """Raise `UsageError` unless the micro-batches of a batch divide evenly among ``count`` ranks."""
+    if recipe.micro_batches % count:
+        divisors = " or ".join(str(n) for n in range(1, recipe.micro_batches + 1) if recipe.micro_batches % n == 0)
+        raise UsageError(
+            f"{count} GPUs for one Run: a batch of {recipe.micro_batches} parts divides among {divisors}"
+        )

@@ -52,7 +52,7 @@ def train(
     precision = devices.resolve_precision(progress.history["provenance"]["precision"], data.device)
     devices.use_tf32(precision)
     trainer = PhotoTrainer(run, network, data, devices.dtype_of(precision), observer)
-    progress.history["provenance"]["strategy"] = trainer.strategy
+    progress.history["provenance"]["strategy"] = trainer.model.strategy
     partial, saving = point.partial_epoch, LEAST_SAVING
 
     def stop() -> bool:

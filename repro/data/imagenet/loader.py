@@ -42,11 +42,13 @@ class Request:
 @dataclass
 class Batch:
     """``images`` uint8 [n, 3, crop, crop], channels_last; ``labels`` int64 [n]. An image that cannot be read has
-    the label `IGNORED` and pixels of zero. ``waited``: seconds for which the consumer waited."""
+    the label `IGNORED` and pixels of zero. ``flip`` bool [n]: which images are to be mirrored (None: none).
+    ``waited``: seconds for which the consumer waited."""
 
     images: Tensor
     labels: Tensor
-    waited: float
+    flip: Tensor | None
+    waited: float = 0.0
 
 
 _Pending = tuple[Batch, list[Future[list[BadImage]]]]  # each task returns the images that it could not read
@@ -107,7 +109,8 @@ class Loader:
             memory_format=torch.channels_last,
             pin_memory=self.pinned,
         )
-        batch = Batch(images, torch.from_numpy(self.split.labels[request.index]), waited=0.0)
+        flip = torch.from_numpy(request.crops.flip) if request.crops else None
+        batch = Batch(images, torch.from_numpy(self.split.labels[request.index]), flip)
         starts = range(0, len(request.index), PER_TASK)
         return batch, [pool.submit(self._fill, batch, request, at, at + PER_TASK) for at in starts]
 
