@@ -38,7 +38,7 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from repro.data.imagenet import FileSplit
-from repro.data.imagenet.augment import MEAN, STD, CropParams, crop_box, draw_crops, normalize
+from repro.data.imagenet.augment import MEAN, STD, Floats, crop_box, draw_crops, normalize
 from repro.data.imagenet.decode import decode, evaluation, training
 from repro.data.imagenet.loader import Loader, Request
 from repro.data.imagenet.resize import shrink
@@ -65,7 +65,7 @@ class Photos(ImageFolder):
 class Processes(Dataset[Tensor]):
     """Our decoding and cropping, an image at a time, for worker processes."""
 
-    def __init__(self, split: FileSplit, crops: CropParams | None) -> None:
+    def __init__(self, split: FileSplit, crops: Floats | None) -> None:
         self.split, self.crops = split, crops
 
     def __len__(self) -> int:
@@ -75,7 +75,7 @@ class Processes(Dataset[Tensor]):
         image = decode(self.split.read(index), self.split.names[index])
         if self.crops is None:
             return evaluation(image, RESIZE, CROP)
-        return training(image, crop_box(self.crops, index, image.shape[2], image.shape[1]), CROP)
+        return training(image, crop_box(self.crops[index], image.shape[2], image.shape[1]), CROP)
 
 
 def transform(train: bool) -> transforms.Compose:

@@ -14,7 +14,6 @@ from torch import Tensor
 from repro.config import params
 from repro.config.recipe import Recipe
 from repro.data import synthetic
-from repro.data.batches import EpochOrder
 from repro.data.images import Images
 from repro.engine import device as devices
 from repro.engine.data_source import InMemoryData
@@ -85,7 +84,7 @@ def started(count: int, precision: torch.dtype = torch.float32, device: str = "c
         if lane.number % 2:
             lane.network.prune(0.8)
         lane.enter(subset)
-        lane.start_epoch(subset.indices(EpochOrder.draw(f"test {lane.number}", 0, size, True)), rate)
+        lane.start_epoch(subset.draw_epoch(f"test {lane.number}", 0, True), rate)
     return lanes
 
 

@@ -10,7 +10,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from repro.data.batches import EpochOrder
 from repro.engine.lanes import Lane, Lanes, loss_and_logits
 from repro.engine.strategies.fused import Fused
 from repro.engine.strategies.fused.network import FusedNetwork
@@ -34,8 +33,7 @@ def started(count: int, rate: float = 0.05) -> Lanes:
         if lane.number % 2:
             lane.network.prune(0.8)
         lane.enter(subset)
-        order = EpochOrder.draw(f"lane {lane.number}", 0, len(subset.train), True)
-        lane.start_epoch(subset.indices(order), rate)
+        lane.start_epoch(subset.draw_epoch(f"lane {lane.number}", 0, True), rate)
     return lanes
 
 

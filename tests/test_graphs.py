@@ -13,7 +13,6 @@ import recorded
 import torch
 from torch import Tensor
 
-from repro.data.batches import EpochOrder
 from repro.engine.lanes import Lanes
 from repro.engine.strategies import Strategy
 from repro.engine.strategies.batched import Batched
@@ -53,7 +52,7 @@ def story(making: Making, precision: torch.dtype) -> list[list[Tensor]]:
     for lane in lanes.all:  # the next epoch: another order, another rate
         subset = trials.bench().subset(trials.data(64))
         lane.enter(subset)
-        lane.start_epoch(subset.indices(EpochOrder.draw(f"next {lane.number}", 1, 64, True)), 0.002)
+        lane.start_epoch(subset.draw_epoch(f"next {lane.number}", 1, True), 0.002)
     step()
     step(1, 5)  # the smaller last batch
     lanes.all[0].network.prune(0.5)

@@ -15,8 +15,8 @@ from photographs import Memory, encode, picture, real_photographs
 
 from repro.data.imagenet.augment import crop_box, draw_crops
 from repro.data.imagenet.decode import decode, evaluation, training
-from repro.data.imagenet.loader import Loader, Request
-from repro.data.imagenet.split import IGNORED, FileSplit
+from repro.data.imagenet.index import FileSplit
+from repro.data.imagenet.loader import IGNORED, Loader, Request
 from repro.errors import MissingInput
 
 CROP, RESIZE = 32, 40
@@ -53,7 +53,7 @@ def one_by_one(split: FileSplit, request: Request) -> torch.Tensor:
         if request.crops is None:
             found.append(evaluation(image, RESIZE, CROP))
         else:
-            box = crop_box(request.crops, i, image.shape[2], image.shape[1])
+            box = crop_box(request.crops[i], image.shape[2], image.shape[1])
             found.append(training(image, box, CROP))
     return torch.stack(found)
 
@@ -91,8 +91,8 @@ def test_a_batch_in_parts_is_the_batch() -> None:
     """As several GPUs, or micro-batches, divide it."""
     loader = make(Memory(IMAGES), threads=2)
     (whole,) = requests((16,))
-    assert whole.crops
-    parts = [Request(whole.index[at : at + 4], whole.crops.part(at, at + 4)) for at in range(0, 16, 4)]
+    assert whole.crops is not None
+    parts = [Request(whole.index[at : at + 4], whole.crops[at : at + 4]) for at in range(0, 16, 4)]
     (batch,) = loader.batches([whole])
     assert torch.equal(batch.images, torch.cat([part.images for part in loader.batches(parts)]))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import shutil
 import warnings
 from collections.abc import Sequence
@@ -18,7 +20,7 @@ from repro.engine.lanes import ForwardModel, Lane, Lanes, loss_and_logits
 from repro.engine.network import Network
 from repro.engine.strategies import STRATEGIES, Strategy, available, compare_with_eager, first_valid
 from repro.engine.strategies.batched import Batched, losses_and_logits
-from repro.engine.strategies.eager import Compiled, Eager, EagerFloat32, compiled
+from repro.engine.strategies.eager import Eager, compiled
 from repro.engine.wave import evaluate
 from repro.options import STRATEGIES as NAMED
 
@@ -75,7 +77,7 @@ def test_a_compiled_lane_goes_where_the_plain_loop_goes(precision: torch.dtype) 
     start = trials.started(1).rows.weights.clone()
     full = trials.recipe().batch_size
     ends = []
-    for strategy in (Eager, Compiled):
+    for strategy in (Eager, functools.partial(Eager, fused=True)):
         lanes = trials.started(1, precision, rate=0.01)
         strategy(lanes).train(lanes.all, 2, full)
         ends.append(lanes.rows.weights.clone())
@@ -262,7 +264,10 @@ def test_where_bfloat16_rounds_much_float32_steps_decide(monkeypatch: pytest.Mon
             for tensor, kept in zip((rows.weights, rows.momentum, rows.statistics), before, strict=True):
                 tensor.copy_(kept)
             lanes.position.copy_(position)
-            EagerFloat32(lanes).train(group, steps, size)
+            with contextlib.ExitStack() as stack:
+                for lane in group:
+                    stack.enter_context(lane.in_float32())
+                Eager(lanes).train(group, steps, size)
             noise = torch.randn(eager.shape, generator=torch.Generator().manual_seed(0))
             rows.weights.add_(as_far * noise * (eager - rows.weights).norm() / noise.norm())
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from repro import nets
 from repro.config.recipe import MicroBatchRecipe
-from repro.data.imagenet.augment import crop_box, draw_crops, normalize
+from repro.data.imagenet.augment import crop_box, draw_crops, flips, normalize
 from repro.data.imagenet.decode import decode
 from repro.data.imagenet.loader import Loader
 from repro.engine import device as devices
@@ -109,10 +109,10 @@ def plain_loop(run: Run, split: InMemory, epochs: int) -> dict[str, Tensor]:
             images = []
             for i, index in enumerate(chosen):
                 image = decode(split.read(index), split.names[index])
-                top, left, height, width = crop_box(crops, i, image.shape[2], image.shape[1])
+                top, left, height, width = crop_box(crops[i], image.shape[2], image.shape[1])
                 cut = image[None, :, top : top + height, left : left + width]
                 shown = F.interpolate(cut, (run.data.crop,) * 2, mode="bilinear", antialias=True)[0]
-                images.append(shown.flip(2) if crops.flip[i] else shown)
+                images.append(shown.flip(2) if flips(crops)[i] else shown)
             labels = torch.from_numpy(split.labels[chosen])
             buffers = {name: value.clone() for name, value in model.named_buffers()}
             means = {name: torch.zeros_like(value) for name, value in buffers.items()}
@@ -154,7 +154,7 @@ def test_it_trains_as_a_plain_loop_does(store: Store) -> None:
     assert apart(kept(store, run, 1), plain_loop(run, split, 1), kept(store, run, 0)) < 1e-4
     assert record.top1 is not None and len(record.curve["test_top1"]) == 2
     facts = record.provenance["throughput"]
-    assert facts["waiting_for_images"] + facts["copying"] + facts["computing"] == pytest.approx(1, abs=1e-3)
+    assert facts["images_per_second"] > 0 and 0 <= facts["waiting_for_images"] < 1
 
 
 def interrupted(after: int) -> Callable[[float], bool]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -25,30 +24,18 @@ def random_labels(name: str, count: int, classes: int = 10) -> Tensor:
     return torch.randint(0, classes, (count,), generator=random)
 
 
-@dataclass
-class EpochOrder:
-    """The order, crop offsets and flips of an epoch's N images, int64 [N] each."""
+def draw_epoch(stream: str, epoch: int, count: int, augment: bool) -> Tensor:
+    """Draw the order of an epoch's images, their crop offsets from the top and the left (0 to 8), and their flips.
 
-    order: Tensor
-    top: Tensor
-    left: Tensor
-    flip: Tensor
-
-    @classmethod
-    def draw(cls, stream: str, epoch: int, count: int, augment: bool) -> EpochOrder:
-        """Draw on the CPU from the Run's ``stream`` and the epoch alone, so that any device and resume agree."""
-        random = torch.Generator().manual_seed(seed_of("epoch", epoch, stream))
-        order = torch.randperm(count, generator=random)
-        if not augment:
-            middle = torch.full((count,), PAD)
-            return cls(order, middle, middle.clone(), torch.zeros(count, dtype=torch.long))
-        crops = torch.randint(0, 2 * PAD + 1, (2, count), generator=random)
-        flip = torch.randint(0, 2, (count,), generator=random)
-        return cls(order, crops[0].contiguous(), crops[1].contiguous(), flip)
-
-    def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return the four, in a fixed order."""
-        return self.order, self.top, self.left, self.flip
+    Returns int64 [4, count] on the CPU, drawn from the Run's ``stream`` and the epoch alone, so that any device
+    and any resume agree. Without ``augment`` a crop is the image itself.
+    """
+    random = torch.Generator().manual_seed(seed_of("epoch", epoch, stream))
+    order = torch.randperm(count, generator=random)[None]
+    if not augment:
+        return torch.cat([order, torch.tensor([[PAD], [PAD], [0]]).expand(3, count)])
+    crops = torch.randint(0, 2 * PAD + 1, (2, count), generator=random)
+    return torch.cat([order, crops, torch.randint(0, 2, (1, count), generator=random)])
 
 
 class DeviceImages:
@@ -59,13 +46,11 @@ class DeviceImages:
         split: Split,
         statistics: tuple[tuple[float, ...], tuple[float, ...]],
         device: torch.device,
-        labels: Tensor | None = None,
     ) -> None:
-        """``labels`` replaces the split's own (memorization). ``statistics`` are mean and std per channel."""
+        """``statistics`` are mean and standard deviation per channel."""
         images = torch.from_numpy(split.images)
         self.images = torch.nn.functional.pad(images, (0, 0, PAD, PAD, PAD, PAD)).to(device)
-        own = torch.from_numpy(split.labels).long()
-        self.labels = (own if labels is None else labels).to(device)
+        self.labels = torch.from_numpy(split.labels).long().to(device)
         self.mean = torch.tensor(statistics[0], dtype=torch.float32, device=device)
         self.scale = 1 / torch.tensor(statistics[1], dtype=torch.float32, device=device)
         self.side = torch.arange(SIDE, device=device)

@@ -20,7 +20,6 @@ from statistics import median
 import torch
 
 from repro.config.recipe import MicroBatchRecipe, Recipe
-from repro.data.batches import EpochOrder
 from repro.data.imagenet.augment import normalize
 from repro.data.images import random_images
 from repro.engine import device as devices
@@ -241,8 +240,7 @@ def random_lanes(arch: str, count: int, recipe: Recipe, precision: torch.dtype, 
     for lane in lanes.all:
         lane.network.reset(lane.number)
         lane.enter(subset)
-        order = EpochOrder.draw(f"calibration {lane.number}", 0, len(subset.train), recipe.augment)
-        lane.start_epoch(subset.indices(order), recipe.lr)
+        lane.start_epoch(subset.draw_epoch(f"calibration {lane.number}", 0, recipe.augment), recipe.lr)
     return lanes
 
 

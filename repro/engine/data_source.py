@@ -13,7 +13,7 @@ from torch import Tensor
 
 from repro import data
 from repro.data import imagenet
-from repro.data.batches import DeviceImages, EpochOrder, random_labels
+from repro.data.batches import DeviceImages, draw_epoch, random_labels
 from repro.data.images import Images, Split, first_of_each
 from repro.engine.device import Device
 from repro.engine.ranks import Ranks
@@ -33,11 +33,11 @@ class Subset:
     test: Tensor
     labels: Tensor
 
-    def indices(self, order: EpochOrder) -> Tensor:
-        """An epoch over ``train``: indices, crop offsets from the top and the left, flips; int64 [4, N] on the
-        CPU."""
-        index, *crops_and_flips = order.tensors()
-        return torch.stack([self.train[index], *crops_and_flips])
+    def draw_epoch(self, stream: str, epoch: int, augment: bool) -> Tensor:
+        """`batches.draw_epoch` over ``train``: int64 [4, N], whose first row has indices in `InMemoryData`."""
+        order = draw_epoch(stream, epoch, len(self.train), augment)
+        order[0] = self.train[order[0]]
+        return order
 
 
 class InMemoryData:

@@ -78,7 +78,7 @@ class Lane:
         self.eval_indices[: len(subset.test)].copy_(subset.test)
 
     def start_epoch(self, indices: Tensor, rate: float) -> None:
-        """Set the lane's tensors for an epoch over ``indices`` (`Subset.indices`) at learning ``rate``."""
+        """Set the lane's tensors for an epoch over ``indices`` (`Subset.draw_epoch`) at learning ``rate``."""
         for static, values in zip(self._order, indices, strict=True):
             static[: len(values)].copy_(values)
         self.rate.fill_(rate)

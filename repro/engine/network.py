@@ -99,7 +99,7 @@ class Network(FlatParameters):
         self.prunable = prunable_names(self.model)
         self.masked = False
         parameters = dict(self.model.named_parameters())
-        self._views = {kind: dict(_named(parameters.items(), getattr(self, kind))) for kind in KINDS}
+        self._views = {kind: dict(named(parameters.items(), getattr(self, kind))) for kind in KINDS}
         self.gradient_views = list(self._views["gradients"].values())
         for name, parameter in parameters.items():
             view = self._views["weights"][name]
@@ -107,7 +107,7 @@ class Network(FlatParameters):
             parameter.data = view
             parameter.grad = self._views["gradients"][name]
         buffers = dict(self.model.named_buffers())  # BatchNorm's running means and variances
-        for name, view in _named(buffers.items(), self.statistics):
+        for name, view in named(buffers.items(), self.statistics):
             view.copy_(buffers[name])
             module, _, attribute = name.rpartition(".")
             setattr(self.model.get_submodule(module), attribute, view)
@@ -156,12 +156,12 @@ class Network(FlatParameters):
 
         def state() -> dict[str, Tensor]:  # takes longer than the copy, and can wait until the device has work
             parameters = dict(model.named_parameters())
-            views = dict(_named(parameters.items(), weights)) | dict(_named(model.named_buffers(), statistics))
+            views = dict(named(parameters.items(), weights)) | dict(named(model.named_buffers(), statistics))
             views = {name: views[name] for name in model.state_dict()}
             if masked:
-                masks = dict(_named(parameters.items(), mask))
+                masks = dict(named(parameters.items(), mask))
                 views |= {MASK + name: masks[name].bool() for name in prunable_names(model)}
-            views |= {MOMENTUM + name: view for name, view in _named(parameters.items(), momentum)}
+            views |= {MOMENTUM + name: view for name, view in named(parameters.items(), momentum)}
             # Contiguous copies, as safetensors needs them.
             return {name: view.clone(memory_format=torch.contiguous_format) for name, view in views.items()}
 
@@ -196,17 +196,16 @@ def masks_of(tensors: dict[str, Tensor]) -> Masks | None:
     return {name.removeprefix(MASK): t for name, t in tensors.items() if name.startswith(MASK)} or None
 
 
-def _named(tensors: Iterable[tuple[str, Tensor]], flat: Tensor) -> Iterator[tuple[str, Tensor]]:
-    """Views of consecutive pieces of ``flat``, with the names and shapes of ``tensors``."""
+def named(tensors: Iterable[tuple[str, Tensor]], flat: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """Views of consecutive pieces of ``flat`` [..., n], with the names and shapes [..., *shape] of ``tensors``."""
     start = 0
     for name, like in tensors:
-        yield name, shaped(flat[start : start + like.numel()], like)
+        yield name, shaped(flat[..., start : start + like.numel()], like)
         start += like.numel()
 
 
 def shaped(flat: Tensor, like: Tensor) -> Tensor:
     """A piece of a flat tensor as a view in the shape of ``like``; convolution weights are channels_last."""
-    if like.dim() == 4:
-        outputs, inputs, height, width = like.shape
-        return flat.view(outputs, height, width, inputs).permute(0, 3, 1, 2)
-    return flat.view(like.shape)
+    shape = like.permute(0, 2, 3, 1).shape if like.dim() == 4 else like.shape
+    view: Tensor = flat.unflatten(-1, shape)
+    return view.movedim(-1, -3) if like.dim() == 4 else view

@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from repro.data.imagenet.split import IGNORED
 from repro.engine.lanes import forward
 from repro.engine.network import Network
 from repro.engine.ranks import Ranks
@@ -51,8 +50,8 @@ class PhotoModel:
     def backward(self, images: Tensor, labels: Tensor, batch: int, last: bool) -> tuple[Tensor, Tensor]:
         """Add the gradients of a micro-batch's part of the mean loss over a global batch of ``batch`` images.
 
-        Images that could not be read (label `IGNORED`) do not count. Returns the logits and the micro-batch's
-        summed loss, float64. After a rank's ``last`` micro-batch, gradients are those of the global batch.
+        Images that could not be read (label `loader.IGNORED`) do not count. Returns the logits and the summed
+        loss, float64. After a rank's ``last`` micro-batch, gradients are those of the global batch.
         """
         if self.strategy == "compiled" and self._forward.compiled is None:
             self._compile(images)
@@ -60,7 +59,7 @@ class PhotoModel:
         quiet = self._ddp.no_sync() if self._ddp is not None and not last else contextlib.nullcontext()
         with quiet:
             logits = net(images, self._size)
-            loss = F.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum")
+            loss = F.cross_entropy(logits, labels, reduction="sum")
             # DDP averages over ranks; these losses are to be summed.
             (loss * (self._ranks.count / batch)).backward()
         return logits.detach(), loss.detach().double()

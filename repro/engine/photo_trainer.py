@@ -21,9 +21,7 @@ from torch import Tensor
 from repro.config.recipe import MicroBatchRecipe
 from repro.data.batches import seed_of
 from repro.data.imagenet.augment import draw_crops, normalize
-from repro.data.imagenet.loader import Batch as Loaded
-from repro.data.imagenet.loader import Request
-from repro.data.imagenet.split import IGNORED
+from repro.data.imagenet.loader import IGNORED, Batch, Request
 from repro.engine.data_source import StreamedData
 from repro.engine.events import EpochTotals, Observer, StepReport, StoppedMidEpoch
 from repro.engine.network import Network
@@ -50,17 +48,18 @@ class PhotoTrainer:
         self._run, self._recipe, self._network, self._ranks = run, run.recipe, network, data.ranks
         self._train, self._test, self._observer = data.train, data.test, observer
         self.model = PhotoModel(network, precision, data.ranks, run.epochs * len(data.train.split))
-        self._clock = Clock(data.ranks.device)
+        self._spent = self._waited = 0.0  # seconds of all epochs, and those in which no images were ready
+        self._images = 0
 
     def epoch(self, epoch: int, rate: float, partial: EpochTotals, stop: Callable[[], bool]) -> EpochTotals:
         """Train epoch ``epoch`` at learning ``rate``, from its batch ``partial.batches`` on. Returns the totals of
         the whole epoch, over all ranks; raises `StoppedMidEpoch` where ``stop`` is true on any rank."""
         order = epoch_order(self._run.stream, epoch, len(self._train.split))
         left = batches(len(order), self._recipe)[partial.batches :]
-        ranks, clock = self._ranks, self._clock
+        ranks = self._ranks
         sums = torch.zeros(3, dtype=torch.float64, device=ranks.device)  # loss, correct answers, images
         step_rate = torch.tensor(rate, dtype=torch.float32, device=ranks.device)
-        started, reported, waited = time.perf_counter(), 0.0, clock.waited
+        started, reported, waited = time.perf_counter(), 0.0, self._waited
         agree_every = AGREE_EVERY[ranks.device.type] if ranks.count > 1 else 1
         self._network.model.train()
         done = partial.batches
@@ -68,7 +67,7 @@ class PhotoTrainer:
         def totals() -> EpochTotals:
             ranks.all_reduce(sums)
             loss, correct, seen = sums.tolist()
-            clock.add(time.perf_counter() - started)  # the device has finished by now
+            self._spent += time.perf_counter() - started  # the device has finished by now
             return EpochTotals(done, partial.seen + int(seen), partial.loss + loss, partial.correct + int(correct))
 
         with contextlib.closing(self._train.batches(self._requests(order, left, epoch))) as feed:
@@ -77,24 +76,23 @@ class PhotoTrainer:
                     raise StoppedMidEpoch(totals())
                 self._step(feed, batch, step_rate, sums)
                 done, now = done + 1, time.perf_counter()
-                clock.images += len(batch)
+                self._images += len(batch)
                 if now - reported > REPORT_EVERY:
                     spent = now - started
-                    speed, waiting = (batch.stop - left[0].start) / spent, (clock.waited - waited) / spent
+                    speed, waiting = (batch.stop - left[0].start) / spent, (self._waited - waited) / spent
                     self._observer.step_done(StepReport(self._run, epoch + 1, batch.stop, speed, waiting))
                     reported = now
         return totals()
 
-    def _step(self, feed: Iterator[Loaded], batch: range, rate: Tensor, sums: Tensor) -> None:
+    def _step(self, feed: Iterator[Batch], batch: range, rate: Tensor, sums: Tensor) -> None:
         """Update all weights once: this rank's micro-batches of ``batch``, one after another, then Eq. 1."""
         statistics = self._network.statistics
         before, mean = statistics.clone(), torch.zeros_like(statistics)
         count = self._recipe.micro_batches // self._ranks.count
         for number in range(count):
             loaded = next(feed)
-            self._clock.waited += loaded.waited
-            with self._clock.copying():
-                pixels, labels, flip = self._to_device(loaded)
+            self._waited += loaded.waited
+            pixels, labels, flip = self._to_device(loaded)
             last = number == count - 1
             logits, loss = self.model.backward(normalize(pixels, flip), labels, len(batch), last)
             with torch.no_grad():
@@ -130,7 +128,8 @@ class PhotoTrainer:
         self._network.statistics.div_(self._ranks.count)
 
     def provenance(self) -> dict[str, Any]:
-        """For the Record: strategy, ranks, loader, rank 0's speed, and the images that could not be read."""
+        """For the Record, after an epoch: strategy, ranks, loader, rank 0's speed and the fraction of its time in
+        which no images were ready, and the images that could not be read."""
         bad: dict[str, str] = {}
         for names in self._ranks.all_gather(self._train.bad | self._test.bad):
             bad |= names
@@ -138,7 +137,10 @@ class PhotoTrainer:
             "strategy": self.model.strategy,
             "ranks": self._ranks.count,
             "loader": self._train.name,
-            "throughput": self._clock.throughput(),
+            "throughput": {
+                "images_per_second": round(self._images / self._spent, 1),
+                "waiting_for_images": round(self._waited / self._spent, 4),
+            },
             **({"unreadable": dict(sorted(bad.items()))} if bad else {}),
         }
 
@@ -148,56 +150,14 @@ class PhotoTrainer:
             if self._recipe.augment:
                 crops = draw_crops(self._run.stream, epoch, number, len(batch))
             for micro in microbatches(batch, self._recipe, self._ranks.rank, self._ranks.count):
-                part = crops.part(micro.start - batch.start, micro.stop - batch.start) if crops else None
-                yield Request(order[micro.start : micro.stop], part)
+                part = slice(micro.start - batch.start, micro.stop - batch.start)
+                yield Request(order[micro.start : micro.stop], None if crops is None else crops[part])
 
-    def _to_device(self, loaded: Loaded) -> tuple[Tensor, Tensor, Tensor | None]:
+    def _to_device(self, loaded: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
         """Pixels (as bytes), labels and flips on the device."""
         device = self._ranks.device
         images, labels = (tensor.to(device, non_blocking=True) for tensor in (loaded.images, loaded.labels))
         return images, labels, None if loaded.flip is None else loaded.flip.to(device, non_blocking=True)
-
-
-class Clock:
-    """How this rank's seconds divide: in all, waiting for images, copying them to the device."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.spent = self.waited = self.copied = 0.0
-        self.images = 0
-        self._cuda = device.type == "cuda"
-        self._events: list[tuple[torch.cuda.Event, torch.cuda.Event]] = []
-
-    @contextlib.contextmanager
-    def copying(self) -> Iterator[None]:
-        """Count the time within as copying; on CUDA by the device's own clock."""
-        if not self._cuda:
-            start = time.perf_counter()
-            yield
-            self.copied += time.perf_counter() - start
-            return
-        first, last = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-        first.record()
-        yield
-        last.record()
-        self._events.append((first, last))
-
-    def add(self, seconds: float) -> None:
-        """Count ``seconds`` of an epoch, and its copies; the device has to have finished."""
-        self.spent += seconds
-        self.copied += sum(first.elapsed_time(last) for first, last in self._events) / 1000
-        self._events = []
-
-    def throughput(self) -> dict[str, float]:
-        """Images/s of all ranks together, and the fractions of the time."""
-        if not self.spent:
-            return {}
-        waiting, copying = self.waited / self.spent, self.copied / self.spent
-        return {
-            "images_per_second": round(self.images / self.spent, 1),
-            "waiting_for_images": round(waiting, 4),
-            "copying": round(copying, 4),
-            "computing": round(1 - waiting - copying, 4),
-        }
 
 
 def epoch_order(stream: str, epoch: int, count: int) -> npt.NDArray[np.int64]:

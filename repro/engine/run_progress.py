@@ -6,28 +6,18 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from torch import Tensor
 
 from repro.engine import device as devices
 from repro.engine.events import EpochTotals
 from repro.engine.network import Trainable, masks_of
-from repro.engine.weight_stats import record_weight_stats
 from repro.errors import CheckpointGone, MissingInput
-from repro.pruning import Masks, hamming_distance, layer_rates, magnitude_masks, sparsity_of
+from repro.pruning import Masks, hamming_distance, layer_rates, magnitude_masks, sparsity_of, weight_std
 from repro.record import DIVERGED, DONE, Record, empty_curve, measured
 from repro.run import Run
 from repro.store import State, Store
-
-
-class Source(Protocol):
-    """Data on a device; ``source`` names it in a Record."""
-
-    @property
-    def device(self) -> devices.Device: ...
-    @property
-    def source(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -40,21 +30,22 @@ class ResumePoint:
     masked: bool
 
 
-def resume_or_start(run: Run, network: Trainable, store: Store, data: Source) -> ResumePoint:
-    """Load the saved state of ``run`` into ``network``, or start it.
+def resume_or_start(
+    run: Run, network: Trainable, store: Store, device: devices.Device, source: str
+) -> ResumePoint:
+    """Load the saved state of ``run`` into ``network``, or start it. ``source`` names the data in its Record.
 
     Raises `CheckpointGone` where a parent's checkpoint is absent or damaged.
     """
     store.begin(run)
     state = store.load_state(run)
     if state is None:
-        precision = devices.resolve_precision(run.precision, data.device)
-        history = _begin(run, network, store, data, precision)
+        history = _begin(run, network, store, device, source)
         return ResumePoint(run.first_epoch, EpochTotals(), history, network.masked)
     network.load(state.tensors)
-    history, device = dict(state.history), state.history["provenance"]["device"]
-    if device.rpartition(", then ")[2] != data.device.name:
-        history["provenance"] |= {"device": f"{device}, then {data.device.name}"}
+    history, before = dict(state.history), state.history["provenance"]["device"]
+    if before.rpartition(", then ")[2] != device.name:
+        history["provenance"]["device"] = f"{before}, then {device.name}"
     return ResumePoint(state.epoch, EpochTotals(**history.pop("begun", {})), history, network.masked)
 
 
@@ -97,7 +88,7 @@ class RunProgress:
             curve["test_epoch"].append(done)
             curve["test_top1"].append(measured(top1()))
         if self.run.probe is not None:
-            record_weight_stats(done, self.run.probe, self.network, self.history)
+            _record_weight_stats(done, self.run.probe, self.network, self.history)
         prune_at = dict(self.run.prune_at)
         if done in prune_at:
             self.network.prune(prune_at[done])
@@ -140,7 +131,7 @@ class RunProgress:
             self.history["checkpoints"][str(self.epoch)] = digest
 
 
-def _begin(run: Run, network: Trainable, store: Store, data: Source, precision: str) -> dict[str, Any]:
+def _begin(run: Run, network: Trainable, store: Store, device: devices.Device, source: str) -> dict[str, Any]:
     """Load the Run's initial weights and mask, and return a history that describes them."""
     parents: dict[str, str] = {}
     start: dict[str, Any] = {}
@@ -164,14 +155,14 @@ def _begin(run: Run, network: Trainable, store: Store, data: Source, precision: 
         "checkpoints": {},
         "wall_s": 0.0,
         "provenance": {
-            **devices.provenance(data.device, precision),
-            "data": data.source if run.data.labels == "true" else f"{data.source}, labels {run.data.labels}",
+            **devices.provenance(device, devices.resolve_precision(run.precision, device)),
+            "data": source if run.data.labels == "true" else f"{source}, labels {run.data.labels}",
             "parents": parents,
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
         },
     }
     if run.probe is not None:
-        record_weight_stats(run.first_epoch, run.probe, network, history)
+        _record_weight_stats(run.first_epoch, run.probe, network, history)
     return history
 
 
@@ -192,3 +183,17 @@ def _parent(store: Store, run: Run, epoch: int, parents: dict[str, str]) -> dict
     tensors, digest = loaded
     parents[f"{run.key}@{epoch}"] = digest
     return tensors
+
+
+def _record_weight_stats(epoch: int, rate: float, network: Trainable, history: dict[str, Any]) -> None:
+    """Append to ``history`` the mean and standard deviation of every layer's weights, and the pruned fraction of
+    every prunable layer in a global pruning at ``rate``, which is not applied (Fig. 2)."""
+    stats = history["probe"] or {"rate": rate, "epoch": [], "w_std": {}, "w_mean": {}, "layer_rates": {}}
+    stats["epoch"].append(epoch)
+    for name, weight in network.layer_weights().items():
+        stats["w_mean"].setdefault(name, []).append(measured(float(weight.double().mean())))
+    for name, value in weight_std(network.layer_weights()).items():
+        stats["w_std"].setdefault(name, []).append(measured(value))
+    for name, value in layer_rates(magnitude_masks(network.prunable_weights(), rate)).items():
+        stats["layer_rates"].setdefault(name, []).append(measured(value))
+    history["probe"] = stats

@@ -42,7 +42,8 @@ def train(
     """
     ranks = data.ranks
     network = Network(run.arch, run.seed, data.device.torch)
-    point = ranks.broadcast_object(resume_or_start(run, network, store, data) if ranks.is_main else None)
+    begun = resume_or_start(run, network, store, data.device, data.source) if ranks.is_main else None
+    point = ranks.broadcast_object(begun)
     ranks.broadcast(network.weights, network.momentum, network.mask, network.statistics)
     network.masked = point.masked
     progress = RunProgress(run, network, store, keep, point, ranks.is_main)

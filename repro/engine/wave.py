@@ -21,7 +21,6 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from repro.data.batches import EpochOrder
 from repro.engine import device as devices
 from repro.engine.data_source import InMemoryData, Subset
 from repro.engine.events import EpochReport, EpochTotals, Observer, OutOfTime
@@ -164,15 +163,19 @@ class Waves:
                 continue
             active.subset = self.data.subset(run.data)
             active.lane.enter(active.subset)
-            active.next_indices = self._helpers.submit(_epoch_indices, run, progress.epoch, active.subset)
+            self._draw_epoch(active, progress.epoch)
         return entering
 
     def _resume(self, active: ActiveRun) -> None:
         if not active.record:
             run, network, keep = active.run, active.lane.network, self.keep.get(active.run.key, set())
-            point = resume_or_start(run, network, self.store, self.data)
+            point = resume_or_start(run, network, self.store, self.data.device, self.data.source)
             active.progress = RunProgress(run, network, self.store, keep, point)
             active.record = active.progress.record() if active.progress.over else None
+
+    def _draw_epoch(self, active: ActiveRun, epoch: int) -> None:
+        run = active.run
+        active.next_indices = self._helpers.submit(active.subset.draw_epoch, run.stream, epoch, run.recipe.augment)
 
     def _start_epoch(self, active: ActiveRun) -> None:
         """Start the Run's next epoch, if there is time for it, and draw the order of the one after."""
@@ -183,7 +186,7 @@ class Waves:
         active.batches_left = lane.epoch_size // run.recipe.batch_size
         active.device_seconds, active.began = 0.0, time.perf_counter()
         if epoch + 1 < run.last_epoch:
-            active.next_indices = self._helpers.submit(_epoch_indices, run, epoch + 1, active.subset)
+            self._draw_epoch(active, epoch + 1)
 
     def _advance(self, lanes: Lanes, strategy: Strategy, active_runs: list[ActiveRun]) -> list[ActiveRun]:
         """Step all lanes until the first epochs end, and return their Runs."""
@@ -270,7 +273,3 @@ def _by_size(batches: Sequence[tuple[Lane, int]]) -> dict[int, list[Lane]]:
         if size > 0:
             lanes.setdefault(size, []).append(lane)
     return lanes
-
-
-def _epoch_indices(run: Run, epoch: int, subset: Subset) -> Tensor:
-    return subset.indices(EpochOrder.draw(run.stream, epoch, len(subset.train), run.recipe.augment))

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
-from repro.data.batches import PAD, DeviceImages, EpochOrder
+from repro.data.batches import PAD, DeviceImages
 from repro.errors import MissingInput, UsageError, one_line
 from repro.ticket.torch_dataset import WHOLE, Batch, Items, kind_of
 
@@ -56,10 +56,10 @@ class Samples:
         """Yield every example once, unchanged, in the order of the data."""
         return self.read(batches_of(len(self), size), "ticket evaluation")
 
-    def drawn(self, order: EpochOrder, augment: bool, size: int, stream: str) -> Iterator[Batch]:
+    def drawn(self, order: Tensor, augment: bool, size: int, stream: str) -> Iterator[Batch]:
         """Yield every example once, in the order of an epoch; with ``augment`` cropped and flipped as it says."""
         parts = batches_of(len(self), size)
-        batches = self.read([order.order[part] for part in parts], stream)
+        batches = self.read([order[0, part] for part in parts], stream)
         for part, (inputs, labels) in zip(parts, batches, strict=True):
             yield (crop(inputs, order, part) if augment else inputs), labels
 
@@ -104,9 +104,9 @@ class ImageSamples(Samples):
             first, last = int(part[0]), int(part[-1])
             yield self.images.plain(first, last + 1), self.labels[first : last + 1]
 
-    def drawn(self, order: EpochOrder, augment: bool, size: int, stream: str) -> Iterator[Batch]:
+    def drawn(self, order: Tensor, augment: bool, size: int, stream: str) -> Iterator[Batch]:
         for part in batches_of(len(self), size):
-            index, top, left, flip = (values[part].to(self.labels.device) for values in order.tensors())
+            index, top, left, flip = order[:, part].to(self.labels.device)
             yield self.images.gather(index, top, left, flip), self.labels[index]
 
 
@@ -216,10 +216,10 @@ def batches_of(count: int, size: int) -> list[Tensor]:
     return parts
 
 
-def crop(images: Tensor, order: EpochOrder, part: Tensor) -> Tensor:
+def crop(images: Tensor, order: Tensor, part: Tensor) -> Tensor:
     """Pad images [B, C, H, W] by 4 zeros, crop and flip them as the positions ``part`` of ``order`` say."""
     height, width = images.shape[2:]
-    top, left, flip = (values[part].to(images.device) for values in order.tensors()[1:])
+    top, left, flip = order[1:, part].to(images.device)
     side = torch.arange(width, device=images.device)
     rows = top[:, None] + torch.arange(height, device=images.device)
     columns = left[:, None] + torch.where(flip[:, None] == 1, side.flip(0), side)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from repro.config.recipe import Recipe
-from repro.data.batches import EpochOrder
+from repro.data.batches import draw_epoch
 from repro.engine.device import Device
 from repro.engine.events import EpochReport, EpochTotals
 from repro.engine.lanes import forward, loss_and_logits
@@ -73,7 +73,7 @@ class Trainer:
         seed_all(self.setup.device.cuda, names)
         self.optimizer.param_groups[0]["lr"] = learning_rate(recipe, epoch)
         self.model.train()
-        order = EpochOrder.draw(run.stream, epoch, len(samples), recipe.augment)
+        order = draw_epoch(run.stream, epoch, len(samples), recipe.augment)
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.setup.device.torch)
         correct = torch.zeros((), dtype=torch.int64, device=self.setup.device.torch)
         batches = 0
@@ -181,7 +181,8 @@ def train(
     the loss is not finite, `CheckpointGone` if a parent's checkpoint is missing.
     """
     trainer = Trainer(setup)
-    progress = RunProgress(run, trainer, store, keep, resume_or_start(run, trainer, store, setup))
+    point = resume_or_start(run, trainer, store, setup.device, setup.source)
+    progress = RunProgress(run, trainer, store, keep, point)
     while not (stop and stop(progress.epoch, trainer)):
         if progress.over:
             record = progress.record()

@@ -1,7 +1,7 @@
 """ImageNet (ILSVRC 2012) on disk, and a small tree of the same layout generated from a seed.
 
 `layout.py` finds and counts images; `verify.py` decodes each once and writes the index (`index.py`); `resize.py`
-writes a copy with smaller images; `split.py` reads files; `loader.py`, `decode.py` and `augment.py` make batches.
+writes a copy with smaller images; `loader.py`, `decode.py` and `augment.py` make batches.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from repro.data.imagenet import index, layout
 from repro.data.imagenet.index import OFFICIAL as OFFICIAL
 from repro.data.imagenet.index import SYNTHETIC as SYNTHETIC
-from repro.data.imagenet.split import FileSplit as FileSplit
+from repro.data.imagenet.index import FileSplit as FileSplit
 from repro.data.images import first_of_each
 from repro.errors import MissingInput
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -30,53 +29,34 @@ Floats = npt.NDArray[np.float64]
 Box = tuple[int, int, int, int]  # top, left, height, width
 
 
-@dataclass(frozen=True)
-class CropParams:
-    """The random numbers of n images.
-
-    ``area`` and ``log_ratio`` [n, TRIES] are the share of the area and the logarithm of width / height to try;
-    ``place`` [n, 2] in 0..1 is the position within the free room (down, right); ``flip`` is bool [n].
-    """
-
-    area: Floats
-    log_ratio: Floats
-    place: Floats
-    flip: npt.NDArray[np.bool_]
-
-    def part(self, start: int, stop: int) -> CropParams:
-        """Select the images ``start`` to ``stop``."""
-        cut = slice(start, stop)
-        return CropParams(self.area[cut], self.log_ratio[cut], self.place[cut], self.flip[cut])
-
-
-def draw_crops(stream: str, epoch: int, batch: int, count: int) -> CropParams:
+def draw_crops(stream: str, epoch: int, batch: int, count: int) -> Floats:
     """Draw the numbers for ``count`` images of batch number ``batch`` of an epoch, from these names alone.
 
-    The numbers of an image do not depend on how many images follow.
+    Returns numbers in 0..1, float64 [count, 2 * `TRIES` + 3]: areas and ratios to try, position within the free
+    room (down, right), flip. The numbers of an image do not depend on how many images follow.
     """
     random = np.random.Generator(np.random.PCG64(seed_of("photos", epoch, batch, stream)))
-    numbers = random.random((count, 2 * TRIES + 3))
-    area, log_ratio, place, flip = np.split(numbers, [TRIES, 2 * TRIES, 2 * TRIES + 2], axis=1)
-    low, high = math.log(RATIO[0]), math.log(RATIO[1])
-    return CropParams(
-        area=AREA[0] + (AREA[1] - AREA[0]) * area,
-        log_ratio=low + (high - low) * log_ratio,
-        place=place,
-        flip=flip[:, 0] < 0.5,
-    )
+    return random.random((count, 2 * TRIES + 3))
 
 
-def crop_box(crops: CropParams, i: int, width: int, height: int) -> Box:
-    """Compute the crop of image ``i``, which has ``width`` x ``height`` pixels: (top, left, height, width).
+def flips(crops: Floats) -> npt.NDArray[np.bool_]:
+    """Tell which images to mirror, [n], by `draw_crops`."""
+    return crops[:, -1] < 0.5
+
+
+def crop_box(crop: Floats, width: int, height: int) -> Box:
+    """Compute the crop of an image of ``width`` x ``height`` pixels by its row of `draw_crops`.
 
     As torchvision's ``RandomResizedCrop.get_params``: the first try that fits; if none of ten fits, the largest
     centred crop with an allowed ratio.
     """
-    for area, log_ratio in zip(crops.area[i].tolist(), crops.log_ratio[i].tolist(), strict=True):
-        pixels, ratio = area * width * height, math.exp(log_ratio)
+    *tries, down, right, _ = crop.tolist()
+    low, high = math.log(RATIO[0]), math.log(RATIO[1])
+    for area, ratio in zip(tries[:TRIES], tries[TRIES:], strict=True):
+        pixels = (AREA[0] + (AREA[1] - AREA[0]) * area) * width * height
+        ratio = math.exp(low + (high - low) * ratio)
         w, h = round(math.sqrt(pixels * ratio)), round(math.sqrt(pixels / ratio))
         if 0 < w <= width and 0 < h <= height:
-            down, right = crops.place[i].tolist()
             return int(down * (height - h + 1)), int(right * (width - w + 1)), h, w
     ratio = min(max(width / height, RATIO[0]), RATIO[1])
     w, h = min(width, round(height * ratio)), min(height, round(width / ratio))

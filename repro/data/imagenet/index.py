@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import hashlib
 import io
 import json
@@ -63,6 +64,31 @@ class Prepared:
                 return Index(tuple(classes), names, labels, self.train, facts, self.stored)
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise MissingInput(f"{path}: {error}; run `repro data prepare imagenet` again") from None
+
+
+class FileSplit:
+    """N encoded images in a file each. ``names`` are for messages; ``labels`` int64 [N] are positions in the
+    sorted wnids. A loader accepts any class with names, labels, a length and `read`."""
+
+    def __init__(
+        self, root: Path, names: Sequence[str], labels: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]
+    ) -> None:
+        """``names`` are relative to ``root``; ``sizes`` int64 [N] are the sizes of the verified files."""
+        self.names, self.labels = names, labels
+        self._root, self._sizes = str(root), sizes
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def read(self, index: int) -> bytes:
+        """Return the file's content; any thread may call this. Raises `OSError`, also if its size is not the
+        verified one."""
+        path = f"{self._root}/{self.names[index]}"
+        with open(path, "rb", buffering=0) as file:
+            content = file.read()
+        if len(content) != self._sizes[index]:
+            raise OSError(errno.EIO, f"has {len(content):,} bytes, {self._sizes[index]:,} when verified", path)
+        return content
 
 
 def find(folders: Sequence[Path]) -> Prepared | None:

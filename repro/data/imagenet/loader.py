@@ -19,24 +19,25 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from repro.data.imagenet.augment import CropParams, crop_box
+from repro.data.imagenet.augment import Floats, crop_box, flips
 from repro.data.imagenet.decode import BadImage, decode, evaluation, training
-from repro.data.imagenet.split import IGNORED, FileSplit
+from repro.data.imagenet.index import FileSplit
 from repro.errors import MissingInput
 from repro.machine import cores, share
 from repro.words import counted
 
+IGNORED = -100  # the label of an image that cannot be read, which cross_entropy ignores by default
 MOST_BAD = 10
 PER_TASK = 8  # images of a batch that one thread decodes at a time
 
 
 @dataclass(frozen=True)
 class Request:
-    """The images of one batch: ``index`` int64 [n] into the split, and their random crops. ``crops`` None asks for
-    evaluation's preprocessing."""
+    """The images of one batch: ``index`` int64 [n] into the split, and their random crops (`draw_crops`). Crops of
+    None ask for evaluation's preprocessing."""
 
     index: npt.NDArray[np.int64]
-    crops: CropParams | None
+    crops: Floats | None
 
 
 @dataclass
@@ -109,7 +110,7 @@ class Loader:
             memory_format=torch.channels_last,
             pin_memory=self.pinned,
         )
-        flip = torch.from_numpy(request.crops.flip) if request.crops else None
+        flip = None if request.crops is None else torch.from_numpy(flips(request.crops))
         batch = Batch(images, torch.from_numpy(self.split.labels[request.index]), flip)
         starts = range(0, len(request.index), PER_TASK)
         return batch, [pool.submit(self._fill, batch, request, at, at + PER_TASK) for at in starts]
@@ -139,22 +140,22 @@ class Loader:
         bad = []
         for i, index in enumerate(request.index[start:stop].tolist(), start):
             try:
-                batch.images[i] = self._load(index, request.crops, i)
+                batch.images[i] = self._load(index, None if request.crops is None else request.crops[i])
             except BadImage as error:
                 bad.append(error)
                 batch.images[i], batch.labels[i] = 0, IGNORED
         return bad
 
-    def _load(self, index: int, crops: CropParams | None, i: int) -> Tensor:
+    def _load(self, index: int, crop: Floats | None) -> Tensor:
         name = self.split.names[index]
         try:
             content = self.split.read(index)
         except OSError as error:
             raise BadImage(name, f"cannot be read ({error.strerror or error})") from None
         image = decode(content, name)
-        if crops is None:
+        if crop is None:
             return evaluation(image, self.resize, self.crop)
-        return training(image, crop_box(crops, i, image.shape[2], image.shape[1]), self.crop)
+        return training(image, crop_box(crop, image.shape[2], image.shape[1]), self.crop)
 
 
 def _pool(threads: int) -> ThreadPoolExecutor:

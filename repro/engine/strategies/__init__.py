@@ -5,6 +5,7 @@ A strategy that fails, or whose first steps differ from eager ones, is rejected 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import shutil
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from repro.engine.lanes import EVAL_BATCH, Lane, Lanes
 from repro.engine.strategies.batched import Batched
-from repro.engine.strategies.eager import Compiled, Eager, EagerFloat32
+from repro.engine.strategies.eager import Eager
 from repro.engine.strategies.fused import Fused
 from repro.engine.strategies.graphs import Streams, restore
 from repro.errors import ReproError, one_line
@@ -44,7 +45,7 @@ class Strategy(Protocol):
 
 STRATEGIES: dict[str, Callable[[Lanes], Strategy]] = {
     "eager": Eager,
-    "compiled": Compiled,
+    "compiled": functools.partial(Eager, fused=True),
     "batched": Batched,
     "batched, compiled": functools.partial(Batched, fused=True),
     "streams": Streams,
@@ -52,7 +53,7 @@ STRATEGIES: dict[str, Callable[[Lanes], Strategy]] = {
     "fused": Fused,
 }
 """By name."""
-ONE_BY_ONE = (Eager.name, Compiled.name)
+ONE_BY_ONE = ("eager", "compiled")
 """Strategies that step one lane after another, so that more lanes are no faster."""
 
 
@@ -69,7 +70,7 @@ def first_valid(names: Sequence[str], lanes: Lanes, group: Sequence[Lane]) -> St
     """The first strategy of ``names`` that agrees with eager steps, else eager. The lanes of ``group`` are at the
     start of an epoch."""
     for name in names:
-        if name == Eager.name:
+        if name == "eager":
             break
         known = (name, lanes.arch, len(lanes), lanes.precision, lanes.recipe.batch_size, lanes.device)
         try:
@@ -126,7 +127,10 @@ def compare_with_eager(strategy: Strategy, lanes: Lanes, group: Sequence[Lane]) 
             why = f"differs from eager steps by {off:.1e}"
             if lanes.precision == torch.float32:
                 return why
-            exact, _ = weights_and_correct(EagerFloat32(lanes))
+            with contextlib.ExitStack() as stack:
+                for lane in group:
+                    stack.enter_context(lane.in_float32())
+                exact, _ = weights_and_correct(Eager(lanes))
             pairs = list(zip(distances(ours, exact), distances(eager, exact), strict=True))
             if not all(mine < AS_GOOD * theirs for mine, theirs in pairs):
                 mine, theirs = max(pairs, key=lambda pair: pair[0] / pair[1])

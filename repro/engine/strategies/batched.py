@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from repro import nets
 from repro.data.batches import PAD
 from repro.engine.lanes import Lane, Lanes, forward
+from repro.engine.network import named
 from repro.engine.strategies.eager import Eager, compiled
 from repro.engine.strategies.graphs import CapturedStep
 
@@ -36,14 +37,16 @@ class Batched:
                     parameter.data = parameter.data.to(lanes.precision)
         self._leaves = list(self._model.parameters())
         one, rows = lanes.all[0].network.model, lanes.rows
-        self._weights = _stacked(rows.weights, one.parameters())
-        self._gradients = _stacked(rows.gradients, one.parameters())
-        self._statistics = _stacked(rows.statistics, one.buffers())
+        self._weights = [view for _, view in named(one.named_parameters(), rows.weights)]  # [K, *shape] each
+        self._gradients = [view for _, view in named(one.named_parameters(), rows.gradients)]
+        self._statistics = [view for _, view in named(one.named_buffers(), rows.statistics)]
         self._update: Callable[[int], None] = self._step
         self._evaluations: Callable[[int], None] = self._evaluate
         if recorded or (recorded is None and lanes.device.type == "cuda"):
+            touched = [*chain.from_iterable(lane.touched() for lane in lanes.all), *self._model.buffers()]
             self._update, self._evaluations = (
-                _replayed(work, lanes, self._model) for work in (self._step, self._evaluate)
+                CapturedStep(work, touched, torch.cuda.Stream(lanes.device)).replay
+                for work in (self._step, self._evaluate)
             )
 
     def train(self, group: Sequence[Lane], steps: int, size: int) -> None:
@@ -131,24 +134,3 @@ def _by_lane(logits: Tensor, count: int) -> Tensor:
     """[N, K * classes] -> [K, N, classes]."""
     lanes: Tensor = logits.unflatten(1, (count, -1)).transpose(0, 1)
     return lanes
-
-
-def _stacked(rows: Tensor, like: Iterable[Tensor]) -> list[Tensor]:
-    """Pieces of ``rows`` [K, n] as views [K, *shape], one for every tensor of ``like``."""
-    pieces, start = [], 0
-    for tensor in like:
-        piece = rows[:, start : start + tensor.numel()]
-        if tensor.dim() == 4:
-            outputs, inputs, height, width = tensor.shape
-            piece = piece.unflatten(1, (outputs, height, width, inputs)).permute(0, 1, 4, 2, 3)
-        else:
-            piece = piece.unflatten(1, tensor.shape)
-        pieces.append(piece)
-        start += tensor.numel()
-    return pieces
-
-
-def _replayed(work: Callable[[int], None], lanes: Lanes, model: nn.Module) -> Callable[[int], None]:
-    """``work`` as CUDA graphs on the current stream."""
-    touched = [*chain.from_iterable(lane.touched() for lane in lanes.all), *model.buffers()]
-    return CapturedStep(work, touched, torch.cuda.Stream(lanes.device)).replay

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -12,48 +11,31 @@ from repro.engine.lanes import Lane, Lanes, LossOf, loss_and_logits
 
 
 class Eager:
-    """The plain loop, with which every other strategy is compared."""
+    """The plain loop, with which every other strategy is compared. ``fused`` as in `step_of`."""
 
-    name = "eager"
-
-    def __init__(self, lanes: Lanes) -> None:
-        pass
+    def __init__(self, lanes: Lanes, fused: bool = False) -> None:
+        self.name = "compiled" if fused else "eager"
+        self._step = step_of(lanes, fused)
 
     def train(self, group: Sequence[Lane], steps: int, size: int) -> None:
         for lane in group:
             for _ in range(steps):
-                lane.update(size)
+                self._step(lane, size)
 
     def evaluate_batch(self, group: Sequence[Lane], size: int) -> None:
         for lane in group:
             lane.evaluate_batch(size)
 
 
-class EagerFloat32(Eager):
-    """Eager steps in float32, whatever the lanes' precision, by which the rounding of others is judged."""
+def step_of(lanes: Lanes, fused: bool) -> Callable[[Lane, int], None]:
+    """One step of a lane on so many images. With ``fused``, forward and backward are by torch.compile, which fuses
+    BatchNorm, ReLU and addition, in whole batches: a smaller one an epoch is not worth another compilation."""
+    full = lanes.recipe.batch_size
 
-    def train(self, group: Sequence[Lane], steps: int, size: int) -> None:
-        with contextlib.ExitStack() as stack:
-            for lane in group:
-                stack.enter_context(lane.in_float32())
-            super().train(group, steps, size)
+    def step(lane: Lane, size: int) -> None:
+        lane.update(size, compiled(loss_and_logits) if fused and size == full else None)
 
-
-class Compiled(Eager):
-    """Forward and backward by torch.compile, which fuses BatchNorm, ReLU and addition.
-
-    Only for whole batches: one smaller batch an epoch is not worth a second compilation.
-    """
-
-    name = "compiled"
-
-    def __init__(self, lanes: Lanes) -> None:
-        self._full = lanes.recipe.batch_size
-
-    def train(self, group: Sequence[Lane], steps: int, size: int) -> None:
-        for lane in group:
-            for _ in range(steps):
-                lane.update(size, compiled(loss_and_logits) if size == self._full else None)
+    return step
 
 
 @functools.cache

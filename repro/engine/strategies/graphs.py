@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
-from repro.engine.lanes import Lane, Lanes, loss_and_logits
-from repro.engine.strategies.eager import compiled
+from repro.engine.lanes import Lane, Lanes
+from repro.engine.strategies.eager import step_of
 
 WARM_UPS = 3  # calls before a capture, in which cuDNN and cuBLAS initialise
 
@@ -47,17 +48,17 @@ class CapturedStep:
 
 
 class Streams:
-    """A whole step as a CUDA graph for each lane, replayed side by side on as many streams. With ``fused`` forward
-    and backward are torch.compile's."""
+    """A whole step as a CUDA graph for each lane, replayed side by side on as many streams. ``fused`` as in
+    `step_of`."""
 
     def __init__(self, lanes: Lanes, fused: bool = False) -> None:
         self.name = "streams, compiled" if fused else "streams"
-        self._full, self._fused = lanes.recipe.batch_size, fused
+        step = step_of(lanes, fused)
         self._train: dict[int, CapturedStep] = {}
         self._evaluations: dict[int, CapturedStep] = {}
         for lane in lanes.all:
             stream = torch.cuda.Stream(lanes.device)
-            self._train[lane.number] = CapturedStep(self._update_of(lane), lane.touched(), stream)
+            self._train[lane.number] = CapturedStep(functools.partial(step, lane), lane.touched(), stream)
             self._evaluations[lane.number] = CapturedStep(lane.evaluate_batch, lane.touched(), stream)
 
     def train(self, group: Sequence[Lane], steps: int, size: int) -> None:
@@ -65,13 +66,6 @@ class Streams:
 
     def evaluate_batch(self, group: Sequence[Lane], size: int) -> None:
         self._replay([self._evaluations[lane.number] for lane in group], 1, size)
-
-    def _update_of(self, lane: Lane) -> Callable[[int], None]:
-        def update(size: int) -> None:
-            # The smaller last batch is not worth a second compilation.
-            lane.update(size, compiled(loss_and_logits) if self._fused and size == self._full else None)
-
-        return update
 
     def _replay(self, works: list[CapturedStep], times: int, size: int) -> None:
         graphs = [work.graph(size) for work in works]
