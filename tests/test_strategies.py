@@ -205,7 +205,7 @@ def test_epoch_sums_are_those_of_the_images_seen() -> None:
     Eager(lanes).train(lanes.all, 2, 16)
     Eager(lanes).train(lanes.all, 1, 5)
     assert lanes.position.tolist() == [37, 37]
-    for loss, correct in lanes.sums():
+    for loss, correct in zip(lanes.loss_sum.tolist(), lanes.correct.tolist(), strict=True):
         assert 1.5 < loss / 37 < 6  # a mean over images, near log 10 at the start
         assert 0 <= correct <= 37
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import functools
 import math
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +31,7 @@ from repro.engine.photo_model import COMPILE_FROM as COMPILE_PHOTOS_FROM
 from repro.engine.photo_model import PhotoModel
 from repro.engine.ranks import single_process
 from repro.engine.speeds import EAGER, GAIN, Choice, Speeds
-from repro.engine.strategies import ONE_BY_ONE, available, first_valid
+from repro.engine.strategies import ONE_BY_ONE, available, checked
 from repro.run import Data, Photos, Run
 
 CACHE = ".waves.json"  # in the store of Runs
@@ -216,11 +215,7 @@ def time_lanes(name: str, run: Run, device: Device, count: int, seconds: float) 
     precision = devices.resolve_precision(run.precision, device)
     devices.use_tf32(precision)
     lanes = random_lanes(run.arch, count, run.recipe, devices.dtype_of(precision), device)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        strategy = first_valid([name], lanes, lanes.all)
-    if strategy.name != name:
-        raise RuntimeError(str(caught[-1].message) if caught else f"strategy '{name}' was refused")
+    strategy = checked(name, lanes, lanes.all)
     # On CUDA the host runs ahead and waits only now and then, as in training.
     size, steps = run.recipe.batch_size, STEPS if device.cuda else 1
 
@@ -276,22 +271,21 @@ def time_photographs(
 
 
 def times(work: Callable[[], object], device: Device, seconds: float) -> list[float]:
-    """Seconds that each call of ``work`` takes, repeated for about ``seconds`` after a warm-up."""
-    # The first call never counts, however long it takes: torch.compile may be part of it.
-    patience = time.perf_counter() + PATIENCE
-    for _ in range(WARM_UP):
-        work()
-        synchronize(device)
-        if time.perf_counter() > patience:
-            break
+    """Seconds that each call of ``work`` takes, repeated for about ``seconds`` after a warm-up.
+
+    The first call never counts, however long it takes: torch.compile may be part of it.
+    """
     taken: list[float] = []
-    stop = time.perf_counter() + seconds
-    while not taken or time.perf_counter() < stop or (len(taken) < LEAST and time.perf_counter() < patience):
-        start = time.perf_counter()
+    start, measured = time.perf_counter(), 0.0
+    while len(taken) < WARM_UP + LEAST or measured < seconds:
+        began = time.perf_counter()
         work()
         synchronize(device)
-        taken.append(time.perf_counter() - start)
-    return taken
+        taken.append(time.perf_counter() - began)
+        measured += taken[-1] if len(taken) > WARM_UP else 0.0
+        if len(taken) > 1 and time.perf_counter() - start > PATIENCE + seconds:
+            break
+    return taken[WARM_UP:] or taken[1:]
 
 
 def typical(taken: Sequence[float], device: Device) -> float:

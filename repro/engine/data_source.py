@@ -50,18 +50,12 @@ class InMemoryData:
         self.device, self.source = device, images.source
         self.images = DeviceImages(Split(pixels, labels), images.statistics, device.torch)
         self._labels = [split.labels for split in splits]
-        self._subsets: dict[Data, Subset] = {}
 
     def subset(self, wanted: Data) -> Subset:
         """The subset that ``wanted`` names, balanced over the true classes.
 
         With random labels the test images are the training images. Raises `UsageError` for too many images.
         """
-        if wanted not in self._subsets:
-            self._subsets[wanted] = self._subset(wanted)
-        return self._subsets[wanted]
-
-    def _subset(self, wanted: Data) -> Subset:
         train = torch.from_numpy(first_of_each(self._labels[0], wanted.train))
         if wanted.labels == "true":
             test = torch.from_numpy(first_of_each(self._labels[1], wanted.test)) + len(self._labels[0])

@@ -47,10 +47,6 @@ class Lanes:
     def __len__(self) -> int:
         return len(self.all)
 
-    def sums(self) -> list[tuple[float, int]]:
-        """For every lane, over its epoch so far: loss in nats and correct answers. Waits for the device."""
-        return list(zip(self.loss_sum.tolist(), self.correct.tolist(), strict=True))
-
 
 class Lane:
     """One of `Lanes`, as views; ``busy`` while it holds a Run."""

@@ -1,9 +1,12 @@
-"""The processes that train one Run together, one per GPU (torchrun); with one process all of this does nothing."""
+"""The processes that train one Run together, one per GPU (torchrun); with one process `Ranks` does nothing."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import logging
+import sys
+import uuid
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -13,11 +16,13 @@ import torch.distributed as dist
 from torch import Tensor
 
 from repro.engine.device import Device
-from repro.errors import RankLost
+from repro.errors import BudgetSpent, Interrupted, MissingInput, RankLost, ReproError, RunFailed, UsageError
 from repro.options import placed
 
 TIMEOUT = timedelta(minutes=5)
 """How long a rank waits for the others before it fails: longer than any save."""
+_OF_CODE = {error.exit_code: error for error in (UsageError, MissingInput, RunFailed, BudgetSpent)}
+INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
@@ -101,3 +106,44 @@ def _is_network_error(error: RuntimeError) -> bool:
     """Gloo reports a lost connection only by its message."""
     text = str(error).lower()
     return any(word in text for word in ("gloo", "connection", "timed out", "nccl", "socket"))
+
+
+def launch(arguments: Sequence[str], gpus: int) -> None:
+    """Run ``python -m repro <arguments>`` as ``gpus`` ranks on this machine, as `torchrun` does. The first rank
+    that fails ends the others.
+
+    Raises the kind of error that a rank reported, or `ReproError` with the number of the rank that was killed.
+    """
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # our line says the same, shorter
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=gpus,
+        run_id=uuid.uuid4().hex,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+        monitor_interval=0.2,
+    )
+    try:
+        elastic_launch(config, sys.executable)("-m", "repro", *arguments)
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        raise _failure(rank, failure.exitcode, gpus) from None
+    except SignalException:
+        raise Interrupted from None
+
+
+def _failure(rank: int, code: int, gpus: int) -> BaseException:
+    if code == INTERRUPTED:
+        return Interrupted()
+    if code in _OF_CODE:
+        return _OF_CODE[code](f"rank {rank} of {gpus} failed; its message is above")
+    how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+    return ReproError(
+        f"rank {rank} of {gpus} {how}, and the others were stopped; run the same command again to resume"
+    )

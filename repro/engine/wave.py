@@ -215,7 +215,7 @@ class Waves:
 
         A state is on disk before the next epoch ends or the Run leaves its lane."""
         start = time.perf_counter()
-        sums = lanes.sums()
+        losses, correct = lanes.loss_sum.tolist(), lanes.correct.tolist()
         tested = [active for active in ending if active.run.evaluates_after(active.progress.epoch + 1)]
         top1 = evaluate(lanes, strategy, [active.lane for active in tested])
         evaluation = (time.perf_counter() - start) / max(1, len(ending))
@@ -224,7 +224,8 @@ class Waves:
             progress, number, images = active.progress, active.lane.number, active.lane.epoch_size
             progress.history["provenance"] |= {"strategy": strategy.name, "wave": wave}
             batches = -(-images // active.lane.recipe.batch_size)
-            progress.finish_epoch(EpochTotals(batches, images, *sums[number]), lambda: top1[number])
+            totals = EpochTotals(batches, images, losses[number], correct[number])
+            progress.finish_epoch(totals, lambda: top1[number])
             progress.history["wall_s"] += active.device_seconds + evaluation
             if progress.over:
                 active.record = progress.record()

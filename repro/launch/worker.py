@@ -52,12 +52,12 @@ def train_run(options: Options, names: Sequence[str], key: str) -> None:
     hint = "an artifact's --dry-run lists them (with the same --set, --arch, --precision and --seeds)"
     run = by_key(runs, key, work.settings.name, hint)
     if options.gpus > 1 and not ranked() and isinstance(run.data, Photos):
-        from repro.engine import torchrun
+        from repro.engine import ranks
 
         with work.store.run_lock(run, options.deadline):  # waits for an orphan here, not in every rank
             pass
         os.environ[STARTED_BY] = str(os.getpid())  # the ranks end with this process
-        torchrun.run(sys.argv[1:], options.gpus)
+        ranks.launch(sys.argv[1:], options.gpus)
         return
     from repro.engine import session
 

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from repro.errors import UsageError
-from repro.nets.batch_norm import BatchNorm2d
-from repro.nets.resnet_cifar import ResNet
+from repro.nets.resnet_cifar import BatchNorm2d, ResNet
 from repro.pruning import MASK
 
 BLOCKS = {"resnet20": 3, "resnet56": 9}

@@ -69,7 +69,7 @@ ByClass = dict[str, list[Image]]
 
 def places(folders: Sequence[Path]) -> list[Path]:
     """Return where a tree may be under ``folders``, in the order of the search."""
-    return [folder / place if place else folder for folder in folders for place in PLACES]
+    return [folder / place for folder in folders for place in PLACES]
 
 
 def missing(folders: Sequence[Path]) -> MissingInput:
@@ -84,7 +84,7 @@ def missing(folders: Sequence[Path]) -> MissingInput:
 def find(folders: Sequence[Path]) -> Path | None:
     """Find the first folder under ``folders`` with train/<wnid>/. Raises `MissingInput` if it has no val/."""
     for place in places(folders):
-        if _has_wnids(place / "train"):
+        if any(WNID.fullmatch(path.name) and path.is_dir() for path in (place / "train").glob("n*")):
             if not (place / "val").is_dir():
                 raise MissingInput(f"{place}: train/ is there and val/ is not: the validation images are missing")
             return place
@@ -152,14 +152,6 @@ def _stored(root: Path, images: int) -> int:
             f"with `repro data prepare imagenet --resize {side}`"
         )
     return side
-
-
-def _has_wnids(folder: Path) -> bool:
-    try:
-        with os.scandir(folder) as entries:
-            return any(WNID.fullmatch(entry.name) and entry.is_dir() for entry in entries)
-    except OSError:
-        return False
 
 
 def _by_class(root: Path, split: str, left_out: list[str]) -> ByClass:

@@ -70,7 +70,8 @@ def generate(root: Path, seed: int = 1) -> None:
             file = f"{wnid}_{number}.JPEG" if split == "train" else f"ILSVRC2012_val_{number + 1:08}.JPEG"
             path = root / split / wnid / file
             path.parent.mkdir(parents=True, exist_ok=True)
-            _save(_draw(random, patterns, label), path, _kind(split, number))
+            kind = "gray" if number % GRAY_EVERY == 0 else "plain"
+            _save(_draw(random, patterns, label), path, ODD.get(number, kind) if split == "train" else kind)
 
 
 def _draw(random: np.random.Generator, patterns: npt.NDArray[np.int64], label: int) -> Image.Image:
@@ -83,11 +84,6 @@ def _draw(random: np.random.Generator, patterns: npt.NDArray[np.int64], label: i
     noisy = np.clip(large + random.integers(-24, 25, size=large.shape), 0, 255).astype(np.uint8)
     size = (int(random.integers(40, 161)), int(random.integers(40, 161)))
     return Image.fromarray(noisy).resize(size, Image.Resampling.BILINEAR)
-
-
-def _kind(split: str, number: int) -> str:
-    odd = ODD.get(number) if split == "train" else None
-    return odd or ("gray" if number % GRAY_EVERY == 0 else "plain")
 
 
 def _save(image: Image.Image, path: Path, kind: str) -> None:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from repro.engine.lanes import EVAL_BATCH, Lane, Lanes
+from repro.engine.speeds import EAGER
 from repro.engine.strategies.batched import Batched
 from repro.engine.strategies.eager import Eager
 from repro.engine.strategies.fused import Fused
@@ -67,24 +68,30 @@ def available(device: torch.device, compiled: bool) -> list[str]:
 
 
 def first_valid(names: Sequence[str], lanes: Lanes, group: Sequence[Lane]) -> Strategy:
-    """The first strategy of ``names`` that agrees with eager steps, else eager. The lanes of ``group`` are at the
-    start of an epoch."""
+    """The first strategy of ``names`` that is valid (`checked`), else eager; a warning names each other one."""
     for name in names:
-        if name == "eager":
-            break
-        known = (name, lanes.arch, len(lanes), lanes.precision, lanes.recipe.batch_size, lanes.device)
         try:
-            strategy = STRATEGIES[name](lanes)
-            why = "" if known in _trusted else compare_with_eager(strategy, lanes, group)
-        except ReproError:
-            raise
-        except Exception as error:  # from torch.compile anything: a cache that cannot be written is an assertion
-            why = f"failed: {one_line(error)}"
-        if not why:
-            _trusted.add(known)
-            return strategy
-        warnings.warn(f"strategy '{name}' {why}; the next one is used", stacklevel=2)
+            return checked(name, lanes, group)
+        except RuntimeError as error:
+            warnings.warn(f"{error}; the next one is used", stacklevel=2)
     return Eager(lanes)
+
+
+def checked(name: str, lanes: Lanes, group: Sequence[Lane]) -> Strategy:
+    """The strategy ``name``. Raises `RuntimeError` if it fails or its first steps differ from eager ones. The
+    lanes of ``group`` are at the start of an epoch."""
+    known = (name, lanes.arch, len(lanes), lanes.precision, lanes.recipe.batch_size, lanes.device)
+    try:
+        strategy = STRATEGIES[name](lanes)
+        why = "" if name == EAGER or known in _trusted else compare_with_eager(strategy, lanes, group)
+    except ReproError:
+        raise
+    except Exception as error:  # from torch.compile anything: a cache that cannot be written is an assertion
+        why = f"failed: {one_line(error)}"
+    if why:
+        raise RuntimeError(f"strategy '{name}' {why}")
+    _trusted.add(known)
+    return strategy
 
 
 def compare_with_eager(strategy: Strategy, lanes: Lanes, group: Sequence[Lane]) -> str:
