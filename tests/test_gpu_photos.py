@@ -15,9 +15,9 @@ from repro.engine import device as devices
 from repro.engine.data_source import StreamedData
 from repro.engine.network import Network
 from repro.engine.photo_model import COMPILE_FROM, PhotoModel
+from repro.engine.photo_trainer import train
 from repro.engine.ranks import single_process
 from repro.engine.strategies import TOLERANCE
-from repro.engine.train import train
 from repro.store import Store
 
 pytestmark = [

@@ -25,9 +25,8 @@ from repro.data.imagenet.loader import Loader
 from repro.engine import device as devices
 from repro.engine.data_source import StreamedData
 from repro.engine.events import Observer, OutOfTime
-from repro.engine.photo_trainer import epoch_order
+from repro.engine.photo_trainer import epoch_order, train
 from repro.engine.ranks import single_process
-from repro.engine.train import train
 from repro.record import DIVERGED, Record
 from repro.run import Checkpoint, Mask, Photos, Run
 from repro.schedule import learning_rate

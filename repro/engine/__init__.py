@@ -1,4 +1,4 @@
-"""Trains Runs: `session.py` goes through a plan, `wave.py` trains small images, `train.py` photographs.
+"""Trains Runs: `session.py` goes through a plan, `wave.py` trains small images, `photo_trainer.py` photographs.
 
 Each Run of a wave has a lane (`lanes.py`: weights, order, labels, counters on the device) on one `InMemoryData`.
 A strategy (`strategies/`) takes all lanes through a step; `calibration.py` measures which is fastest.

@@ -83,10 +83,3 @@ class Observer:
 
 class OutOfTime(Exception):
     """The work would not end within the time budget; the last state is kept."""
-
-
-class StoppedMidEpoch(Exception):
-    """An epoch was stopped on request after ``totals``, from where it can be resumed."""
-
-    def __init__(self, totals: EpochTotals) -> None:
-        self.totals = totals

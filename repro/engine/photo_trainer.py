@@ -1,8 +1,8 @@
-"""One epoch and one step on photographs (ImageNet), which are read and decoded meanwhile, on one rank or many.
+"""Trains a Run on photographs (ImageNet), which are read and decoded meanwhile, on one rank or many.
 
-Every rank goes through the same global batches and trains its own micro-batches of each. Each micro-batch has
-BatchNorm statistics of its own. One GPU trains them one after another, eight train one each: the arithmetic is the
-same.
+`train` goes through the epochs; `PhotoTrainer.epoch` is one of them, `_step` one update. Every rank goes through
+the same global batches and trains its own micro-batches of each. A micro-batch has BatchNorm statistics of its
+own. One GPU trains them one after another, eight train one each: the arithmetic is the same.
 """
 
 from __future__ import annotations
@@ -22,18 +22,87 @@ from repro.config.recipe import MicroBatchRecipe
 from repro.data.batches import seed_of
 from repro.data.imagenet.augment import draw_crops, normalize
 from repro.data.imagenet.loader import IGNORED, Batch, Request
+from repro.engine import device as devices
 from repro.engine.data_source import StreamedData
-from repro.engine.events import EpochTotals, Observer, StepReport, StoppedMidEpoch
+from repro.engine.events import EpochReport, EpochTotals, Observer, OutOfTime, StepReport
 from repro.engine.network import Network
 from repro.engine.photo_model import PhotoModel
-from repro.errors import UsageError
+from repro.engine.run_progress import RunProgress, resume_or_start
+from repro.errors import Interrupted, UsageError
+from repro.record import Record
 from repro.run import Run
+from repro.schedule import learning_rate
+from repro.signals import NEVER, Pending
+from repro.store import Store
 
 EVALUATION_BATCH = 250
 # Batches between two agreements of all ranks whether to stop, each of which costs CUDA a synchronisation.
 AGREE_EVERY = {"cpu": 1, "cuda": 16}
 REPORT_EVERY = 0.5  # seconds
+LEAST_SAVING = 1.0  # seconds that saving a state within an epoch is expected to take at least
 LEAST = 2  # images in a micro-batch: BatchNorm has no variance over one value
+
+
+def train(
+    run: Run,
+    data: StreamedData,
+    store: Store,
+    keep: set[int],
+    observer: Observer,
+    has_time: Callable[[float], bool],
+    pending: Pending = NEVER,
+) -> Record:
+    """Train ``run`` to its end, resuming where a state is kept, and return its Record (not yet stored).
+
+    Args:
+        keep: epochs whose checkpoints other Runs need.
+        has_time: whether so many seconds are left; on a no, raises `OutOfTime`.
+        pending: true once a signal asks to end; raises `Interrupted`, unless the Run ends with this epoch.
+
+    Both are asked within an epoch as well, and the Run saves its state there before it raises. A loss that is not
+    finite ends the Run as ``diverged``. All ranks return the same Record.
+    """
+    ranks = data.ranks
+    network = Network(run.arch, run.seed, data.device.torch)
+    begun = resume_or_start(run, network, store, data.device, data.source) if ranks.is_main else None
+    point = ranks.broadcast_object(begun)
+    ranks.broadcast(network.weights, network.momentum, network.mask, network.statistics)
+    network.masked = point.masked
+    progress = RunProgress(run, network, store, keep, point, ranks.is_main)
+    if progress.over:
+        return progress.record()
+    # A Run that resumes on another device keeps the precision that it began with.
+    precision = devices.resolve_precision(progress.history["provenance"]["precision"], data.device)
+    devices.use_tf32(precision)
+    trainer = PhotoTrainer(run, network, data, devices.dtype_of(precision), observer)
+    progress.history["provenance"]["strategy"] = trainer.model.strategy
+    partial, saving = point.partial_epoch, LEAST_SAVING
+
+    def stop() -> bool:
+        return bool(pending) or not has_time(saving)
+
+    while not progress.over:
+        start = time.perf_counter()
+        totals = trainer.epoch(progress.epoch, learning_rate(run.recipe, progress.epoch), partial, stop)
+        trainer.average_batchnorm_stats()
+        if totals.batches < trainer.batches_an_epoch:
+            progress.history["wall_s"] += time.perf_counter() - start
+            progress.save(totals)
+            raise Interrupted if ranks.any(bool(pending)) else OutOfTime
+        progress.finish_epoch(totals, trainer.top1)
+        if "diverged_at" in progress.history:
+            break
+        progress.history["provenance"] |= trainer.provenance()
+        partial, seconds = EpochTotals(), time.perf_counter() - start
+        progress.history["wall_s"] += seconds
+        if not progress.over:
+            start = time.perf_counter()
+            progress.save()
+            saving = max(LEAST_SAVING, time.perf_counter() - start)
+        observer.epoch_done(EpochReport(run, progress.epoch, totals.seen, seconds, *progress.latest))
+        if not progress.over and ranks.any(bool(pending)):
+            raise Interrupted
+    return progress.record()
 
 
 class PhotoTrainer:
@@ -48,12 +117,13 @@ class PhotoTrainer:
         self._run, self._recipe, self._network, self._ranks = run, run.recipe, network, data.ranks
         self._train, self._test, self._observer = data.train, data.test, observer
         self.model = PhotoModel(network, precision, data.ranks, run.epochs * len(data.train.split))
+        self.batches_an_epoch = len(batches(len(data.train.split), run.recipe))
         self._spent = self._waited = 0.0  # seconds of all epochs, and those in which no images were ready
         self._images = 0
 
     def epoch(self, epoch: int, rate: float, partial: EpochTotals, stop: Callable[[], bool]) -> EpochTotals:
-        """Train epoch ``epoch`` at learning ``rate``, from its batch ``partial.batches`` on. Returns the totals of
-        the whole epoch, over all ranks; raises `StoppedMidEpoch` where ``stop`` is true on any rank."""
+        """Train epoch ``epoch`` at learning ``rate``, from its batch ``partial.batches`` on, until it ends or
+        ``stop`` is true on any rank. Returns the totals of the epoch so far, over all ranks."""
         order = epoch_order(self._run.stream, epoch, len(self._train.split))
         left = batches(len(order), self._recipe)[partial.batches :]
         ranks = self._ranks
@@ -63,17 +133,10 @@ class PhotoTrainer:
         agree_every = AGREE_EVERY[ranks.device.type] if ranks.count > 1 else 1
         self._network.model.train()
         done = partial.batches
-
-        def totals() -> EpochTotals:
-            ranks.all_reduce(sums)
-            loss, correct, seen = sums.tolist()
-            self._spent += time.perf_counter() - started  # the device has finished by now
-            return EpochTotals(done, partial.seen + int(seen), partial.loss + loss, partial.correct + int(correct))
-
         with contextlib.closing(self._train.batches(self._requests(order, left, epoch))) as feed:
             for batch in left:
                 if (done - partial.batches) % agree_every == 0 and ranks.any(stop()):
-                    raise StoppedMidEpoch(totals())
+                    break
                 self._step(feed, batch, step_rate, sums)
                 done, now = done + 1, time.perf_counter()
                 self._images += len(batch)
@@ -82,7 +145,10 @@ class PhotoTrainer:
                     speed, waiting = (batch.stop - left[0].start) / spent, (self._waited - waited) / spent
                     self._observer.step_done(StepReport(self._run, epoch + 1, batch.stop, speed, waiting))
                     reported = now
-        return totals()
+        ranks.all_reduce(sums)
+        loss, correct, seen = sums.tolist()
+        self._spent += time.perf_counter() - started  # the device has finished by now
+        return EpochTotals(done, partial.seen + int(seen), partial.loss + loss, partial.correct + int(correct))
 
     def _step(self, feed: Iterator[Batch], batch: range, rate: Tensor, sums: Tensor) -> None:
         """Update all weights once: this rank's micro-batches of ``batch``, one after another, then Eq. 1."""

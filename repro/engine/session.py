@@ -175,7 +175,7 @@ class _Session:
 
     def _train_photographs(self, runs: list[Run], source: StreamedData) -> None:
         """Train ``runs`` one after another. A signal takes effect once the Run's state or Record is saved."""
-        from repro.engine.train import train  # seconds of imports, only for those who need them
+        from repro.engine.photo_trainer import train  # seconds of imports, only for those who need them
 
         store = self.store
         for run in runs:

@@ -164,22 +164,14 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     PyTorch stores its thread count per thread and as a default for new threads; `set_num_threads(1)` in a thread
     changes both. The barrier makes every thread start, and read the default, before it is restored.
     """
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="photos")
-    started = threading.Barrier(threads, timeout=60)
+    default, started = torch.get_num_threads(), threading.Barrier(threads, timeout=60)
 
     def use_one_core() -> None:
         torch.get_num_threads()  # a thread's first call takes over the default, a later one does not
         torch.set_num_threads(1)
         started.wait()
 
-    default = torch.get_num_threads()
-    try:
-        for future in [pool.submit(use_one_core) for _ in range(threads)]:
-            future.result()
-    except BaseException:  # a thread could not start, or an interrupt: release those that wait for the others
-        started.abort()
-        pool.shutdown()
-        raise
-    finally:
-        torch.set_num_threads(default)
+    pool = ThreadPoolExecutor(threads, "photos", use_one_core)
+    list(pool.map(lambda _: None, range(threads)))
+    torch.set_num_threads(default)
     return pool

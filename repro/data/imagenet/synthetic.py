@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -37,25 +37,18 @@ def ensure_generated(scratch: Path, stored: int = 0) -> Prepared:
     place = scratch / (f"{SYNTHETIC}-{stored}" if stored else SYNTHETIC)
     if found := _complete(place):
         return found
-    try:
-        scratch.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{SYNTHETIC}.", dir=scratch) as own:
-            new = Path(own) / "new"
-            generate(new)
-            prepared = prepare(new, workers=1, fingerprint=SYNTHETIC)
-            if stored:
-                new = Path(own) / "resized"
-                resize_tree(prepared, stored, new, workers=1, fingerprint=SYNTHETIC)
-            with contextlib.suppress(FileNotFoundError):
-                if not _complete(place):  # damaged, or not there at all
-                    os.rename(place, Path(own) / "damaged")
-            with contextlib.suppress(OSError):  # another process was faster
-                os.rename(new, place)
-    except OSError as error:
-        raise files.unusable(place, error) from None
-    found = _complete(place)
-    assert found is not None
-    return found
+    original = ensure_generated(scratch) if stored else None
+    with files.locked(scratch / f".{SYNTHETIC}.lock", f"{place} is being written by another process", seconds=60):
+        if found := _complete(place):  # by another process
+            return found
+        try:
+            shutil.rmtree(place, ignore_errors=True)  # damaged, if it is there at all
+            if original:
+                return resize_tree(original, stored, place, workers=1, fingerprint=SYNTHETIC)
+            generate(place)
+            return prepare(place, workers=1, fingerprint=SYNTHETIC)
+        except OSError as error:
+            raise files.unusable(place, error) from None
 
 
 def generate(root: Path, seed: int = 1) -> None:
