@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from repro.config.recipe import Recipe
 from repro.data.batches import PAD
 from repro.engine.data_source import InMemoryData, Subset
-from repro.engine.network import FlatParameters, Network, shaped
+from repro.engine.network import FlatParameters, Network, named
 
 LossOf = Callable[[nn.Module, Tensor, Tensor, torch.dtype], tuple[Tensor, Tensor]]
 EVAL_BATCH = 1000  # images that are evaluated at a time
@@ -155,17 +155,13 @@ class ForwardModel:
     def _cast(self, network: Network) -> nn.Module:
         assert self._low is not None
         model = copy.deepcopy(network.model)
-        originals = dict(network.model.named_modules())
-        start = {id(p): p.storage_offset() - network.weights.storage_offset() for p in network.model.parameters()}
+        full, low = (dict(named(network.model.named_parameters(), flat)) for flat in (network.weights, self._low))
         for name, module in model.named_modules():
-            for attribute in [parameter for parameter, _ in module.named_parameters(recurse=False)]:
-                original = originals[name].get_parameter(attribute)
-                first = start[id(original)]
-                flat = network.weights if isinstance(module, nn.BatchNorm2d) else self._low
-                view = shaped(flat[first : first + original.numel()], original)
-                setattr(module, attribute, nn.Parameter(view))
-            for attribute in [buffer for buffer, _ in module.named_buffers(recurse=False)]:
-                setattr(module, attribute, originals[name].get_buffer(attribute))
+            views = full if isinstance(module, nn.BatchNorm2d) else low
+            for attribute in [attribute for attribute, _ in module.named_parameters(recurse=False)]:
+                setattr(module, attribute, nn.Parameter(views[f"{name}.{attribute}"]))
+            for attribute in [attribute for attribute, _ in module.named_buffers(recurse=False)]:
+                setattr(module, attribute, network.model.get_buffer(f"{name}.{attribute}"))
         return model
 
 

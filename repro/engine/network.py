@@ -197,15 +197,13 @@ def masks_of(tensors: dict[str, Tensor]) -> Masks | None:
 
 
 def named(tensors: Iterable[tuple[str, Tensor]], flat: Tensor) -> Iterator[tuple[str, Tensor]]:
-    """Views of consecutive pieces of ``flat`` [..., n], with the names and shapes [..., *shape] of ``tensors``."""
+    """Views of consecutive pieces of ``flat`` [..., n], with the names and shapes [..., *shape] of ``tensors``;
+    convolution weights are channels_last."""
     start = 0
     for name, like in tensors:
-        yield name, shaped(flat[..., start : start + like.numel()], like)
+        piece = flat[..., start : start + like.numel()]
+        if like.dim() == 4:
+            yield name, piece.unflatten(-1, like.permute(0, 2, 3, 1).shape).movedim(-1, -3)
+        else:
+            yield name, piece.unflatten(-1, like.shape)
         start += like.numel()
-
-
-def shaped(flat: Tensor, like: Tensor) -> Tensor:
-    """A piece of a flat tensor as a view in the shape of ``like``; convolution weights are channels_last."""
-    shape = like.permute(0, 2, 3, 1).shape if like.dim() == 4 else like.shape
-    view: Tensor = flat.unflatten(-1, shape)
-    return view.movedim(-1, -3) if like.dim() == 4 else view
