@@ -14,7 +14,7 @@ from repro.engine import device as devices
 from repro.engine.events import EpochTotals
 from repro.engine.network import Trainable, masks_of
 from repro.errors import CheckpointGone, MissingInput
-from repro.pruning import Masks, hamming_distance, layer_rates, magnitude_masks, sparsity_of, weight_std
+from repro.pruning import hamming_distance, layer_rates, magnitude_masks, sparsity_of, weight_std
 from repro.record import DIVERGED, DONE, Record, empty_curve, measured
 from repro.run import Run
 from repro.store import State, Store
@@ -139,7 +139,12 @@ def _begin(run: Run, network: Trainable, store: Store, device: devices.Device, s
         network.load(_parent(store, run.weights.run, run.weights.epoch, parents))
     if run.mask:
         tensors = _parent(store, run.mask.of.run, run.mask.of.epoch, parents)
-        masks = _masks(run, network, tensors)
+        if run.mask.sparsity is not None:
+            masks = magnitude_masks({name: tensors[name] for name in network.prunable}, run.mask.sparsity)
+        elif kept := masks_of(tensors):
+            masks = {name: kept[name] for name in network.prunable}  # files have another order
+        else:
+            raise MissingInput(f"{run.label}: its parent's checkpoint has no mask")
         of_start = magnitude_masks(network.prunable_weights(), sparsity_of(masks))
         network.apply_masks(masks)
         start = {
@@ -164,16 +169,6 @@ def _begin(run: Run, network: Trainable, store: Store, device: devices.Device, s
     if run.probe is not None:
         _record_weight_stats(run.first_epoch, run.probe, network, history)
     return history
-
-
-def _masks(run: Run, network: Trainable, tensors: dict[str, Tensor]) -> Masks:
-    assert run.mask is not None
-    if run.mask.sparsity is not None:
-        return magnitude_masks({name: tensors[name] for name in network.prunable}, run.mask.sparsity)
-    masks = masks_of(tensors)
-    if masks is None:
-        raise MissingInput(f"{run.label}: its parent's checkpoint has no mask")
-    return {name: masks[name] for name in network.prunable}  # files have another order
 
 
 def _parent(store: Store, run: Run, epoch: int, parents: dict[str, str]) -> dict[str, Tensor]:

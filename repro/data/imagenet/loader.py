@@ -52,7 +52,7 @@ class Batch:
     waited: float = 0.0
 
 
-_Pending = tuple[Batch, list[Future[list[BadImage]]]]  # each task returns the images that it could not read
+_Pending = tuple[Batch, list[Future[dict[str, str]]]]
 
 
 class Loader:
@@ -115,47 +115,41 @@ class Loader:
         starts = range(0, len(request.index), PER_TASK)
         return batch, [pool.submit(self._fill, batch, request, at, at + PER_TASK) for at in starts]
 
-    def _finish(self, batch: Batch, tasks: list[Future[list[BadImage]]]) -> Batch:
+    def _finish(self, batch: Batch, tasks: list[Future[dict[str, str]]]) -> Batch:
         begin = time.perf_counter()
-        bad = [image for task in tasks for image in task.result()]
+        bad = [pair for task in tasks for pair in task.result().items()]
         batch.waited = time.perf_counter() - begin
-        for image in bad:
-            self._report(image)
+        for name, why in bad:
+            if name in self.bad:
+                continue
+            self.bad[name] = why
+            if len(self.bad) > self.most_bad:
+                named = "; ".join(f"{name}: {why}" for name, why in self.bad.items())
+                raise MissingInput(
+                    f"{counted(len(self.bad), 'image')} cannot be read, more than the {self.most_bad} that are "
+                    f"skipped: {named}; `repro data prepare imagenet` lists them all"
+                )
+            print(f"left out, cannot be read: {name} ({why})", file=sys.stderr)
         return batch
 
-    def _report(self, image: BadImage) -> None:
-        if image.name in self.bad:
-            return
-        self.bad[image.name] = image.why
-        if len(self.bad) > self.most_bad:
-            named = "; ".join(f"{name}: {why}" for name, why in self.bad.items())
-            raise MissingInput(
-                f"{counted(len(self.bad), 'image')} cannot be read, more than the {self.most_bad} that are skipped"
-                f": {named}; `repro data prepare imagenet` lists them all"
-            )
-        print(f"left out, cannot be read: {image.name} ({image.why})", file=sys.stderr)
-
-    def _fill(self, batch: Batch, request: Request, start: int, stop: int) -> list[BadImage]:
-        """Write images ``start`` to ``stop`` of ``batch``; return the unreadable ones."""
-        bad = []
+    def _fill(self, batch: Batch, request: Request, start: int, stop: int) -> dict[str, str]:
+        """Write images ``start`` to ``stop`` of ``batch``; return the reasons for the unreadable ones, by name."""
+        bad = {}
         for i, index in enumerate(request.index[start:stop].tolist(), start):
+            name = self.split.names[index]
             try:
-                batch.images[i] = self._load(index, None if request.crops is None else request.crops[i])
-            except BadImage as error:
-                bad.append(error)
+                image = decode(self.split.read(index), name)
+                if request.crops is None:
+                    batch.images[i] = evaluation(image, self.resize, self.crop)
+                else:
+                    box = crop_box(request.crops[i], image.shape[2], image.shape[1])
+                    batch.images[i] = training(image, box, self.crop)
+            except (OSError, BadImage) as error:
+                bad[name] = (
+                    error.why if isinstance(error, BadImage) else f"cannot be read ({error.strerror or error})"
+                )
                 batch.images[i], batch.labels[i] = 0, IGNORED
         return bad
-
-    def _load(self, index: int, crop: Floats | None) -> Tensor:
-        name = self.split.names[index]
-        try:
-            content = self.split.read(index)
-        except OSError as error:
-            raise BadImage(name, f"cannot be read ({error.strerror or error})") from None
-        image = decode(content, name)
-        if crop is None:
-            return evaluation(image, self.resize, self.crop)
-        return training(image, crop_box(crop, image.shape[2], image.shape[1]), self.crop)
 
 
 def _pool(threads: int) -> ThreadPoolExecutor:

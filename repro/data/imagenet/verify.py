@@ -41,7 +41,12 @@ def prepare(
     """
     home = _home(root, cache_dir)
     index = layout.listing(root)
-    _report(root, index, observer)
+    val = len(index.names) - index.train
+    observer.said(f"{root}: {len(index.classes):,} classes, {index.train:,} + {val:,} images")
+    if index.left_out:
+        observer.said(f"{are(len(index.left_out), 'file')} left out, no images by name: {some(index.left_out)}")
+    if found := layout.differences(index):
+        observer.said(f"this is not the official ILSVRC 2012, and no result compares with it: {'; '.join(found)}")
     with locked(home):
         _reuse(index, home)
         _verify(root, index, workers or cores(), observer)
@@ -156,15 +161,6 @@ def _reuse(index: Index, home: Path) -> None:
             for field in ("size", "mtime"):
                 same &= old.facts[field][rows] == index.facts[field]
             index.facts[same] = old.facts[rows[same]]
-
-
-def _report(root: Path, index: Index, observer: Observer) -> None:
-    val = len(index.names) - index.train
-    observer.said(f"{root}: {len(index.classes):,} classes, {index.train:,} + {val:,} images")
-    if index.left_out:
-        observer.said(f"{are(len(index.left_out), 'file')} left out, no images by name: {some(index.left_out)}")
-    if found := layout.differences(index):
-        observer.said(f"this is not the official ILSVRC 2012, and no result compares with it: {'; '.join(found)}")
 
 
 def _home(root: Path, cache_dir: Path | None) -> Path:
