@@ -77,7 +77,8 @@ def _keep_memory() -> None:
 def resolve_precision(name: str, device: Device) -> str:
     """``float32``, ``tf32`` or ``bfloat16``; ``auto`` is bfloat16 if the device has hardware for it, else float32.
     Raises `UsageError` for tf32 on a device without it."""
-    if name == "tf32" and not has_tf32(device):
+    # CUDA multiplies TF32 from Ampere on.
+    if name == "tf32" and not (device.cuda and torch.cuda.get_device_capability(device.torch)[0] >= 8):
         raise UsageError(f"precision tf32: {device.name} has none; choose float32 or bfloat16")
     if name != "auto":
         return name
@@ -94,16 +95,11 @@ def use_tf32(precision: str) -> None:
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
 
 
-def has_tf32(device: Device) -> bool:
-    """Whether the device multiplies TF32 (CUDA from Ampere on)."""
-    return device.cuda and torch.cuda.get_device_capability(device.torch)[0] >= 8
-
-
 def fast_bfloat16(device: Device) -> bool:
     """Whether the device has hardware for bfloat16 products (CUDA from Ampere on; AMX or AVX-512 on a CPU)."""
     if device.cuda:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return "amx_bf16" in cpu_flags() or "avx512_bf16" in cpu_flags()
+    return not {"amx_bf16", "avx512_bf16"}.isdisjoint(_cpuinfo("flags").split())
 
 
 def provenance(device: Device, precision: str) -> dict[str, Any]:
@@ -124,18 +120,14 @@ def provenance(device: Device, precision: str) -> dict[str, Any]:
     return record
 
 
-@functools.cache
-def cpu_flags() -> frozenset[str]:
-    """The processor's feature flags, on Linux."""
-    return frozenset(_cpuinfo("flags").split())
-
-
 def cpu_name() -> str:
     """The processor's name."""
     return _cpuinfo("model name") or platform.processor() or platform.machine()
 
 
+@functools.cache
 def _cpuinfo(field: str) -> str:
+    """The first value of ``field`` that Linux reports; empty elsewhere."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -54,12 +54,11 @@ class Streams:
     def __init__(self, lanes: Lanes, fused: bool = False) -> None:
         self.name = "streams, compiled" if fused else "streams"
         step = step_of(lanes, fused)
-        self._train: dict[int, CapturedStep] = {}
-        self._evaluations: dict[int, CapturedStep] = {}
+        self._train, self._evaluations = list[CapturedStep](), list[CapturedStep]()
         for lane in lanes.all:
             stream = torch.cuda.Stream(lanes.device)
-            self._train[lane.number] = CapturedStep(functools.partial(step, lane), lane.touched(), stream)
-            self._evaluations[lane.number] = CapturedStep(lane.evaluate_batch, lane.touched(), stream)
+            self._train.append(CapturedStep(functools.partial(step, lane), lane.touched(), stream))
+            self._evaluations.append(CapturedStep(lane.evaluate_batch, lane.touched(), stream))
 
     def train(self, group: Sequence[Lane], steps: int, size: int) -> None:
         self._replay([self._train[lane.number] for lane in group], steps, size)
