@@ -51,7 +51,6 @@ def paces(
 
     chosen, timed, found = device.choose(device_name), list[str](), dict[str, Pace]()
     cache = store.runs_dir / calibration.CACHE
-    measure = calibration.measure_again if again else calibration.measure
 
     def report(what: str) -> None:
         timed.append(what)
@@ -59,16 +58,15 @@ def paces(
             log.print(f"timing {what}", markup=False)
 
     for arch, run in first.items():
-        images, small = (
-            cost([run for run in runs if run.arch == arch], store).images,
-            not isinstance(run.data, Photos),
-        )
+        images = cost([run for run in runs if run.arch == arch], store).images
+        small = not isinstance(run.data, Photos)
         # A session on a CPU trains few images without timing strategies.
-        names = list[str]()
-        if small and not chosen.cuda and images < calibration.CALIBRATE_FROM:
-            names = [EAGER]
-        choice = measure(run, chosen, cache, names, report) if log else calibration.known(run, chosen, cache)
-        if names == [EAGER]:
+        names = [EAGER] if small and not chosen.cuda and images < calibration.CALIBRATE_FROM else []
+        if log:
+            choice = calibration.measure(run, chosen, cache, names, report, again=again)
+        else:
+            choice = calibration.known(run, chosen, cache)
+        if names:
             eager = {name: speed for name, speed in choice.speeds.items() if name == EAGER}
             choice = dataclasses.replace(choice, speeds=eager)
         bfloat16 = device.resolve_precision(run.precision, chosen) == "bfloat16"

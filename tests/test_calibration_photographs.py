@@ -53,9 +53,7 @@ def speed(
     anew: bool = False,
 ) -> float:
     run = run_of(recipe, arch, precision)
-    if anew:
-        return calibration.measure_again(run, DEVICE, cache, [], seconds=0.0).speed(1)
-    return calibration.measure(run, DEVICE, cache, [], seconds=0.0).speed(1)
+    return calibration.measure(run, DEVICE, cache, seconds=0.0, again=anew).speed(1)
 
 
 def run_of(recipe: MicroBatchRecipe, arch: str = "resnet18", precision: str = "float32") -> Run:

@@ -92,20 +92,22 @@ def measure(
     report: Report = ignore,
     seconds: float = 1.0,
     until: float = math.inf,
+    again: bool = False,
 ) -> Choice:
     """Time the strategies ``names`` as far as ``cache`` lacks them, and choose among all that is known.
 
     By default ``names`` are those that are timed within seconds. Each number of lanes is timed for about
     ``seconds``; no measurement begins after ``until``. On photographs, which have one strategy, ``names`` and
-    ``until`` have no effect.
+    ``until`` have no effect. With ``again``, all that the cache holds for such Runs is deleted first.
     """
     key = key_of(run, device)
+    if again:
+        cached.write(cache, key, Choice())
     kept = cached.read(cache, key)
     if isinstance(run.data, Photos):
         if not _usable(kept, run, device).speeds:
             report(f"{run.arch}: a part of a batch")
-            speed, date = time_photos_of(run, device, seconds), cached.now()
-            kept = Choice({EAGER: {1: speed}}, measured=date, runs_from=date)
+            kept = Choice({EAGER: {1: time_photos_of(run, device, seconds)}}, measured=cached.now())
             cached.write(cache, key, kept)
         return kept
     speeds = dict(kept.speeds)
@@ -123,28 +125,6 @@ def measure(
             speeds[name] = counts
             cached.keep(cache, key, {name: counts})
     return _usable(replace(cached.read(cache, key), speeds=speeds), run, device)
-
-
-def measure_again(
-    run: Run,
-    device: Device,
-    cache: Path | None,
-    names: Sequence[str] = (),
-    report: Report = ignore,
-    runs_from: str | None = None,
-    seconds: float = 1.0,
-) -> Choice:
-    """Time ``names`` whatever ``cache`` holds, and replace it there. Strategies in it that were not timed, because
-    they take minutes, are scaled by the change of the fastest of those timed. ``runs_from`` as in `Choice`
-    (default: now)."""
-    key, date = key_of(run, device), cached.now()
-    before, after = cached.read(cache, key).speeds, measure(run, device, None, names, report, seconds).speeds
-    old, new = (max((max(c[name].values()) for name in after if name in c), default=0.0) for c in (before, after))
-    factor = new / old if old else 1.0
-    scaled = {name: {n: factor * v for n, v in counts.items()} for name, counts in before.items()}
-    choice = Choice(scaled | after, measured=date, runs_from=date if runs_from is None else runs_from)
-    cached.write(cache, key, choice)
-    return _usable(choice, run, device)
 
 
 def key_of(run: Run, device: Device) -> str:

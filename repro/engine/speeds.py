@@ -35,13 +35,11 @@ class Choice:
     """Images a second of all lanes together, by strategy and number of lanes; ``unmeasured`` is the strategy and
     number of lanes to take where there are none.
 
-    ``measured`` is the date of the calibration (ISO 8601, UTC; empty if not recorded). Runs that ended after
-    ``runs_from`` are better evidence of the speed of training."""
+    ``measured`` is the date of the calibration (ISO 8601, UTC; empty if not recorded)."""
 
     speeds: Speeds = field(default_factory=dict)
     unmeasured: tuple[str, int] = (EAGER, 1)
     measured: str = field(default="", compare=False)
-    runs_from: str = field(default="", compare=False)
 
     @property
     def names(self) -> list[str]:
@@ -104,11 +102,10 @@ def now() -> str:
 def read(cache: Path | None, key: str) -> Choice:
     """The entry ``key`` of ``cache``; without speeds if there is none, or if one of them is impossible."""
     entry = _entries(cache).get(key, {})
-    dates = {name: entry[name] for name in ("measured", "runs_from") if isinstance(entry.get(name), str)}
     try:
         speeds = {name: _speeds(entry[name]) for name in SIMPLEST_FIRST if name in entry}
-        return Choice({name: counts for name, counts in speeds.items() if counts}, **dates)
-    except (ValueError, TypeError, AttributeError):
+        return Choice({name: counts for name, counts in speeds.items() if counts}, measured=entry["measured"])
+    except (KeyError, ValueError, TypeError, AttributeError):
         return Choice()
 
 
@@ -117,16 +114,14 @@ def keep(cache: Path | None, key: str, speeds: Mapping[str, Mapping[int, float]]
     does the date, if there is one."""
     known = read(cache, key)
     merged = {name: known.speeds.get(name, {}) | dict(counts) for name, counts in speeds.items()}
-    dates = (known.measured, known.runs_from) if known.speeds else (now(), now())
-    write(cache, key, Choice(known.speeds | merged, measured=dates[0], runs_from=dates[1]))
+    write(cache, key, Choice(known.speeds | merged, measured=known.measured or now()))
 
 
 def write(cache: Path | None, key: str, choice: Choice) -> None:
     """Replace the entry ``key`` of ``cache``. A cache that cannot be written only costs another measurement."""
     if cache is None:
         return
-    dates = {name: date for name in ("measured", "runs_from") if (date := getattr(choice, name))}
-    entries = _entries(cache) | {key: {**choice.speeds, **dates}}
+    entries = _entries(cache) | {key: {**choice.speeds, "measured": choice.measured}}
     with contextlib.suppress(MissingInput):
         write_text(cache, json.dumps(entries, indent=1, sort_keys=True) + "\n")
 
