@@ -149,10 +149,9 @@ class _Session:
         if lanes > 1:  # first those that were begun, then the longest, so that the last ones end together
             left = {run.key: cost([run], store).images for run in runs}
             runs = sorted(runs, key=lambda run: (not store.progress(run), -left[run.key]))
-            seconds = self._seconds_left()
-            if not options.wave and choice.speeds and seconds is not None:
+            if options.deadline and not options.wave and choice.speeds:
                 images = [left[run.key] for run in runs]
-                lanes = lanes_for(images, min(lanes, len(runs)), choice.speed_of, seconds)
+                lanes = lanes_for(images, min(lanes, len(runs)), choice.speed_of, self._seconds_left())
         lanes = min(lanes, len(runs))
         names = choice.names_at(lanes) if options.strategy == "auto" else [options.strategy]
         for finished in waves.train(runs, names, lanes):
@@ -164,14 +163,14 @@ class _Session:
         first = max(runs, key=lambda run: run.epochs * run.data.train)
         images = cost([run for run in self.plan.missing if run.arch == first.arch], self.store).images
         cache = self.store.runs_dir / calibration.CACHE
-        until, seconds = self.options.time_until, self._seconds_left()
+        until = self.options.time_until
         if until is None:
-            until = math.inf if seconds is None else time.monotonic() + TIMING * seconds
+            until = time.monotonic() + TIMING * self._seconds_left()
         return calibration.choose(first, self.device, cache, images, self.observer.measuring, until)
 
-    def _seconds_left(self) -> float | None:
-        """What is left of the time budget; None without one."""
-        return None if self.options.deadline is None else self.options.deadline - time.monotonic()
+    def _seconds_left(self) -> float:
+        """What is left of the time budget; infinite without one."""
+        return math.inf if self.options.deadline is None else self.options.deadline - time.monotonic()
 
     def _train_photographs(self, runs: list[Run], source: StreamedData) -> None:
         """Train ``runs`` one after another. A signal takes effect once the Run's state or Record is saved."""
@@ -197,5 +196,4 @@ class _Session:
             self.observer.run_done(run, record, self.left)
 
     def _has_time(self, seconds: float) -> bool:
-        deadline = self.options.deadline
-        return deadline is None or time.monotonic() + MARGIN * seconds < deadline
+        return MARGIN * seconds < self._seconds_left()
