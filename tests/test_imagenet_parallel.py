@@ -15,19 +15,21 @@ from repro.errors import MissingInput
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def test_a_killed_worker_is_one_clear_line() -> None:
+def test_a_killed_worker_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "cores", lambda: 2)
     # As the kernel does for want of memory. `eval` of text: a worker would have to import a function from here.
     dies = "__import__('os').kill(__import__('os').getpid(), 9)"
     with pytest.raises(MissingInput, match="worker process was killed"):
-        list(parallel.in_parallel(eval, [dies] * parallel.FEW, 2, "dying", parallel.SILENT))
+        list(parallel.in_parallel(eval, [dies] * parallel.FEW, "dying", parallel.SILENT))
 
 
 ORPHANED = """
 import os
 from repro.data.imagenet import parallel
+parallel.cores = lambda: 2
 if __name__ == "__main__":
     waits = ["__import__('time').sleep(.01)"] * parallel.FEW
-    for _ in parallel.in_parallel(eval, waits, 2, "waiting", parallel.SILENT):
+    for _ in parallel.in_parallel(eval, waits, "waiting", parallel.SILENT):
         os.kill(os.getpid(), 9)
 """
 

@@ -48,7 +48,7 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
             image = photograph(random, *sizes[number % len(sizes)])
             mode = {1: "L", 3: "L", 8: "CMYK", 11: "CMYK", 13: "RGBA"}.get(number, "RGB")
             image.convert(mode).save(path, "PNG" if mode == "RGBA" else "JPEG", quality=92)
-    prepare(root, workers=1)
+    prepare(root)
     return root
 
 
@@ -65,7 +65,7 @@ def shrunk(pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> Prepared
     """The copy of 256 pixels. Not to be written to."""
     found = index.find([pristine])
     assert found
-    return resize_tree(found, 256, tmp_path_factory.mktemp("small") / "resized", workers=1)
+    return resize_tree(found, 256, tmp_path_factory.mktemp("small") / "resized")
 
 
 def opened(prepared: Prepared, stored: int = 0, train: int = 40) -> tuple[imagenet.FileSplit, imagenet.FileSplit]:
@@ -124,8 +124,8 @@ def test_a_flat_val_becomes_class_folders(prepared: Prepared, shrunk: Prepared, 
     for wnid in WNIDS:
         (val / wnid).rmdir()
     (val / layout.LISTS[0]).write_text("\n".join(wnids[name] for name in sorted(wnids)))
-    flat = prepare(prepared.root, workers=1)
-    copy = resize_tree(flat, 256, tmp_path / "resized", workers=1)
+    flat = prepare(prepared.root)
+    copy = resize_tree(flat, 256, tmp_path / "resized")
     assert images(copy.root) == images(shrunk.root)
     assert copy.content_hash == copy.fingerprint == shrunk.fingerprint != flat.fingerprint
 
@@ -184,12 +184,12 @@ def test_interrupted_it_resumes_and_ends_as_if_undisturbed(
     target = tmp_path / "resized"
     monkeypatch.setattr(parallel, "CHUNK", 9)
     with pytest.raises(KeyboardInterrupt):
-        resize_tree(prepared, 256, target, Stopping(), workers=1)
+        resize_tree(prepared, 256, target, Stopping())
     written = images(target)
     assert len(written) == 9 and index.find([target]) is None
     torn = target / next(iter(written))
     torn.write_bytes(b"")  # as a crash of the machine may leave it
-    again = written_again(target, lambda: resize_tree(prepared, 256, target, workers=1))
+    again = written_again(target, lambda: resize_tree(prepared, 256, target))
     assert len(again) == 48 - 8 and str(torn) in again
     assert images(target) == images(shrunk.root)
 
@@ -200,8 +200,8 @@ def test_part_of_a_copy_is_not_taken_for_all_of_it(prepared: Prepared, shrunk: P
     with pytest.raises(
         MissingInput, match=r"has 47 of the 48 images .* with `repro data prepare imagenet --resize 256"
     ):
-        prepare(target, workers=1)
-    assert resize_tree(prepared, 256, target, workers=1).content_hash == shrunk.content_hash
+        prepare(target)
+    assert resize_tree(prepared, 256, target).content_hash == shrunk.content_hash
 
 
 def test_a_full_disk_is_one_line_and_the_same_command_resumes(
@@ -210,9 +210,9 @@ def test_a_full_disk_is_one_line_and_the_same_command_resumes(
     target = tmp_path / "resized"
     small_files(9_000)
     with pytest.raises(MissingInput, match=r"no room left on the disk for .*: free some and run the same command"):
-        resize_tree(prepared, 256, target, workers=1)
+        resize_tree(prepared, 256, target)
     small_files(resource.getrlimit(resource.RLIMIT_FSIZE)[1])
-    assert resize_tree(prepared, 256, target, workers=1).content_hash == shrunk.content_hash
+    assert resize_tree(prepared, 256, target).content_hash == shrunk.content_hash
     assert images(target) == images(shrunk.root)
 
 
@@ -225,7 +225,7 @@ def slowly(content, side):
     time.sleep(0.02)
     return plain(content, side)
 resize.shrink = slowly
-resize.resize_tree(index.find([Path(sys.argv[1])]), 256, Path(sys.argv[2]), workers=1)
+resize.resize_tree(index.find([Path(sys.argv[1])]), 256, Path(sys.argv[2]))
 """
 
 
@@ -239,7 +239,7 @@ def test_killed_it_resumes(prepared: Prepared, shrunk: Prepared, tmp_path: Path)
     process.wait()
     kept = images(target)
     assert 6 <= len(kept) < 48
-    again = written_again(target, lambda: resize_tree(prepared, 256, target, workers=1))
+    again = written_again(target, lambda: resize_tree(prepared, 256, target))
     assert len(again) == 48 - len(kept)
     assert images(target) == images(shrunk.root)
 
@@ -248,7 +248,8 @@ def test_processes_write_the_same(
     prepared: Prepared, shrunk: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parallel, "FEW", 10)
-    assert resize_tree(prepared, 256, tmp_path / "resized", workers=2).content_hash == shrunk.content_hash
+    monkeypatch.setattr(parallel, "cores", lambda: 2)
+    assert resize_tree(prepared, 256, tmp_path / "resized").content_hash == shrunk.content_hash
 
 
 def test_originals_that_changed_since_are_all_named(prepared: Prepared, tmp_path: Path) -> None:
@@ -256,7 +257,7 @@ def test_originals_that_changed_since_are_all_named(prepared: Prepared, tmp_path
     changed.write_bytes(changed.read_bytes() + b"\0")
     lost.unlink()
     with pytest.raises(MissingInput) as error:
-        resize_tree(prepared, 256, tmp_path / "resized", workers=1)
+        resize_tree(prepared, 256, tmp_path / "resized")
     assert "2 of 48 images are bad" in str(error.value)
     assert f"{changed.name} has changed since it was verified" in str(error.value)
     assert f"{lost.name} cannot be read (No such file or directory)" in str(error.value)
@@ -267,12 +268,12 @@ def test_another_copy_or_other_images_in_the_way_are_refused(
 ) -> None:
     target = Path(shutil.copytree(shrunk.root, tmp_path / "resized"))
     with pytest.raises(MissingInput, match=r"made of other images .*delete it"):
-        resize_tree(prepared, 512, target, workers=1)
+        resize_tree(prepared, 512, target)
     (prepared.root / prepared.load().names[0]).unlink()
     with pytest.raises(MissingInput, match=r"made of other images .*delete it"):
-        resize_tree(fewer := prepare(prepared.root, workers=1), 256, target, workers=1)
+        resize_tree(fewer := prepare(prepared.root), 256, target)
     with pytest.raises(MissingInput, match="has images that are no resized copy"):
-        resize_tree(fewer, 256, prepared.root, workers=1)
+        resize_tree(fewer, 256, prepared.root)
 
 
 @pytest.mark.parametrize("note", ["{", "[]", "{}", '{"shorter_side": null, "images": 48}'])
@@ -280,7 +281,7 @@ def test_a_damaged_note_is_said(shrunk: Prepared, tmp_path: Path, note: str) -> 
     target = Path(shutil.copytree(shrunk.root, tmp_path / "resized"))
     (target / layout.NOTE).write_text(note)
     with pytest.raises(MissingInput, match=rf"{layout.NOTE} is damaged \(.*\): delete .* and make it again"):
-        prepare(target, workers=1)
+        prepare(target)
 
 
 # What Runs read
@@ -308,11 +309,11 @@ def test_a_copy_of_the_official_set_has_its_fingerprint_and_keys_of_its_own(
     counts = {"CLASSES": 2, "TRAIN": 40, "VAL": 8, "VAL_EACH": 4, "LARGEST": 256}
     for name, count in counts.items():
         monkeypatch.setattr(layout, name, count)
-    copy = resize_tree(prepare(prepared.root, workers=1), 256, tmp_path / "resized", workers=1)
+    copy = resize_tree(prepare(prepared.root), 256, tmp_path / "resized")
     assert copy.fingerprint == data.fingerprint("imagenet", [copy.root]) == imagenet.OFFICIAL
     assert copy.stored == 256 and not copy.differences
     (copy.root / layout.NOTE).unlink()
-    stripped = prepare(copy.root, workers=1)
+    stripped = prepare(copy.root)
     assert stripped.fingerprint == stripped.content_hash and "resized images" in stripped.differences[-1]
 
 

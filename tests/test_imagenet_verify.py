@@ -97,11 +97,12 @@ def test_the_index_is_found_where_the_images_are(root: Path) -> None:
 
 
 def test_processes_find_out_the_same(root: Path, pristine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    prepared = prepare(root, workers=1)
+    prepared = prepare(root)
     alone = (root / index.FOLDER / "index.npz").read_bytes()
     shutil.rmtree(root / index.FOLDER)
     monkeypatch.setattr(parallel, "FEW", 10)
-    assert prepare(root, workers=2) == prepared
+    monkeypatch.setattr(parallel, "cores", lambda: 2)
+    assert prepare(root) == prepared
     assert (root / index.FOLDER / "index.npz").read_bytes() == alone
 
 

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from repro import files
 from repro.errors import MissingInput
+from repro.machine import cores
 
 CHUNK = 64  # images that a worker takes at a time
 FEW = 512  # below this number of images, starting processes takes longer than the work
@@ -42,7 +43,7 @@ SILENT = Observer()
 
 
 def in_parallel(
-    function: Callable[[Item], Result], items: Sequence[Item], workers: int, what: str, observer: Observer
+    function: Callable[[Item], Result], items: Sequence[Item], what: str, observer: Observer
 ) -> Iterator[Result]:
     """Yield ``function(item)`` for each of ``items``, in order. This process alone handles few items.
 
@@ -51,10 +52,10 @@ def in_parallel(
     observer.began(what, len(items))
     pool = None
     try:
-        if workers == 1 or len(items) < FEW:
+        if cores() == 1 or len(items) < FEW:
             results: Iterator[Result] = map(function, items)
         else:  # spawned, not forked: torch and its threads may be here
-            pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker)
+            pool = ProcessPoolExecutor(cores(), multiprocessing.get_context("spawn"), _start_worker)
             results = pool.map(function, items, chunksize=CHUNK)
         for count, result in enumerate(results, 1):
             yield result

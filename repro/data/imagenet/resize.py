@@ -21,7 +21,6 @@ from repro.data.imagenet.index import PLAIN, Prepared
 from repro.data.imagenet.parallel import SILENT, Observer, in_parallel, locked
 from repro.data.imagenet.verify import bad_images, prepare
 from repro.errors import MissingInput, UsageError
-from repro.machine import cores
 
 # The mean error against the resized pixels, on 200 images of ImageNet, is 2.7 of 255 levels at side 256 and 1.8 at
 # 512. Quality 95 in 4:4:4: 1.5 and 1.1 levels, 51 and 157 kB an image, 1.5 times slower to decode.
@@ -38,7 +37,6 @@ def resize_tree(
     side: int,
     target: Path,
     observer: Observer = SILENT,
-    workers: int | None = None,
     fingerprint: str | None = None,
 ) -> Prepared:
     """Write a copy of ``prepared`` to ``target``, shorter sides being ``side`` at most, and prepare that tree.
@@ -47,7 +45,6 @@ def resize_tree(
     Raises `UsageError` for a side that is not supported, `MissingInput` if images are bad or the disk is full.
     """
     check_side(side)
-    workers = workers or cores()
     index = prepared.load()
     small = np.minimum(index.facts["width"], index.facts["height"]) <= side
     sizes, keep = index.facts["size"], small & (index.facts["kind"] < PLAIN)
@@ -63,12 +60,12 @@ def resize_tree(
         observer.said(f"{target}: about {needed:,.1f} GB when complete, {free:,.1f} GB are free")
         write = functools.partial(_write, prepared.root, target, side)
         try:
-            faults = list(in_parallel(write, tasks, workers, f"resizing to {side} pixels", observer))
+            faults = list(in_parallel(write, tasks, f"resizing to {side} pixels", observer))
         except OSError as error:
             raise files.unusable(target, error) from None
     if bad := {name: fault for name, fault in zip(index.names, faults, strict=True) if fault}:
         raise bad_images(prepared.root, len(tasks), bad)
-    return prepare(target, observer=observer, workers=workers, fingerprint=fingerprint)
+    return prepare(target, observer=observer, fingerprint=fingerprint)
 
 
 def check_side(side: int) -> None:

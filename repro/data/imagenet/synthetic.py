@@ -44,9 +44,9 @@ def ensure_generated(scratch: Path, stored: int = 0) -> Prepared:
         try:
             shutil.rmtree(place, ignore_errors=True)  # damaged, if it is there at all
             if original:
-                return resize_tree(original, stored, place, workers=1, fingerprint=SYNTHETIC)
+                return resize_tree(original, stored, place, fingerprint=SYNTHETIC)
             generate(place)
-            return prepare(place, workers=1, fingerprint=SYNTHETIC)
+            return prepare(place, fingerprint=SYNTHETIC)
         except OSError as error:
             raise files.unusable(place, error) from None
 

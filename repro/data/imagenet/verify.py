@@ -19,7 +19,6 @@ from repro.data.imagenet.index import FOLDER, KINDS, PLAIN, Prepared, read, save
 from repro.data.imagenet.layout import Index, some
 from repro.data.imagenet.parallel import SILENT, Observer, in_parallel, locked
 from repro.errors import MissingInput
-from repro.machine import cores
 from repro.words import are
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
@@ -30,7 +29,6 @@ def prepare(
     root: Path,
     cache_dir: Path | None = None,
     observer: Observer = SILENT,
-    workers: int | None = None,
     fingerprint: str | None = None,
 ) -> Prepared:
     """Verify the tree at ``root``; write its index there, or under ``cache_dir`` if ``root`` is read-only.
@@ -49,7 +47,7 @@ def prepare(
         observer.said(f"this is not the official ILSVRC 2012, and no result compares with it: {'; '.join(found)}")
     with locked(home):
         _reuse(index, home)
-        _verify(root, index, workers or cores(), observer)
+        _verify(root, index, observer)
         prepared = save(index, root, home, fingerprint)
     if odd := [f"{index.names[i]} ({KINDS[kind]})" for i, kind in enumerate(index.facts["kind"]) if kind >= PLAIN]:
         observer.said(f"{are(len(odd), 'image')} neither RGB nor grayscale JPEG: {some(odd, 30)}")
@@ -115,7 +113,7 @@ def bad_images(root: Path, total: int, bad: Mapping[str, str]) -> MissingInput:
     )
 
 
-def _verify(root: Path, index: Index, workers: int, observer: Observer) -> None:
+def _verify(root: Path, index: Index, observer: Observer) -> None:
     """Fill in the facts that are not known. Raises `MissingInput` naming all bad images."""
     todo = np.flatnonzero(index.facts["width"] == 0).tolist()
     total = len(index.names)
@@ -124,7 +122,7 @@ def _verify(root: Path, index: Index, workers: int, observer: Observer) -> None:
     names = [index.names[i] for i in todo]
     bad: dict[str, str] = {}
     examine = functools.partial(_examine, str(root))
-    for i, row in zip(todo, in_parallel(examine, names, workers, "verifying", observer), strict=True):
+    for i, row in zip(todo, in_parallel(examine, names, "verifying", observer), strict=True):
         if isinstance(row, str):
             bad[index.names[i]] = row
         else:
