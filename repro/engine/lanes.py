@@ -75,8 +75,7 @@ class Lane:
 
     def start_epoch(self, indices: Tensor, rate: float) -> None:
         """Set the lane's tensors for an epoch over ``indices`` (`Subset.draw_epoch`) at learning ``rate``."""
-        for static, values in zip(self._order, indices, strict=True):
-            static[: len(values)].copy_(values)
+        self._order[:, : indices.shape[1]].copy_(indices)
         self.rate.fill_(rate)
         for counter in (self.position, self.loss_sum, self.correct):
             counter.zero_()
