@@ -42,7 +42,7 @@ def reporter(
 
 
 def epoch(run: Run, wave: int, seconds: float = 10.0, number: int = 3) -> EpochReport:
-    return EpochReport(run, number, run.data.train, seconds, 50.0, None, wave)
+    return EpochReport(run, number, run.data.train, seconds, None, wave)
 
 
 def test_a_plain_line_tells_epoch_speed_and_time_left(
@@ -148,7 +148,7 @@ def test_a_narrow_terminal_is_told_all_of_it(asked: Asked, store: Store, width: 
     plan, tickets = asked
     tell, said = reporter(store, terminal=True, width=width)
     tell.started(plan, "a device")
-    report = EpochReport(tickets[0], 3, tickets[0].data.train, 10.0, 50.0, 91.25, 16)
+    report = EpochReport(tickets[0], 3, tickets[0].data.train, 10.0, 91.25, 16)
     tell.epoch_done(report)
     tell.ended()
     end = last_words(said, width)

@@ -36,13 +36,12 @@ class StepReport:
 
 @dataclass(frozen=True)
 class EpochReport:
-    """One epoch of one Run, accuracies in per cent. ``wave`` Runs trained side by side, this one included."""
+    """One epoch of one Run, top-1 in per cent. ``wave`` Runs trained side by side, this one included."""
 
     run: Run
     epoch: int
     images: int
     seconds: float
-    train_top1: float
     test_top1: float | None
     wave: int = 1
 

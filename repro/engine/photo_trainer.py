@@ -99,7 +99,7 @@ def train(
             start = time.perf_counter()
             progress.save()
             saving = max(LEAST_SAVING, time.perf_counter() - start)
-        observer.epoch_done(EpochReport(run, progress.epoch, totals.seen, seconds, *progress.latest))
+        observer.epoch_done(EpochReport(run, progress.epoch, totals.seen, seconds, progress.latest))
         if not progress.over and ranks.any(bool(pending)):
             raise Interrupted
     return progress.record()

@@ -95,11 +95,9 @@ class RunProgress:
         self._keep_checkpoint()
 
     @property
-    def latest(self) -> tuple[float, float | None]:
-        """Training top-1 of the last epoch in per cent, and test top-1 if it was evaluated then."""
-        curve = self.history["curve"]
-        tested = curve["test_top1"][-1] if self.run.evaluates_after(self.epoch) else None
-        return curve["train_top1"][-1], tested
+    def latest(self) -> float | None:
+        """Test top-1 of the last epoch in per cent, if it was evaluated then."""
+        return self.history["curve"]["test_top1"][-1] if self.run.evaluates_after(self.epoch) else None
 
     def save(self, partial: EpochTotals | None = None) -> None:
         """Save the state from which the Run resumes; ``partial`` is how far it is in an epoch."""

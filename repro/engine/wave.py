@@ -239,7 +239,7 @@ class Waves:
             progress, active.epoch_seconds = active.progress, time.perf_counter() - active.began
             if "diverged_at" not in progress.history:
                 images, seconds = active.lane.epoch_size, active.epoch_seconds
-                report = EpochReport(active.run, progress.epoch, images, seconds, *progress.latest, wave)
+                report = EpochReport(active.run, progress.epoch, images, seconds, progress.latest, wave)
                 self.observer.epoch_done(report)
 
     def _leave(self, leaving: Sequence[ActiveRun], active_runs: list[ActiveRun]) -> None:
