@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,7 @@ from rich.text import Text
 
 WORD = re.compile(r"\s+|(?<=[a-z]-)(?=[a-z])")
 COMFORT = 24  # a column of sentences is not narrower while another column can be spared
-GAPS = (2, 1)  # between columns, the second before anything is stacked
+GAP = 2  # between columns
 STYLES = {
     "holds": "green", "within": "green",
     "fails": "red", "outside": "red", "diverged": "red",
@@ -45,32 +46,26 @@ class Grid:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         if self.title:
             yield Text(self.title, style="italic")
-        gap, blocks = self.laid_out(options.max_width)
-        for number, block in enumerate(blocks):
+        for number, block in enumerate(self._blocks(options.max_width)):
             if number:
                 yield Text()
-            yield from self._lines(self.header, block, gap, "bold")
+            yield from self._lines(self.header, block, "bold")
             for row in self.rows:
-                yield from self._lines(row, block, gap)
+                yield from self._lines(row, block)
 
-    def laid_out(self, width: int) -> tuple[int, list[Block]]:
-        """Return the gap between columns, and the blocks of columns for a terminal of ``width``."""
-        for gap in GAPS:
-            kept = list(range(len(self.header)))
-            spare = [self.header.index(name) for name in self.spare if name in self.header]
-            while not (widths := self._fitting(kept, width, gap, COMFORT if spare else 0)) and spare:
-                kept.remove(spare.pop(0))
-            if widths:
-                return gap, [list(zip(kept, widths, strict=True))]
-        return GAPS[0], self._stacked(kept, width, GAPS[0])
+    def _blocks(self, width: int) -> list[Block]:
+        """Return the blocks of columns for a terminal of ``width``: one, if all that are not spared fit."""
+        kept = list(range(len(self.header)))
+        spare = [self.header.index(name) for name in self.spare if name in self.header]
+        while not (widths := self._fitting(kept, width, COMFORT if spare else 0)) and spare:
+            kept.remove(spare.pop(0))
+        return [list(zip(kept, widths, strict=True))] if widths else self._stacked(kept, width)
 
-    def _fitting(self, kept: Sequence[int], width: int, gap: int, comfort: int) -> list[int] | None:
+    def _fitting(self, kept: Sequence[int], width: int, comfort: int) -> list[int] | None:
         """Return the columns' widths if they fit beside one another; folding columns share the room that others
         leave."""
         natural = [self._natural(index) for index in kept]
-        room = width - gap * (len(kept) - 1)
-        if sum(natural) <= room:
-            return natural
+        room = width - GAP * (len(kept) - 1)
         found = [self._least(index, comfort) for index in kept]
         if sum(found) > room:
             return None
@@ -80,16 +75,16 @@ class Grid:
             found[place] = min(natural[place], found[place] + share)
         return found
 
-    def _stacked(self, kept: Sequence[int], width: int, gap: int) -> list[Block]:
+    def _stacked(self, kept: Sequence[int], width: int) -> list[Block]:
         def across(block: Block) -> int:
-            return sum(own for _, own in block) + gap * (len(block) - 1)
+            return sum(own for _, own in block) + GAP * (len(block) - 1)
 
         heads = [(index, self._least(index)) for index in kept if index < self.left]
         while len(heads) > 1 and across(heads) > width // 2:
             heads.pop()
         blocks: list[Block] = []
         for index in [index for index in kept if index not in dict(heads)]:
-            own = (index, min(self._least(index), max(width - across(heads) - gap, 1)))
+            own = (index, min(self._least(index), max(width - across(heads) - GAP, 1)))
             if not blocks or across([*blocks[-1], own]) > width:
                 blocks.append([*heads])
             blocks[-1].append(own)
@@ -109,23 +104,20 @@ class Grid:
     def _column(self, index: int) -> list[str]:
         return [self.header[index], *(row[index] for row in self.rows)]
 
-    def _lines(self, cells: Sequence[str], block: Block, gap: int, style: str = "") -> Iterator[Text]:
+    def _lines(self, cells: Sequence[str], block: Block, style: str = "") -> Iterator[Text]:
         """Yield the lines of one row, as many as its highest cell has."""
         wrapped = [
             [cells[index]] if cell_len(cells[index]) <= width else textwrap.wrap(cells[index], width) or [""]
             for index, width in block
         ]
-        for number in range(max(map(len, wrapped))):
+        for parts in itertools.zip_longest(*wrapped, fillvalue=""):
             line = Text()
-            for (index, width), lines in zip(block, wrapped, strict=True):
-                text = lines[number] if number < len(lines) else ""
+            for (index, width), text in zip(block, parts, strict=True):
+                left = index < self.left or self.header[index] in self.folds
                 room = " " * (width - cell_len(text))
-                line.append(" " * gap if index != block[0][0] else "")
-                line.append("" if self._to_the_left(index) else room)
+                line.append(" " * GAP if index != block[0][0] else "")
+                line.append("" if left else room)
                 line.append(text, style or STYLES.get(cells[index]))
-                line.append(room if self._to_the_left(index) else "")
+                line.append(room if left else "")
             line.rstrip()
             yield line
-
-    def _to_the_left(self, index: int) -> bool:
-        return index < self.left or self.header[index] in self.folds
