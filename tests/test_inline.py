@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from repro.report import figures
-from repro.report.figures.look import ON_COLOUR
+from repro.report.figures import ON_COLOUR
 from repro.report.inline import inline_svg
 
 

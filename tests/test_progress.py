@@ -15,8 +15,7 @@ from repro.engine.events import EpochReport
 from repro.experiments import Study
 from repro.plan import Plan, cost, make_plan
 from repro.record import Record
-from repro.report.progress import ImagesProgress
-from repro.report.training_progress import WORK, TrainingProgress, work_per_image
+from repro.report.progress import WORK, ImagesProgress, TrainingProgress, work_per_image
 from repro.run import Run
 from repro.store import Store
 from repro.ticket.events import Event

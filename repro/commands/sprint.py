@@ -200,7 +200,7 @@ class Sprint:
         """Train ``runs`` and what they need, until all are done or the time is over. Return False if a checkpoint
         was missing: it is set aside now, so what needs it comes last."""
         from repro.engine import session
-        from repro.report.training_progress import TrainingProgress
+        from repro.report.progress import TrainingProgress
 
         work, options = self._work, self._work.options
         plan = work.plan_for(runs)

@@ -133,7 +133,7 @@ def _trainer(
 
         return launch.trainer(work, log, then)
     from repro.engine import session
-    from repro.report.training_progress import TrainingProgress
+    from repro.report.progress import TrainingProgress
 
     how = session.SessionOptions(options.deadline, options.strategy, options.wave)
     observer = partial(TrainingProgress, log, work.store, then=then)

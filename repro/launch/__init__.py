@@ -14,7 +14,7 @@ from rich.console import Console
 from repro.launch.driver import Driver
 from repro.launch.task import Launcher, task_for
 from repro.plan import Plan
-from repro.report.training_progress import TrainingProgress
+from repro.report.progress import TrainingProgress
 from repro.workspace import Workspace
 
 

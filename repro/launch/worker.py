@@ -17,7 +17,7 @@ from repro.options import Options, ranked
 from repro.plan import Plan, diverged, forgotten, keeping_final
 from repro.record import Record
 from repro.report import terminal
-from repro.report.training_progress import TrainingProgress
+from repro.report.progress import TrainingProgress
 from repro.run import Photos, Run, ancestors
 from repro.store import Store
 from repro.workspace import Workspace

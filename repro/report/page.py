@@ -126,14 +126,16 @@ def _values(
     documents: Sequence[Document], claims: Claims | None, published: Claims | None, others: Claims | None
 ) -> dict[str, Any]:
     """Return what the templates of page and README share."""
-    listed, theirs = summary.claims_of(claims), summary.claims_of(published)
+    answer = summary.answer(documents, claims)
+    listed, theirs = (found["claims"] if found else [] for found in (claims, published))
     by_name = {document.artifact: document for document in documents}
     names = dict.fromkeys([*PAPER, *by_name, *(claim["artifact"][0] for claim in listed)])
-    decisive, counts = summary.decisive(documents, claims), summary.counts(listed)
-    always = ("holds", "fails", "undecided", "not run") if decisive else ()  # counted even where no claim has them
+    counts = summary.counts(listed)
+    always = (
+        ("holds", "fails", "undecided", "not run") if not answer.caveat else ()
+    )  # counted even where no claim has them
     return {
-        "answer": summary.answer(documents, claims),
-        "decisive": decisive,
+        "answer": answer,
         "comparable": bool(claims and claims["comparable"]),
         "profile": summary.profile(documents, claims),
         "claims": listed,

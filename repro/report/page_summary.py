@@ -25,20 +25,10 @@ class Answer:
     caveat: str = ""
 
 
-def claims_of(claims: Claims | None) -> list[Mapping[str, Any]]:
-    """Return the claims of a document; none where there is no document."""
-    return list(claims["claims"]) if claims else []
-
-
 def counts(claims: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     """Count claims by verdict."""
     found = Counter(claim["verdict"] for claim in claims)
     return {verdict: found[verdict] for verdict in dict.fromkeys((*ORDER, *sorted(found))) if found[verdict]}
-
-
-def decisive(documents: Sequence[Document], claims: Claims | None) -> bool:
-    """Return whether all results have the paper's own setting, so that they may decide its claims."""
-    return all(document.comparable for document in documents) and (not claims or claims["comparable"])
 
 
 def profile(documents: Sequence[Document], claims: Claims | None) -> str:
@@ -49,12 +39,12 @@ def profile(documents: Sequence[Document], claims: Claims | None) -> str:
 
 def answer(documents: Sequence[Document], claims: Claims | None) -> Answer:
     """Answer whether the paper holds."""
-    found = counts(claims_of(claims))
+    found = counts(claims["claims"] if claims else [])
     total = sum(found.values())
     if not documents and not total:
         return Answer("Nothing has been run", "There is no artifact and no claim in this folder yet.")
     tally = f"Of {total} claims {words(found)}." if total else "No claim was evaluated."
-    if not decisive(documents, claims):
+    if not all(document.comparable for document in documents) or (claims and not claims["comparable"]):
         name, same = profile(documents, claims), any(document.profile_comparable for document in documents)
         short = "This run cannot say" if same else f"This {name} run cannot say"
         return Answer(short, tally, _caveat(name, documents, same))

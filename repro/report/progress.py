@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from rich import progress
 from rich.console import Console, RenderableType
@@ -12,11 +12,22 @@ from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.text import Text
 
-from repro.data.imagenet.parallel import Observer
+from repro.data.imagenet import parallel
+from repro.engine.events import EpochReport, Observer, StepReport
+from repro.plan import Plan, cost
+from repro.record import DONE, Record
 from repro.report.terminal import duration
+from repro.run import Photos, Run
+from repro.store import Store
+from repro.words import counted
 
 LINE_EVERY = 10.0  # seconds between plain lines
 BAR = 24  # columns
+SHOWN = 3  # running Runs on one line
+LOOK_EVERY = 1.0  # seconds; each look at the workers' Runs reads the store
+# Multiply-adds of an image, in those of ResNet20 on 32 pixels; of ResNet18 and ResNet50 on NATIVE pixels.
+WORK = {"resnet20": 1.0, "resnet56": 3.1, "resnet18": 44.5, "resnet50": 100.0}
+NATIVE = 224
 
 
 class Progress:
@@ -60,7 +71,7 @@ class Progress:
             self._bar = None
 
 
-class ImagesProgress(Progress, Observer):
+class ImagesProgress(Progress, parallel.Observer):
     """Report the number of images done, images/s and the time left."""
 
     def began(self, what: str, total: int) -> None:
@@ -76,6 +87,114 @@ class ImagesProgress(Progress, Observer):
         left = duration((self._total - self._done) / speed)
         note = f"{self._done:,} of {self._total:,}, {speed:,.0f} images/s, {left} left"
         self.show(self._what, note, self._done)
+
+
+class TrainingProgress(Progress, Observer):
+    """Report which Run trains or which are with a worker, the epoch, accuracy, images/s, and the time left."""
+
+    def __init__(
+        self,
+        console: Console,
+        store: Store,
+        line_every: float = LINE_EVERY,
+        then: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Call ``then`` after each Run."""
+        super().__init__(console, line_every)
+        self._store, self._then = store, then
+        self._out: dict[str, Run] = {}  # the Runs that are with a worker
+        self._note = ""
+
+    def started(self, plan: Plan, where: str) -> None:
+        work = cost(plan.missing, self._store)
+        self._runs, self._finished, self._done = work.runs, 0, 0.0
+        self._work = {run.key: self._work_left(run) for run in plan.missing}
+        self.said(f"{counted(work.runs, 'Run')} to train, {counted(work.epochs, 'epoch')}, on {where}")
+        for run in plan.missing:
+            if run.key in plan.replays:
+                self.said(f"{run.label} is trained again: a Run that grows from it needs its checkpoint")
+        self.open("starting", sum(self._work.values()))
+
+    def measuring(self, what: str) -> None:
+        (self.show if self._bar else self.said)(f"timing {what}")
+
+    def run_started(self, run: Run) -> None:
+        if run.epochs:
+            self.show(f"{self._where(run, run.first_epoch + 1)} begins", self._left(self._done))
+
+    def step_done(self, report: StepReport) -> None:
+        """Report images within a long epoch, and the share of the time in which none were ready."""
+        run, done = report.run, self._done + report.images * work_per_image(report.run)
+        waiting = f", {report.waiting:.0%} waiting for images" if report.waiting >= 0.01 else ""
+        note = f"{report.images:,} of {run.data.train:,} images, {report.speed:,.0f} images/s{waiting}"
+        self.show(self._where(run, report.epoch), f"{note}, {self._left(done)}", done)
+
+    def epoch_done(self, report: EpochReport) -> None:
+        run, wave = report.run, report.wave
+        images = report.images + (run.data.test // 3 if run.evaluates_after(report.epoch) else 0)
+        self._done += images * work_per_image(run)
+        several = f", {wave} Runs at a time" if wave > 1 else ""
+        top1 = "" if report.test_top1 is None else f", top-1 {report.test_top1:.2f} %"
+        # All lanes of a wave train in step, so each has the same speed.
+        note = f"{wave * images / report.seconds:,.0f} images/s{several}{top1}, {self._left(self._done)}"
+        self.show(self._where(run, report.epoch), note, self._done)
+
+    def run_done(self, run: Run, record: Record, left: int) -> None:
+        if self._out.pop(run.key, None):  # a worker's epochs were not reported
+            self._done += self._work[run.key]
+        self._finished += 1
+        if run.epochs:
+            end = f"top-1 {record.top1:.2f} %" if record.status == DONE else ""
+            end = end or f"diverged at epoch {record.provenance['diverged_at']}"
+            took = duration(record.provenance["wall_s"])
+            self.said(f"done {self._finished}/{self._runs}  {run.label}: {end}, {took}")
+        self._then()
+
+    def handed_out(self, run: Run) -> None:
+        self._out[run.key] = run
+
+    def worker_died(self, run: Run, why: str, again: bool, last: list[str]) -> None:
+        self._out.pop(run.key, None)
+        then = "another one goes on from its last state" if again else "given up"
+        self.said(f"{run.label}: its worker {why}; {then}")
+        for line in last if not again else ():
+            self.said(f"  {line}")
+
+    def looked(self, note: str) -> None:
+        if note and note != self._note:
+            self.said(note)
+        self._note = note
+        if not self.due(LOOK_EVERY):
+            return
+        running, done = [], self._done
+        for run in self._out.values():
+            epoch = run.first_epoch + self._store.progress(run)
+            running.append(f"{run.label} epoch {epoch}/{run.last_epoch}")
+            done += max(0.0, self._work[run.key] - self._work_left(run))
+        more = f" and {counted(len(running) - SHOWN, 'other')}" if len(running) > SHOWN else ""
+        what = f"{self._finished} of {counted(self._runs, 'Run')} done, {len(running)} running"
+        what += f": {', '.join(running[:SHOWN])}{more}"
+        self.show(what, self._left(done), done)
+
+    def _where(self, run: Run, epoch: int) -> str:
+        return f"[{self._finished + 1}/{self._runs}] {run.label}: epoch {epoch}/{run.last_epoch}"
+
+    def _work_left(self, run: Run) -> float:
+        """Return the work of a Run, less the epochs that the store has of it."""
+        return cost([run], self._store).images * work_per_image(run)
+
+    def _left(self, done: float) -> str:
+        """Return the time that the rest takes if all work takes as long as what is ``done``; empty without any."""
+        if not done:
+            return ""
+        left = (time.monotonic() - self._began) * (sum(self._work.values()) / done - 1)
+        return f"{duration(left)} left for everything"
+
+
+def work_per_image(run: Run) -> float:
+    """Return the multiply-adds of one of its images, in those of ResNet20 on CIFAR-10."""
+    side = run.data.crop / NATIVE if isinstance(run.data, Photos) else 1.0
+    return WORK[run.arch] * side**2
 
 
 class _Bar(progress.Progress):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from repro import files
 from repro.report import figures
-from repro.report.figures.look import BLUE, INK, MUTED, VERMILION
+from repro.report.figures import BLUE, INK, MUTED, VERMILION
 from repro.ticket.result import Result
 from repro.words import counted, machines
 

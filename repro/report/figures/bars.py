@@ -14,7 +14,7 @@ from repro.artifacts.drawing import Bars
 from repro.cells import Cell
 from repro.report import reading as read
 from repro.report.document import Document
-from repro.report.figures.look import BLUE, FAINT, INK, MUTED
+from repro.report.figures import BLUE, FAINT, INK, MUTED
 from repro.report.figures.sheet import Sheet, hatched
 from repro.report.numbers import fixed
 from repro.report.tables import ordered

@@ -17,8 +17,8 @@ from repro.artifacts.drawing import Curves
 from repro.cells import Cell
 from repro.report import reading as read
 from repro.report.document import Document
+from repro.report.figures import BLUE, INK, MUTED, VERMILION
 from repro.report.figures.heat import without_outliers
-from repro.report.figures.look import BLUE, INK, MUTED, VERMILION
 from repro.report.figures.sheet import Sheet, band, number_ticks, of_nothing, said, text_width, value_axis
 from repro.report.numbers import fixed
 from repro.report.tables import grouped, ordered

@@ -13,8 +13,8 @@ from repro.artifacts.drawing import Dots
 from repro.cells import Cell
 from repro.report import reading as read
 from repro.report.document import Document
+from repro.report.figures import BLUE, INK, MUTED, VERMILION
 from repro.report.figures.curves import increasing
-from repro.report.figures.look import BLUE, INK, MUTED, VERMILION
 from repro.report.figures.sheet import Sheet, band, hatched, number_ticks, said, value_axis
 from repro.report.numbers import fixed
 from repro.report.tables import grouped, ordered

@@ -19,7 +19,7 @@ from repro import cells as compare
 from repro.artifacts.drawing import Heat
 from repro.report import reading as read
 from repro.report.document import Document
-from repro.report.figures.look import FAINT, INK, LINE, ON_COLOUR
+from repro.report.figures import FAINT, INK, LINE, ON_COLOUR
 from repro.report.figures.sheet import Sheet, hatched, text_width
 from repro.report.numbers import MINUS, fixed
 from repro.report.tables import ordered, pivot

@@ -15,7 +15,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from repro.artifacts.drawing import CurvePanel, Layers
 from repro.report import reading as read
 from repro.report.document import Document
-from repro.report.figures.look import FAINT, INK
+from repro.report.figures import FAINT, INK
 from repro.report.figures.sheet import Sheet, said, value_axis
 from repro.report.numbers import fixed
 

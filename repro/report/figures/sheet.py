@@ -20,7 +20,7 @@ from matplotlib.textpath import text_to_path
 from matplotlib.ticker import MaxNLocator
 
 from repro.report.document import Document
-from repro.report.figures.look import DPI, INK, LINE, MUTED, PALE, STYLE, VERMILION
+from repro.report.figures import DPI, INK, LINE, MUTED, PALE, STYLE, VERMILION
 
 NARROWEST = 7.0  # inches
 TITLE: dict[str, Any] = {"size": 13.0, "weight": "bold", "color": INK}
