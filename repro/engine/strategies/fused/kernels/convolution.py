@@ -113,6 +113,14 @@ def shortcut(raw, res_ptr, off, ok, MODE: tl.constexpr):
 
 
 @triton.jit
+def end_row(acc, y_ptr, off, ok, s1, s2, M: tl.constexpr, NW: tl.constexpr):
+    """Write a completed row of y and add it to the sums, where ok."""
+    tl.store(y_ptr + off, acc.to(y_ptr.dtype.element_ty), mask=ok)
+    o = tl.where(ok, acc, 0.0)
+    return s1 + by_eights(o, M, NW), s2 + by_eights(o * o, M, NW)
+
+
+@triton.jit
 def forward_kernel(
     count_ptr, x_ptr, res_ptr, act_ptr, bn_ptr, w_ptr, y_ptr, part_ptr, one,
     N: tl.constexpr, H: tl.constexpr, W: tl.constexpr, C: tl.constexpr, P: tl.constexpr, S: tl.constexpr,
@@ -129,6 +137,7 @@ def forward_kernel(
     lane = tl.program_id(1)
     progs = tl.num_programs(0)
     STRIPS: tl.constexpr = H // HS
+    START: tl.constexpr = 1 if STRIPS == 1 else 0  # step t reads row h0 - 1 + t; there is none above the image
     WP: tl.constexpr = W // P
     IMG: tl.constexpr = M // WP
     ROW: tl.constexpr = W * C
@@ -176,24 +185,24 @@ def forward_kernel(
         yo = pixel[:, None] + nn[None, :]
         none = tl.zeros([M, NW], tl.float32)
         acc = (none, none, none)
-        first = (h0 - 1) * ROW
-        ok = h0 > 0
+        first = (h0 - 1 + START) * ROW
+        ok = h0 + START > 0
         if S == 1:
             raw = tl.load(x_ptr + (xo + first), mask=in0 & ok, other=0.0)
             res = shortcut(raw, res_ptr, ro + STEP * first, in0 & ok & old, MODE)
         else:
             raw = tl.load(x_ptr + (xo + (first + C)), mask=ok, other=0.0)
             res = shortcut(raw, res_ptr, ro + (STEP * first + C), ok & old, MODE)
-        for t in range(HS + 2):
+        for t in range(START, HS + 2):
             r = h0 - 1 + t
-            ok = (r >= 0) & (r < H)
             centre = (t >= 1) & (t <= HS)
             nxt = (r + 1) * ROW
-            nok = (r + 1 < H) & (t < HS + 1)
+            ok = (r >= 0) & (r < H)
+            more = (r + 1 < H) & (t < HS + 1)
             if S == 1:
                 x0 = activate(raw, res, sc, sh, in0 & ok, FORM)
-                raw = tl.load(x_ptr + (xo + nxt), mask=in0 & nok, other=0.0)
-                res = shortcut(raw, res_ptr, ro + STEP * nxt, in0 & nok & old, MODE)
+                raw = tl.load(x_ptr + (xo + nxt), mask=in0 & more, other=0.0)
+                res = shortcut(raw, res_ptr, ro + STEP * nxt, in0 & more & old, MODE)
                 if MODE > 1:
                     own = (px >= 1) & (px <= P)
                     tl.store(act_ptr + (xo + r * ROW), x0, mask=own[None, :] & in0 & (here & centre))
@@ -203,8 +212,8 @@ def forward_kernel(
                 x1 = activate(raw, res, sc, sh, ok, FORM)
                 raw0 = tl.load(x_ptr + (xo + r * ROW), mask=in0 & ok, other=0.0)
                 res0 = shortcut(raw0, res_ptr, ro + STEP * r * ROW, in0 & ok & old, MODE)
-                raw = tl.load(x_ptr + (xo + (nxt + C)), mask=nok, other=0.0)
-                res = shortcut(raw, res_ptr, ro + (STEP * nxt + C), nok & old, MODE)
+                raw = tl.load(x_ptr + (xo + (nxt + C)), mask=more, other=0.0)
+                res = shortcut(raw, res_ptr, ro + (STEP * nxt + C), more & old, MODE)
                 if MODE > 1:
                     tl.store(act_ptr + (xo + (r * ROW + C)), x1, mask=here & centre)
                 acc = multiply(x1, w, 1, S, acc)
@@ -214,16 +223,49 @@ def forward_kernel(
                 acc = multiply(x0, w, 0, S, acc)
                 x2 = activate(raw2, res2, sc, sh, in2 & ok, FORM)
                 acc = multiply(x2, w, 2, S, acc)
-            done = t >= 2
-            tl.store(y_ptr + (yo + (r - 1) * ROW), acc[0].to(y_ptr.dtype.element_ty), mask=here & done)
-            o = tl.where(here & done, acc[0], 0.0)
-            s1 += by_eights(o, M, NW)
-            s2 += by_eights(o * o, M, NW)
+            s1, s2 = end_row(acc[0], y_ptr, yo + (r - 1) * ROW, here & (t >= 2), s1, s2, M, NW)
             # A plain copy would be moved to where tensor cores still write, and ptxas would serialise them.
             acc = (acc[1] * one, acc[2] * one, none)
     part_ptr += (lane * progs + pid) * (2 * NW)
     tl.store(part_ptr + nn, columns(s1))
     tl.store(part_ptr + NW + nn, columns(s2))
+
+
+@triton.jit
+def normalised(raw, prev_ptr, ok, C: tl.constexpr, NW: tl.constexpr, MODE: tl.constexpr):
+    """`activate` by the previous BatchNorm."""
+    c = tl.arange(0, NW) % C
+    return activate(raw, raw, tl.load(prev_ptr + c)[None, :], tl.load(prev_ptr + C + c)[None, :], ok, MODE)
+
+
+@triton.jit
+def load_row(yp_ptr, a_ptr, skip_ptr, off, ok, MODE: tl.constexpr):
+    """What `end_row_backward` needs of the previous layer."""
+    yp = tl.load(yp_ptr + off, mask=ok, other=0.0)
+    a = yp
+    skip = yp
+    if MODE == 0:
+        a = tl.load(a_ptr + off, mask=ok, other=0.0)
+        skip = tl.load(skip_ptr + off, mask=ok, other=0.0)
+    return yp, a, skip
+
+
+@triton.jit
+def end_row_backward(
+    acc, yp, a, skip, prev_ptr, gx_ptr, off, ok, s1, s2, C: tl.constexpr, M: tl.constexpr, NW: tl.constexpr,
+    MODE: tl.constexpr,
+):  # fmt: skip
+    """Write a completed row of the gradient behind the previous BatchNorm and add it to the sums, where ok."""
+    yp = yp.to(tl.float32)
+    if MODE == 0:
+        act = a.to(tl.float32)
+        acc += skip.to(tl.float32)
+    else:
+        c = tl.arange(0, NW) % C
+        act = yp * tl.load(prev_ptr + c)[None, :] + tl.load(prev_ptr + C + c)[None, :]
+    o = tl.where(act > tl.where(ok, 0.0, float("inf")), acc, 0.0)
+    tl.store(gx_ptr + off, o.to(gx_ptr.dtype.element_ty), mask=ok)
+    return s1 + by_eights(o, M, NW), s2 + by_eights(o * yp, M, NW)
 
 
 @triton.jit
@@ -242,6 +284,7 @@ def backward_kernel(
     lane = tl.program_id(1)
     progs = tl.num_programs(0)
     STRIPS: tl.constexpr = H // HS
+    START: tl.constexpr = 1 if STRIPS == 1 else 0  # step t reads row h0 - 1 + t; there is none above the image
     WP: tl.constexpr = W // P
     IMG: tl.constexpr = M // WP
     ROW: tl.constexpr = W * C
@@ -285,31 +328,35 @@ def backward_kernel(
         yo = pixel[:, None] + nn[None, :]
         none = tl.zeros([M, NW], tl.float32)
         acc = (none, none, none)
-        if DW:
+        if DW:  # the input's row at dy's, and those above and below it
+            source = a_ptr if MODE == 0 else yp_ptr
             a_p = tl.zeros([M, NW], gz_ptr.dtype.element_ty)
-            a_c = tl.zeros([M, NW], gz_ptr.dtype.element_ty)
-        first = (h0 - 1) * ROW
-        ok = h0 > 0
+            a_c = a_p
+            if START:
+                raw = tl.load(source + yo, mask=here, other=0.0)
+                a_c = normalised(raw, prev_ptr + lane * (7 * C), here, C, NW, MODE)
+        first = (h0 - 1 + START) * ROW
+        ok = h0 + START > 0
         if S == 1:
             gz = tl.load(gz_ptr + (xo + first), mask=in0 & ok, other=0.0)
             y = tl.load(y_ptr + (xo + first), mask=in0 & ok, other=0.0)
         else:
             gz = tl.load(gz_ptr + (xo + (first + C)), mask=ok, other=0.0)
             y = tl.load(y_ptr + (xo + (first + C)), mask=ok, other=0.0)
-        for t in range(HS + 2):
+        for t in range(START, HS + 2):
             r = h0 - 1 + t
-            ok = (r >= 0) & (r < H)
             done = t >= 2
             nxt = (r + 1) * ROW
-            nok = (r + 1 < H) & (t < HS + 1)
+            ok = (r >= 0) & (r < H)
+            more = (r + 1 < H) & (t < HS + 1)
             # Loaded again for every row, from the L1 cache: kept over the loop they would cost registers.
             c1 = tl.load(bn_ptr + lane * (7 * C) + 4 * C + kk % C)[None, :]
             c2 = tl.load(bn_ptr + lane * (7 * C) + 5 * C + kk % C)[None, :]
             c3 = tl.load(bn_ptr + lane * (7 * C) + 6 * C + kk % C)[None, :]
             if S == 1:
                 x0 = behind_norm(gz, y, c1, c2, c3, in0 & ok)
-                gz = tl.load(gz_ptr + (xo + nxt), mask=in0 & nok, other=0.0)
-                y = tl.load(y_ptr + (xo + nxt), mask=in0 & nok, other=0.0)
+                gz = tl.load(gz_ptr + (xo + nxt), mask=in0 & more, other=0.0)
+                y = tl.load(y_ptr + (xo + nxt), mask=in0 & more, other=0.0)
             else:
                 # Only the middle of the next row is loaded ahead; left and right are then in the L1 cache.
                 x1 = behind_norm(gz, y, c1, c2, c3, ok)
@@ -317,19 +364,13 @@ def backward_kernel(
                 y0 = tl.load(y_ptr + (xo + r * ROW), mask=in0 & ok, other=0.0)
                 gz2 = tl.load(gz_ptr + (xo + (r * ROW + 2 * C)), mask=in2 & ok, other=0.0)
                 y2 = tl.load(y_ptr + (xo + (r * ROW + 2 * C)), mask=in2 & ok, other=0.0)
-                gz = tl.load(gz_ptr + (xo + (nxt + C)), mask=nok, other=0.0)
-                y = tl.load(y_ptr + (xo + (nxt + C)), mask=nok, other=0.0)
+                gz = tl.load(gz_ptr + (xo + (nxt + C)), mask=more, other=0.0)
+                y = tl.load(y_ptr + (xo + (nxt + C)), mask=more, other=0.0)
             spot = yo + (r - 1) * ROW
-            yp = tl.load(yp_ptr + spot, mask=done, other=0.0)
-            if MODE == 0:
-                a = tl.load(a_ptr + spot, mask=done, other=0.0)
-                skip = tl.load(skip_ptr + spot, mask=done, other=0.0)
+            yp, a, skip = load_row(yp_ptr, a_ptr, skip_ptr, spot, done, MODE)
             if DW:
                 fresh = here & (t < HS)
-                if MODE == 0:
-                    raw = tl.load(a_ptr + (yo + nxt), mask=fresh, other=0.0)
-                else:
-                    raw = tl.load(yp_ptr + (yo + nxt), mask=fresh, other=0.0)
+                raw = tl.load(source + (yo + nxt), mask=fresh, other=0.0)
             if S == 1:
                 acc = multiply(x0, w, 0, S, acc)
             else:
@@ -339,28 +380,16 @@ def backward_kernel(
                 x2 = behind_norm(gz2, y2, c1, c2, c3, in2 & ok)
                 acc = multiply(x2, w, 2, S, acc)
             if DW:
-                sc = tl.load(prev_ptr + lane * (7 * C) + nn % C)[None, :]
-                sh = tl.load(prev_ptr + lane * (7 * C) + C + nn % C)[None, :]
-                a_n = activate(raw, raw, sc, sh, fresh, MODE)
+                a_n = normalised(raw, prev_ptr + lane * (7 * C), fresh, C, NW, MODE)
                 d0 = weigh(x0, a_p, a_c, a_n, d0)
                 if S == 3:
                     d1 = weigh(x1, a_p, a_c, a_n, d1)
                     d2 = weigh(x2, a_p, a_c, a_n, d2)
                 a_p = a_c
                 a_c = a_n
-            yp = yp.to(tl.float32)
-            gradient = acc[0]
-            if MODE == 0:
-                act = a.to(tl.float32)
-                gradient += skip.to(tl.float32)
-            else:
-                sc = tl.load(prev_ptr + lane * (7 * C) + nn % C)[None, :]
-                sh = tl.load(prev_ptr + lane * (7 * C) + C + nn % C)[None, :]
-                act = yp * sc + sh
-            o = tl.where(act > tl.where(here & done, 0.0, float("inf")), gradient, 0.0)
-            tl.store(gx_ptr + spot, o.to(gx_ptr.dtype.element_ty), mask=here & done)
-            s1 += by_eights(o, M, NW)
-            s2 += by_eights(o * yp, M, NW)
+            s1, s2 = end_row_backward(
+                acc[0], yp, a, skip, prev_ptr + lane * (7 * C), gx_ptr, spot, here & done, s1, s2, C, M, NW, MODE
+            )
             # A plain copy would be moved to where tensor cores still write, and ptxas would serialise them.
             acc = (acc[1] * one, acc[2] * one, none)
     part_ptr += (lane * progs + pid) * (2 * NW)

@@ -25,6 +25,9 @@ def weights_kernel(
     lane = tl.program_id(1)
     progs = tl.num_programs(0) // S
     STRIPS: tl.constexpr = H // HS
+    # Step t reads row h0 - 1 + t of dy; there are none above and below the image.
+    START: tl.constexpr = 1 if STRIPS == 1 else 0
+    STOP: tl.constexpr = HS + 1 if STRIPS == 1 else HS + 2
     WP: tl.constexpr = W // P
     IMG: tl.constexpr = M // WP
     ROW: tl.constexpr = W * C
@@ -62,20 +65,23 @@ def weights_kernel(
         xo = pixel[:, None] + kk[None, :] + (s - 1) * C
         yo = pixel[:, None] + nn[None, :]
         a_p = tl.zeros([M, NW], gz_ptr.dtype.element_ty)
-        a_c = tl.zeros([M, NW], gz_ptr.dtype.element_ty)
-        first = (h0 - 1) * ROW
-        ok = h0 > 0
+        a_c = a_p
+        if START:
+            raw = tl.load(a_ptr + yo, mask=here, other=0.0)
+            a_c = activate(raw, raw, sc, sh, here, MODE)
+        raw = tl.load(a_ptr + (yo + (h0 + START) * ROW), mask=here, other=0.0)
+        first = (h0 - 1 + START) * ROW
+        ok = h0 + START > 0
         gz0 = tl.load(gz_ptr + (xo + first), mask=in0 & ok, other=0.0)
         y0 = tl.load(y_ptr + (xo + first), mask=in0 & ok, other=0.0)
-        raw = tl.load(a_ptr + (yo + h0 * ROW), mask=here, other=0.0)
-        for t in range(HS + 2):
+        for t in range(START, STOP):
             r = h0 - 1 + t
             ok = (r >= 0) & (r < H)
             nxt = (r + 1) * ROW
-            nok = (r + 1 < H) & (t < HS + 1)
+            more = (r + 1 < H) & (t + 1 < STOP)
             x0 = behind_norm(gz0, y0, c1, c2, c3, in0 & ok)
-            gz0 = tl.load(gz_ptr + (xo + nxt), mask=in0 & nok, other=0.0)
-            y0 = tl.load(y_ptr + (xo + nxt), mask=in0 & nok, other=0.0)
+            gz0 = tl.load(gz_ptr + (xo + nxt), mask=in0 & more, other=0.0)
+            y0 = tl.load(y_ptr + (xo + nxt), mask=in0 & more, other=0.0)
             a_n = activate(raw, raw, sc, sh, here & (t < HS), MODE)
             raw = tl.load(a_ptr + (yo + (nxt + ROW)), mask=here & (t + 1 < HS), other=0.0)
             xt = tl.trans(x0)
