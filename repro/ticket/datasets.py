@@ -120,13 +120,11 @@ class DatasetSamples(Samples):
         self.dataset, self.name, self.device, self.workers = dataset, name, device, workers
         self.labels = torch.zeros(_length(dataset, name), dtype=torch.int64)
         self.shape: torch.Size | None = None
-        few = (torch.arange(FEW) * (len(self) - 1) // (FEW - 1)).unique().split(1)
+        few = (torch.arange(FEW) * (len(self) - 1) // (FEW - 1)).unique()
         # One loader for all of it, since starting its workers may take seconds.
-        looks = self.read([torch.arange(min(2, len(self))), *few, *few], LOOK)
-        self.two = next(looks)[0]
+        (self.two, _), *looks = self.read([torch.arange(min(2, len(self))), few, few], LOOK)
         self.shape = self.two.shape[1:]
-        hashes = [digest_of(inputs) for inputs, _ in looks]
-        self.repeats = hashes[: len(few)] == hashes[len(few) :]
+        self.repeats = digest_of(looks[0][0]) == digest_of(looks[1][0])
         self.ahead = [f"{name}: all {len(self):,} items are read once, to check them"]
         if not self.repeats:
             self.notes = [

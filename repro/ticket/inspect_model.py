@@ -36,17 +36,17 @@ def inspect_model(setup: Setup) -> tuple[torch.memory_format, int, list[str], li
         raise UsageError(
             f"recipe.augment crops and flips images [N, C, H, W], these are {train}: set augment=False"
         )
-    convolves = any(isinstance(module, nn.Conv2d) for module in setup.model.modules())
-    layout = torch.channels_last if convolves and len(train) == 4 else torch.contiguous_format
-    modes = (True, False)  # some networks return more in training mode
-    try:
-        trained, _ = _logits(setup, setup.train, layout, modes)
-    except UsageError:
-        if layout == torch.contiguous_format:
-            raise
-        layout = torch.contiguous_format  # the network flattens with view(), for instance
-        trained, _ = _logits(setup, setup.train, layout, modes)
-    tested, called = _logits(setup, setup.test, layout, (False,))
+    layouts = [torch.contiguous_format]
+    if len(train) == 4 and any(isinstance(module, nn.Conv2d) for module in setup.model.modules()):
+        layouts.insert(0, torch.channels_last)
+    for layout in layouts:
+        try:
+            trained, _ = _logits(setup, setup.train, layout, (True, False))  # in training mode some return more
+            tested, called = _logits(setup, setup.test, layout, (False,))
+            break
+        except UsageError:  # in channels_last: the network flattens with view(), for instance
+            if layout == torch.contiguous_format:
+                raise
     if tested.shape[1] != trained.shape[1]:
         shapes = f"{[*trained.shape]} for train_set and {[*tested.shape]} for test_set"
         raise UsageError(f"the network gives logits {shapes}: as many classes were expected")

@@ -40,8 +40,9 @@ class Items(Dataset[Any]):
         inputs, labels = list[Tensor](), list[int]()
         with restored():
             for index in indices:
+                number = seed_of(self.name, self.stream, index)
                 for seed in self._generators:
-                    seed(seed_of(self.name, self.stream, index))
+                    seed(number)
                 try:
                     tensor, label = self._item(index)
                     shape = self.shape or (inputs or [tensor])[0].shape
@@ -68,7 +69,7 @@ class Items(Dataset[Any]):
         if isinstance(inputs, np.ndarray):
             inputs = torch.from_numpy(inputs)
         if not isinstance(inputs, Tensor) or not inputs.is_floating_point():
-            kind = inputs.dtype if isinstance(inputs, Tensor) else kind_of(inputs)
+            kind = getattr(inputs, "dtype", kind_of(inputs))
             raise _BadItem(
                 f"begins with {kind}; a floating-point tensor was expected, normalised (ToTensor makes one)"
             )
