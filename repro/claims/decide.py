@@ -101,30 +101,25 @@ def _judge(claim: Claim, index: CellIndex, tables: Sequence[SeedTable], noise: M
     known, why = _known(expression, tables), _missing(expression, tables)
     if known is None:
         return Judgement(claim, lacking, missing=why)
-    judged = _of(claim, known, Sample(_complete(known, tables), noise), why)
-    if index.printed and all(cell[0] == "text" for cell in cells_of(known)):
-        # The sentence would support itself: no table or figure prints the numbers behind it.
-        return replace(judged, verdict=UNPUBLISHED, needed=None, missing="stated in the text alone")
-    if known is expression:
-        return judged
-    # Some operands are missing, so the known ones give only a bound. It can refute the claim, not confirm it.
-    if judged.low is not None and judged.high is not None:
-        low, high = (judged.low, math.inf) if isinstance(known, Max) else (-math.inf, judged.high)
-        if decide(claim, low, high) == FAILS:
-            return replace(judged, verdict=FAILS, low=low, high=high, needed=None, missing=why + REFUTED)
-    return Judgement(claim, lacking, missing=why)
-
-
-def _of(claim: Claim, expression: Expression, sample: Sample, why: str) -> Judgement:
-    found, cells = intervals.value(expression, sample), len(cells_of(expression))
+    sample, cells = Sample(_complete(known, tables), noise), cells_of(known)
+    judged = Judgement(claim, UNDECIDED, intervals.value(known, sample), n=sample.n, missing=why, cells=len(cells))
     try:
-        low, high = intervals.interval(expression, sample)
+        low, high = intervals.interval(known, sample)
     except UnknownNoise as unknown:
         why = "; ".join(filter(None, [f"no replicate noise is known for {unknown}", why]))
-        return Judgement(claim, UNDECIDED, found, n=sample.n, missing=why, cells=cells)
+        return replace(judged, missing=why) if known is expression else Judgement(claim, lacking, missing=why)
+    judged = replace(judged, low=low, high=high, noise=_noise(known, sample))
+    if index.printed and all(artifact == "text" for artifact, *_ in cells):
+        # The sentence would support itself: no table or figure prints the numbers behind it.
+        return replace(judged, verdict=UNPUBLISHED, missing="stated in the text alone")
+    if known is not expression:
+        # Some operands are missing, so the known ones give only a bound. It can refute the claim, not confirm it.
+        low, high = (low, math.inf) if isinstance(known, Max) else (-math.inf, high)
+        if decide(claim, low, high) != FAILS:
+            return Judgement(claim, lacking, missing=why)
+        return replace(judged, verdict=FAILS, low=low, high=high, missing=why + REFUTED)
     verdict = decide(claim, low, high)
-    needed = _needed(claim, expression, sample) if verdict == UNDECIDED else None
-    return Judgement(claim, verdict, found, low, high, sample.n, _noise(expression, sample), needed, why, cells)
+    return replace(judged, verdict=verdict, needed=_needed(claim, known, sample) if verdict == UNDECIDED else None)
 
 
 def _needed(claim: Claim, expression: Expression, sample: Sample) -> int | None:
