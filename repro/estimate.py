@@ -58,7 +58,7 @@ def paces(
             log.print(f"timing {what}", markup=False)
 
     for arch, run in first.items():
-        images = cost([run for run in runs if run.arch == arch], store).images
+        images = cost([other for other in runs if other.arch == arch], store).images
         small = not isinstance(run.data, Photos)
         # A session on a CPU trains few images without timing strategies.
         names = [EAGER] if small and not chosen.cuda and images < calibration.CALIBRATE_FROM else []
@@ -93,12 +93,8 @@ def seconds(runs: Sequence[Run], known: Mapping[str, Pace], store: Store | None 
             continue
         if (pace := known.get(wave[0].arch)) is None:
             return None
-        total += _wave_seconds(images, pace)
+        total += max(end_times(images, min(pace.choice.lanes, len(images)), pace.choice.speed_of))
     return total
-
-
-def _wave_seconds(images: Sequence[int], pace: Pace) -> float:
-    return max(end_times(images, min(pace.choice.lanes, len(images)), lambda busy, lanes: pace.choice.speed(busy)))
 
 
 def first_of_each(runs: Sequence[Run]) -> dict[str, Run]:
