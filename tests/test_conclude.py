@@ -210,16 +210,16 @@ def test_a_claim_waits_for_the_first_part_after_which_it_is_judged(
     parts = priorities.parts(work, anywhere=True)
     expected: dict[str, object] = dict.fromkeys(told)
     runs = images = 0
-    for part in parts:
+    for part, of_part in parts.items():
         before = not_run(work)
-        work.store.add([finished(run, record_of) for run in part.runs])
-        runs, images = runs + len(part.runs), images + cost(part.runs).images
-        now = {"part": part.name, "runs": runs, "images": images}
+        work.store.add([finished(run, record_of) for run in of_part])
+        runs, images = runs + len(of_part), images + cost(of_part).images
+        now = {"part": part, "runs": runs, "images": images}
         expected |= dict.fromkeys(before - not_run(work), now)
     assert told == expected
     assert len({entry["part"] for entry in told.values() if entry}) > 2
     while parts := priorities.parts(work):  # what the results of Table 1 ask for
-        work.store.add([finished(run, record_of) for part in parts for run in part.runs])
+        work.store.add([finished(run, record_of) for part in parts.values() for run in part])
     assert not any(claim["next"] for claim in conclude.decided(work)["claims"])
 
 
@@ -234,7 +234,7 @@ def test_what_claims_wait_for_does_not_depend_on_the_checkpoints_that_are_here(
     work = workspace(tmp_path)
     work.store.add([finished(run, record_of) for run in work.every_run() if run.experiment.startswith("dense")])
     said = conclude.decided(work)
-    assert priorities.LAST in [part.name for part in priorities.parts(work)]
+    assert priorities.LAST in priorities.parts(work)
     assert priorities.LAST not in [claim["next"]["part"] for claim in said["claims"] if claim["next"]]
     monkeypatch.setattr(type(work.store), "has_checkpoint", lambda *_: True)
     monkeypatch.setattr(type(work.store), "progress", lambda _, run: min(1, run.epochs))
@@ -264,7 +264,7 @@ def test_where_nothing_is_left_to_train_no_sprint_is_proposed(command: Command) 
 def test_the_parts_that_are_proposed_are_the_first_ones(tmp_path: Path) -> None:
     found = conclude.decided(workspace(tmp_path))
     (_, line) = claims_table.ahead(found)
-    named = [part.name for part in priorities.parts(workspace(tmp_path)) if part.name in line]
+    named = [name for name in priorities.parts(workspace(tmp_path)) if name in line]
     assert named[:2] == ["dense networks", "distances between structures"]
     assert "other networks" not in named
     assert "dense networks (1 Run" in line

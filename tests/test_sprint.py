@@ -46,7 +46,7 @@ def finish(work: Workspace, runs: list[Run], record_of: Callable[..., Record]) -
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_every_run_that_is_left_is_in_one_part(tmp_path: Path, seeds: int) -> None:
     work = workspace(tmp_path, seeds=seeds)
-    found = [run.key for part in priorities.parts(work) for run in part.runs]
+    found = [run.key for part in priorities.parts(work).values() for run in part]
     left = [run.key for run in ancestors(work.asked()) if run.data.name != "imagenet"]
     assert sorted(found) == sorted(left)
     assert len(set(found)) == len(found)
@@ -54,23 +54,23 @@ def test_every_run_that_is_left_is_in_one_part(tmp_path: Path, seeds: int) -> No
 
 def test_dense_networks_come_first_and_further_seeds_after_all_of_the_first(tmp_path: Path) -> None:
     parts = priorities.parts(workspace(tmp_path, seeds=3))
-    names = [part.name for part in parts]
+    names = list(parts)
     assert names[:3] == ["dense networks", "distances between structures", "probe of batch sizes"] or names[
         :2
     ] == [
         "dense networks",
         "distances between structures",
     ]
-    assert [run.seed for run in parts[0].runs] == [0, 1, 2]
+    assert [run.seed for run in parts["dense networks"]] == [0, 1, 2]
     further = [name.endswith(priorities.FURTHER) for name in names]
     assert further == sorted(further)
-    for part, later in zip(parts, further, strict=True):
-        if part.name not in priorities.EVERY_SEED:
-            assert {run.seed > 0 for run in part.runs} == {later}
+    for (name, runs), later in zip(parts.items(), further, strict=True):
+        if name not in priorities.EVERY_SEED:
+            assert {run.seed > 0 for run in runs} == {later}
 
 
 def test_the_diagonal_begins_with_the_columns_that_claims_rest_on(tmp_path: Path) -> None:
-    parts = {part.name: part.runs for part in priorities.parts(workspace(tmp_path))}
+    parts = priorities.parts(workspace(tmp_path))
     diagonal = [run.mask.of.epoch for run in parts["tickets, diagonal of Fig. 1"] if run.mask]
     assert diagonal[:3] == [200, 100, 20]
     assert sorted(diagonal) == [10, 20, 40, 60, 80, 100, 120, 140, 160, 180, 200]
@@ -80,7 +80,7 @@ def test_the_diagonal_begins_with_the_columns_that_claims_rest_on(tmp_path: Path
 
 
 def test_half_a_ppr_curve_is_a_coarse_curve(tmp_path: Path) -> None:
-    parts = {part.name: part.runs for part in priorities.parts(workspace(tmp_path))}
+    parts = priorities.parts(workspace(tmp_path))
     first = parts["PPR curves"][:20]
     assert [run.weights.epoch for run in first if run.weights] == list(range(10, 201, 10))
     assert {run.recipe.lr for run in parts["PPR curves"][:200]} == {0.01}
@@ -93,8 +93,9 @@ def test_what_is_under_way_comes_first(tmp_path: Path) -> None:
     state.parent.mkdir(parents=True)
     state.touch()
     parts = priorities.parts(work)
-    assert (parts[0].name, parts[0].runs) == ("under way", (begun,))
-    assert not any(begun in part.runs for part in parts[1:])
+    (name, first), *others = parts.items()
+    assert (name, first) == ("under way", [begun])
+    assert not any(begun in runs for _, runs in others)
 
 
 def test_what_needs_a_checkpoint_that_is_gone_comes_last(tmp_path: Path, record_of: Callable[..., Record]) -> None:
@@ -106,15 +107,16 @@ def test_what_needs_a_checkpoint_that_is_gone_comes_last(tmp_path: Path, record_
     kept.parent.mkdir(parents=True)
     kept.touch()
     parts = priorities.parts(work)
-    assert parts[-1].name == priorities.LAST
-    others = [run for part in parts[:-1] for run in part.runs]
+    *before, last = parts
+    assert last == priorities.LAST
+    others = [run for name in before for run in parts[name]]
     assert work.study.ticket("resnet20", 0, 100, 100) in others
     assert all(p.epoch == 100 for run in others for p in run.parents if p.run == dense)
 
 
 def test_runs_on_images_that_are_not_here_are_left_out(tmp_path: Path) -> None:
     found = priorities.parts(workspace(tmp_path))
-    assert {run.data.name for part in found for run in part.runs} == {"cifar10"}
+    assert {run.data.name for runs in found.values() for run in runs} == {"cifar10"}
 
 
 # ---- what each part decides
@@ -123,8 +125,8 @@ def test_runs_on_images_that_are_not_here_are_left_out(tmp_path: Path) -> None:
 def test_a_claim_is_decided_by_the_part_that_completes_its_cells(tmp_path: Path) -> None:
     work = workspace(tmp_path, "smoke", without=[])
     parts = priorities.parts(work)
-    found = priorities.decided(work, parts)
-    by_claim = {claim: part.name for part, claims in zip(parts, found, strict=True) for claim in claims}
+    found = priorities.decided(work, parts.values())
+    by_claim = {claim: name for name, claims in zip(parts, found, strict=True) for claim in claims}
     assert len(by_claim) == sum(map(len, found))
     assert by_claim["baseline-resnet20"] == "dense networks"
     assert by_claim["structures-of-100-and-200-are-far"] == "distances between structures"
@@ -134,13 +136,13 @@ def test_a_claim_is_decided_by_the_part_that_completes_its_cells(tmp_path: Path)
 
 def test_what_is_finished_decides_nothing_any_more(tmp_path: Path, record_of: Callable[..., Record]) -> None:
     work = workspace(tmp_path)
-    before = priorities.decided(work, priorities.parts(work))
+    before = priorities.decided(work, priorities.parts(work).values())
     curve = {"epoch": [], "train_loss": [], "train_top1": [], "test_epoch": [200], "test_top1": [92.0]}
     probe = {"epoch": [0], "w_std": {}, "w_mean": {}, "layer_rates": {}}
     work.store.add([record_of(work.study.dense("resnet20", 0), curve=curve, probe=probe)])
     parts = priorities.parts(work)
     assert "baseline-resnet20" in before[0]
-    assert all("baseline-resnet20" not in claims for claims in priorities.decided(work, parts))
+    assert all("baseline-resnet20" not in claims for claims in priorities.decided(work, parts.values()))
 
 
 # ---- how much is begun
@@ -159,7 +161,7 @@ def test_as_many_runs_are_begun_as_end_in_time(tmp_path: Path, seconds: float) -
     """And no number of lanes would have let more of them end."""
     work = workspace(tmp_path)
     runner = sprint.Sprint(work, Console(quiet=True))
-    tickets = next(part.runs for part in priorities.parts(work) if part.name.startswith("tickets, columns"))
+    tickets = next(runs for name, runs in priorities.parts(work).items() if name.startswith("tickets, columns"))
     choice = runner._choice(tickets)
     count, lanes = runner._packed(tickets, choice, seconds)
     images = [cost([run]).images for run in tickets]

@@ -6,8 +6,7 @@ Pure, except for reading the store: no torch, nothing is trained.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from repro import claims
 from repro.artifacts import IMPLEMENTED, PAPER, Results
@@ -32,16 +31,9 @@ FURTHER = ", further seeds"
 LAST = "where a checkpoint is not here"
 
 
-@dataclass(frozen=True)
-class Part:
-    """Runs that are trained together, the most urgent first, and their common name."""
-
-    name: str
-    runs: tuple[Run, ...]
-
-
-def parts(work: Workspace, *, anywhere: bool = False) -> list[Part]:
-    """Return the missing Runs of ``work``'s artifacts, including ancestors, each in one part.
+def parts(work: Workspace, *, anywhere: bool = False) -> dict[str, list[Run]]:
+    """Return the missing Runs of ``work``'s artifacts, including ancestors, by the name of the part that each is
+    in: parts that are trained together, and within a part Runs, the most urgent first.
 
     The order of parts: unfinished Runs; then, for the network of Fig. 1 and all seeds, dense networks, since
     everything starts from them, and distances, which cost almost nothing. Then, for the profile's own seeds before
@@ -68,20 +60,17 @@ def parts(work: Workspace, *, anywhere: bool = False) -> list[Part]:
                 name += FURTHER
         found.setdefault(name, []).append(run)
     order = [UNDER_WAY, *kinds, *(name + FURTHER for name in kinds), LAST]
-    return [
-        Part(name, tuple(sorted(found[name], key=lambda run: (run.seed, *_urgency(study, run)))))
-        for name in order
-        if name in found
-    ]
+    found = {name: found[name] for name in order if name in found}
+    return {name: sorted(runs, key=lambda run: (run.seed, *_urgency(study, run))) for name, runs in found.items()}
 
 
 def decided(
     work: Workspace,
-    ordered: Sequence[Part],
+    ordered: Iterable[Sequence[Run]],
     now: Sequence[SeedTable] | None = None,
     among: Collection[str] | None = None,
 ) -> list[list[str]]:
-    """Return for each part the ids of the claims whose cells it completes after those before it.
+    """Return for each of the parts ``ordered`` the ids of the claims whose cells it completes after those before.
 
     Their verdicts are not known. ``now``: the tables of all seeds, if they exist already; ``among``: only these
     claims.
@@ -94,8 +83,8 @@ def decided(
         for seed in seeds
     ]
     for part in ordered:
-        records |= {run.key: imagined(run, work.store) for run in part.runs}
-        results, trained = Results(records), {run.key for run in part.runs}
+        records |= {run.key: imagined(run, work.store) for run in part}
+        results, trained = Results(records), {run.key for run in part}
         stages.append(
             [  # Fig. 2 alone has 13,000 cells, so only artifacts that this part affects are computed again
                 claims.made_anew(tables, study, results, [name for name in PAPER if own[name] & trained])

@@ -105,12 +105,13 @@ def _waits(work: Workspace, tables: Sequence[claims.SeedTable], ids: Sequence[st
     Assumes that all images and checkpoints exist and no Run is unfinished, so that results rendered on another
     machine are the same."""
     everywhere = work.with_settings(without=()) if work.options.without else work
-    parts, found = priorities.parts(everywhere, anywhere=True) if ids else [], dict[str, dict[str, Any]]()
+    parts, found = priorities.parts(everywhere, anywhere=True) if ids else {}, dict[str, dict[str, Any]]()
     runs = images = 0
-    for part, completed in zip(parts, priorities.decided(everywhere, parts, tables, ids), strict=True):
-        price = cost(part.runs)
+    completed = priorities.decided(everywhere, parts.values(), tables, ids) if parts else []
+    for (part, of_part), names in zip(parts.items(), completed, strict=True):
+        price = cost(of_part)
         runs, images = runs + price.runs, images + price.images
-        found |= {name: {"part": part.name, "runs": runs, "images": images} for name in completed}
+        found |= {name: {"part": part, "runs": runs, "images": images} for name in names}
     return found
 
 

@@ -65,10 +65,10 @@ def show(options: Options, names: Sequence[str]) -> None:
     """Print the parts of a sprint in their order, and what each would decide; train nothing."""
     work, out = _workspace(options, names), terminal.console()
     parts, rows, decides = priorities.parts(work), list[list[str]](), list[str]()
-    for part, ids in zip(parts, priorities.decided(work, parts), strict=True):
-        price = cost(part.runs, work.store)
-        rows.append([part.name, f"{price.runs:,}", f"{price.images / 1e6:,.1f}", str(len(ids))])
-        decides += [f"- {part.name}: {', '.join(ids)}"] if ids else []
+    for (name, runs), ids in zip(parts.items(), priorities.decided(work, parts.values()), strict=True):
+        price = cost(runs, work.store)
+        rows.append([name, f"{price.runs:,}", f"{price.images / 1e6:,.1f}", str(len(ids))])
+        decides += [f"- {name}: {', '.join(ids)}"] if ids else []
     title = f"profile {work.settings.name}: what is left, in the order in which a sprint trains it"
     out.print(terminal.table(["part", "Runs left", "million images", "claims"], rows, title))
     if decides:
@@ -145,15 +145,15 @@ class Sprint:
         found: dict[str, list[Run]] = {}
         shape = None
         record = self._work.store.record
-        for part in priorities.parts(self._work):
-            left = [run for run in part.runs if run.key not in tried]
+        for name, runs in priorities.parts(self._work).items():
+            left = [run for run in runs if run.key not in tried]
             ready = [run for run in left if all(record(parent.run) for parent in run.parents)]
             shape = shape or (wave_shape(ready[0]) if ready else None)
             fits = [run for run in ready if wave_shape(run) == shape]
-            if found and (part.name == priorities.LAST or not fits):
+            if found and (name == priorities.LAST or not fits):
                 break
             if fits:
-                found[part.name] = fits
+                found[name] = fits
             if found and len(fits) < len(left):
                 break
         return found
