@@ -344,7 +344,8 @@ def test_fig5_names_every_structure_and_marks_it_differently() -> None:
     names = [f"pruned at epoch {epoch}" for epoch in (20, 120, 200)]
     assert set(names) <= set(texts(figure))
     assert len(set.union(*(looks(figure, name) for name in names))) == 3
-    assert ticks(figure.axes[0]) == ["5,000", "10,000", "20,000", "30,000", "40,000", "50,000"]
+    assert ticks(figure.axes[0]) == ["0", "10,000", "20,000", "30,000", "40,000", "50,000", "60,000"]
+    assert list(figure.axes[0].get_xticks(minor=True)) == [5000]  # a value that is no round number
     assert figure.axes[0].get_xlabel() == "number of examples with random labels"
 
 

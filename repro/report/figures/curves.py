@@ -49,6 +49,7 @@ class Curve:
     name: str
     look: Look
     cells: Sequence[Cell]
+    levelled: bool
 
     @property
     def xs(self) -> list[float]:
@@ -67,10 +68,10 @@ class Curve:
 
     @property
     def level(self) -> float | None:
-        """Return the mean over the later half of the columns; None where one of them is missing."""
+        """Return the mean over the later half of the columns; None where one is missing, or none is drawn."""
         half = [cell.shown for cell in self.cells if (cell.x or 0.0) >= self.xs[-1] / 2]
         known = [value for value in half if value is not None]
-        return statistics.fmean(known) if len(known) == len(half) > 1 else None
+        return statistics.fmean(known) if self.levelled and len(known) == len(half) > 1 else None
 
     @property
     def gaps(self) -> str:
@@ -99,13 +100,13 @@ def draw(document: Document, drawing: Curves) -> Sheet:
     for axes, (title, curves) in zip(every, panels.items(), strict=False):
         axes.set(title=title, xlabel=document.long_axes[1], ylabel=document.unit)
         value_axis(axes)
-        number_ticks(axes, [x for curve in curves for x in curve.xs], wide)
+        number_ticks(axes, [x for curve in curves for x in curve.xs])
         own = [cell for curve in curves for cell in curve.cells if cell.published is not None]
         for cell in increasing(sorted(own, key=lambda cell: cell.band or 0.0)) if document.comparable else ():
             _printed(sheet, axes, cell, document, drawing)  # of each column one, the one with the widest band
         for curve in curves:
-            _curve(sheet, axes, curve, document, drawing)
-        _name(axes, curves, drawing, document)
+            _curve(sheet, axes, curve, document)
+        _name(axes, curves, document.digits)
         _cut(sheet, axes, curves, f"{title}: " if len(panels) > 1 else "")
     return sheet
 
@@ -126,7 +127,9 @@ def panels_of(document: Document, drawing: Curves, cells: Sequence[Cell]) -> dic
             name = drawing.name(label)
             if name == label and line == "row" and label.isdecimal():
                 name = f"{document.long_axes[0]} {label}"
-            found.setdefault(title, []).append(Curve(read.pretty(name), look, points))
+            found.setdefault(title, []).append(
+                Curve(read.pretty(name), look, points, drawing.levels and look is not DENSE)
+            )
     return found
 
 
@@ -154,7 +157,7 @@ def _dense(name: str) -> bool:
     return name.endswith(("baseline", "dense"))
 
 
-def _curve(sheet: Sheet, axes: Axes, curve: Curve, document: Document, drawing: Curves) -> None:
+def _curve(sheet: Sheet, axes: Axes, curve: Curve, document: Document) -> None:
     colour, xs, values, line = curve.look["color"], curve.xs, curve.values, curve.line
     if any(cell.sd is not None for cell in curve.cells):
         reach = [cell.sd or 0.0 for cell in curve.cells]
@@ -183,7 +186,7 @@ def _curve(sheet: Sheet, axes: Axes, curve: Curve, document: Document, drawing: 
             (point,) = axes.plot(x, line[index], color=colour, marker=curve.look["marker"], zorder=3.5, **POINT)
             smooth = f"; median around it {fixed(line[index], document.digits)}" if len(xs) > MANY else ""
             sheet.mark(point, title + smooth)
-    if drawing.levels and curve.look is not DENSE and curve.level is not None:
+    if curve.level is not None:
         axes.axhline(curve.level, color=colour, zorder=2.5, **LEVEL)
         sheet.key("mean of the later half of the epochs", Line2D([], [], color=MUTED, **LEVEL))
 
@@ -199,7 +202,7 @@ def _printed(sheet: Sheet, axes: Axes, cell: Cell, document: Document, drawing: 
         band(sheet, axes, [x, x], ends, 16)
 
 
-def _name(axes: Axes, curves: Sequence[Curve], drawing: Curves, document: Document) -> None:
+def _name(axes: Axes, curves: Sequence[Curve], digits: int) -> None:
     """Name the curves beside the axes, the one that ends highest first, with level and gaps."""
     ends = {id(curve): [value for value in curve.line if not math.isnan(value)] for curve in curves}
     if not any(ends.values()):
@@ -209,9 +212,8 @@ def _name(axes: Axes, curves: Sequence[Curve], drawing: Curves, document: Docume
     ranked = sorted(curves, key=lambda curve: ends[id(curve)][-1:], reverse=True)
     for curve in ranked:
         handles.append(Line2D([], [], linewidth=1.7, **curve.look, **POINT))
-        level = curve.level if drawing.levels and curve.look is not DENSE else None
-        more = ["" if level is None else f"later half {fixed(level, document.digits)}", curve.gaps]
-        labels.append("\n".join(filter(None, [curve.name, *more])))
+        level = "" if curve.level is None else f"later half {fixed(curve.level, digits)}"
+        labels.append("\n".join(filter(None, [curve.name, level, curve.gaps])))
     axes.legend(
         handles, labels, labelcolor=[curve.look["color"] for curve in ranked], labelspacing=1.0,
         loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False,

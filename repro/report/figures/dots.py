@@ -165,7 +165,7 @@ def _ladder(
     for x, value, cell in known:
         (point,) = axes.plot(x, value, "o", color=BLUE, markersize=4.6)
         sheet.mark(point, read.told(cell, document, [f"calibration with {x:,.0f}"]))
-    number_ticks(axes, xs, 2.4)
+    number_ticks(axes, xs)
     if target is not None:
         axes.axhline(target, color=INK, linewidth=0.9, linestyle=(0, (4, 3)), zorder=2)
     if best is not None:

@@ -111,22 +111,14 @@ def value_axis(axes: Axes, bins: int = 7) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(nbins=bins, steps=[1, 2, 2.5, 5, 10]))
 
 
-def number_ticks(axes: Axes, xs: Sequence[float], width: float) -> None:
-    """Put ticks where the values are, if they are few, with as many numbers as have room in ``width`` inches."""
-    few, (low, high) = sorted(set(xs)), (min(xs), max(xs))
-    room = (0.04 if len(few) <= 12 else 0.012) * (high - low) or 0.5
+def number_ticks(axes: Axes, xs: Sequence[float]) -> None:
+    """Give a numeric axis whole round numbers, and ticks where the values are, if they are few."""
+    low, high, few = min(xs), max(xs), len(set(xs)) <= 12
+    room = (0.04 if few else 0.012) * (high - low) or 0.5
     axes.set_xlim(low - room, high + room)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value == round(value) else f"{value:g}")
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True))
-    if len(few) > 12:
-        return
-    kept: list[float] = []
-    for x in few:
-        needed = (text_width(f"{x:,.0f}") + 0.12) * (high - low + 2 * room) / width
-        if not kept or x - kept[-1] >= needed:
-            kept.append(x)
-    axes.set_xticks(few, minor=True)
-    axes.set_xticks(kept)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, steps=[1, 2, 5, 10]))
+    axes.set_xticks(sorted(set(xs)) if few else [], minor=True)
 
 
 def hatched(sheet: Sheet, corner: tuple[float, float], width: float, height: float, word: str) -> Rectangle:
