@@ -14,8 +14,8 @@ from repro import artifacts, published
 from repro.artifacts import Results, table4
 from repro.cells import Cell
 from repro.claims import FAILS, HOLDS, NOT_RUN, Judgement, judge, tables_of
-from repro.commands.plan import halved
 from repro.config import params, recipe
+from repro.config.profile import Profile
 from repro.config.recipe import MicroBatchRecipe
 from repro.experiments import Study
 from repro.record import Record
@@ -226,6 +226,18 @@ def test_iterative_pruning_of_resnet50_is_eight_schedules_that_only_the_option_a
 
 def judged(study: Study, results: Results) -> dict[str, Judgement]:
     return {j.claim.id: j for j in judge(tables_of(study, results, [0]), NOISE)}
+
+
+def halved(profile: Profile) -> dict[str, object]:
+    """Changes that halve ImageNet's schedule and all epochs of Table 3."""
+    rows = {
+        f"table3.{arch}": {
+            "one_shot": sorted({epoch // 2 for epoch in row.one_shot}),
+            "windows": [[first // 2, last // 2] for first, last in row.windows],
+        }
+        for arch, row in profile.table3.items()
+    }
+    return {"imagenet.recipe.epochs": 45, "imagenet.recipe.milestones": [15, 30], **rows}
 
 
 @pytest.mark.parametrize("epochs", [90, 45, 3])
