@@ -237,3 +237,16 @@ def test_test_images_of_another_size_are_noted_before_training(tmp_path: Path) -
     found = find_ticket(model, *sizes, recipe=SHORT, folder=tmp_path, on_event=heard.append)
     words = "train_set has inputs [3, 8, 8], test_set has [3, 10, 10]: the network takes both"
     assert heard[0].kind == "note" and words in str(heard[0]) and words in found.notes[0]
+
+
+def test_a_sets_own_generators_are_left_as_they_were(tmp_path: Path) -> None:
+    data, numpys = Jittered(), np.random.default_rng()
+    data.draws[0] = functools.partial(numpys.normal, 0, 0.1)
+
+    def states() -> list[Any]:
+        python, torchs = data.own
+        return [python.getstate(), torchs.get_state().tolist(), numpys.bit_generator.state]
+
+    before = states()
+    search(tmp_path, data, recipe=SHORT)
+    assert states() == before

@@ -7,11 +7,12 @@ read, so that a resumed search draws the same numbers as an uninterrupted one, a
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import random
 import types
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,33 +20,34 @@ import torch
 
 from repro.data.batches import seed_of
 
-Seed = Callable[[int], object]
-"""Seed one generator."""
+Handle = tuple[Callable[[], Any], Callable[[Any], object], Callable[[int], object]]
+"""A generator as three functions: get its state, set its state, seed it."""
 
-GLOBAL: tuple[Seed, ...] = (
-    random.seed,
-    lambda seed: np.random.seed(seed % 2**32),
-    torch.default_generator.manual_seed,
+GLOBAL: tuple[Handle, ...] = (
+    (random.getstate, random.setstate, random.seed),
+    (np.random.get_state, np.random.set_state, lambda seed: np.random.seed(seed % 2**32)),
+    (torch.default_generator.get_state, torch.default_generator.set_state, torch.default_generator.manual_seed),
 )
 WIDE, MOST = 200, 2000  # the most references of one object, and objects in all, that are searched for generators
 
 
 def seed_all(cuda: bool, *words: object) -> None:
     """Seed the global generators of Python, NumPy and torch from words; with ``cuda``, those of CUDA as well."""
-    for seed in (*GLOBAL, torch.cuda.manual_seed) if cuda else GLOBAL:
+    for _, _, seed in GLOBAL:
         seed(seed_of(*words))
+    if cuda:
+        torch.cuda.manual_seed(seed_of(*words))
 
 
 @contextlib.contextmanager
-def restored() -> Iterator[None]:
-    """Restore the state of the global generators, but CUDA's, at the end."""
-    python, numpy, torch_state = random.getstate(), np.random.get_state(), torch.get_rng_state()
+def restored(generators: Sequence[Handle] = GLOBAL) -> Iterator[None]:
+    """Restore the states of ``generators`` at the end."""
+    before = [get() for get, _, _ in generators]
     try:
         yield
     finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
-        torch.set_rng_state(torch_state)
+        for (_, restore, _), state in zip(generators, before, strict=True):
+            restore(state)
 
 
 @contextlib.contextmanager
@@ -64,17 +66,17 @@ def untouched() -> Iterator[None]:
         cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = flags
 
 
-def generators_in(thing: object) -> list[Seed]:
+def generators_in(thing: object) -> list[Handle]:
     """Find the generators in the attributes, lists, dicts and closures of ``thing``, and in theirs."""
-    found: list[Seed] = []
+    found: list[Handle] = []
     waiting, seen = deque([thing]), dict[int, object]()  # kept alive, so that no two objects share an address
     while waiting and len(seen) < MOST:
         node = waiting.popleft()  # breadth first
         if id(node) in seen or isinstance(node, str | bytes | int | float | None):
             continue
         seen[id(node)] = node
-        if seed := _generator(node):
-            found.append(seed)
+        if handle := _handle(node):
+            found.append(handle)
         elif isinstance(node, types.FunctionType):  # not its module's globals
             waiting += (node.__defaults__, node.__closure__)
         elif not isinstance(node, types.ModuleType | type | torch.Tensor):
@@ -82,14 +84,15 @@ def generators_in(thing: object) -> list[Seed]:
     return found
 
 
-def _generator(thing: Any) -> Seed | None:
+def _handle(thing: Any) -> Handle | None:
     if isinstance(thing, np.random.Generator):
         bits: Any = thing.bit_generator
-        return lambda seed: setattr(bits, "state", type(bits)(seed).state)
+        put = functools.partial(setattr, bits, "state")
+        return lambda: bits.state, put, lambda seed: put(type(bits)(seed).state)
     if isinstance(thing, np.random.RandomState):
-        return lambda seed: thing.seed(seed % 2**32)
+        return thing.get_state, thing.set_state, lambda seed: thing.seed(seed % 2**32)
     if isinstance(thing, torch.Generator):
-        return thing.manual_seed
+        return thing.get_state, thing.set_state, thing.manual_seed
     if isinstance(thing, random.Random) and not isinstance(thing, random.SystemRandom):
-        return thing.seed
+        return thing.getstate, thing.setstate, thing.seed
     return None

@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 
 from repro.data.batches import seed_of
 from repro.errors import one_line
-from repro.ticket.randomness import GLOBAL, Seed, generators_in, restored
+from repro.ticket.randomness import GLOBAL, Handle, generators_in, restored
 
 Batch = tuple[Tensor, Tensor]
 WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)  # types of labels
@@ -25,23 +25,23 @@ WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)  # type
 class Items(Dataset[Any]):
     """The user's Dataset by lists of indices: a batch of checked items, or the message about a bad one.
 
-    Item i of an epoch is read under generators seeded from (``stream``, i), in whichever process and order. The
-    global ones are restored afterwards, for dropout. All items have the ``shape``, or that of the batch's first.
+    Item i of an epoch is read under generators seeded from (``stream``, i), in whichever process and order. Their
+    states are restored afterwards. All items have the ``shape``, or that of the batch's first.
     """
 
     def __init__(self, dataset: Any, name: str, count: int, stream: str, shape: torch.Size | None) -> None:
         self.dataset, self.name, self.count, self.stream, self.shape = dataset, name, count, stream, shape
 
     @functools.cached_property
-    def _generators(self) -> tuple[Seed, ...]:
+    def _generators(self) -> tuple[Handle, ...]:
         return (*GLOBAL, *generators_in(self.dataset))  # found in the process that reads: they cannot be pickled
 
     def __getitem__(self, indices: list[int]) -> Batch | str:
         inputs, labels = list[Tensor](), list[int]()
-        with restored():
+        with restored(self._generators):
             for index in indices:
                 number = seed_of(self.name, self.stream, index)
-                for seed in self._generators:
+                for _, _, seed in self._generators:
                     seed(number)
                 try:
                     tensor, label = self._item(index)
