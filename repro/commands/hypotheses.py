@@ -204,19 +204,17 @@ def _outcome(one: Document) -> str | None:
 
 def _values(work: Workspace) -> dict[str, Any]:
     """Return everything that a profile sets, by dotted name, and the noise that its bands are made of."""
-    values = _flat(work.settings.profile) | _flat(work.settings.replicate_sd, "replicate_sd")
+    settings = work.settings
+    text = json.dumps(
+        vars(settings.profile) | {"replicate_sd": settings.replicate_sd},
+        default=lambda value: vars(value) if dataclasses.is_dataclass(value) else dict(value),
+    )
+    values = _flat(json.loads(text))
     return {n: v for n, v in values.items() if n != "comparable" and not n.startswith("supposes.")}
 
 
 def _flat(value: Any, name: str = "") -> dict[str, Any]:
-    if dataclasses.is_dataclass(value):
-        value = {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
-    if not isinstance(value, Mapping):
-        return {name: _plain(value)}
+    if not isinstance(value, dict):
+        return {name: value}
     parts = [_flat(inner, f"{name}.{key}".lstrip(".")) for key, inner in value.items()]
     return {key: inner for part in parts for key, inner in part.items()}
-
-
-def _plain(value: Any) -> Any:
-    """Convert tuples to lists, as in JSON."""
-    return [_plain(inner) for inner in value] if isinstance(value, tuple | list) else value
