@@ -84,15 +84,10 @@ def assemble(train: Split, test: Split, source: str) -> Images:
     digest = hashlib.sha256()
     ordered: list[Split] = []
     for name, split in (("train", train), ("test", test)):
-        hashes = image_hashes(split)
+        rows = np.concatenate([split.labels[:, None], split.images.reshape(len(split.images), -1)], axis=1)
+        # Of each label and image, as hex text: numpy's byte strings drop trailing zeros.
+        hashes = np.array([hashlib.blake2b(row, digest_size=16).hexdigest() for row in rows], dtype="S32")
         order = np.argsort(hashes, kind="stable")
         digest.update(name.encode() + hashes[order].tobytes())
         ordered.append(Split(split.images[order], split.labels[order]))
     return Images(ordered[0], ordered[1], fingerprint=digest.hexdigest()[:16], source=source)
-
-
-def image_hashes(split: Split) -> npt.NDArray[np.bytes_]:
-    """Hash each image with its label, to hex digits: byte strings [N]."""
-    flat = np.concatenate([split.labels[:, None], split.images.reshape(len(split.images), -1)], axis=1)
-    # As hex text: numpy's byte strings drop trailing zeros.
-    return np.array([hashlib.blake2b(row.tobytes(), digest_size=16).hexdigest() for row in flat], dtype="S32")
