@@ -140,6 +140,6 @@ def warning(document: Document) -> str:
 def standing(document: Document) -> str:
     """Say how the numbers compare with the paper's, and whether they may be compared."""
     brackets = "Epochs in brackets are the paper's" if document.paper_epochs else ""
-    told = f"{document.unit}: {words(document.verdicts)}"
+    told = f"{document.unit}: {words(document.verdicts)}" if document.cells else "no cells in this profile"
     parts = [warning(document) or f"{document.profile} profile", brackets, told]
     return ". ".join(filter(None, parts)) + "."
