@@ -46,12 +46,6 @@ def show(found: Found, to: Console) -> None:
 def content(found: Found) -> dict[str, Any]:
     """Return what page and README show: plain values for their templates."""
     first = next(iter(found["assumptions"]), "").replace("_", " ")
-    common = [one for one in found["artifacts"] if one["common"]]
-    captions = [
-        f"{label(one['artifact'])}: RMS "
-        + ", ".join(f"{name} {amount(own['common_rms'])}" for name, own in one["profiles"].items())
-        for one in common
-    ]
     return {
         "heading": f"The open assumption: which {first}?" if first else "Profiles that follow the paper",
         "profiles": found["profiles"],
@@ -61,7 +55,7 @@ def content(found: Found) -> dict[str, Any]:
         "header": HEADER,
         "rows": rows(found),
         "notes": notes(found),
-        "cells": [(name, *cell_rows(found, one)) for name, one in zip(captions, common, strict=True)],
+        "cells": [(label(one["artifact"]), *cell_rows(found, one)) for one in found["artifacts"] if one["common"]],
         "rests": rests(found),
     }
 

@@ -115,11 +115,7 @@ def footer(document: Document) -> list[str]:
     parts += [machines(about.get("devices", ())), ", ".join(about.get("precisions", ()))]
     if used := about.get("seeds"):
         shown = ", ".join(map(str, used[:8])) + (" …" if len(used) > 8 else "")
-        most = max((cell.n for cell in document.cells), default=0)
-        if 0 < most < len(used):  # the Runs behind have more seeds than any value has
-            parts.append(f"{counted(most, 'seed')} a value, of seeds {shown}")
-        else:
-            parts.append(f"seed {shown}" if len(used) == 1 else f"{len(used)} seeds: {shown}")
+        parts.append(f"seed{'s' if len(used) > 1 else ''} {shown}")
     if "runs" in about:
         parts.append(counted(about["runs"], "Run"))
     return list(filter(None, parts))
