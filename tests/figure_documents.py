@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import random
 import re
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from repro import cells as compare
@@ -14,6 +15,15 @@ from repro.report.document import Document
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+def from_values(values: Mapping[str, Any]) -> Document:
+    """Return the document that JSON holds."""
+    known = {item.name: values[item.name] for item in fields(Document) if item.name in values}
+    names = [item.name for item in fields(compare.Cell)]
+    return Document(
+        **known | {"cells": [compare.Cell(**{n: cell.get(n) for n in names}) for cell in values["cells"]]}
+    )
 
 
 GP, IP = "GP + EWT", "IP + WT"

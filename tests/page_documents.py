@@ -10,9 +10,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+from figure_documents import from_values
+
 from repro import cells as compare
 from repro import published
-from repro.report.document import Document, from_values
+from repro.report.document import Document
 from repro.report.page import page
 
 Found = dict[str, Any]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from figure_documents import from_values
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +18,7 @@ from repro.cells import Cell, cell
 from repro.experiments import Study
 from repro.record import Record
 from repro.report import reading
-from repro.report.document import Document, as_json, from_values, make
+from repro.report.document import Document, as_json, make
 from repro.report.tables import grids, markdown_table
 
 PILOT = Path(__file__).parents[1] / "results" / "pilot"

@@ -21,6 +21,7 @@ from figure_documents import (
     every,
     fig5,
     fig7,
+    from_values,
     pilot,
     ppr,
     printed,
@@ -35,7 +36,7 @@ from repro import artifacts
 from repro import cells as compare
 from repro.cells import cell
 from repro.report import figures, reading
-from repro.report.document import Document, from_values
+from repro.report.document import Document
 from repro.report.numbers import MINUS, fixed
 
 if TYPE_CHECKING:

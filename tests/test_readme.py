@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import page_documents
+from figure_documents import from_values
 
 from repro.report import claims_table
-from repro.report.document import Document, from_values
+from repro.report.document import Document
 from repro.report.page import readme
 from repro.report.templates import markdown
 from repro.words import machines

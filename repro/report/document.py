@@ -108,13 +108,6 @@ class Document:
         return min(digits, MOST_PRINTED) if field == "published" else digits
 
 
-def from_values(values: Mapping[str, Any]) -> Document:
-    """Return the document that JSON holds."""
-    known = {item.name: values[item.name] for item in dataclasses.fields(Document) if item.name in values}
-    names = [item.name for item in dataclasses.fields(Cell)]
-    return Document(**known | {"cells": [Cell(**{n: cell.get(n) for n in names}) for cell in values["cells"]]})
-
-
 def make(artifact: Artifact, study: Study, cells: Sequence[Cell], records: Sequence[Record]) -> Document:
     """Make the document of ``cells``. ``records`` are the finished Runs behind them."""
     settings = study.settings
