@@ -133,7 +133,7 @@ def test_a_step_is_autograds_in_float64(tiles: dict[int, StageTiles]) -> None:
             assert apart(y[lane.number, :count].permute(0, 3, 1, 2), out) < 1e-5, name
         # A number that is 0 in float64 and 1e-7 here, or the other way round, switches a ReLU, and moves the
         # gradients of all layers before it by a per cent; those behind it are exact.
-        views = zip(lane.network.gradient_views(), named.items(), strict=True)
+        views = zip(lane.network.gradient_views, named.items(), strict=True)
         far = {name: apart(view, gradient) for view, (name, gradient) in views}
         assert max(far.values()) < 0.03, far
         assert max([*far.values()][-len(far) // 4 :]) < 1e-4, far
