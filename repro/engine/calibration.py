@@ -1,9 +1,9 @@
 """Which strategy, in how many lanes, trains fastest on this device: timed once on random images, then kept.
 
 Read in this order: `choose` is what a session asks; `measure` times what the cache (`speeds.py`) lacks; `key_of`
-says what a speed depends on; `_sweep` goes through numbers of lanes; `time_lanes` and `time_photographs` time
-real steps. On small images every strategy of the device is timed in 1, 2, 4, ... lanes until more lanes gain
-nothing or memory ends. Photographs have one strategy and one lane.
+says what a speed depends on; `time_lanes` and `time_photographs` time real steps. On small images every strategy
+of the device is timed in 1, 2, 4, ... lanes until more lanes gain nothing or memory ends. Photographs have one
+strategy and one lane.
 """
 
 from __future__ import annotations

@@ -131,9 +131,8 @@ def _values(
     by_name = {document.artifact: document for document in documents}
     names = dict.fromkeys([*PAPER, *by_name, *(claim["artifact"][0] for claim in listed)])
     counts = summary.counts(listed)
-    always = (
-        ("holds", "fails", "undecided", "not run") if not answer.caveat else ()
-    )  # counted even where no claim has them
+    # Counted even where no claim has them.
+    always = () if answer.caveat else ("holds", "fails", "undecided", "not run")
     return {
         "answer": answer,
         "comparable": bool(claims and claims["comparable"]),

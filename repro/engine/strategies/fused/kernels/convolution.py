@@ -96,7 +96,7 @@ def weigh(dy, above, at, below, d):
 
 
 @triton.jit
-def store_weights(dw_ptr, d, shift: tl.constexpr, KW: tl.constexpr, NW: tl.constexpr, S: tl.constexpr):
+def store_weights(dw_ptr, d, shift, KW: tl.constexpr, NW: tl.constexpr, S: tl.constexpr):
     """Write a shift's gradients of the weights, as `load_weights` reads them."""
     at = dw_ptr + (shift * KW * NW + tl.arange(0, KW)[:, None] * NW + tl.arange(0, NW)[None, :])
     for ky in tl.static_range(3):
@@ -110,14 +110,6 @@ def shortcut(raw, res_ptr, off, ok, MODE: tl.constexpr):
     if MODE == 2 or MODE == 4:
         out = tl.load(res_ptr + off, mask=ok, other=0.0)
     return out
-
-
-@triton.jit
-def end_row(acc, y_ptr, off, ok, s1, s2, M: tl.constexpr, NW: tl.constexpr):
-    """Write a completed row of y and add it to the sums, where ok."""
-    tl.store(y_ptr + off, acc.to(y_ptr.dtype.element_ty), mask=ok)
-    o = tl.where(ok, acc, 0.0)
-    return s1 + by_eights(o, M, NW), s2 + by_eights(o * o, M, NW)
 
 
 @triton.jit
@@ -223,7 +215,11 @@ def forward_kernel(
                 acc = multiply(x0, w, 0, S, acc)
                 x2 = activate(raw2, res2, sc, sh, in2 & ok, FORM)
                 acc = multiply(x2, w, 2, S, acc)
-            s1, s2 = end_row(acc[0], y_ptr, yo + (r - 1) * ROW, here & (t >= 2), s1, s2, M, NW)
+            done = here & (t >= 2)
+            tl.store(y_ptr + (yo + (r - 1) * ROW), acc[0].to(y_ptr.dtype.element_ty), mask=done)
+            o = tl.where(done, acc[0], 0.0)
+            s1 += by_eights(o, M, NW)
+            s2 += by_eights(o * o, M, NW)
             # A plain copy would be moved to where tensor cores still write, and ptxas would serialise them.
             acc = (acc[1] * one, acc[2] * one, none)
     part_ptr += (lane * progs + pid) * (2 * NW)
@@ -236,36 +232,6 @@ def normalised(raw, prev_ptr, ok, C: tl.constexpr, NW: tl.constexpr, MODE: tl.co
     """`activate` by the previous BatchNorm."""
     c = tl.arange(0, NW) % C
     return activate(raw, raw, tl.load(prev_ptr + c)[None, :], tl.load(prev_ptr + C + c)[None, :], ok, MODE)
-
-
-@triton.jit
-def load_row(yp_ptr, a_ptr, skip_ptr, off, ok, MODE: tl.constexpr):
-    """What `end_row_backward` needs of the previous layer."""
-    yp = tl.load(yp_ptr + off, mask=ok, other=0.0)
-    a = yp
-    skip = yp
-    if MODE == 0:
-        a = tl.load(a_ptr + off, mask=ok, other=0.0)
-        skip = tl.load(skip_ptr + off, mask=ok, other=0.0)
-    return yp, a, skip
-
-
-@triton.jit
-def end_row_backward(
-    acc, yp, a, skip, prev_ptr, gx_ptr, off, ok, s1, s2, C: tl.constexpr, M: tl.constexpr, NW: tl.constexpr,
-    MODE: tl.constexpr,
-):  # fmt: skip
-    """Write a completed row of the gradient behind the previous BatchNorm and add it to the sums, where ok."""
-    yp = yp.to(tl.float32)
-    if MODE == 0:
-        act = a.to(tl.float32)
-        acc += skip.to(tl.float32)
-    else:
-        c = tl.arange(0, NW) % C
-        act = yp * tl.load(prev_ptr + c)[None, :] + tl.load(prev_ptr + C + c)[None, :]
-    o = tl.where(act > tl.where(ok, 0.0, float("inf")), acc, 0.0)
-    tl.store(gx_ptr + off, o.to(gx_ptr.dtype.element_ty), mask=ok)
-    return s1 + by_eights(o, M, NW), s2 + by_eights(o * yp, M, NW)
 
 
 @triton.jit
@@ -298,6 +264,7 @@ def backward_kernel(
     y_ptr += base
     yp_ptr += base
     gx_ptr += base
+    prev_ptr += lane * (7 * C)
     if MODE == 0:
         a_ptr += base
         skip_ptr += base
@@ -334,7 +301,7 @@ def backward_kernel(
             a_c = a_p
             if START:
                 raw = tl.load(source + yo, mask=here, other=0.0)
-                a_c = normalised(raw, prev_ptr + lane * (7 * C), here, C, NW, MODE)
+                a_c = normalised(raw, prev_ptr, here, C, NW, MODE)
         first = (h0 - 1 + START) * ROW
         ok = h0 + START > 0
         if S == 1:
@@ -367,7 +334,10 @@ def backward_kernel(
                 gz = tl.load(gz_ptr + (xo + (nxt + C)), mask=more, other=0.0)
                 y = tl.load(y_ptr + (xo + (nxt + C)), mask=more, other=0.0)
             spot = yo + (r - 1) * ROW
-            yp, a, skip = load_row(yp_ptr, a_ptr, skip_ptr, spot, done, MODE)
+            yp = tl.load(yp_ptr + spot, mask=done, other=0.0)
+            if MODE == 0:
+                a = tl.load(a_ptr + spot, mask=done, other=0.0)
+                skip = tl.load(skip_ptr + spot, mask=done, other=0.0)
             if DW:
                 fresh = here & (t < HS)
                 raw = tl.load(source + (yo + nxt), mask=fresh, other=0.0)
@@ -380,16 +350,24 @@ def backward_kernel(
                 x2 = behind_norm(gz2, y2, c1, c2, c3, in2 & ok)
                 acc = multiply(x2, w, 2, S, acc)
             if DW:
-                a_n = normalised(raw, prev_ptr + lane * (7 * C), fresh, C, NW, MODE)
+                a_n = normalised(raw, prev_ptr, fresh, C, NW, MODE)
                 d0 = weigh(x0, a_p, a_c, a_n, d0)
                 if S == 3:
                     d1 = weigh(x1, a_p, a_c, a_n, d1)
                     d2 = weigh(x2, a_p, a_c, a_n, d2)
                 a_p = a_c
                 a_c = a_n
-            s1, s2 = end_row_backward(
-                acc[0], yp, a, skip, prev_ptr + lane * (7 * C), gx_ptr, spot, here & done, s1, s2, C, M, NW, MODE
-            )
+            yp = yp.to(tl.float32)
+            gradient = acc[0]
+            if MODE == 0:
+                act = a.to(tl.float32)
+                gradient += skip.to(tl.float32)
+            else:
+                act = yp * tl.load(prev_ptr + nn % C)[None, :] + tl.load(prev_ptr + C + nn % C)[None, :]
+            o = tl.where(act > tl.where(here & done, 0.0, float("inf")), gradient, 0.0)
+            tl.store(gx_ptr + spot, o.to(gx_ptr.dtype.element_ty), mask=here & done)
+            s1 += by_eights(o, M, NW)
+            s2 += by_eights(o * yp, M, NW)
             # A plain copy would be moved to where tensor cores still write, and ptxas would serialise them.
             acc = (acc[1] * one, acc[2] * one, none)
     part_ptr += (lane * progs + pid) * (2 * NW)

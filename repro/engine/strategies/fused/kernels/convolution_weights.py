@@ -6,7 +6,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from repro.engine.strategies.fused.kernels.convolution import activate, behind_norm
+from repro.engine.strategies.fused.kernels.convolution import activate, behind_norm, store_weights, weigh
 from repro.engine.strategies.fused.kernels.order import begin
 
 
@@ -51,12 +51,10 @@ def weights_kernel(
     c3 = tl.load(bn_ptr + lane * (7 * C) + 6 * C + kk % C)[None, :]
     sc = tl.load(prev_ptr + lane * (7 * C) + nn % C)[None, :]
     sh = tl.load(prev_ptr + lane * (7 * C) + C + nn % C)[None, :]
-    wo = kk[:, None] * NW + nn[None, :]
     col0 = w0[:, None] + px[None, :] + (s - 1)
     in0 = (col0 >= 0) & (col0 < W)
-    d0 = tl.zeros([KW, NW], tl.float32)
-    d1 = tl.zeros([KW, NW], tl.float32)
-    d2 = tl.zeros([KW, NW], tl.float32)
+    zero = tl.zeros([KW, NW], tl.float32)
+    d = (zero, zero, zero)
     for g in range(G):
         n = (grp * G + g) * IMG + image
         here = (n < count)[:, None]
@@ -84,13 +82,7 @@ def weights_kernel(
             y0 = tl.load(y_ptr + (xo + nxt), mask=in0 & more, other=0.0)
             a_n = activate(raw, raw, sc, sh, here & (t < HS), MODE)
             raw = tl.load(a_ptr + (yo + (nxt + ROW)), mask=here & (t + 1 < HS), other=0.0)
-            xt = tl.trans(x0)
-            d0 = tl.dot(xt, a_p, d0)
-            d1 = tl.dot(xt, a_c, d1)
-            d2 = tl.dot(xt, a_n, d2)
+            d = weigh(x0, a_p, a_c, a_n, d)
             a_p = a_c
             a_c = a_n
-    dw_ptr += (lane * progs + pid) * (3 * S * KW * NW) + s * (KW * NW)
-    tl.store(dw_ptr + 0 * S * KW * NW + wo, d0)
-    tl.store(dw_ptr + 1 * S * KW * NW + wo, d1)
-    tl.store(dw_ptr + 2 * S * KW * NW + wo, d2)
+    store_weights(dw_ptr + (lane * progs + pid) * (3 * S * KW * NW), d, s, KW, NW, S)

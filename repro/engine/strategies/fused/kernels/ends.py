@@ -4,7 +4,8 @@ from the last activation to loss, correct answers and gradient.
 Images are uint8 [P, 40, 40, 3], padded. ``order`` int64 [4, K, places] has the index, the top and left of the crop
 and whether it is mirrored, for each image of an epoch; the batch starts at ``position`` [K]. In evaluation
 ``order`` is [K, places], and crops are centred. Pixels are normalised when they are loaded and rounded to bf16, as
-autocast does."""
+autocast does.
+"""
 
 from __future__ import annotations
 

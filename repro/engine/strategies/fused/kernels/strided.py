@@ -104,13 +104,13 @@ def strided_backward_kernel(
         return
     PIXELS: tl.constexpr = SIDE * SIDE
     ROW: tl.constexpr = SIDE * C
-    here_ptr = lane.to(tl.int64) * (N * PIXELS * C)
-    gz_ptr += here_ptr
-    y_ptr += here_ptr
-    skip_ptr += here_ptr
-    a_ptr += 2 * here_ptr
-    yp_ptr += 2 * here_ptr
-    gx_ptr += 2 * here_ptr
+    base = lane.to(tl.int64) * (N * PIXELS * C)
+    gz_ptr += base
+    y_ptr += base
+    skip_ptr += base
+    a_ptr += 2 * base
+    yp_ptr += 2 * base
+    gx_ptr += 2 * base
     c = tl.arange(0, C)
     c1 = tl.load(bn_ptr + lane * (7 * C) + 4 * C + c)[None, :]
     c2 = tl.load(bn_ptr + lane * (7 * C) + 5 * C + c)[None, :]
