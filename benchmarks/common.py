@@ -27,7 +27,7 @@ def settings_of(batch: int | None) -> Settings:
 
 
 def strategy_of(text: str) -> tuple[str, list[int]]:
-    """``batched:3,16`` is a strategy and its numbers of lanes; without a colon, none."""
+    """``fused:3,16`` is a strategy and its numbers of lanes; without a colon, none."""
     name, _, counts = text.partition(":")
     if name not in STRATEGIES:
         raise argparse.ArgumentTypeError(f"'{name}'; there are {', '.join(STRATEGIES)}")

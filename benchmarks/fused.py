@@ -1,7 +1,7 @@
 """The fused kernels: are they right here, how fast is a wave of each size, and where does the time of a step
 go.
 
-    python benchmarks/fused.py [--arch resnet20] [--batch 64] [--lanes 1,3,8,11,16,32] [--against batched]
+    python benchmarks/fused.py [--arch resnet20] [--batch 64] [--lanes 1,3,8,11,16,32] [--against streams]
                                [--where 11,32] [--tiles 11,32] [--pdl] [--runs-dir DIR]
 
 Prints seconds from nothing to a step; the engine's own check against eager steps; whether a lane's bits are
@@ -164,7 +164,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--pdl", action="store_true")
     parser.add_argument("--runs-dir", type=Path)
     parser.add_argument("--compile", type=numbers, default=[], help=argparse.SUPPRESS)
-    parser.add_argument("--against", nargs="*", default=["batched"])
+    parser.add_argument("--against", nargs="*", default=["streams"])
     return parser.parse_args()
 
 

@@ -1,6 +1,6 @@
 """Does a strategy or a precision change what Runs come to? Paired differences of final accuracy, with an interval.
 
-    python benchmarks/paired.py --data-dir DIR --runs-dir DIR eager:float32:1 eager:bfloat16:1 batched:bfloat16:4
+    python benchmarks/paired.py --data-dir DIR --runs-dir DIR eager:float32:1 eager:bfloat16:1 compiled:bfloat16:1
 
 Each way is strategy:precision:Runs at a time. Every way trains the same dense ResNet20s (seeds 0, 1, ...) on the
 same batches in the same order; the first way is the one that the others are held against. What is finished under

@@ -1,7 +1,7 @@
 """Others' loops beside ours, in one run, on the device at hand.
 
     python benchmarks/peers.py [--openlth DIR] [--compile] [--batch 64] [--arch resnet20] [--budget 120]
-    python benchmarks/peers.py --ours "streams:1" --ours "batched:16,32" --seconds 1.5 --json FILE
+    python benchmarks/peers.py --ours "streams:1" --ours "fused:16,32" --seconds 1.5 --json FILE
 
 OpenLTH: its own training (openlth.py), dense and 80 % pruned, with its default of no workers and with --workers of
 them; for those who name a checkout of it. Strong loop: what an afternoon gives on one network (strong.py),
@@ -39,7 +39,7 @@ from repro.report.tables import markdown_table
 from repro.run import Run
 
 IMAGES = 50_000
-OURS = {"cpu": [("eager", [1])], "cuda": [("streams", [1, 16]), ("batched", [16, 32])]}
+OURS = {"cpu": [("eager", [1])], "cuda": [("streams", [1, 16]), ("fused", [1, 16, 32])]}
 AT_ONCE = {"cpu": (1, 2), "cuda": (1, 4, 8)}
 # Seconds that a row takes besides --seconds, seen on an H200 and on two cores: what decides whether it still fits.
 SETTING_UP, STARTING, COMPILING = 2.0, 12.0, 50.0

@@ -1,7 +1,7 @@
 """Training throughput on small images: every strategy in waves of every size, plain loops, floor, in one run.
 
     python benchmarks/waves.py [--data-dir DIR] [--arch resnet20] [--batch 128] [--precision auto] [--json]
-    python benchmarks/waves.py --strategy "streams, compiled:1,3,16" --strategy batched:16,32    # these alone
+    python benchmarks/waves.py --strategy "streams, compiled:1,3,16" --strategy fused:16,32    # these alone
     python benchmarks/waves.py --profile streams:16        # where the time of a step goes
 
 Plain: this repository's network and data on the device, every operation launched from Python, one network; what

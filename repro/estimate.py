@@ -60,13 +60,12 @@ def paces(
     for arch, run in first.items():
         images = cost([other for other in runs if other.arch == arch], store).images
         small = not isinstance(run.data, Photos)
-        # A session on a CPU trains few images without timing strategies.
-        names = [EAGER] if small and not chosen.cuda and images < calibration.CALIBRATE_FROM else []
         if log:
-            choice = calibration.measure(run, chosen, cache, names, report, again=again)
+            choice = calibration.measure(run, chosen, cache, report=report, again=again)
         else:
             choice = calibration.known(run, chosen, cache)
-        if names:
+        # A session on a CPU trains few images without comparing strategies.
+        if small and not chosen.cuda and images < calibration.CALIBRATE_FROM:
             eager = {name: speed for name, speed in choice.speeds.items() if name == EAGER}
             choice = dataclasses.replace(choice, speeds=eager)
         bfloat16 = device.resolve_precision(run.precision, chosen) == "bfloat16"

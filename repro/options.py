@@ -15,10 +15,7 @@ from typing import Any, NamedTuple
 from repro.config.recipe import PRECISIONS
 from repro.errors import UsageError
 
-STRATEGIES = (
-    "auto", "eager", "compiled", "batched", "batched, compiled", "streams", "streams, compiled",
-    "fused",
-)  # fmt: skip
+STRATEGIES = ("auto", "eager", "compiled", "streams", "streams, compiled", "fused")
 LAUNCHERS = ("local", "ray", "slurm")
 DEVICES = ("auto", "cpu", "cuda")
 RUN_STATES = ("done", "diverged", "begun", "missing")

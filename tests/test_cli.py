@@ -320,7 +320,7 @@ def test_seeds_give_a_standard_deviation(command: Command, tmp_path: Path) -> No
         (
             ["fig1", "--strategy", "warp"],
             2,
-            '--strategy warp: choose auto, eager, compiled, batched, "batched, compiled", streams',
+            '--strategy warp: choose auto, eager, compiled, streams, "streams, compiled" or fused',
         ),
         (["fig1", "--wave", "-1"], 2, "choose 1 or more"),
         (

@@ -16,7 +16,6 @@ from repro.engine.calibration import time_lanes
 from repro.engine.events import OutOfTime
 from repro.engine.lanes import Lanes
 from repro.engine.strategies import Strategy, available, first_valid
-from repro.engine.strategies.batched import Batched
 from repro.engine.strategies.eager import Eager
 from repro.engine.strategies.graphs import Streams
 from repro.experiments import Study
@@ -30,9 +29,7 @@ pytestmark = [
 ]
 Making = Callable[[Lanes], Strategy]
 GRAPHS = pytest.mark.parametrize(
-    "strategy",
-    [Streams, Batched, functools.partial(Streams, fused=True), functools.partial(Batched, fused=True)],
-    ids=["streams", "batched", "streams, compiled", "batched, compiled"],
+    "strategy", [Streams, functools.partial(Streams, fused=True)], ids=["streams", "streams, compiled"]
 )
 
 

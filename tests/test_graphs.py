@@ -3,7 +3,6 @@ them. That the kernels do so on a GPU is test_gpu.py's."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,18 +14,12 @@ from torch import Tensor
 
 from repro.engine.lanes import Lanes
 from repro.engine.strategies import Strategy
-from repro.engine.strategies.batched import Batched
 from repro.engine.strategies.eager import Eager
 from repro.engine.strategies.graphs import CapturedStep, Streams
 from repro.run import Checkpoint, Mask
 from repro.store import Store
 
 Making = Callable[[Lanes], Strategy]
-BOTH = pytest.mark.parametrize(
-    ("graphs", "plain"),
-    [(Streams, Eager), (functools.partial(Batched, recorded=True), Batched)],
-    ids=["streams", "batched"],
-)
 
 
 @pytest.fixture(autouse=True)
@@ -72,12 +65,9 @@ def story(making: Making, precision: torch.dtype) -> list[list[Tensor]]:
     return after
 
 
-@BOTH
 @trials.BOTH_PRECISIONS
-def test_replays_are_the_steps(
-    graphs: Making, plain: Making, precision: torch.dtype, graphs_made: list[recorded.Graph]
-) -> None:
-    ours, expected = story(graphs, precision), story(plain, precision)
+def test_replays_are_the_steps(precision: torch.dtype, graphs_made: list[recorded.Graph]) -> None:
+    ours, expected = story(Streams, precision), story(Eager, precision)
     assert sum(graph.replays for graph in graphs_made) >= 9
     for part, (one, other) in enumerate(zip(ours, expected, strict=True)):
         assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True)), f"part {part}"

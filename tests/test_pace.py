@@ -89,27 +89,29 @@ def test_plan_and_doctor_say_how_this_device_trains(
         return 1000.0 if name == "eager" else saturating(count) * 1.5
 
     monkeypatch.setattr(calibration, "time_lanes", time_lanes)
+    monkeypatch.setattr(calibration, "available", lambda device, compiled: ["eager", "streams"])
+    monkeypatch.setattr(calibration, "LANES", (1, 2, 4))
     monkeypatch.setattr(calibration, "CALIBRATE_FROM", 0)
     _, out, _ = command("doctor", "--profile", "smoke")
     assert "not calibrated yet" in out and not timed
 
     ask = ("plan", "fig1", "--profile", "smoke", *TINY)
     code, out, err = command(*ask, "--json")
-    assert code == 0 and "timing resnet20: batched, 2 at a time" in err
+    assert code == 0 and "timing resnet20: streams, 2 at a time" in err
     summary = json.loads(out)
-    assert summary["strategies"] == {"resnet20": "batched, 4 Runs at a time"}
+    assert summary["strategies"] == {"resnet20": "streams, 4 Runs at a time"}
     assert summary["images_per_second"] == {"resnet20": 6000.0}
     plan = images_of(summary)
     expected = SLACK * (plan["dense"] / 1500 + plan["tickets"] / 6000)
     assert summary["seconds_left"] == pytest.approx(expected, rel=1e-6)
-    assert {name for name, _ in timed} == {"eager", "batched"}
+    assert {name for name, _ in timed} == {"eager", "streams"}
 
     timed.clear()
     _, out, err = command(*ask)
     assert not timed and "timing" not in err
-    assert "resnet20: 6,000 images/s here (batched, 4 Runs at a time; calibrated just now)" in out
+    assert "resnet20: 6,000 images/s here (streams, 4 Runs at a time; calibrated just now)" in out
     _, out, _ = command("doctor", "--profile", "smoke")
-    assert "resnet20: 6,000 images/s, batched, 4 Runs at a time" in out
+    assert "resnet20: 6,000 images/s, streams, 4 Runs at a time" in out
 
 
 CPU = device.Device(torch.device("cpu"), "some processor, 1 thread")

@@ -18,15 +18,13 @@ from repro import nets
 from repro.engine import strategies
 from repro.engine.lanes import ForwardModel, Lane, Lanes, loss_and_logits
 from repro.engine.network import Network
-from repro.engine.strategies import STRATEGIES, Strategy, available, compare_with_eager, first_valid
-from repro.engine.strategies.batched import Batched, losses_and_logits
+from repro.engine.strategies import STRATEGIES, available, compare_with_eager, first_valid
 from repro.engine.strategies.eager import Eager, compiled
 from repro.engine.wave import evaluate
 from repro.options import STRATEGIES as NAMED
 
 CPU = torch.device("cpu")
 no_compiler = pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
-BOTH = pytest.mark.parametrize("strategy", [Eager, Batched])
 
 
 def test_the_command_line_names_what_there_is() -> None:
@@ -63,13 +61,6 @@ def test_the_plain_loop_is_the_textbooks() -> None:
                 assert (tensor - reference[name]).norm() < 0.1 * way, name
 
 
-@trials.BOTH_PRECISIONS
-def test_batched_lanes_go_where_they_go_alone(precision: torch.dtype) -> None:
-    start = trials.started(4).rows.weights.clone()
-    alone, together = (trials.trained(s, 4, 2, precision) for s in (Eager, Batched))
-    assert max(trials.apart(together, alone, start)) < {torch.float32: 2e-3, torch.bfloat16: 0.1}[precision]
-
-
 @pytest.mark.slow
 @no_compiler
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
@@ -98,35 +89,10 @@ def test_compiled_rounding_is_no_larger_than_eager_rounding() -> None:
         assert fused < 1.5 * plain, precision
 
 
-@pytest.mark.parametrize(("arch", "copies"), [("resnet20", 2), ("resnet20", 5), ("resnet56", 3)])
-def test_networks_side_by_side_are_the_networks(arch: str, copies: int) -> None:
-    """In float64: losses, gradients and BatchNorm statistics of each copy are those of a network of its own."""
-    random = torch.Generator().manual_seed(copies)
-    alone = [nets.build(arch, seed).double().train() for seed in range(copies)]
-    wide = nets.side_by_side(arch, copies).double().train()
-    for name, tensor in wide.state_dict().items():
-        tensor.copy_(torch.cat([model.state_dict()[name] for model in alone]))
-    images = torch.randn(copies, 6, 3, 32, 32, dtype=torch.float64, generator=random)
-    labels = torch.randint(0, 10, (copies, 6), generator=random)
-    together = images.transpose(0, 1).flatten(1, 2)
-    logits = wide(together).unflatten(1, (copies, -1)).transpose(0, 1)
-    losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view(copies, 6).mean(1)
-    gradients = torch.autograd.grad(losses.sum(), list(wide.parameters()))
-    for copy, model in enumerate(alone):
-        loss = F.cross_entropy(model(images[copy]), labels[copy])
-        torch.testing.assert_close(losses[copy], loss)
-        own = torch.autograd.grad(loss, list(model.parameters()))
-        for ours, theirs in zip(gradients, own, strict=True):
-            torch.testing.assert_close(ours.unflatten(0, (copies, -1))[copy], theirs, rtol=1e-6, atol=1e-9)
-        for ours, theirs in zip(wide.buffers(), model.buffers(), strict=True):
-            torch.testing.assert_close(ours.unflatten(0, (copies, -1))[copy], theirs)
-
-
-@BOTH
 @trials.BOTH_PRECISIONS
-def test_a_mask_holds_at_every_step_and_only_in_its_lane(strategy: type[Strategy], precision: torch.dtype) -> None:
+def test_a_mask_holds_at_every_step_and_only_in_its_lane(precision: torch.dtype) -> None:
     lanes = trials.started(4, precision, rate=0.1)
-    training = strategy(lanes)  # type: ignore[call-arg]
+    training = Eager(lanes)
     for _ in range(4):
         training.train(lanes.all, 1, 16)
         for lane in lanes.all:
@@ -138,11 +104,10 @@ def test_a_mask_holds_at_every_step_and_only_in_its_lane(strategy: type[Strategy
             assert zeros == 213_811 if lane.number % 2 else zeros < 100
 
 
-@BOTH
-def test_lanes_that_are_not_asked_stay_as_they_are(strategy: type[Strategy]) -> None:
+def test_lanes_that_are_not_asked_stay_as_they_are() -> None:
     lanes = trials.started(3)
     before = [tensor.clone() for tensor in lanes.all[1].touched()]
-    training = strategy(lanes)  # type: ignore[call-arg]
+    training = Eager(lanes)
     training.train([lanes.all[0], lanes.all[2]], 1, 16)
     training.evaluate_batch([lanes.all[0], lanes.all[2]], 40)
     assert all(torch.equal(a, b) for a, b in zip(before, lanes.all[1].touched(), strict=True))
@@ -150,8 +115,7 @@ def test_lanes_that_are_not_asked_stay_as_they_are(strategy: type[Strategy]) -> 
     assert lanes.eval_position.tolist() == [40, 0, 40]
 
 
-@BOTH
-def test_a_lane_that_fell_free_disturbs_nobody(strategy: type[Strategy]) -> None:
+def test_a_lane_that_fell_free_disturbs_nobody() -> None:
     """However long it has been idle."""
     lanes = trials.started(3)
     whole = trials.started(3)
@@ -159,32 +123,28 @@ def test_a_lane_that_fell_free_disturbs_nobody(strategy: type[Strategy]) -> None
     lanes.position[1] = lanes.eval_indices.shape[1] - 1
     for each in (lanes, whole):
         busy = [lane for lane in each.all if lane.busy]
-        strategy(each).train(busy, 2, 16)  # type: ignore[call-arg]
+        Eager(each).train(busy, 2, 16)
     for number in (0, 2):
         assert torch.equal(lanes.rows.weights[number], whole.rows.weights[number])
 
 
-@BOTH
-def test_one_lane_that_overflows_leaves_the_others_alone(strategy: type[Strategy]) -> None:
+def test_one_lane_that_overflows_leaves_the_others_alone() -> None:
     lanes, sound = trials.started(3), trials.started(3)
     lanes.rows.weights[1] = float("inf")
     for each in (lanes, sound):
-        strategy(each).train(each.all, 2, 16)  # type: ignore[call-arg]
+        Eager(each).train(each.all, 2, 16)
     assert not torch.isfinite(lanes.rows.weights[1]).all()
     for number in (0, 2):
         assert torch.equal(lanes.rows.weights[number], sound.rows.weights[number])
         assert torch.equal(lanes.rows.statistics[number], sound.rows.statistics[number])
 
 
-@BOTH
-def test_every_image_counts_once_whatever_the_last_batch(
-    strategy: type[Strategy], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_image_counts_once_whatever_the_last_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Evaluation against a network in evaluation mode on each image by itself."""
     monkeypatch.setattr("repro.engine.wave.EVAL_BATCH", 24)  # 40 images: 24, 16; 64: 24, 24, 16; 100: a rest of 4
     lanes = trials.started(4)
     Eager(lanes).train(lanes.all, 2, 16)
-    top1 = evaluate(lanes, strategy(lanes), lanes.all)  # type: ignore[call-arg]
+    top1 = evaluate(lanes, Eager(lanes), lanes.all)
     for lane in lanes.all:
         model = lane.network.model.eval()
         places = lane.eval_indices[: lane.eval_size]
@@ -235,13 +195,17 @@ def test_a_bad_strategy_is_refused_aloud_and_the_next_taken(monkeypatch: pytest.
             if fault == "miscounts":
                 group[-1].eval_correct += 50
 
+    class Sound(Eager):
+        name = "sound"
+
     monkeypatch.setitem(STRATEGIES, "bad", Bad)
+    monkeypatch.setitem(STRATEGIES, "sound", Sound)
     monkeypatch.setattr(strategies, "_trusted", set())
     lanes = trials.started(2)
     before = [tensor.clone() for lane in lanes.all for tensor in (*lane.touched(), lane.rate)]
     with pytest.warns(UserWarning, match="'bad'") as said:
-        taken = first_valid(["bad", "batched"], lanes, lanes.all)
-    assert isinstance(taken, Batched)
+        taken = first_valid(["bad", "sound"], lanes, lanes.all)
+    assert isinstance(taken, Sound)
     assert len(said) == 1 and "\n" not in str(said[0].message)
     after = [tensor for lane in lanes.all for tensor in (*lane.touched(), lane.rate)]
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True)), "the check left a trace"
@@ -281,19 +245,20 @@ def test_where_bfloat16_rounds_much_float32_steps_decide(monkeypatch: pytest.Mon
 
 def test_a_sound_strategy_is_checked_once_and_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(strategies, "_trusted", set())
+    monkeypatch.setitem(STRATEGIES, "sound", Eager)
     lanes = trials.started(2)
     before = lanes.rows.weights.clone()
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
-        assert first_valid(["batched"], lanes, lanes.all).name == "batched"
+        assert isinstance(first_valid(["sound"], lanes, lanes.all), Eager)
     assert torch.equal(before, lanes.rows.weights)
     monkeypatch.setattr(strategies, "compare_with_eager", lambda *_: "was asked again")
-    assert first_valid(["batched"], lanes, lanes.all).name == "batched"
+    assert isinstance(first_valid(["sound"], lanes, lanes.all), Eager)
 
 
 def test_a_cpu_offers_what_runs_on_it() -> None:
-    assert available(CPU, compiled=False) == ["eager", "batched"]
-    assert set(available(CPU, compiled=True)) <= {"eager", "batched", "compiled"}
+    assert available(CPU, compiled=False) == ["eager"]
+    assert set(available(CPU, compiled=True)) <= {"eager", "compiled"}
     cuda = available(torch.device("cuda"), compiled=True)
     assert set(cuda) <= set(STRATEGIES)
     assert "streams" in cuda
@@ -324,18 +289,3 @@ def gradient(lanes: Lanes, loss_of: object, precision: torch.dtype) -> Tensor:
         loss, _ = loss_of(model, images, labels, precision)  # type: ignore[operator]
     loss.backward()
     return torch.cat([p.grad.reshape(-1).double() for p in model.parameters() if p.grad is not None])
-
-
-def test_losses_by_lane_are_each_lanes_mean() -> None:
-    class Fixed(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            return x
-
-    random = torch.Generator().manual_seed(0)
-    logits = torch.randn(7, 3 * 10, generator=random)
-    labels = torch.randint(0, 10, (3, 7), generator=random)
-    losses, by_lane = losses_and_logits(Fixed(), logits, labels, torch.float32)
-    for lane in range(3):
-        own = logits[:, 10 * lane : 10 * lane + 10]
-        torch.testing.assert_close(losses[lane], F.cross_entropy(own, labels[lane]))
-        assert torch.equal(by_lane[lane], own)

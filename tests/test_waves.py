@@ -124,32 +124,17 @@ def test_every_kind_of_run_ends_in_a_wave_where_it_ends_alone(
         assert outcomes(together) == outcomes(alone)
 
 
-def test_batched_runs_end_near_where_they_end_alone(study: Study, grown: Callable[[str], Store]) -> None:
-    """As far as the order of float sums explains; the first epoch, before rounding has grown."""
-    runs = [study.ppr("resnet20", 0, epoch, 0.01) for epoch in (0, 1, 2, 3)]
-    alone = train_all(runs, grown("alone"))
-    together = train_all(runs, grown("together"), 4, ["batched"])
-    for label, record in together.items():
-        assert record.provenance["strategy"] == "batched"
-        assert record.provenance["wave"] == 4
-        assert record.curve["train_loss"] == pytest.approx(alone[label].curve["train_loss"], rel=1e-3)
-        assert record.top1 == pytest.approx(alone[label].top1, abs=5.1)  # an image of twenty
-
-
-def test_masks_do_not_leak(study: Study, grown: Callable[[str], Store], in_fours: Heard) -> None:
-    runs, batched = kinds(study), grown("batched")
-    train_all(runs, batched, 4, ["batched"], keep=keep(runs))
-    for store in (in_fours.store, batched):
-        for run in runs:
-            loaded = store.load_checkpoint(run, run.last_epoch)
-            assert loaded
-            tensors, masks = loaded[0], masks_of(loaded[0])
-            assert (masks is None) == (run.mask is None and not run.prune_at), run.label
-            for name, mask in (masks or {}).items():
-                assert not tensors[name][~mask].any(), run.label
-                assert tensors[name][mask].all(), run.label
-            if masks is None:
-                assert all(t.all() for name, t in tensors.items() if "conv" in name), run.label
+def test_masks_do_not_leak(study: Study, in_fours: Heard) -> None:
+    for run in kinds(study):
+        loaded = in_fours.store.load_checkpoint(run, run.last_epoch)
+        assert loaded
+        tensors, masks = loaded[0], masks_of(loaded[0])
+        assert (masks is None) == (run.mask is None and not run.prune_at), run.label
+        for name, mask in (masks or {}).items():
+            assert not tensors[name][~mask].any(), run.label
+            assert tensors[name][mask].all(), run.label
+        if masks is None:
+            assert all(t.all() for name, t in tensors.items() if "conv" in name), run.label
 
 
 def test_no_two_runs_of_a_wave_see_the_same_batches(study: Study) -> None:
@@ -162,16 +147,13 @@ def test_one_run_that_diverges_fails_alone(study: Study, grown: Callable[[str], 
     recipe = replace(sound[0].recipe, lr=1e20)
     wild = replace(sound[0], experiment="wild-resnet20", recipe=recipe)
     alone = train_all(sound, grown("alone"), keep=keep(sound))
-    for strategy in ("eager", "batched"):
-        store = grown(strategy)
-        together = train_all([sound[0], wild, sound[1]], store, 3, [strategy], keep=keep(sound))
-        record = together[wild.label]
-        assert record.status == DIVERGED
-        assert record.top1 is None
-        assert record.provenance["diverged_at"] in (1, 2)
-        assert {together[run.label].status for run in sound} == {DONE}
-        if strategy == "eager":
-            assert all(outcome(together[run.label]) == outcome(alone[run.label]) for run in sound)
+    together = train_all([sound[0], wild, sound[1]], grown("together"), 3, keep=keep(sound))
+    record = together[wild.label]
+    assert record.status == DIVERGED
+    assert record.top1 is None
+    assert record.provenance["diverged_at"] in (1, 2)
+    assert {together[run.label].status for run in sound} == {DONE}
+    assert all(outcome(together[run.label]) == outcome(alone[run.label]) for run in sound)
 
 
 def test_interrupted_waves_go_on_in_waves_of_any_size(

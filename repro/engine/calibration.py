@@ -39,14 +39,9 @@ CACHE = ".waves.json"  # in the store of Runs
 # the images of the Run, so that its strategy follows from the Run alone; on CUDA those of the session.
 CALIBRATE_FROM = 1_000_000
 COMPILE_FROM = {"cpu": 1_000_000, "cuda": 50_000_000}
-MOST_LANES = {"cpu": 4, "cuda": 32}
+LANES = (1, 2, 4, 8, 16, 32)
 UNMEASURED = {"cpu": (EAGER, 1), "cuda": ("streams", 8)}
-SLOW = 1.0  # seconds per eager step beyond which no other strategy is timed: none would gain, all take minutes
 STEPS = 8  # in the epoch of random images that is repeated
-# Compiled again for every number of lanes, a minute each: timed in one lane and in as many as its uncompiled form
-# is fastest with; not at all where that form is FUSING times slower than the best.
-UNFUSED = {"batched, compiled": "batched"}
-FUSING = 2.0
 MEMORY = 0.8  # fraction of the device's memory that lanes may use
 WARM_UP = 2  # steps: the first chooses kernels and allocates memory
 LEAST = 3  # measurements of a time
@@ -71,17 +66,26 @@ def choose(
         report: called with a message before each measurement.
         until: time on `time.monotonic`'s clock after which no measurement begins.
     """
-    kind = device.torch.type
-    compiled = (run.epochs * run.data.train if kind == "cpu" else images) >= COMPILE_FROM[kind]
-    compiled = compiled and (device.cuda or devices.resolve_precision(run.precision, device) == "bfloat16")
-    if images < CALIBRATE_FROM and not compiled:
-        return known(run, device, cache) if device.cuda else Choice()
+    if device.cuda:
+        if images < CALIBRATE_FROM:
+            return known(run, device, cache)
+        compiled = images >= COMPILE_FROM["cuda"]
+    else:  # where compiled steps in bfloat16 are all that may be faster than eager ones
+        compiled = run.epochs * run.data.train >= COMPILE_FROM["cpu"]
+        if not compiled or devices.resolve_precision(run.precision, device) != "bfloat16":
+            return Choice()
     return measure(run, device, cache, available(device.torch, compiled), report, until=until)
 
 
 def known(run: Run, device: Device, cache: Path | None) -> Choice:
-    """What ``cache`` holds for Runs like ``run``."""
-    return _usable(cached.read(cache, key_of(run, device)), run, device)
+    """What ``cache`` holds for Runs like ``run``, without the strategies that do not work here."""
+    kept = cached.read(cache, key_of(run, device))
+    unmeasured = (EAGER, 1) if isinstance(run.data, Photos) else UNMEASURED[device.torch.type]
+    return replace(kept, speeds=_working(kept.speeds), unmeasured=unmeasured)
+
+
+def _working(speeds: Speeds) -> Speeds:
+    return {name: counts for name, counts in speeds.items() if any(counts.values())}
 
 
 def measure(
@@ -96,26 +100,19 @@ def measure(
 ) -> Choice:
     """Time the strategies ``names`` as far as ``cache`` lacks them, and choose among all that is known.
 
-    By default ``names`` are those that are timed within seconds. Each number of lanes is timed for about
-    ``seconds``; no measurement begins after ``until``. On photographs, which have one strategy, ``names`` and
-    ``until`` have no effect. With ``again``, all that the cache holds for such Runs is deleted first.
+    By default ``names`` are those that are timed within seconds; photographs have one strategy. Each number of
+    lanes is timed for about ``seconds``; no measurement begins after ``until``. With ``again``, all that the cache
+    holds for such Runs is deleted first.
     """
     key = key_of(run, device)
     if again:
-        cached.write(cache, key, Choice())
-    kept = cached.read(cache, key)
+        cached.keep(cache, key, {}, again=True)
+    speeds = dict(cached.read(cache, key).speeds)
     if isinstance(run.data, Photos):
-        if not _usable(kept, run, device).speeds:
-            report(f"{run.arch}: a part of a batch")
-            kept = Choice({EAGER: {1: time_photos_of(run, device, seconds)}}, measured=cached.now())
-            cached.write(cache, key, kept)
-        return kept
-    speeds = dict(kept.speeds)
+        names = [EAGER]
     for name in names or available(device.torch, compiled=False):
-        if _hopeless(name, speeds, run):
-            continue
         counts = dict(speeds.get(name, {}))
-        for count in _counts(name, device, speeds):
+        for count in LANES[:1] if name in ONE_BY_ONE else LANES:
             if count <= max(counts, default=0):
                 continue
             if not _gains(counts) or time.monotonic() >= until:
@@ -124,7 +121,7 @@ def measure(
             counts[count] = _time_or_fail(name, run, device, count, seconds, report)
             speeds[name] = counts
             cached.keep(cache, key, {name: counts})
-    return _usable(replace(cached.read(cache, key), speeds=speeds), run, device)
+    return replace(known(run, device, cache), speeds=_working(speeds))
 
 
 def key_of(run: Run, device: Device) -> str:
@@ -137,32 +134,6 @@ def key_of(run: Run, device: Device) -> str:
     return ", ".join(words)
 
 
-def _usable(kept: Choice, run: Run, device: Device) -> Choice:
-    """``kept`` without the strategies that do not work here."""
-    working = {name: counts for name, counts in kept.speeds.items() if any(counts.values())}
-    unmeasured = (EAGER, 1) if isinstance(run.data, Photos) else UNMEASURED[device.torch.type]
-    return replace(kept, speeds=working, unmeasured=unmeasured)
-
-
-def _hopeless(name: str, speeds: Speeds, run: Run) -> bool:
-    """Whether the known ``speeds`` already show that strategy ``name`` cannot be the fastest."""
-    eager = speeds.get(EAGER, {}).get(1, 0.0)
-    if eager > 0 and run.recipe.batch_size / eager > SLOW:  # launches are no bottleneck of such long steps
-        return True
-    best = {other: max(counts.values(), default=0.0) for other, counts in speeds.items()}
-    unfused = best.get(UNFUSED.get(name, ""))
-    return unfused is not None and FUSING * unfused < max(best.values())
-
-
-def _counts(name: str, device: Device, speeds: Speeds) -> list[int]:
-    """Numbers of lanes in which strategy ``name`` is timed, ascending."""
-    unfused = speeds.get(UNFUSED.get(name, ""))
-    if unfused:
-        return sorted({1, max(unfused, key=unfused.__getitem__)})
-    most = 1 if name in ONE_BY_ONE else MOST_LANES[device.torch.type]
-    return [2**n for n in range(most.bit_length())]
-
-
 def _gains(counts: Mapping[int, float]) -> bool:
     """Whether more lanes may be faster than those measured: the last number works and gained something."""
     if not counts:
@@ -173,7 +144,7 @@ def _gains(counts: Mapping[int, float]) -> bool:
 
 
 def _time_or_fail(name: str, run: Run, device: Device, count: int, seconds: float, report: Report) -> float:
-    """`time_lanes`, or 0 if the strategy fails or its lanes do not fit into memory. After half as many lanes on
+    """Images a second, or 0 if the strategy fails or its lanes do not fit into memory. After half as many lanes on
     CUDA, twice their memory has to be there."""
     if device.cuda:
         peak = torch.cuda.max_memory_reserved(device.torch)
@@ -182,6 +153,8 @@ def _time_or_fail(name: str, run: Run, device: Device, count: int, seconds: floa
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device.torch)
     try:
+        if isinstance(run.data, Photos):
+            return time_photos_of(run, device, seconds)
         return time_lanes(name, run, device, count, seconds)
     except RuntimeError as error:
         if not isinstance(error, torch.OutOfMemoryError):

@@ -1,6 +1,6 @@
 """Measured training speeds: a `Choice` by strategy and number of lanes, kept with its date in a JSON file.
 
-    {"<device, network, ...>": {"batched": {"1": 60.0, "4": 200.0}, "measured": "2026-11-26T19:04:00+00:00"}}
+    {"<device, network, ...>": {"streams": {"1": 60.0, "4": 200.0}, "measured": "2026-11-26T19:04:00+00:00"}}
 
 Imports no torch. `calibration.py` measures.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -72,12 +71,8 @@ class Choice:
         return float(np.interp(lanes, counts, speeds)) * min(1.0, lanes / counts[0])
 
     def speed_of(self, busy: int, lanes: int) -> float:
-        """Images a second if ``busy`` of ``lanes`` lanes train, by the fastest strategy for ``lanes``. ``batched``
-        computes all lanes as one network, so idle lanes make the others no faster."""
-        name = self.names_at(lanes)[0]
-        if name.startswith("batched"):
-            return self.speed(lanes, name) * busy / lanes
-        return self.speed(busy, name)
+        """Images a second if ``busy`` of ``lanes`` lanes train, by the fastest strategy for ``lanes``."""
+        return self.speed(busy, self.names_at(lanes)[0])
 
     def names_at(self, lanes: int) -> list[str]:
         """`names` with the strategy first that is fastest in ``lanes`` lanes."""
@@ -102,28 +97,30 @@ def now() -> str:
 def read(cache: Path | None, key: str) -> Choice:
     """The entry ``key`` of ``cache``; without speeds if there is none, or if one of them is impossible."""
     entry = _entries(cache).get(key, {})
+    speeds: Speeds = {}
     try:
-        speeds = {name: _speeds(entry[name]) for name in SIMPLEST_FIRST if name in entry}
-        return Choice({name: counts for name, counts in speeds.items() if counts}, measured=entry["measured"])
-    except (KeyError, ValueError, TypeError, AttributeError):
+        for name in SIMPLEST_FIRST:
+            for count, given in entry.get(name, {}).items():
+                speed = build(float, given, count)
+                if not (int(count) > 0 and 0 <= speed < math.inf):
+                    return Choice()
+                speeds.setdefault(name, {})[int(count)] = speed
+    except (ValueError, TypeError, AttributeError):
         return Choice()
+    return Choice(speeds, measured=str(entry.get("measured", "")))
 
 
-def keep(cache: Path | None, key: str, speeds: Mapping[str, Mapping[int, float]]) -> None:
-    """Add ``speeds`` to the entry ``key`` of ``cache``. Other strategies and other numbers of lanes stay, and so
-    does the date, if there is one."""
-    known = read(cache, key)
-    merged = {name: known.speeds.get(name, {}) | dict(counts) for name, counts in speeds.items()}
-    write(cache, key, Choice(known.speeds | merged, measured=known.measured or now()))
+def keep(cache: Path | None, key: str, speeds: Speeds, again: bool = False) -> None:
+    """Add ``speeds`` to the entry ``key`` of ``cache``; ``again``: to an empty one with a new date.
 
-
-def write(cache: Path | None, key: str, choice: Choice) -> None:
-    """Replace the entry ``key`` of ``cache``. A cache that cannot be written only costs another measurement."""
+    Other numbers of lanes and the date stay. A cache that cannot be written only costs another measurement."""
     if cache is None:
         return
-    entries = _entries(cache) | {key: {**choice.speeds, "measured": choice.measured}}
+    known = Choice() if again else read(cache, key)
+    merged = {name: known.speeds.get(name, {}) | counts for name, counts in speeds.items()}
+    entry = {**known.speeds, **merged, "measured": known.measured or now()}
     with contextlib.suppress(MissingInput):
-        write_text(cache, json.dumps(entries, indent=1, sort_keys=True) + "\n")
+        write_text(cache, json.dumps(_entries(cache) | {key: entry}, indent=1, sort_keys=True) + "\n")
 
 
 def _entries(cache: Path | None) -> dict[str, dict[str, Any]]:
@@ -133,10 +130,3 @@ def _entries(cache: Path | None) -> dict[str, dict[str, Any]]:
         return {key: entry for key, entry in content.items() if isinstance(entry, dict)}
     except (OSError, ValueError, AttributeError):
         return {}
-
-
-def _speeds(counts: Any) -> dict[int, float]:
-    speeds = {int(count): build(float, speed, count) for count, speed in counts.items()}
-    if not all(count > 0 and 0 <= speed < math.inf for count, speed in speeds.items()):
-        raise ValueError
-    return speeds

@@ -72,12 +72,3 @@ def shapes(arch: str) -> nn.Module:
     Raises `UsageError` for an unknown arch."""
     # Built on the CPU: drawing numbers on the meta device imports torch._dynamo, which takes seconds.
     return build(arch, 0).to("meta")
-
-
-def side_by_side(arch: str, copies: int) -> ResNet:
-    """``copies`` networks of ``arch`` (for CIFAR-10) as one module, channels_last.
-
-    Its parameters and buffers are those of one network in the same order, each ``copies`` times as long in its
-    first dimension; their values have no meaning.
-    """
-    return ResNet(BLOCKS[arch], copies=copies).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

@@ -1,14 +1,9 @@
-"""ResNets for 32x32 images as in He et al. (2015), section 4.2: three stages of 16, 32 and 64 channels.
-
-One module can hold any number of ``copies`` with their own weights: their channels follow one another, and a
-convolution has a group for each.
-"""
+"""ResNets for 32x32 images as in He et al. (2015), section 4.2: three stages of 16, 32 and 64 channels."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -30,69 +25,55 @@ class BatchNorm2d(nn.BatchNorm2d):
         super()._load_from_state_dict(state_dict, prefix, {**local_metadata, "version": self._version}, *rest)
 
 
-def conv3x3(inputs: int, outputs: int, stride: int = 1, copies: int = 1) -> nn.Conv2d:
+def conv3x3(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
     """A 3x3 convolution without bias, since BatchNorm follows."""
-    return nn.Conv2d(copies * inputs, copies * outputs, 3, stride=stride, padding=1, groups=copies, bias=False)
+    return nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
 
 
 class Block(nn.Module):
     """Two 3x3 convolutions and a shortcut. Where the shape changes the shortcut is option A of He et al.:
     every second pixel, and zeros for the new channels, so that it has no weights."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int, copies: int = 1) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
-        self.conv1 = conv3x3(inputs, outputs, stride, copies)
-        self.bn1 = BatchNorm2d(copies * outputs)
-        self.conv2 = conv3x3(outputs, outputs, copies=copies)
-        self.bn2 = BatchNorm2d(copies * outputs)
+        self.conv1 = conv3x3(inputs, outputs, stride)
+        self.bn1 = BatchNorm2d(outputs)
+        self.conv2 = conv3x3(outputs, outputs)
+        self.bn2 = BatchNorm2d(outputs)
         self.stride = stride
         self.new_channels = outputs - inputs
-        self.copies = copies
 
     def forward(self, x: Tensor) -> Tensor:
-        """[N, copies * inputs, H, W] -> [N, copies * outputs, H / stride, W / stride]."""
+        """[N, inputs, H, W] -> [N, outputs, H / stride, W / stride]."""
         out = F.relu(self.bn1(self.conv1(x)), inplace=True)
         out = self.bn2(self.conv2(out))
         if self.new_channels:
             side = self.new_channels // 2
             # Pooling over one pixel picks every second one, and its gradient stays channels_last.
-            around = (0, 0, 0, 0, side, self.new_channels - side)
-            x = F.avg_pool2d(x, 1, self.stride)
-            x = F.pad(x, around) if self.copies == 1 else _padded(x, around, self.copies)
+            x = F.pad(F.avg_pool2d(x, 1, self.stride), (0, 0, 0, 0, side, self.new_channels - side))
         return F.relu(out + x, inplace=True)
 
 
 class ResNet(nn.Module):
     """ResNet of 6n + 2 layers: n = 3 is ResNet20 (267,264 prunable weights), n = 9 is ResNet56."""
 
-    def __init__(self, n: int, classes: int = 10, copies: int = 1) -> None:
+    def __init__(self, n: int, classes: int = 10) -> None:
         super().__init__()
-        self.copies = copies
-        self.conv = conv3x3(3, 16, copies=copies)
-        self.bn = BatchNorm2d(copies * 16)
+        self.conv = conv3x3(3, 16)
+        self.bn = BatchNorm2d(16)
         blocks, inputs = [], 16
         for stage, outputs in enumerate((16, 32, 64)):
             for position in range(n):
-                blocks.append(Block(inputs, outputs, 2 if stage and not position else 1, copies))
+                blocks.append(Block(inputs, outputs, 2 if stage and not position else 1))
                 inputs = outputs
         self.blocks = nn.Sequential(*blocks)
-        self.linear = nn.Linear(inputs, copies * classes)
+        self.linear = nn.Linear(inputs, classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images [N, copies * 3, 32, 32], normalised -> logits [N, copies * classes]."""
+        """Images [N, 3, 32, 32], normalised -> logits [N, classes]."""
         x = F.relu(self.bn(self.conv(x)), inplace=True)
-        features: Tensor = self.blocks(x).mean(dim=(2, 3))
-        if self.copies == 1:
-            logits: Tensor = self.linear(features)
-            return logits
-        weights = self.linear.weight.unflatten(0, (self.copies, -1))
-        each = torch.einsum("nkc,koc->nko", features.unflatten(1, (self.copies, -1)), weights)
-        return each.flatten(1) + self.linear.bias
-
-
-def _padded(x: Tensor, around: tuple[int, ...], copies: int) -> Tensor:
-    """Zeros for the new channels of every copy."""
-    return F.pad(x.unflatten(1, (copies, -1)), around).flatten(1, 2)
+        logits: Tensor = self.linear(self.blocks(x).mean(dim=(2, 3)))
+        return logits

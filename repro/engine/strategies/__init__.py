@@ -18,7 +18,6 @@ from torch import Tensor
 
 from repro.engine.lanes import EVAL_BATCH, Lane, Lanes
 from repro.engine.speeds import EAGER
-from repro.engine.strategies.batched import Batched
 from repro.engine.strategies.eager import Eager
 from repro.engine.strategies.fused import Fused
 from repro.engine.strategies.graphs import Streams, restore
@@ -47,8 +46,6 @@ class Strategy(Protocol):
 STRATEGIES: dict[str, Callable[[Lanes], Strategy]] = {
     "eager": Eager,
     "compiled": functools.partial(Eager, fused=True),
-    "batched": Batched,
-    "batched, compiled": functools.partial(Batched, fused=True),
     "streams": Streams,
     "streams, compiled": functools.partial(Streams, fused=True),
     "fused": Fused,
@@ -61,9 +58,9 @@ ONE_BY_ONE = ("eager", "compiled")
 def available(device: torch.device, compiled: bool) -> list[str]:
     """The strategies for ``device``, simplest first. Those with torch.compile, which take a minute to start, only
     if ``compiled`` and if there is a C++ compiler."""
-    names = ["streams", "batched", "fused"] if device.type == "cuda" else ["eager", "batched"]
+    names = ["streams", "fused"] if device.type == "cuda" else ["eager"]
     if compiled and shutil.which(os.environ.get("CXX", "g++")):
-        names += ["streams, compiled", "batched, compiled"] if device.type == "cuda" else ["compiled"]
+        names += ["streams, compiled"] if device.type == "cuda" else ["compiled"]
     return names
 
 
