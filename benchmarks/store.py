@@ -65,7 +65,7 @@ def measure(seeds: int) -> dict[str, float]:
         timed("adding one more", lambda: work.store.add(records[-1:]))
         ledger._known.clear()  # as a new process finds it
         timed("opening: params, ledger", lambda: Workspace(options))
-        timed("repro runs list", lambda: list_runs(options, [], None, False))
+        timed("repro runs list", lambda: list_runs(options))
         timed("repro plan, what is missing", lambda: Workspace(options).plan())
         fresh = Workspace(options)
         timed("rendering, all but the pictures", lambda: render(fresh))

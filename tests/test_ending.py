@@ -139,7 +139,7 @@ def test_a_full_disk_behind_stdout_is_one_line(
 
 
 def test_a_closed_pipe_is_quiet(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("repro.commands.results.list_artifacts", lambda *given: Full(errno.EPIPE).write(""))
+    monkeypatch.setattr("repro.commands.results.list_artifacts", lambda *given, **how: Full(errno.EPIPE).write(""))
     assert command("list") == (141, "", "")
 
 
@@ -186,8 +186,7 @@ def test_printing_never_fails_for_an_encoding(monkeypatch: pytest.MonkeyPatch, e
 
 def test_no_option_takes_nothing_for_a_value() -> None:
     """``--arch=$ARCH`` of a script where ARCH is not set."""
-    app._add_artifacts()
-    whole = typer.main.get_command(app.app)
+    whole = typer.main.get_command(app.application())
     options = [
         (name, param.opts[0])
         for name, one in _commands(whole, ())

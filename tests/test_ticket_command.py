@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import Any
 import pytest
 
 from repro.cli.app import main
-from repro.cli.options import SHARED
 from repro.errors import MissingInput, UsageError
 from repro.options import Options
 from repro.ticket import command
@@ -49,7 +49,8 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def ticket(**options: Any) -> None:
     given = {"device": "cpu", "overrides": TINY, "baselines": ["none"], **options}
-    shared = {name: given.pop(name) for name in {*SHARED} - {"arch"} if name in given}
+    fields = {field.name for field in dataclasses.fields(Options)}
+    shared = {name: given.pop(name) for name in fields & given.keys()}
     command.ticket(Options(**shared), **given)
 
 

@@ -16,7 +16,7 @@ from typer.exceptions import TyperException
 
 from repro import files
 from repro.errors import Interrupted, MissingInput, NobodyReads, ReproError, UsageError
-from repro.options import placed, ranked
+from repro.options import Placed, placed
 
 _OUTPUT_GONE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF, errno.EPIPE)
 
@@ -44,8 +44,7 @@ def run(command: Callable[[], int | None], words: Sequence[str]) -> NoReturn:
         sys.stderr.write(before)
         writing = _outcome(lambda: print(answer, end="", flush=True)) if sys.stdout else (0, "")
         code, error = writing if writing[0] else (code, error)
-    _say(code, error)
-    _leave(code)
+    _leave(code, error)
 
 
 def _outcome(work: Callable[[], int | None]) -> tuple[int, str]:
@@ -92,23 +91,6 @@ def one_value(printed: str, failed: dict[str, Any]) -> tuple[str, str]:
     return (printed, json.dumps(failed) + "\n") if failed else ("", printed)
 
 
-def _say(code: int, error: str) -> None:
-    """Print ``error`` in one line, by rank 0; by other ranks only if rank 0 may not know it."""
-    if not error:
-        return
-    try:
-        rank = placed().rank
-    except UsageError:  # this is the error
-        rank = 0
-    with contextlib.suppress(OSError, AttributeError):  # stderr may be full, or closed
-        if rank == 0:
-            print(f"repro: {error}", file=sys.stderr)
-        elif code == UsageError.exit_code:  # rank 0 reports the same, before torchrun ends it because of this one
-            time.sleep(2)
-        elif code != 130:
-            print(f"repro, rank {rank}: {error}", file=sys.stderr)
-
-
 def _forget_stdout() -> None:
     """Discard pending output: Python would try again at exit, and fail again."""
     with contextlib.suppress(OSError, ValueError):
@@ -117,11 +99,22 @@ def _forget_stdout() -> None:
         os.close(null)
 
 
-def _leave(code: int) -> NoReturn:
-    """Exit with ``code``. A rank exits at once: closing its connections within a Run could block for ever."""
-    with contextlib.suppress(UsageError):
-        if ranked():
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
+def _leave(code: int, error: str) -> NoReturn:
+    """Print ``error`` in one line, unless rank 0 prints it, and exit with ``code``. A rank exits at once: closing
+    its connections within a Run could block for ever."""
+    try:
+        place = placed()
+    except UsageError:  # this is the error
+        place = Placed()
+    with contextlib.suppress(OSError, AttributeError):  # stderr may be full, or closed
+        if error and place.rank == 0:
+            print(f"repro: {error}", file=sys.stderr)
+        elif error and code == UsageError.exit_code:  # rank 0 says it, before torchrun ends it because of this one
+            time.sleep(2)
+        elif error and code != 130:
+            print(f"repro, rank {place.rank}: {error}", file=sys.stderr)
+    if place.ranks > 1:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code)

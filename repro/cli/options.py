@@ -1,4 +1,4 @@
-"""The options that commands share, each declared once and selected by name. Imports no torch."""
+"""All options and arguments of all commands, each declared once and selected by name. Imports no torch."""
 
 from __future__ import annotations
 
@@ -6,17 +6,57 @@ import dataclasses
 import inspect
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, NamedTuple
 
 import typer
 
-from repro import artifacts, places
+from repro import artifacts, places, published
 from repro.config import params, recipe
 from repro.errors import MissingInput, ReproError
-from repro.options import DEVICES, LAUNCHERS, STRATEGIES, Options
+from repro.options import DEVICES, LAUNCHERS, RUN_STATES, STRATEGIES, Options
+
+Values = Iterable[str] | Callable[[], Iterable[str]]
+REQUIRED = inspect.Parameter.empty
+_DEFAULTS = {field.name: field.default for field in dataclasses.fields(Options)}
 
 
-def offer(values: Callable[[], Iterable[str]] | Iterable[str]) -> Callable[[str], list[str]]:
+class Option(NamedTuple):
+    """An option, or with a ``metavar`` an argument.
+
+    ``to`` is the field of `Options` or the parameter of the command's function that it sets (default: its name),
+    ``of`` are the values that a shell offers for it."""
+
+    kind: object
+    help: str
+    to: str = ""
+    of: Values = ()
+    default: object = None
+    flags: tuple[str, ...] = ()
+    metavar: str = ""
+    hidden: bool = False
+
+    def parameter(self, name: str) -> inspect.Parameter:
+        """Return it as a parameter of a function, from whose signature typer reads a command's options."""
+        to = self.to or name.replace("-", "_")
+        complete = offer(self.of) if self.of else None
+        if self.metavar:
+            info = typer.Argument(help=self.help, metavar=self.metavar, autocompletion=complete)
+        else:
+            info = typer.Option(
+                *(self.flags or (f"--{name}",)),
+                help=self.help,
+                autocompletion=complete,
+                hidden=self.hidden,
+                rich_help_panel=next((panel for panel, among in _PANELS.items() if name in among), None),
+            )
+        default = False if self.kind is bool else _DEFAULTS.get(to, self.default)
+        if default == ():  # typer has no default of a list
+            default = None
+        annotation = Annotated[self.kind, info]  # type: ignore[name-defined]
+        return inspect.Parameter(to, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def offer(values: Values) -> Callable[[str], list[str]]:
     """Return a function for shell completion that lists the ``values`` (or those that a function returns) with a
     prefix. It runs at every TAB, so it imports neither torch nor numpy."""
 
@@ -29,99 +69,149 @@ def offer(values: Callable[[], Iterable[str]] | Iterable[str]) -> Callable[[str]
     return complete
 
 
-def profile_names() -> Iterable[str]:
-    """Return the profiles of the params.yaml in use."""
+def _profiles() -> Iterable[str]:
     return params.load(places.params_file()).profiles
 
 
-def _option(kind: object, text: str, *flags: str, of: Callable[[], Iterable[str]] | Iterable[str] = ()) -> Any:
-    return Annotated[kind, typer.Option(*flags, help=text, autocompletion=offer(of) if of else None)]
+def _artifacts() -> Iterable[str]:
+    return artifacts.IMPLEMENTED  # with those of $REPRO_ARTIFACTS
 
 
-SHARED: dict[str, Any] = {
-    "profile": _option(
-        str | None,
-        "smoke, pilot, paper, paper-128 or your own (default: `profile:` in params.yaml)",
-        of=profile_names,
-    ),
-    "arch": _option(str | None, "only this network: resnet20, resnet56, resnet18 or resnet50", of=recipe.ARCHS),
-    "seeds": _option(int | None, "train seeds 0 to N-1 of everything, including dense networks"),
-    "data_dir": _option(Path | None, "where CIFAR-10 and ImageNet are (default: $REPRO_DATA, then data/)"),
-    "runs_dir": _option(Path | None, "folder of Runs (default: runs/)"),
-    "out": _option(Path | None, "folder of results (default: results/)"),
-    "device": _option(str, "auto, cpu or cuda", of=DEVICES),
-    "precision": _option(
-        str | None, "auto, float32, tf32 or bfloat16 (default: the profile's)", of=recipe.PRECISIONS
-    ),
-    "time_budget": _option(str | None, "stop cleanly after 90s, 9m or 1.5h"),
-    "overrides": _option(list[str] | None, "key=value in the profile; may be repeated", "--set"),
-    "ignore_shipped": _option(bool, "train again instead of reading shipped results", "--ignore-shipped"),
-    "with_iterative": _option(
-        bool, "Table 4: also prune ResNet50 iteratively, 8 whole schedules", "--with-iterative"
-    ),
-    "keep_final": _option(
-        bool, "also keep the trained weights of tickets and networks (docs/api.md)", "--keep-final"
-    ),
-    "params_file": _option(
-        Path | None, "another params.yaml (default: $REPRO_PARAMS, then the one here or above)", "--params"
-    ),
-    "strategy": _option(str, "training of small images (docs/performance.md)", of=STRATEGIES),
-    "wave": _option(int, "Runs at a time on one device; 0: the fastest number"),
-    "gpus": _option(int, "GPUs for each Run"),
-    "workers": _option(int, "Runs at a time, each in its own process"),
-    "launcher": _option(str, "what starts them: local, ray or slurm (docs/cluster.md)", of=LAUNCHERS),
-    "slurm": _option(list[str] | None, "key=value for sbatch; may be repeated", "--slurm"),
+def _claims() -> Iterable[str]:
+    return [claim.id for claim in published.claims()]
+
+
+_PANELS: dict[str, dict[str, Option]] = {
+    "What": {
+        "profile": Option(
+            str | None,
+            "smoke, pilot, paper, paper-128 or your own (default: `profile:` in params.yaml)",
+            of=_profiles,
+        ),
+        "arch": Option(str | None, "only this network: resnet20, resnet56, resnet18 or resnet50", of=recipe.ARCHS),
+        "seeds": Option(int | None, "train seeds 0 to N-1 of everything, including dense networks"),
+        "set": Option(list[str] | None, "key=value in the profile; may be repeated", "overrides"),
+        "ignore-shipped": Option(bool, "train again instead of reading shipped results"),
+        "with-iterative": Option(bool, "Table 4: also prune ResNet50 iteratively, 8 whole schedules"),
+        "params": Option(
+            Path | None,
+            "another params.yaml (default: $REPRO_PARAMS, then the one here or above)",
+            "params_file",
+        ),
+    },
+    "Where": {
+        "data-dir": Option(Path | None, "where CIFAR-10 and ImageNet are (default: $REPRO_DATA, then data/)"),
+        "runs-dir": Option(Path | None, "folder of Runs (default: runs/)"),
+        "out": Option(Path | None, "folder of results (default: results/)"),
+        "folder": Option(
+            Path | None,
+            "where the search is kept (default: runs/search/<network>-<profile>-...)",
+            flags=("--folder", "--out"),
+        ),
+    },
+    "How": {
+        "device": Option(str, "auto, cpu or cuda", of=DEVICES),
+        "precision": Option(
+            str | None, "auto, float32, tf32 or bfloat16 (default: the profile's)", of=recipe.PRECISIONS
+        ),
+        "time-budget": Option(str | None, "stop cleanly after 90s, 9m or 1.5h"),
+        "keep-final": Option(bool, "also keep the trained weights of tickets and networks (docs/api.md)"),
+        "strategy": Option(str, "training of small images (docs/performance.md)", of=STRATEGIES),
+        "wave": Option(int, "Runs at a time on one device; 0: the fastest number"),
+    },
+    "Many at a time": {
+        "gpus": Option(int, "GPUs for each Run"),
+        "workers": Option(int, "Runs at a time, each in its own process"),
+        "launcher": Option(str, "what starts them: local, ray or slurm (docs/cluster.md)", of=LAUNCHERS),
+        "slurm": Option(list[str] | None, "key=value for sbatch; may be repeated"),
+    },
 }
-"""Fields of `Options`, with their annotation on the command line."""
+"""Options that several commands share, under the headings of the help."""
 
-READING = ("profile", "data_dir", "runs_dir", "out", "overrides", "params_file")
+_OWN: dict[str, Option] = {
+    "ARTIFACTS": Option(
+        list[str] | None, "artifacts, all by default", "names", _artifacts, metavar="ARTIFACT"
+    ),
+    "artifact": Option(list[str] | None, "only these artifacts", "names", _artifacts),
+    "json": Option(bool, "JSON on stdout", "as_json"),
+    "dry-run": Option(bool, "only show what would be trained"),
+    "no-train": Option(bool, "only render finished Runs"),
+    # sprint, runs export
+    "export": Option(Path, "the file to write; further ones are numbered", default=Path("home.zip")),
+    "max-size": Option(str, "largest file; further ones are numbered", default="1GiB"),
+    "max-total": Option(str | None, "all files together; the most valuable come first"),
+    "left-only": Option(bool, "only checkpoints that missing Runs start from"),
+    "with-states": Option(bool, "also resume states of unfinished Runs"),
+    "with-final": Option(bool, "also final weights kept by --keep-final"),
+    # plan, diff, claims, published
+    "calibrate": Option(
+        bool | None,
+        "measure this device again, for some seconds, or not at all (default: only if unknown)",
+        flags=("--calibrate/--no-calibrate",),
+    ),
+    "all": Option(bool, "every printed number, including those not run", "every"),
+    "no-fail": Option(bool, "exit 0 for all verdicts"),
+    "profiles": Option(
+        str | None, "compare hypotheses, for instance paper,paper-128; no verdict: exit 0", of=_profiles
+    ),
+    "CLAIMS": Option(
+        list[str] | None, "ids of claims to explain in detail; all claims by default", "ids", _claims,
+        metavar="CLAIM",
+    ),
+    "published": Option(bool, "judge the paper's printed numbers alone", "of_published"),
+    "PRINTED": Option(
+        str | None, "an artifact, all by default", "name", published.PRINTED + published.CURVES,
+        metavar="ARTIFACT",
+    ),
+    # data
+    "DATA_SET": Option(
+        str, "cifar10 or imagenet", "name", ("cifar10", "imagenet"), default="cifar10", metavar="NAME"
+    ),
+    "resize": Option(int | None, "ImageNet: also write a copy with a shorter side of 256 or 512 pixels"),
+    "cache-dir": Option(Path | None, "ImageNet: where to write (default: beside the images)"),
+    # runs
+    "state": Option(str | None, "only done, diverged, begun or missing", of=RUN_STATES),
+    "KEY": Option(str, "the Run's key, or its beginning", "key", default=REQUIRED, metavar="KEY"),
+    "FILE": Option(Path, "the file to write, runs.zip for instance", "file", default=REQUIRED, metavar="FILE"),
+    "FILES": Option(
+        list[Path], "files that `repro runs export` wrote", "paths", default=REQUIRED, metavar="FILES"
+    ),
+    "ship": Option(bool, "add checkpoints to the DVC remote in git"),
+    "options": Option(str | None, "all other options as JSON (`Options.for_worker`)", "given", hidden=True),
+    # ticket
+    "cifar-arch": Option(
+        str | None, "a network of this project: resnet20 or resnet56", "arch", recipe.CIFAR_ARCHS,
+        flags=("--arch",),
+    ),
+    "network": Option(str | None, "your own network: package.module:function"),
+    "sparsity": Option(float | None, "share of weights to prune (default: the profile's)"),
+    "check-every": Option(int | None, "epochs between PPR checks (default: a fortieth of the schedule)"),
+    "patience": Option(
+        int | None,
+        "checks without a gain until PPR is settled (default: those in 15 % of the schedule, at least 2)",
+    ),
+    "tolerance": Option(
+        float | None,
+        "accuracy points that do not count as a gain (default: 25 / sqrt(test images), 0.25 for 10,000)",
+    ),
+    "baseline": Option(
+        list[str] | None,
+        "also train one-shot or iterative; may be repeated (default: none; smoke: one-shot)",
+        "baselines",
+        ("one-shot", "iterative", "none"),
+        flags=("--baseline", "--beside"),
+    ),
+    "seed": Option(int, "seed of initialisation and data order", default=0),
+}  # fmt: skip
+"""Options of single commands; arguments in capitals."""
+
+OPTIONS = {**_OWN, **{name: option for panel in _PANELS.values() for name, option in panel.items()}}
+READING = "profile data-dir runs-dir out set params"
 """Options of commands that train nothing."""
-
-TRAINING = tuple(name for name in SHARED if name != "with_iterative")
-
-POOL = ("gpus", "workers", "launcher", "slurm")
+TRAINING = f"{READING} seeds device precision time-budget ignore-shipped keep-final strategy wave"
+"""Options of training in this process."""
+POOL = "gpus workers launcher slurm"
 """Options of training in many processes."""
-
-DryRun = Annotated[bool, typer.Option("--dry-run", help="only show what would be trained")]
-Json = Annotated[bool, typer.Option("--json", help="JSON on stdout")]
-_named = offer(lambda: artifacts.IMPLEMENTED)  # with those of $REPRO_ARTIFACTS
-Names = Annotated[
-    list[str] | None,
-    typer.Argument(help="artifacts, all by default", metavar="[ARTIFACT]...", autocompletion=_named),
-]
-Artifacts = Annotated[
-    list[str] | None, typer.Option("--artifact", help="only these artifacts", autocompletion=_named)
-]
-
-
-def takes(*names: str, checked: bool = True) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the shared options ``names``, which it receives as one `Options`; if ``checked``, what they
-    name must exist."""
-    own = {item.name: item.default for item in dataclasses.fields(Options)}
-    defaults = {name: None if own[name] == () else own[name] for name in SHARED}  # typer has no default of a list
-
-    def decorate(function: Callable[..., None]) -> Callable[..., None]:
-        def command(**given: Any) -> None:
-            shared = {name: value for name in names if (value := given.pop(name)) is not None}
-            options = Options(**shared)
-            if checked:
-                check(options)
-            function(options=options, **given)
-
-        parameters = inspect.signature(function, eval_str=True).parameters.values()
-        kept = [p.replace(kind=p.KEYWORD_ONLY) for p in parameters if p.name != "options"]
-        kept += [
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name], annotation=annotation)
-            for name, annotation in SHARED.items()
-            if name in names
-        ]
-        # Typer reads a command's options from its signature.
-        command.__signature__ = inspect.Signature(kept)  # type: ignore[attr-defined]
-        command.__annotations__ = {p.name: p.annotation for p in kept}
-        command.__name__, command.__doc__ = function.__name__, function.__doc__
-        return command
-
-    return decorate
 
 
 def check(options: Options) -> None:

@@ -9,9 +9,11 @@ from typing import Any
 
 from repro import files
 from repro.data import cifar10, imagenet
-from repro.data.imagenet import layout, resize, verify
+from repro.data.imagenet import layout, verify
+from repro.data.imagenet import resize as resized
 from repro.data.imagenet.index import Prepared
 from repro.errors import MissingInput, UsageError
+from repro.options import Options
 from repro.places import find_root
 from repro.report import terminal
 from repro.workspace import data_folders
@@ -19,9 +21,9 @@ from repro.workspace import data_folders
 SETS = ("cifar10", "imagenet")
 
 
-def status(name: str, data_dir: Path | None, as_json: bool) -> None:
+def status(options: Options, name: str, as_json: bool) -> None:
     """Print where a data set is and whether it is the official one. Raises `MissingInput` if it is not there."""
-    info, line = find(name, data_folders(data_dir, find_root()))
+    info, line = find(name, data_folders(options.data_dir, find_root()))
     print(json.dumps(info) if as_json else line)
 
 
@@ -33,13 +35,13 @@ def find(name: str, folders: list[Path]) -> tuple[dict[str, Any], str]:
     return _cifar10(folders) if name == "cifar10" else _imagenet(folders)
 
 
-def prepare(name: str, data_dir: Path | None, side: int | None, cache_dir: Path | None) -> None:
+def prepare(options: Options, name: str, resize: int | None = None, cache_dir: Path | None = None) -> None:
     """Download CIFAR-10 if it is missing, or verify ImageNet and resize it; then print what is there."""
-    folders = data_folders(data_dir, find_root())
+    folders = data_folders(options.data_dir, find_root())
     if name == "imagenet":
-        _prepare_imagenet(folders, side, cache_dir)
+        _prepare_imagenet(folders, resize, cache_dir)
         return
-    if side or cache_dir:
+    if resize or cache_dir:
         raise UsageError("--resize and --cache-dir go with `repro data prepare imagenet`")
     if name == "cifar10" and cifar10.find(folders) is None:
         files.check_writable(folders[0])
@@ -105,12 +107,12 @@ def _prepare_imagenet(folders: list[Path], side: int | None, cache_dir: Path | N
     from repro.report.progress import ImagesProgress
 
     if side is not None:
-        resize.check_side(side)
+        resized.check_side(side)
     root = layout.find(folders)
     if root is None:
         raise layout.missing(folders)
     progress = ImagesProgress(terminal.console(stderr=True))
     found = verify.prepare(root, cache_dir, progress)
     if side:
-        found = resize.resize_tree(found, side, (cache_dir or root) / f"resized-{side}", progress)
+        found = resized.resize_tree(found, side, (cache_dir or root) / f"resized-{side}", progress)
     print(_describe(found))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from repro.cells import DIVERGED, NOT_COMPARABLE, NOT_RUN, OUTSIDE, WITHIN
+from repro.commands import hypotheses
 from repro.errors import NOTHING_COMPARED, OUTSIDE_BAND
 from repro.options import Options
 from repro.record import measured
@@ -40,10 +41,22 @@ def compared(work: Workspace, documents: Sequence[Document]) -> Differences:
     }
 
 
-def show(options: Options, names: Sequence[str], *, as_json: bool, every: bool) -> int:
-    """Print what `compared` returns, ``every`` cell or the first ones. Writes nothing.
+def show(
+    options: Options,
+    names: Sequence[str] = (),
+    *,
+    as_json: bool,
+    every: bool,
+    no_fail: bool,
+    profiles: str | None = None,
+) -> int:
+    """Print what `compared` returns, ``every`` cell or the first ones; or compare ``profiles``. Writes nothing.
 
-    Return 1 if a cell is outside its band, 6 if there are printed numbers but none has a result, else 0."""
+    Return 1 if a cell is outside its band, 6 if there are printed numbers but none has a result, else 0; with
+    ``no_fail`` always 0."""
+    if profiles is not None:
+        hypotheses.show(options, names, profiles, as_json=as_json)
+        return 0
     work = reading(options, names)
     found = compared(work, [work.render(artifact, write=False) for artifact in work.artifacts])
     if as_json:
@@ -51,7 +64,7 @@ def show(options: Options, names: Sequence[str], *, as_json: bool, every: bool) 
     else:
         _show(work, found, every)
     if any(cell["verdict"] == OUTSIDE for cell in found["cells"]):
-        return OUTSIDE_BAND
+        return 0 if no_fail else OUTSIDE_BAND
     if not found["cells"] or _with_result(found):
         return 0
     terminal.console(stderr=True).print(
@@ -59,7 +72,7 @@ def show(options: Options, names: Sequence[str], *, as_json: bool, every: bool) 
         f"result in profile {found['profile']} yet",
         markup=False,
     )
-    return NOTHING_COMPARED
+    return 0 if no_fail else NOTHING_COMPARED
 
 
 def _show(work: Workspace, found: Differences, every: bool) -> None:

@@ -35,12 +35,13 @@ MANY = 50_000_000  # images: a day at 600 a second
 
 
 def report(options: Options, as_json: bool) -> int:
-    """Print all checks, rather than raise at the first problem; return how many found one."""
+    """Print all checks, rather than raise at the first problem; return the exit code, 3 if one found a problem."""
     found = [*_software(), *_device(), *_account(), *_project(options)]
     counts = Counter(state for _, state, _ in found)
+    code = MissingInput.exit_code if counts["problem"] else 0
     if as_json:
         print(json.dumps([dict(zip(("what", "state", "finding"), check, strict=True)) for check in found]))
-        return counts["problem"]
+        return code
     out = terminal.console()
     for what, state, finding in found:
         begin = f"{state:8} {what:11} "
@@ -49,7 +50,7 @@ def report(options: Options, as_json: bool) -> int:
             begin = " " * len(begin)
     grave = [counted(counts[state], state) for state in GRAVE if counts[state]]
     out.print(", ".join(grave) or "no problems found")
-    return counts["problem"]
+    return code
 
 
 def _software() -> Iterator[Check]:

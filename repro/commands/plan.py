@@ -28,7 +28,9 @@ _FIELDS = ("runs", "tickets", "shared", "done", "left", "epochs_left", "images_l
 _HEADER = ("Runs", "tickets", "shared", "done", "left", "epochs left", "images left")
 
 
-def show_plan(options: Options, names: Sequence[str], calibrate: bool | None, as_json: bool) -> None:
+def show_plan(
+    options: Options, names: Sequence[str] = (), calibrate: bool | None = None, as_json: bool = False
+) -> None:
     """Print the plan of the artifacts ``names``. ``calibrate``: time the device again (True), not at all (False),
     or only what is unknown (None)."""
     work = Workspace(options, names)

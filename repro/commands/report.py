@@ -48,6 +48,11 @@ def show_claims(options: Options, ids: Sequence[str] = (), *, of_published: bool
         out.print(line, markup=False)
 
 
+def report(options: Options, as_json: bool) -> None:
+    """Write and print what `write_report` does."""
+    write_report(reading(options), as_json)
+
+
 def write_report(work: Workspace, as_json: bool = False) -> list[Document]:
     """Write ``index.html``, ``README.md`` and the JSON that they are made from; first bring all artifacts up to
     date, and return their documents. Print what was written, ``as_json`` as one JSON object."""

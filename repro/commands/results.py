@@ -43,8 +43,8 @@ def list_artifacts(options: Options, as_json: bool) -> None:
     terminal.console().print(terminal.table(header, rows, title, left=3, folds=["what"], spare=["place"]))
 
 
-def show_published(name: str | None, as_json: bool) -> None:
-    """Print the published numbers, of one artifact or all."""
+def show_published(options: Options, name: str | None = None, as_json: bool = False) -> None:
+    """Print the published numbers, of one artifact or all. They do not depend on ``options``."""
     cells = published.load(name)
     if as_json:
         keys = ("artifact", "series", "row", "col", "value")

@@ -50,7 +50,9 @@ class Entry:
 Keyed = TypeVar("Keyed", Run, Entry)
 
 
-def list_runs(options: Options, names: Sequence[str], state: str | None, as_json: bool) -> None:
+def list_runs(
+    options: Options, names: Sequence[str] = (), state: str | None = None, as_json: bool = False
+) -> None:
     """Print the Runs of the artifacts ``names``, or all Runs of the profile and further finished ones; with
     ``state``, only those in that state."""
     if state not in (None, *RUN_STATES):
@@ -67,7 +69,7 @@ def list_runs(options: Options, names: Sequence[str], state: str | None, as_json
     out.print(counted(len(found), "Run"))
 
 
-def show_run(options: Options, key: str, as_json: bool) -> None:
+def show_run(options: Options, key: str, as_json: bool = False) -> None:
     """Print spec, result and files of the Run whose key starts with ``key``.
 
     Raises `UsageError` if no Run, or more than one, has such a key."""

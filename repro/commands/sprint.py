@@ -37,16 +37,27 @@ LEAST = 5.0
 """Seconds below which nothing more is begun."""
 
 
-def sprint(options: Options, names: Sequence[str], to: Path, max_size: str, max_total: str | None) -> None:
-    """Train within ``options.time_budget``, then write ``to``: files of ``max_size``, ``max_total`` together.
+def sprint(
+    options: Options,
+    export: Path,
+    max_size: str,
+    names: Sequence[str] = (),
+    max_total: str | None = None,
+    dry_run: bool = False,
+) -> None:
+    """Train within ``options.time_budget``, then write ``export``: files of ``max_size``, ``max_total`` together.
+    With ``dry_run``, only show the order.
 
     A signal or an error ends the training, but not the export. Raises `RunFailed` after the export if a Run
     diverged.
     """
+    if dry_run:
+        show(options, names)
+        return
     sizes = archive.parse_size(max_size), archive.parse_size(max_total, "--max-total") if max_total else None
-    archive.check_target(to)
+    archive.check_target(export)
     work = _workspace(options, names)
-    files.check_writable(to.resolve().parent)
+    files.check_writable(export.resolve().parent)
     work.check_results_folder()
     train.check_inputs(work, work.plan_for(work.asked()))
     runner = Sprint(work, terminal.console(stderr=True))
@@ -54,9 +65,9 @@ def sprint(options: Options, names: Sequence[str], to: Path, max_size: str, max_
         runner.train()
     except BaseException:  # for instance a preempted node's signal: use the remaining seconds for the export
         with contextlib.suppress(ReproError):
-            _export(work, to, *sizes)
+            _export(work, export, *sizes)
         raise
-    _export(work, to, *sizes)
+    _export(work, export, *sizes)
     if runner.failed:
         raise runner.failed
 

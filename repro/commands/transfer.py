@@ -23,11 +23,11 @@ from repro.workspace import Workspace
 
 def export_runs(
     options: Options,
-    names: Sequence[str],
     file: Path,
     max_size: str,
-    left_only: bool,
-    with_states: bool,
+    names: Sequence[str] = (),
+    left_only: bool = False,
+    with_states: bool = False,
     with_final: bool = False,
 ) -> None:
     """Write finished Runs and the checkpoints that other Runs need to ``file``.

@@ -36,8 +36,9 @@ class RunStore(Store):
         return 0
 
 
-def train_run(options: Options, names: Sequence[str], key: str) -> None:
-    """Train the Run whose key begins with ``key`` from its last state, unless it is finished.
+def train_run(options: Options, key: str, names: Sequence[str] = (), given: str | None = None) -> None:
+    """Train the Run whose key begins with ``key`` from its last state, unless it is finished. ``given`` are the
+    options of the driver that started this process, instead of ``options``.
 
     Writes the Run's folder, not the ledger, and saves the checkpoints that any artifact needs. Trains a finished
     Run again if ``--keep-final`` asks for final weights that were not kept.
@@ -46,6 +47,7 @@ def train_run(options: Options, names: Sequence[str], key: str) -> None:
     `RunFailed` if the Run diverges, `BudgetSpent` at the end of ``--time-budget``.
     """
     exit_with_parent()
+    options = Options.of_worker(given) if given else options
     work = Workspace(options, names)
     work.store = RunStore(work.store.runs_dir, work.store.ledger, work.store.shipped)
     runs = ancestors([*work.every_run(), *work.asked()])

@@ -41,7 +41,6 @@ CHECKS = 40  # PPR checks over a whole schedule, about
 def ticket(
     options: Options,
     *,
-    arch: str | None = None,
     network: str | None = None,
     sparsity: float | None = None,
     check_every: int | None = None,
@@ -58,7 +57,7 @@ def ticket(
     Raises `UsageError` for a wrong option, `MissingInput` without the data, `BudgetSpent` if the time budget
     ends before the search: the same call resumes.
     """
-    log, data_dir = terminal.console(stderr=True), options.data_dir
+    log, data_dir, arch = terminal.console(stderr=True), options.data_dir, options.arch
     changes = dict(params.parse_override(text) for text in options.overrides)
     changes |= {"precision": options.precision} if options.precision else {}
     own = _setting(params_file(), options.profile, changes)
