@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,8 +15,9 @@ from figure_documents import from_values
 
 from repro import cells as compare
 from repro import published
+from repro.claims import VERDICTS
+from repro.report import page as pages
 from repro.report.document import Document
-from repro.report.page import page
 
 Found = dict[str, Any]
 PILOT = Path(__file__).parents[1] / "results" / "pilot"
@@ -122,16 +124,17 @@ def claim(name: str, verdict: str = "holds", **changes: Any) -> Found:
         "id": name, "section": "3.1", "artifact": ["fig1"],
         "quote": "a (s >= 100) quote", "claim": f"It is so: {name}.",
         "statistic": "x", "definition": f"Definition of {name}.", "above": -0.5, "below": 0.5, "published": 0.1508,
-        "value": 0.2, "low": 0.1, "high": 0.3, "n": 3, "noise": "replicate noise", "verdict": verdict,
-        "needed": None, "missing": "", "cells": 72, "repeats": [["Fig. 1", "again"]],
-        "next": None,
+        "unit": "", "value": 0.2, "low": 0.1, "high": 0.3, "unbounded": [], "own_epochs": None, "n": 3,
+        "noise": "replicate noise", "verdict": verdict, "needed": None, "missing": "", "cells": 72,
+        "repeats": [["Fig. 1", "again"]], "next": None,
     } | changes  # fmt: skip
 
 
 def claims(*found: Found, comparable: bool = True, **changes: Any) -> Found:
     return {
         "profile": "paper" if comparable else "pilot", "comparable": comparable, "source": "runs", "seeds": [0],
-        "counts": dict(Counter(entry["verdict"] for entry in found)), "claims": list(found),
+        "counts": dict.fromkeys(VERDICTS, 0) | Counter(entry["verdict"] for entry in found),
+        "schedules": [], "claims": list(found),
         "contradictions": [{
             "id": "three-baselines", "says": "It is 92.5 and 92.05.", "value": 0.45,
             "computed": "largest minus smallest",
@@ -150,7 +153,8 @@ def everything() -> tuple[tuple[Document, ...], Found, Found]:
         curves("fig4", ("ppr 0.1", "ppr 0.01", "baseline"), ("resnet20",), range(1, 41)),
         curves("fig5", ("memorization",), ("20", "100", "200"), range(1000, 4000, 1000)),
         curves("fig6", ("ppr 0.01", "baseline"), ("resnet56", "resnet18"), range(0, 50, 5)),
-        printed("table1"), printed("table4"), curves("fig7", ("mine",), ("one",), range(3)),
+        printed("table1"), document("table3", [compare.cell("s", "r", "1", [])]), printed("table4"),
+        curves("fig7", ("mine",), ("one",), range(3)),
     )  # fmt: skip
     verdicts = ("holds", "fails", "undecided", "not run", "unpublished")
     found = [
@@ -161,6 +165,12 @@ def everything() -> tuple[tuple[Document, ...], Found, Found]:
     ]  # fmt: skip
     theirs = claims(*[entry | {"verdict": "fails"} for entry in found], source="published")
     return documents, claims(*found), theirs
+
+
+def page(documents: Sequence[Document], ours: Found | None = None, theirs: Found | None = None) -> str:
+    """The page of a folder, its claims and the paper's own, by default none."""
+    ours = ours or claims(comparable=all(document.comparable for document in documents))
+    return pages.page(documents, ours, theirs or ours)
 
 
 @functools.cache

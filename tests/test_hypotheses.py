@@ -288,7 +288,7 @@ def test_the_command_says_it_all_and_is_no_verdict(command: Command, tmp_path: P
 
     code, out, _ = command("diff", *ARTIFACTS, "--profiles", ", ".join(reversed(PROFILES)))
     assert code == 0
-    assert "He et al." in out and "fig3: the cells that all have" in out and "no probability" in out
+    assert "He et al." in out and "Fig. 3: the cells that all have" in out and "no probability" in out
 
 
 # ---- the page ------------------------------------------------------------------------------------------------
@@ -309,7 +309,7 @@ def test_the_report_of_both_profiles_has_the_section(
     command: Command, tmp_path: Path, record_of: Record_of, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(figures, "write", lambda document, path: None)  # seconds, and nothing to see here
-    monkeypatch.setattr("repro.report.page.picture", lambda document, name: "")
+    monkeypatch.setattr("repro.report.page.picture", lambda document: "")
     for name in PROFILES:
         fill(workspace(tmp_path, name), record_of, random.Random(name), 0.5)
     for name in PROFILES:
@@ -329,14 +329,13 @@ def test_the_report_of_both_profiles_has_the_section(
 
 
 def test_a_page_without_it_stays_as_it_was_and_one_with_it_is_whole() -> None:
-    parts = ([printed("fig1")], claims(claim("a")), None)
-    without = page(*parts)
-    assert page(*parts, None) == without and 'id="hypotheses"' not in without
+    documents, ours = [printed("fig1")], claims(claim("a"))
+    assert 'id="hypotheses"' not in page(documents, ours, ours)
     evil = '<script>x</script>"'
     found = found_of(
         {"fig3": {"a": [0.1, 1.4], evil: [0.0, 1.1], "c": [3.0, 2.0]}, "mine": {"a": [], evil: [], "c": []}}
     )
-    text = page(*parts, found)
+    text = page(documents, ours, ours, found)
     tree = Tree(text)
     assert "<script>x" not in text and tree.untold == [] and evil in tree.text
     assert {target[1:] for _, a in tree.elements if (target := a.get("href") or "").startswith("#")} <= tree.ids
@@ -350,9 +349,8 @@ def test_a_page_without_it_stays_as_it_was_and_one_with_it_is_whole() -> None:
         "no probability",
     ):
         assert words in told, words
-    text = readme(*parts, found)
+    text = readme(documents, ours, found)
     assert "<script>" not in text and "## The open assumption: which batch size?" in text
-    assert readme(*parts) == readme(*parts, None)
 
 
 def test_the_drawing_has_a_line_for_each_telling_cell() -> None:

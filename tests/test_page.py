@@ -14,6 +14,7 @@ from page_documents import (
     curves,
     document,
     everything,
+    page,
     pilot,
     printed,
     whole,
@@ -21,16 +22,16 @@ from page_documents import (
 
 from repro import artifacts, published
 from repro import cells as compare
-from repro.report import page_summary, statistic
-from repro.report.numbers import brief, fixed
-from repro.report.page import page
+from repro.report import statistic
+from repro.report.numbers import amount, brief, fixed
+from repro.report.page import short_answer
 from repro.report.templates import typeset
 
 
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Skip the drawing, which takes seconds."""
-    monkeypatch.setattr("repro.report.page.picture", lambda document, name: "")
+    monkeypatch.setattr("repro.report.page.picture", lambda document: "")
 
 
 # ---- the file ------------------------------------------------------------------------------------------------
@@ -65,14 +66,15 @@ def test_an_address_in_a_document_is_text_only() -> None:
 def test_everything_is_escaped() -> None:
     evil = '<script>alert("1")</script>&\'"><b>'
     cells = [compare.cell(evil, evil, str(x), [float(x)], published=2.0, replicate_sd=0.1) for x in (1, 2)]
-    about = {evil: evil, "keys": [evil]}
+    about = {evil: evil, "keys": [evil], "schedule": evil, "data": evil}
     bad = document(evil, cells, title=evil, unit=evil, assumptions={evil: evil}, provenance=about,
                    overrides={evil: evil}, profile=evil, comparable=False)  # fmt: skip
     odd = claim(evil, evil, claim=evil, quote=evil, section=evil, definition=evil, artifact=[evil], noise=evil,
                 missing=evil, repeats=[[evil, evil]])  # fmt: skip
     entry = {"id": evil, "says": evil, "value": 1, "computed": evil, "cells": [[evil] * 5]}
     untested = [{"section": evil, "quote": evil, "why": evil}]
-    text = page([bad], claims(odd, contradictions=[entry], untested=untested), claims(odd))
+    found = claims(odd, contradictions=[entry], untested=untested, profile=evil, comparable=False)
+    text = page([bad], found)
     tree = Tree(text)
     assert [tag for tag, _ in tree.elements].count("script") == 1
     assert "<script>alert" not in text and "<b>" not in re.sub(r"<b>[^<]*</b>", "", text)
@@ -103,11 +105,9 @@ def test_every_claim_has_its_verdict_and_the_papers_own() -> None:
 def test_every_claim_tells_its_sentence_statistic_bounds_and_the_papers() -> None:
     _, tree = whole()
     for one in everything()[1]["claims"]:
-        words = [one["claim"], one["quote"], one["definition"], statistic.bounds(one), statistic.printed(one)]
-        if statistic.has_value(one):
-            words += [statistic.value(one), statistic.interval(one)]
-        for told in words:
-            assert typeset(told) in tree.text or told in tree.text
+        told = statistic.told(one)
+        for words in (one["claim"], one["quote"], one["definition"], told.bounds, told.printed, told.statistic):
+            assert typeset(words) in tree.text or words in tree.text
 
 
 def test_cells_are_counted_as_in_the_documents() -> None:
@@ -136,28 +136,27 @@ def test_cells_are_counted_as_in_the_documents() -> None:
 )
 def test_the_answer_says_no_more_than_the_claims(verdicts: list[str], short: str) -> None:
     found = claims(*[claim(f"c{i}", v) for i, v in enumerate(verdicts)])
-    assert page_summary.answer([printed("fig1")], found).short == short
-    tree = Tree(page([printed("fig1")], found, None))
+    assert short_answer(found) == short
+    tree = Tree(page([printed("fig1")], found))
     assert short in tree.text and not tree.having("caveat")
 
 
 @pytest.mark.usefixtures("no_pictures")
 def test_another_profile_decides_nothing_and_says_so_where_one_looks() -> None:
     found = claims(claim("a"), claim("b"), comparable=False)
-    tree = Tree(page([printed("fig1", paper=False), printed("table2", paper=False)], found, None))
+    tree = Tree(page([printed("fig1", paper=False), printed("table2", paper=False)], found))
     assert "This pilot run cannot say" in tree.text and "every claim holds" not in tree.text
     assert len(tree.having("caveat")) == len(tree.having("caveat-line")) == 1
     assert tree.text.count("pilot: orientation only") == 2
     assert "difference" not in tree.text.replace("different", "") and tree.having("orientation")
-    assert Tree(page([printed("fig1", paper=False)], claims(claim("a")), None)).having("caveat")
-    assert Tree(page([printed("fig1")], claims(claim("a"), comparable=False), None)).having("caveat")
+    assert Tree(page([printed("fig1")], claims(claim("a"), comparable=False))).having("caveat")
     assert not whole()[1].having("caveat") and not whole()[1].having("orientation")
 
 
 @pytest.mark.usefixtures("no_pictures")
 def test_a_changed_profile_is_named_with_its_changes() -> None:
     changed = printed("fig1", paper=False, overrides={"recipe.epochs": 100})
-    assert "recipe.epochs = 100" in Tree(page([changed], None, None)).text
+    assert "recipe.epochs = 100" in Tree(page([changed])).text
 
 
 # ---- artifacts -----------------------------------------------------------------------------------------------
@@ -216,7 +215,7 @@ def test_a_table_of_mixed_units_has_few_decimals() -> None:
 
 def test_every_artifact_with_a_number_has_its_picture() -> None:
     tree = whole()[1]
-    assert len(tree.having("picture")) == len(tree.having("figure")) == len(everything()[0])
+    assert len(tree.having("picture")) == len(tree.having("figure")) == len(everything()[0]) - 1  # Table 3
     none = document("fig7", [compare.cell("s", "r", "1", [])])
     assert not Tree(page([none])).having("picture")
 
@@ -224,16 +223,16 @@ def test_every_artifact_with_a_number_has_its_picture() -> None:
 @pytest.mark.parametrize("artifact", [*artifacts.PAPER, "batch-probe", "fig7"])
 def test_missing_and_odd_values_are_no_error(artifact: str) -> None:
     none = [compare.cell("s", "r", "1", []), compare.cell("s", "r", "2", [], diverged=True)]
-    tree = Tree(page([document(artifact, none)], None, None))
+    tree = Tree(page([document(artifact, none)]))
     assert "not run" in tree.text and "diverged" in tree.text
     odd = [*none, compare.cell("s", "r", "x", [5.0]), compare.cell("s", "r", "3", [-1.0], published=0.0)]
-    Tree(page([document(artifact, odd)], None, None))
-    Tree(page([document(artifact, [])], None, None))
+    Tree(page([document(artifact, odd)]))
+    Tree(page([document(artifact, [])]))
 
 
 @pytest.mark.usefixtures("no_pictures")
 def test_assumptions_provenance_and_cost_stand_with_the_artifact() -> None:
-    text = Tree(page([printed("fig1")], None, None)).text
+    text = Tree(page([printed("fig1")])).text
     for words in (
         "batch size 128",
         "3 Runs",
@@ -252,13 +251,11 @@ def test_contradictions_and_untested_sentences_are_shown() -> None:
 
 
 def test_the_shipped_pilot_and_an_empty_folder() -> None:
-    tree = Tree(page(pilot(), None, None))
+    tree = Tree(page(pilot()))
     assert "66.87" in tree.text and "This pilot run cannot say" in tree.text
-    assert "no claim" in tree.text.lower()
-    empty = Tree(page([], None, None))
-    assert "Nothing has been run" in empty.text and len(empty.having("absent")) == 10
-    assert not empty.having("caveat")
-    Tree(page([], claims(claim("a")), claims(claim("a"))))
+    empty = Tree(page([document("fig1", [compare.cell("s", "r", "1", [])]), document("fig2", [])]))
+    assert "Nothing is decided yet" in empty.text and len(empty.having("tag")) == 2
+    assert "This profile asks for nothing of it" in empty.text and not empty.having("caveat")
 
 
 # ---- pieces --------------------------------------------------------------------------------------------------
@@ -272,11 +269,12 @@ def test_an_interval_lies_where_its_numbers_are() -> None:
     assert all(0 <= x <= 260 for x in far.values()) and far["value"] == pytest.approx(130, abs=1)
     nothing = claim("a", value=None, low=None, high=None, published=None, above=None, below=None)
     assert statistic.places(nothing) == {"left": 12, "right": 248}
-    tree = Tree(page([], claims(claim("a"), nothing | {"id": "b"})))
+    tree = Tree(page([document("fig1", [])], claims(claim("a"), nothing | {"id": "b"})))
     assert len(tree.having("interval")) == 2 and "no value of ours" in tree.text
 
 
 def test_numbers() -> None:
     assert fixed(-0.001, 2) == "0.00" and fixed(0.0, 1, sign=True) == "0.0"
     assert fixed(-0.5, 2, sign=True) == "−0.50"
+    assert amount(2345.6) == "2,346" and amount(-0.04567) == "−0.0457" and amount(12) == "12.00"
     assert brief(1234.5) == "1,234.5" and brief(-0.25) == "−0.25"

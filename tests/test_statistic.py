@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import page_documents
 import pytest
-from page_documents import Tree, claim, claims
+from page_documents import Tree, claim, claims, page
 
 from repro import published
 from repro.claims import FAILS, HOLDS, NOT_COMPARABLE, NOT_RUN, UNDECIDED, Judgement, document
 from repro.report import claims_table, statistic
-from repro.report.page import page, readme
+from repro.report.page import readme
 
 CLAIMS = {found.id: found for found in published.claims()}
+NOTHING = page_documents.document("fig1", [], comparable=False)
 SCHEDULES = [("CIFAR-10", 200, 20), ("ImageNet", 90, 90)]
 
 
@@ -43,10 +45,10 @@ def test_a_statistic_says_its_interval_and_unit_alike_on_terminal_page_and_readm
     changes: dict[str, Any], words: str
 ) -> None:
     one = claim("one", **changes)
-    assert statistic.told(one) == words
+    assert statistic.told(one).statistic == words
     found = claims(one | {"next": None})
-    assert f"| {words or '–'} |" in readme([], found)
-    assert not words or words in Tree(page([], found)).text
+    assert f"| {words or '–'} |" in readme([NOTHING], found)
+    assert not words or words in Tree(page([NOTHING], found)).text
     (row,) = claims_table.table(found).rows
     assert row[2] == words and f"| {words} |" in claims_table.as_markdown(found)
 
@@ -72,7 +74,7 @@ def test_epochs_of_the_paper_are_given_in_the_profiles_own_too() -> None:
     assert [entry["own_epochs"] for entry in told["claims"]] == [{"value": 15.0, "of": 20}, None, None]
     said = "epoch 100 of its 200 on CIFAR-10 is 10 of this profile's 20."
     assert statistic.epochs(told).endswith(said)
-    for text in (readme([], told), claims_table.as_markdown(told), "".join(claims_table.notes(told))):
+    for text in (readme([NOTHING], told), claims_table.as_markdown(told), "".join(claims_table.notes(told))):
         assert said in text
-    assert "epoch 100 of its 200" in Tree(page([], told)).text
-    assert statistic.epochs({**told, "schedules": [{"images": "CIFAR-10", "paper": 200, "own": 200}]}) == ""
+    assert "epoch 100 of its 200" in Tree(page([NOTHING], told)).text
+    assert statistic.epochs(told | {"schedules": [{"images": "CIFAR-10", "paper": 200, "own": 200}]}) == ""

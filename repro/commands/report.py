@@ -67,7 +67,7 @@ def write_report(work: Workspace, as_json: bool = False) -> list[Document]:
     metrics.put(work.out / metrics.FOLDER / "claims.json", metrics.of_claims(found))
     files.write_text(work.out / "claims.md", claims_table.as_markdown(found))
     files.write_text(work.out / "index.html", page(documents, found, published_claims(work), others))
-    files.write_text(work.out / "README.md", readme(documents, found, "index.html", others))
+    files.write_text(work.out / "README.md", readme(documents, found, others))
     beside = ["README.md", "claims.md", *written]
     if as_json:
         summary = {

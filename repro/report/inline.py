@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 
+from repro.report import figures
+
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from repro.report.figures.sheet import Sheet
 
 THEME = {
     "#000000": "currentColor", "#202124": "currentColor", "#5f6368": "var(--soft)", "#9aa0a6": "var(--faint)",
@@ -22,54 +23,41 @@ THEME = {
 DROPPED = re.compile(r"<metadata>.*?</metadata>|<style .*?</style>|<defs>\s*</defs>", re.DOTALL)
 
 
-def inline_svg(figure: Figure, name: str = "figure") -> Markup:
+def inline_svg(figure: Sheet, name: str) -> Markup:
     """Return the figure as one ``<svg>`` element. The same figure gives the same bytes.
 
     Text stays text, the background is transparent, greys and curves have the page's colours. Artists in
-    ``figure.aside``, which repeat what the page says beside the figure, are left out. Each group whose id is in
-    ``figure.titles`` gets that text as its ``<title>``.
-
-    Args:
-        figure: the figure, which is not changed.
-        name: starts every id, so that several figures may stand in one page.
+    ``figure.aside``, which repeat what the page says beside the figure, are hidden. Each group whose id is in
+    ``figure.titles`` gets that text as its ``<title>``. ``name`` is its label; figures of different names share no
+    id, so that they may stand in one page.
     """
-    buffer = io.StringIO()
-    aside = [artist for artist in getattr(figure, "aside", ()) if artist.get_visible()]
-    for artist in aside:
+    import matplotlib
+
+    for artist in figure.aside:
         artist.set_visible(False)
-    figure.savefig(
-        buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None},
-        bbox_inches="tight", pad_inches=0.04,
-    )  # fmt: skip
-    for artist in aside:
-        artist.set_visible(True)
-    return Markup(_adapted(buffer.getvalue(), name, getattr(figure, "titles", {})))
-
-
-def _adapted(svg: str, name: str, titles: Mapping[str, str]) -> str:
-    """Rewrite what matplotlib saved for its place in the page."""
-    svg = DROPPED.sub("", svg[svg.index("<svg") :])
+    buffer = io.StringIO()
+    with figures.styled():
+        matplotlib.rc("svg", hashsalt=name)
+        figure.savefig(buffer, format="svg", transparent=True, bbox_inches="tight", pad_inches=0.04)
+    svg = DROPPED.sub("", buffer.getvalue().partition("<svg")[2])
     used = set(re.findall(r'(?:url\(|href=")#([^)"]+)', svg))
-    svg = re.sub(r"<[^>]+>", lambda match: _tag(match[0], name, titles, used), svg)
-    return re.sub(r">\s*\n\s*<", "><", svg).strip()
 
-
-def _tag(tag: str, name: str, titles: Mapping[str, str], used: set[str]) -> str:
-    """Rewrite one tag: ids, colours, the font, coordinates of two decimals, a title."""
-    if tag.startswith("<svg"):
-        box = re.search(r'viewBox="(.*?)"', tag)
-        shape = box[1] if box else ""
-        return (
-            f'<svg class="plot marks figure" viewBox="{shape}" role="group" aria-label="{escape(name)}" '
-            f'style="--w:{float(shape.split()[2]):.0f}px">'
-        )
-    tag = " ".join(tag.split()).replace("xlink:href", "href").replace("base64, ", "base64,")
-    tag = tag.replace("'DejaVu Sans'", "var(--sans)")
-    tag = re.sub(r'(?<=[: "])#[0-9a-f]{6}\b', lambda match: THEME.get(match[0], match[0]), tag)
-    tag = re.sub(r"-?\d+\.\d{3,}", lambda match: f"{float(match[0]):.2f}", tag)
-    tag = re.sub(r'(url\(|href=")#', rf"\1#{name}-", tag)
-    if not (found := re.search(r' id="(.*?)"', tag)):
+    def adapted(found: re.Match[str]) -> str:
+        """Adapt a tag: colours, the font, two decimals, no id without use, a title."""
+        tag = " ".join(found[0].split()).replace("xlink:href", "href").replace("base64, ", "base64,")
+        tag = tag.replace("'DejaVu Sans'", "var(--sans)")
+        tag = re.sub(r'(?<=[: "])#[0-9a-f]{6}\b', lambda colour: THEME.get(colour[0], colour[0]), tag)
+        tag = re.sub(r"-?\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", tag)
+        if (own := re.search(r' id="(.*?)"', tag)) and own[1] not in used:
+            tag = tag.replace(own[0], "")
+            if own[1] in figure.titles and not tag.endswith("/>"):
+                return f'{tag[:-1]} class="mark"><title>{escape(figure.titles[own[1]])}</title>'
         return tag
-    tag = tag.replace(found[0], f' id="{name}-{found[1]}"' if found[1] in used else "")
-    told = titles.get(found[1])
-    return tag if told is None or tag.endswith("/>") else f'{tag[:-1]} class="mark"><title>{escape(told)}</title>'
+
+    head, _, body = svg.partition(">")
+    shape = re.findall(r'viewBox="(.*?)"', head)[0]
+    body = re.sub(r">\s*\n\s*<", "><", re.sub(r"<[^>]+>", adapted, body)).strip()
+    return Markup(
+        f'<svg class="plot marks figure" viewBox="{shape}" role="group" aria-label="{escape(name)}" '
+        f'style="--w:{float(shape.split()[2]):.0f}px">{body}'
+    )

@@ -1,4 +1,4 @@
-"""Format numbers as text: the same digits, and a true minus sign, wherever a document is shown."""
+"""Format numbers as text: the same digits, and a true minus sign, wherever they are shown."""
 
 from __future__ import annotations
 
@@ -17,3 +17,9 @@ def fixed(value: float, decimals: int, *, sign: bool = False) -> str:
 def brief(value: float) -> str:
     """Format ``value`` with no more digits than it needs."""
     return f"{value:,.6g}".replace("-", MINUS)
+
+
+def amount(value: float) -> str:
+    """Format a statistic (points, shares, ratios) with about three significant digits."""
+    decimals = 0 if abs(value) >= 1000 else 1 if abs(value) >= 100 else 2 if abs(value) >= 1 else 3
+    return (f"{value:.3g}" if abs(value) < 0.1 else f"{value:,.{decimals}f}").replace("-", MINUS)

@@ -3,133 +3,98 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from repro.report.numbers import MINUS
+from repro.report.numbers import amount, brief
 from repro.words import counted
 
 Claim = Mapping[str, Any]
-COUNTED = ("points", "%", "epochs")
-"""Units that follow a number without a comma."""
+"""An entry of the claims' document (repro/claims/report.py)."""
+COUNTED = ("points", "%", "epochs")  # units that follow a number without a comma
 
 
-def amount(value: float) -> str:
-    """Format a number with about three significant digits: statistics are points, epochs, shares or ratios."""
-    decimals = 0 if abs(value) >= 1000 else 1 if abs(value) >= 100 else 2 if abs(value) >= 1 else 3
-    return _signed(f"{value:.3g}" if abs(value) < 0.1 else f"{value:,.{decimals}f}")
+@dataclass(frozen=True)
+class Told:
+    """A claim's numbers as text, each empty where there is none."""
+
+    value: str
+    """The statistic, ``unbounded`` for a curve that never settles."""
+    range: str
+    """Its 95 % interval and unit: ``(0.15 to 0.40) points``; ``(2 to 4) epochs of 200 (here 0.2 of 20)``."""
+    printed: str
+    """The same statistic of the paper's own numbers, with its unit."""
+    bounds: str
+    """``> -0.5 and < 0.5``: between them the claim is true."""
+    needed: str
+    """``about 7 seeds``: as many would decide it."""
+    waits: str
+    """``waits for: gradual pruning (71 Runs)``: a part of a sprint."""
+
+    @property
+    def statistic(self) -> str:
+        """Value, interval and unit: ``-1.50 (-6.78 to 3.75) points``; ``0.566 (0.482 to 0.650), ratio``."""
+        return f"{self.value} {self.range}".strip()
 
 
-def has_value(claim: Claim) -> bool:
-    """Return whether the statistic was computed; it is infinite for a curve that never settles."""
-    return claim.get("value") is not None or "value" in (claim.get("unbounded") or ())
+def told(claim: Claim) -> Told:
+    """Format a claim's numbers. Epochs are whole numbers, or nearly."""
+    unit, own, part = claim["unit"], claim["own_epochs"], claim["next"]
 
+    def number(field: str) -> str:
+        value = claim[field]
+        return "" if value is None else brief(value) if "epoch" in unit else amount(value)
 
-def value(claim: Claim) -> str:
-    """Format the statistic; empty where there is none."""
-    return _end(claim, "value") if claim.get("value") is not None else "unbounded" if has_value(claim) else ""
-
-
-def interval(claim: Claim) -> str:
-    """Format the interval: ``0.15 to 0.40``, ``up to 0.40``; empty where there is no statistic."""
-    if not has_value(claim):
-        return ""
-    low, high = _end(claim, "low"), _end(claim, "high")
-    if low and high:
-        return f"{low} to {high}"
-    return f"from {low} up" if low else f"up to {high}" if high else "no interval"
-
-
-def with_unit(words: str, claim: Claim) -> str:
-    """Append the unit: ``-1.50 (-6.78 to 3.75) points``; ``0.566, ratio``; ``20 epochs of 200 (here 2 of 20)``."""
-    unit, own = str(claim.get("unit") or ""), claim.get("own_epochs")
-    here = f" (here {_signed(format(own['value'], 'g'))} of {own['of']})" if own else ""
-    return f"{words}{' ' if unit.startswith(COUNTED) else ', ' if unit else ''}{unit}{here}"
-
-
-def told(claim: Claim) -> str:
-    """Format statistic, interval and unit; empty where there is no statistic."""
-    return with_unit(f"{value(claim)} ({interval(claim)})", claim) if has_value(claim) else ""
-
-
-def printed(claim: Claim) -> str:
-    """Format the same statistic of the paper's own numbers, with its unit; empty where it prints none."""
-    found = claim.get("published")
-    plain = {**claim, "own_epochs": None}
-    return "" if found is None else with_unit(_as_unit(found, claim), plain)
-
-
-def bounds(claim: Claim) -> str:
-    """Format the bounds between which the claim is true: ``> -0.5 and < 0.5``."""
-    found = [
-        f"{sign} {_signed(format(v, 'g'))}"
-        for key, sign in (("above", ">"), ("below", "<"))
-        if (v := claim.get(key)) is not None
+    value, low, high, printed = map(number, ("value", "low", "high", "published"))
+    value = value or ("unbounded" if "value" in claim["unbounded"] else "")
+    ends = f"{low} to {high}" if low and high else f"from {low} up" if low else f"up to {high}" if high else ""
+    behind = f"{' ' if unit.startswith(COUNTED) else ', '}{unit}" if unit else ""
+    here = f" (here {brief(own['value'])} of {own['of']})" if own else ""
+    bounds = [
+        f"{sign} {brief(claim[field])}"
+        for field, sign in (("above", ">"), ("below", "<"))
+        if claim[field] is not None
     ]
-    return " and ".join(found)
-
-
-def needed(claim: Claim) -> str:
-    """Say how many seeds would decide the claim: ``about 7 seeds``; empty where no number of seeds does."""
-    return f"about {counted(claim['needed'], 'seed')}" if claim["needed"] is not None else ""
-
-
-def waits(claim: Claim) -> str:
-    """Return ``waits for: gradual pruning (71 Runs)``, the part of a sprint for which a claim waits, if any."""
-    part = claim.get("next")
-    return f"waits for: {part['part']} ({counted(part['runs'], 'Run')})" if part else ""
-
-
-def epochs(claims: Mapping[str, Any] | None) -> str:
-    """Explain the claims' epochs in this profile's own; empty where the schedules are the paper's."""
-    found = [
-        f"{own['paper'] // 2} of its {own['paper']} on {own['images']} is {own['own'] / 2:g} of this profile's "
-        f"{own['own']}"
-        for own in (claims or {}).get("schedules") or []
-        if own["paper"] != own["own"]
-    ]
-    return f"Epochs in the claims are the paper's: epoch {', and epoch '.join(found)}." if found else ""
-
-
-def decided_by(claim: Claim) -> str:
-    """Say what would decide the claim, in a table: ``7 seeds``, or the part of a sprint."""
-    if claim["needed"]:
-        return f"{claim['needed']} seeds"
-    return str(claim["next"]["part"]) if claim["next"] else ""
+    return Told(
+        value=value,
+        range=f"({ends or 'no interval'}){behind}{here}" if value else "",
+        printed=printed and printed + behind,
+        bounds=" and ".join(bounds),
+        needed=f"about {counted(claim['needed'], 'seed')}" if claim["needed"] else "",
+        waits=f"waits for: {part['part']} ({counted(part['runs'], 'Run')})" if part else "",
+    )
 
 
 def basis(claim: Claim) -> str:
     """Say what the verdict rests on: the statistic's definition, its value and its noise, or what is missing."""
-    if has_value(claim):
+    words = told(claim)
+    if words.value:
         noise = f" ({claim['noise']})" if claim["noise"] else ""
-        rest = f"Value and 95 % interval: {told(claim)}{noise}."
+        rest = f"Value and 95 % interval: {words.statistic}{noise}."
     else:
-        why = "; ".join(filter(None, [claim["missing"], waits(claim)]))
+        why = "; ".join(filter(None, [claim["missing"], words.waits]))
         rest = f"({why})" if why else ""
     return f"{claim['verdict']}. {claim['definition']} {rest}".rstrip()
+
+
+def epochs(claims: Mapping[str, Any]) -> str:
+    """Explain the claims' epochs in this profile's own; empty where the schedules are the paper's."""
+    found = [
+        f"{own['paper'] // 2} of its {own['paper']} on {own['images']} is {own['own'] / 2:g} of this profile's "
+        f"{own['own']}"
+        for own in claims["schedules"]
+        if own["paper"] != own["own"]
+    ]
+    return f"Epochs in the claims are the paper's: epoch {', and epoch '.join(found)}." if found else ""
 
 
 def places(claim: Claim, width: float = 260.0, edge: float = 12.0) -> dict[str, float]:
     """Return where a drawing ``width`` pixels wide has the claim's numbers: with room around, a single one in the
     middle. ``left`` and ``right`` are the ends of the zone in which the claim holds."""
     fields = ("above", "below", "value", "low", "high", "published")
-    known = {name: float(claim[name]) for name in fields if claim.get(name) is not None}
+    known = {name: float(claim[name]) for name in fields if claim[name] is not None}
     low, high = min(known.values(), default=0.0), max(known.values(), default=1.0)
     room = 0.22 * (high - low) or abs(low) * 0.5 or 1.0
     scale = (width - 2 * edge) / (high - low + 2 * room)
     found = {name: round(edge + scale * (value - low + room), 1) for name, value in known.items()}
     return {"left": found.get("above", edge), "right": found.get("below", width - edge)} | found
-
-
-def _end(claim: Claim, field: str) -> str:
-    found = claim.get(field)
-    return "" if found is None else _as_unit(found, claim)
-
-
-def _as_unit(found: float, claim: Claim) -> str:
-    """Format a number in the claim's unit; epochs are whole numbers, or nearly."""
-    return _signed(f"{found:g}") if "epoch" in str(claim.get("unit")) else amount(found)
-
-
-def _signed(number: str) -> str:
-    """Replace a hyphen by a minus sign."""
-    return number.replace("-", MINUS)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from repro.report import statistic
-from repro.report.numbers import brief
-from repro.report.page_summary import counts
+from repro.report.numbers import amount, brief
 from repro.report.reading import label, words
+from repro.report.statistic import basis, places, told
+from repro.report.tables import markdown_table, tables
 from repro.words import counted, machines, tally
+
+# Verdicts of claims in their order, with the page's shapes, as far as a character set has them.
+SIGNS = {"holds": "●", "fails": "◆", "undecided": "◐", "not comparable": "◌", "not run": "○", "unpublished": "–"}
 
 
 def render(name: str, **values: Any) -> str:
@@ -33,15 +37,11 @@ def _environment(html: bool) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    own = (state, slug, row, header, typeset, section, spaced, listed)
-    found.filters |= {function.__name__: function for function in (*own, brief, counted, label, machines, tally)}
-    of_claim = (
-        "told", "value", "interval", "with_unit", "bounds", "printed", "needed", "waits", "decided_by", "basis",
-        "places", "amount",
+    filters = (
+        amount, basis, brief, counted, label, listed, machines, places, section, slug, spaced, state, table,
+        tables, tally, told, typeset, verdicts, words,
     )  # fmt: skip
-    found.filters |= {name: getattr(statistic, name) for name in of_claim}
-    found.filters["verdicts"] = lambda claims: words(counts(claims)) if claims else ""
-    found.filters["words"] = words
+    found.filters |= {function.__name__: function for function in filters}
     return found
 
 
@@ -56,14 +56,15 @@ def markdown(words: object) -> Markup:
     return Markup(text)
 
 
-def row(cells: Sequence[object]) -> Markup:
-    """Return a row of a Markdown table."""
-    return Markup("| " + " | ".join(map(markdown, cells)) + " |")
+def table(rows: Sequence[Sequence[object]], header: Sequence[object]) -> Markup:
+    """Return a table in Markdown."""
+    return Markup(markdown_table([*map(markdown, header)], [[*map(markdown, row)] for row in rows]))
 
 
-def header(cells: Sequence[object]) -> Markup:
-    """Return the header of a Markdown table and the rule below it."""
-    return Markup(f"{row(cells)}\n{row([Markup('---')] * len(cells))}")
+def verdicts(claims: Sequence[Mapping[str, Any]]) -> str:
+    """Count claims by verdict, in words."""
+    found = Counter(claim["verdict"] for claim in claims)
+    return words({verdict: found[verdict] for verdict in SIGNS}) if claims else ""
 
 
 def slug(words: object) -> str:
@@ -73,19 +74,17 @@ def slug(words: object) -> str:
 
 def state(verdict: str) -> str:
     """Return a verdict's class and sign, which cells and claims share: ``not run`` -> ``not-run``."""
-    names = {"within": "holds", "outside": "fails"}
-    known = ("holds", "fails", "undecided", "not run", "not comparable", "diverged")
-    return names.get(verdict) or slug(verdict if verdict in known else "unpublished")
+    return {"within": "holds", "outside": "fails"}.get(verdict) or slug(verdict)
 
 
-def typeset(words: object) -> str:
+def typeset(words: str) -> str:
     """Replace the plain signs of claims.yaml by those that the paper prints."""
-    return str(words or "").replace(">=", "≥").replace("<=", "≤").replace(" - ", " − ")
+    return words.replace(">=", "≥").replace("<=", "≤").replace(" - ", " − ")
 
 
-def section(where: object) -> str:
+def section(where: str) -> str:
     """Return ``Section 3.1`` for ``3.1``; names of other places stay."""
-    return f"Section {where}" if str(where)[:1].isdigit() else str(where)
+    return f"Section {where}" if where[:1].isdigit() else where
 
 
 def spaced(name: str) -> str:
