@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from repro import data
 from repro.data.images import Split
 from repro.ticket import Recipe, SearchOptions, find_ticket
-from repro.ticket.report import write
+from repro.ticket.result import write
 
 
 def network() -> nn.Module:

@@ -95,7 +95,7 @@ def test_what_a_users_file_starts_prints_beside_the_json(
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(UsageError):
         artifacts.load_others()
-    with pytest.raises(UsageError, match="net\\(\\) fails"):
+    with pytest.raises(UsageError, match="net:net fails"):
         own_network("my_printing_net:net", 0)
     print("the answer")
     assert capfd.readouterr() == ("the answer\n", "sub\n" * 3)

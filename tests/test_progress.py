@@ -18,8 +18,8 @@ from repro.record import Record
 from repro.report.progress import WORK, ImagesProgress, TrainingProgress, work_per_image
 from repro.run import Run
 from repro.store import Store
-from repro.ticket.events import Event
-from repro.ticket.progress import SearchProgress
+from repro.ticket import Event
+from repro.ticket.command import SearchProgress
 
 Study_of = Callable[..., Study]
 EPOCH = 50_000 + 10_000 // 3  # images; one that is only tested counts a third

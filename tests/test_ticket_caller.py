@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from repro.ticket import Event, SearchOptions, find_ticket
-from repro.ticket.prunable import choose_prunable
+from repro.ticket.network import choose_prunable
 
 
 def test_what_the_caller_has_stays_as_it_was(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ class Jittered(Dataset[tuple[Tensor, int]]):
 def test_a_perceptron_and_a_random_dataset_repeat_to_the_bit(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 3))
-    assert choose_prunable(model, None).names == ("0.weight", "2.weight")
+    assert choose_prunable(model, None)[0] == ("0.weight", "2.weight")
     recipe = dataclasses.replace(RECIPE, augment=False, batch_size=8)
     runs = [
         find_ticket(copy.deepcopy(model), Jittered(), Jittered(), recipe, folder=tmp_path / name,

@@ -105,10 +105,13 @@ def test_a_network_of_this_project_and_its_smoke_recipe(tmp_path: Path) -> None:
     ("options", "words"),
     [
         ({"network": "my_network_of_tests"}, "write package.module:function"),
-        ({"network": "no_such_module:net"}, "cannot be imported: ModuleNotFoundError"),
-        ({"network": "my_network_of_tests:net"}, "has no function net"),
-        ({"network": "my_network_of_tests:number"}, "has no function number"),
-        ({"network": "my_network_of_tests:broken"}, "broken() fails: RuntimeError: no weights"),
+        ({"network": "no_such_module:net"}, "--network no_such_module:net fails: ModuleNotFoundError"),
+        (
+            {"network": "my_network_of_tests:net"},
+            "AttributeError: module 'my_network_of_tests' has no attribute 'net'",
+        ),
+        ({"network": "my_network_of_tests:number"}, "TypeError: 'int' object is not callable"),
+        ({"network": "my_network_of_tests:broken"}, ":broken fails: RuntimeError: no weights"),
         ({"network": "my_network_of_tests:word"}, "gives str, not a torch.nn.Module"),
         ({"network": "a:b", "arch": "resnet20"}, "choose one"),
         ({"network": ""}, "write package.module:function"),

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from test_ticket import RECIPE
 
-from repro.ticket.plateau import Plateau, default_patience, default_tolerance, find_plateau
+from repro.ticket import Plateau, SearchOptions, find_plateau
+
+
+def default(name: str, epochs: int, check_every: int = 1, tested: int = 10_000) -> Any:
+    """An option that is not given, in a search with this schedule."""
+    recipe = dataclasses.replace(RECIPE, epochs=epochs)
+    return SearchOptions(check_every=check_every).resolved(recipe, tested)[name]
 
 
 def curve(*values: float) -> list[tuple[int, float]]:
@@ -54,7 +63,7 @@ def test_a_noisy_curve_like_that_of_the_paper_settles_where_it_saturates() -> No
             noise = random.Random(seed)
             epochs = range(every, 201, every)
             values = [(e, 86 + 4 * (min(e, 100) / 100) ** 0.7 + noise.gauss(0, 0.25)) for e in epochs]
-            settling = find_plateau(values, default_patience(200, every), default_tolerance(10_000))
+            settling = find_plateau(values, default("patience", 200, every), default("tolerance", 200))
             assert settling.known_at is not None
             found.append(settling.epoch)
         found.sort()
@@ -62,9 +71,9 @@ def test_a_noisy_curve_like_that_of_the_paper_settles_where_it_saturates() -> No
 
 
 def test_defaults_follow_from_schedule_and_test_set() -> None:
-    assert [default_patience(200, 1), default_patience(90, 5), default_patience(4, 1)] == [30, 3, 2]
-    assert default_tolerance(10_000) == 0.25
-    assert default_tolerance(256) == pytest.approx(1.5625)
+    assert [default("patience", *schedule) for schedule in ((200, 1), (90, 5), (4, 1))] == [30, 3, 2]
+    assert default("tolerance", 200, tested=10_000) == 0.25
+    assert default("tolerance", 200, tested=256) == pytest.approx(1.5625)
 
 
 @given(st.lists(st.floats(0, 100), max_size=40), st.integers(1, 6), st.floats(0, 5))

@@ -7,12 +7,8 @@ print(result.table())
 """
 
 from repro.config.recipe import Recipe
-from repro.ticket.events import Event
-from repro.ticket.plateau import Plateau, find_plateau
-from repro.ticket.result import Check, Outcome, Result
-from repro.ticket.search import find_ticket
-from repro.ticket.search_spec import SearchOptions
+from repro.ticket.result import Outcome, Result
+from repro.ticket.search import Event, find_ticket
+from repro.ticket.search_spec import Plateau, SearchOptions, find_plateau
 
-__all__ = [
-    "Check", "Event", "Outcome", "Plateau", "Recipe", "Result", "SearchOptions", "find_plateau", "find_ticket",
-]  # fmt: skip
+__all__ = ["Event", "Outcome", "Plateau", "Recipe", "Result", "SearchOptions", "find_plateau", "find_ticket"]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import json
 import os
+import pkgutil
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from rich.console import Console
 from torch import nn
 
 from repro import data, files, nets
@@ -22,15 +24,17 @@ from repro.config.recipe import CIFAR_ARCHS, DataParams, Recipe
 from repro.config.yaml_loader import replace_value
 from repro.data.batches import DeviceImages, seed_of
 from repro.engine import device as devices
-from repro.errors import UsageError, one_line
+from repro.errors import BudgetSpent, UsageError, one_line
 from repro.machine import stdout_to_stderr
 from repro.options import Options
 from repro.places import find_root, params_file
 from repro.report import terminal
-from repro.ticket.progress import SearchProgress
-from repro.ticket.report import COUNTED, write
-from repro.ticket.search import find_ticket
+from repro.report.progress import Progress
+from repro.report.terminal import duration
+from repro.ticket.result import COUNTED, write
+from repro.ticket.search import Event, find_ticket
 from repro.ticket.search_spec import ONE_SHOT, SearchOptions
+from repro.words import counted
 from repro.workspace import data_folders
 
 # The smoke profile's four epochs are too few for a plateau.
@@ -61,14 +65,17 @@ def ticket(
     changes = dict(params.parse_override(text) for text in options.overrides)
     changes |= {"precision": options.precision} if options.precision else {}
     own = _setting(params_file(), options.profile, changes)
-    recipe, smoke = own.recipe, own.name == "smoke"
+    recipe = own.recipe
     if arch is not None and network is not None:
         raise UsageError("--arch and --network: choose one")
     if arch not in (None, *CIFAR_ARCHS):
         known = ", ".join(CIFAR_ARCHS)
         raise UsageError(f"unknown arch '{arch}' for CIFAR-10; there are {known}; --network takes any other")
-    name = next((given for given in (network, arch) if given is not None), CIFAR_ARCHS[0])
-    model = nets.build(name, seed) if network is None else own_network(network, seed)
+    if network is None:
+        name = arch or CIFAR_ARCHS[0]
+        model = nets.build(name, seed).to(memory_format=torch.channels_last)  # type: ignore[call-overload] # faster
+    else:
+        name, model = network, own_network(network, seed)
     # --data-dir asks for CIFAR-10, also if the profile is synthetic.
     source = "cifar10" if data_dir else own.data.name
     if source == "synthetic":
@@ -80,7 +87,8 @@ def ticket(
     numbers = {"sparsity": sparsity, "check_every": check_every, "patience": patience, "tolerance": tolerance}
     given = {key: value for key, value in {**numbers, "data_dir": data_dir}.items() if value is not None}
     where = folder or _folder(root, name, own, seed, changes | given)
-    chosen = ([ONE_SHOT] if smoke else []) if baselines is None else [name for name in baselines if name != "none"]
+    if baselines is None:
+        baselines = [ONE_SHOT] if own.name == "smoke" else []
     search = SearchOptions(
         check_every=max(1, recipe.epochs // CHECKS) if check_every is None else check_every,
         patience=patience,
@@ -93,7 +101,7 @@ def ticket(
     with SearchProgress(log, options.deadline) as told, stdout_to_stderr():
         result = find_ticket(
             model, train_set, test_set, recipe, sparsity,
-            baselines=chosen, folder=where, on_event=told, options=search,
+            baselines=[name for name in baselines if name != "none"], folder=where, on_event=told, options=search,
         )  # fmt: skip
     on = f"{source}, {len(train_set):,} training and {len(test_set):,} test images"
     title = f"{name} on {on}, {recipe.epochs} epochs, batch {recipe.batch_size}"
@@ -114,31 +122,22 @@ def own_network(spec: str, seed: int) -> nn.Module:
     The current folder is searched first. Raises `UsageError` if there is no such function, or if it does not
     return a network.
     """
-    module_name, colon, function_name = spec.partition(":")
-    if not (module_name and colon and function_name):
+    module, _, function = spec.partition(":")
+    if not (module and function):
         raise UsageError(
             f"--network {spec}: write package.module:function, torchvision.models:resnet18 for instance"
         )
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        with stdout_to_stderr():
-            module = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:
-        raise UsageError(f"--network {spec}: {module_name} cannot be imported: {one_line(error)}") from None
-    function = getattr(module, function_name, None)
-    if not callable(function):
-        raise UsageError(f"--network {spec}: {module_name} has no function {function_name}")
-    try:
         with torch.random.fork_rng(devices=[]), stdout_to_stderr():
+            build_network = pkgutil.resolve_name(spec)
             torch.default_generator.manual_seed(seed_of("ticket network", spec, seed))
-            model = function()
-    except (Exception, SystemExit) as error:
-        raise UsageError(f"--network {spec}: {function_name}() fails: {one_line(error)}") from None
+            model = build_network()
+    except (Exception, SystemExit) as error:  # whatever the user's code does
+        raise UsageError(f"--network {spec} fails: {one_line(error)}") from None
     if not isinstance(model, nn.Module):
-        raise UsageError(
-            f"--network {spec}: {function_name}() gives {type(model).__name__}, not a torch.nn.Module"
-        )
+        raise UsageError(f"--network {spec}: {function}() gives {type(model).__name__}, not a torch.nn.Module")
     return model
 
 
@@ -180,3 +179,42 @@ def _folder(root: Path, name: str, setting: _Setting, seed: int, changes: dict[s
     text = json.dumps(changes, sort_keys=True, default=str)
     suffix = f"+{files.sha256(text.encode())[:6]}" if changes else ""
     return root / "runs" / "search" / f"{name.replace(':', '.')}-{setting.name}-seed{seed}{suffix}"
+
+
+class SearchProgress(Progress):
+    """An observer for `find_ticket`, and a context manager that stops the bar at the end.
+
+    Raises `BudgetSpent` once the next epoch would end after ``deadline`` (on `time.monotonic`'s clock) if it took
+    as long as the last one.
+    """
+
+    def __init__(self, console: Console, deadline: float | None = None) -> None:
+        super().__init__(console)
+        self._deadline = deadline
+        self._previous = time.monotonic()
+        self._earlier: int | None = None  # epochs that earlier calls trained
+
+    def __enter__(self) -> SearchProgress:
+        self.open("dense: epoch 1 begins", None)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.ended()
+
+    def __call__(self, event: Event) -> None:
+        if event.kind not in ("epoch", "check"):
+            self.said(str(event))
+            return
+        now, previous = time.monotonic(), self._previous
+        self._previous = now
+        if self._earlier is None:
+            self._earlier = event.spent - 1
+        left = (now - self._began) * event.left / max(1, event.spent - self._earlier)
+        speed = "" if event.images_per_second is None else f"{event.images_per_second:,.0f} images/s, "
+        note = f"{speed}{duration(left)} left for everything at most"
+        self.show(str(event), note, event.spent, event.spent + event.left)
+        if self._deadline is not None and event.left and 2 * now - previous > self._deadline:
+            epochs = counted(event.left, "epoch")
+            raise BudgetSpent(
+                f"the time budget is spent with at most {epochs} left; run the same command again to resume"
+            )

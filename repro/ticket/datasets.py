@@ -1,23 +1,52 @@
-"""The user's data in batches: a pair of tensors, a torch Dataset, or this project's images."""
+"""The user's data in batches: a pair of tensors, a torch Dataset, or this project's images.
+
+A Dataset is read item by item, each under random numbers of its own. So a resumed search reads what an
+uninterrupted one does, in whichever process and order, and no random state has to be saved.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator, Sequence
+import random
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
-from repro.data.batches import PAD, DeviceImages
+from repro.data.batches import PAD, DeviceImages, seed_of
 from repro.errors import MissingInput, UsageError, one_line
-from repro.ticket.torch_dataset import WHOLE, Batch, Items, kind_of
 
+Batch = tuple[Tensor, Tensor]
 FEW, MANY = 48, 64  # items of a Dataset that are read first, twice; items in a batch when all are read
 LOOK = "ticket look"  # names the random numbers of both
+WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)  # types of labels
+
+
+def seed_all(cuda: bool, *words: object) -> None:
+    """Seed the global generators of Python, NumPy and torch from words; with ``cuda``, those of CUDA as well."""
+    number = seed_of(*words)
+    random.seed(number)
+    np.random.seed(number % 2**32)
+    torch.default_generator.manual_seed(number)
+    if cuda:
+        torch.cuda.manual_seed(number)
+
+
+@contextlib.contextmanager
+def restored(devices: Sequence[int] = ()) -> Iterator[None]:
+    """Restore the states of the global generators at the end, those of CUDA ``devices`` included."""
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng(devices):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
 
 
 class Samples:
@@ -32,13 +61,11 @@ class Samples:
     """A hash of all inputs and labels."""
     notes: Sequence[str] = ()
     """What a user should know about them, in sentences."""
-    ahead: Sequence[str] = ()
-    """Which part of `check` takes long, in sentences."""
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def check(self, classes: int) -> None:
+    def check(self, classes: int, tell: Callable[[str], object]) -> None:
         """Raise `UsageError` for an unusable example, or a label outside 0 to ``classes`` - 1."""
         wrong = torch.nonzero((self.labels < 0) | (self.labels >= classes))
         if len(wrong):
@@ -48,20 +75,21 @@ class Samples:
                 f"(0 to {classes - 1}); it is item {item}'s"
             )
 
+    def batches(self, order: Tensor | None, augment: bool, size: int, stream: str) -> Iterator[Batch]:
+        """Yield every example once, in the ``order`` of an epoch (`draw_epoch`), or in that of the data.
+
+        With ``augment``, images are cropped and flipped as the order says. The random numbers of a Dataset's own
+        transforms follow from ``stream``.
+        """
+        parts = parts_of(len(self), size, order)
+        for (_, *crops), (inputs, labels) in zip(
+            parts, self.read([part[0] for part in parts], stream), strict=True
+        ):
+            yield (crop(inputs, *crops) if augment else inputs), labels
+
     def read(self, batches: Sequence[Tensor], stream: str) -> Iterator[Batch]:
-        """Yield ``batches`` of indices, unchanged; random numbers of the set's own follow from ``stream``."""
+        """Yield ``batches`` of indices, unchanged."""
         raise NotImplementedError
-
-    def plain(self, size: int) -> Iterator[Batch]:
-        """Yield every example once, unchanged, in the order of the data."""
-        return self.read(batches_of(len(self), size), "ticket evaluation")
-
-    def drawn(self, order: Tensor, augment: bool, size: int, stream: str) -> Iterator[Batch]:
-        """Yield every example once, in the order of an epoch; with ``augment`` cropped and flipped as it says."""
-        parts = batches_of(len(self), size)
-        batches = self.read([order[0, part] for part in parts], stream)
-        for part, (inputs, labels) in zip(parts, batches, strict=True):
-            yield (crop(inputs, order, part) if augment else inputs), labels
 
 
 class TensorSamples(Samples):
@@ -96,18 +124,13 @@ class ImageSamples(Samples):
 
     def __init__(self, images: DeviceImages, name: str) -> None:
         self.images, self.name, self.labels = images, name, images.labels
-        self.two = images.plain(0, 2)
+        self.two = images.plain(0, 2).contiguous()
         self.fingerprint = digest_of(images.images, images.labels, images.mean, images.scale)
 
-    def plain(self, size: int) -> Iterator[Batch]:
-        for part in batches_of(len(self), size):
-            first, last = int(part[0]), int(part[-1])
-            yield self.images.plain(first, last + 1), self.labels[first : last + 1]
-
-    def drawn(self, order: Tensor, augment: bool, size: int, stream: str) -> Iterator[Batch]:
-        for part in batches_of(len(self), size):
-            index, top, left, flip = order[:, part].to(self.labels.device)
-            yield self.images.gather(index, top, left, flip), self.labels[index]
+    def batches(self, order: Tensor | None, augment: bool, size: int, stream: str) -> Iterator[Batch]:
+        for part in parts_of(len(self), size, order):
+            index, *crops = part.to(self.labels.device)
+            yield self.images.gather(index, *crops).contiguous(), self.labels[index]
 
 
 class DatasetSamples(Samples):
@@ -118,52 +141,54 @@ class DatasetSamples(Samples):
 
     def __init__(self, dataset: Any, name: str, device: torch.device, workers: int) -> None:
         self.dataset, self.name, self.device, self.workers = dataset, name, device, workers
-        self.labels = torch.zeros(_length(dataset, name), dtype=torch.int64)
+        try:
+            count = len(dataset)
+        except Exception as error:
+            raise UsageError(f"{name}: a Dataset that knows its length was expected: {one_line(error)}") from None
+        if not count:
+            raise UsageError(f"{name} is empty")
+        self.labels = torch.zeros(count, dtype=torch.int64)
         self.shape: torch.Size | None = None
-        few = (torch.arange(FEW) * (len(self) - 1) // (FEW - 1)).unique()
+        few = (torch.arange(FEW) * (count - 1) // (FEW - 1)).unique()
         # One loader for all of it, since starting its workers may take seconds.
-        (self.two, _), *looks = self.read([torch.arange(min(2, len(self))), few, few], LOOK)
+        (self.two, _), *looks = self.read([torch.arange(min(2, count)), few, few], LOOK)
         self.shape = self.two.shape[1:]
         self.repeats = digest_of(looks[0][0]) == digest_of(looks[1][0])
-        self.ahead = [f"{name}: all {len(self):,} items are read once, to check them"]
         if not self.repeats:
             self.notes = [
-                f"{name}: an item read twice is not the same, although every generator that was found is seeded "
-                "before: a search that is interrupted will not end in the bits of one that is not"
+                f"{name}: an item read twice is not the same, although the generators of Python, NumPy and torch "
+                "are seeded before: a search that is interrupted will not end in the bits of one that is not"
             ]
 
-    def check(self, classes: int) -> None:
-        digest, parts = hashlib.sha256(), batches_of(len(self), MANY)
+    def check(self, classes: int, tell: Callable[[str], object]) -> None:
+        tell(f"{self.name}: all {len(self):,} items are read once, to check them")
+        digest, parts = hashlib.sha256(), [part[0] for part in parts_of(len(self), MANY)]
         for part, (inputs, labels) in zip(parts, self.read(parts, LOOK), strict=True):
             check_finite(inputs, self.name, int(part[0]))
             self.labels[part] = labels.cpu()
             # Inputs that differ at each reading do not identify the data.
             digest.update(digest_of(*[inputs] * self.repeats, labels).encode())
         self.fingerprint = f"{len(self)}-{digest.hexdigest()[:16]}"
-        super().check(classes)
+        super().check(classes, tell)
 
     def read(self, batches: Sequence[Tensor], stream: str) -> Iterator[Batch]:
-        loader = DataLoader(
+        loader: DataLoader[Any] = DataLoader(
             Items(self.dataset, self.name, len(self), stream, self.shape),
             batch_size=None,
             sampler=[batch.tolist() for batch in batches],
             num_workers=self.workers,
             generator=torch.Generator(),  # so that the loader does not draw from the global one
         )
-        for batch in self._guarded(loader):
-            if isinstance(batch, str):
-                raise UsageError(f"{self.name}: {batch}")
-            inputs, labels = batch
-            yield inputs.to(self.device, torch.float32), labels.to(self.device)
-
-    def _guarded(self, loader: DataLoader[Any]) -> Iterator[Any]:
-        """Yield the batches of ``loader``. Items raise nothing, so an error means that a worker died."""
         reading: Any = None
         try:
             reading = iter(loader)
-            yield from reading
+            for batch in reading:
+                if isinstance(batch, UsageError):
+                    raise batch
+                inputs, labels = batch
+                yield inputs.to(self.device, torch.float32), labels.to(self.device)
         except Exception as error:
-            if not self.workers:
+            if isinstance(error, UsageError) or not self.workers:
                 raise
             # Otherwise PyTorch's handler of SIGCHLD would raise later, wherever the program is by then.
             with contextlib.suppress(RuntimeError, AttributeError):
@@ -173,14 +198,69 @@ class DatasetSamples(Samples):
             ) from None
 
 
-def _length(dataset: Any, name: str) -> int:
-    try:
-        count = len(dataset)
-    except Exception as error:
-        raise UsageError(f"{name}: a Dataset that knows its length was expected: {one_line(error)}") from None
-    if not count:
-        raise UsageError(f"{name} is empty")
-    return count
+class Items(Dataset[Any]):
+    """The user's Dataset by lists of indices: a batch of checked items.
+
+    Item i of an epoch is read under generators seeded from (``stream``, i). All items have the ``shape``, or that
+    of the batch's first. The error about a bad item is returned: raised in a worker, it would become the
+    tracebacks of two processes.
+    """
+
+    def __init__(self, dataset: Any, name: str, count: int, stream: str, shape: torch.Size | None) -> None:
+        self.dataset, self.name, self.count, self.stream, self.shape = dataset, name, count, stream, shape
+
+    def __getitem__(self, indices: list[int]) -> Batch | UsageError:
+        inputs, labels = list[Tensor](), list[int]()
+        with restored():
+            for index in indices:
+                seed_all(False, self.name, self.stream, index)
+                try:
+                    tensor, label = self._item(index)
+                    shape = self.shape or (inputs or [tensor])[0].shape
+                    if tensor.shape != shape:
+                        raise ValueError(
+                            f"is {list(tensor.shape)}, others are {list(shape)}; tensors of one shape were "
+                            "expected: a transform crops or resizes them"
+                        )
+                except ValueError as wrong:
+                    return UsageError(f"{self.name}: item {index} of {self.count} {wrong}")
+                inputs.append(tensor)
+                labels.append(label)
+        return torch.stack(inputs), torch.tensor(labels)
+
+    def _item(self, index: int) -> tuple[Tensor, int]:
+        """Return an item as tensor and number. Raises ValueError that says what is wrong with it."""
+        try:
+            item = self.dataset[index]
+        except Exception as error:  # whatever the user's code does
+            raise ValueError(f"cannot be read: {one_line(error)}") from None
+        if not isinstance(item, tuple | list) or len(item) != 2:
+            what = f"{len(item)} values" if isinstance(item, tuple | list) else kind_of(item)
+            raise ValueError(f"is {what}; a pair of a tensor and a label was expected")
+        inputs, label = item
+        if isinstance(inputs, np.ndarray):
+            inputs = torch.from_numpy(inputs)
+        if not isinstance(inputs, Tensor) or not inputs.is_floating_point():
+            kind = getattr(inputs, "dtype", kind_of(inputs))
+            raise ValueError(
+                f"begins with {kind}; a floating-point tensor was expected, normalised (ToTensor makes one)"
+            )
+        number = torch.as_tensor(label) if isinstance(label, int | np.integer | np.ndarray) else label
+        if not isinstance(number, Tensor) or number.dim() or number.dtype not in WHOLE:
+            what = f"{label!r:.40}" if isinstance(label, int | float | str) else kind_of(label)
+            shape = f" of shape {list(label.shape)}" if isinstance(label, Tensor | np.ndarray) else ""
+            raise ValueError(
+                f"has the label {what}{shape}; a whole number from 0 was expected (of one-hot labels the argmax)"
+            )
+        return inputs.detach(), int(number)
+
+
+def kind_of(thing: object) -> str:
+    """Return what ``thing`` is, for a message: ``PIL's Image``, ``None``, ``the class Sequential``."""
+    if thing is None or isinstance(thing, type):
+        return "None" if thing is None else f"the class {thing.__name__}"
+    module = type(thing).__module__.partition(".")[0]
+    return type(thing).__name__ if module == "builtins" else f"{module}'s {type(thing).__name__}"
 
 
 def samples(data: Any, name: str, device: torch.device, workers: int) -> Samples:
@@ -205,25 +285,30 @@ def samples(data: Any, name: str, device: torch.device, workers: int) -> Samples
     )
 
 
-def batches_of(count: int, size: int) -> list[Tensor]:
-    """Return the positions 0 to ``count`` - 1 in batches of ``size`` and a smaller last one. A single remaining
-    example joins the batch before it, since BatchNorm cannot normalise one example."""
-    parts = list(torch.arange(count).split(size))
-    if len(parts) > 1 and len(parts[-1]) == 1:
-        parts[-2:] = [torch.cat(parts[-2:])]
+def parts_of(count: int, size: int, order: Tensor | None = None) -> list[Tensor]:
+    """Divide an ``order``, int64 [4, count] of `draw_epoch`, into batches of ``size`` and a smaller last one.
+
+    The default is the order of the data, uncropped. A single remaining example joins the batch before it, since
+    BatchNorm cannot normalise one example.
+    """
+    if order is None:
+        order = torch.stack([torch.arange(count), *torch.tensor([[PAD], [PAD], [0]]).expand(3, count)])
+    parts = list(order.split(size, 1))
+    if len(parts) > 1 and parts[-1].shape[1] == 1:
+        parts[-2:] = [torch.cat(parts[-2:], 1)]
     return parts
 
 
-def crop(images: Tensor, order: Tensor, part: Tensor) -> Tensor:
-    """Pad images [B, C, H, W] by 4 zeros, crop and flip them as the positions ``part`` of ``order`` say."""
+def crop(images: Tensor, top: Tensor, left: Tensor, flip: Tensor) -> Tensor:
+    """Pad images [B, C, H, W] by 4 zeros, crop them at (``top``, ``left``), mirror them where ``flip`` is 1."""
+    top, left, flip = (numbers.to(images.device) for numbers in (top, left, flip))
     height, width = images.shape[2:]
-    top, left, flip = order[1:, part].to(images.device)
     side = torch.arange(width, device=images.device)
     rows = top[:, None] + torch.arange(height, device=images.device)
     columns = left[:, None] + torch.where(flip[:, None] == 1, side.flip(0), side)
     padded = F.pad(images, (PAD, PAD, PAD, PAD)).permute(0, 2, 3, 1)
     each = torch.arange(len(images), device=images.device)[:, None, None]
-    return padded[each, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    return padded[each, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
 
 
 def check_finite(inputs: Tensor, name: str, first: int = 0) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
+import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
+import torch
 from torch import nn
 
 from repro import files, machine
@@ -24,20 +27,62 @@ from repro.pruning import sparsity_of
 from repro.record import Record
 from repro.run import Data, Run
 from repro.store import Store
-from repro.ticket.datasets import samples
-from repro.ticket.events import Event, Kind
-from repro.ticket.inspect_model import fingerprint, inspect_model
-from repro.ticket.plateau import Plateau, find_plateau
-from repro.ticket.prunable import choose_prunable
-from repro.ticket.randomness import untouched
-from repro.ticket.result import Check, Outcome, Result
-from repro.ticket.search_spec import BASELINES, ITERATIVE, ONE_SHOT, SearchOptions, SearchSpec
-from repro.ticket.torch_dataset import kind_of
-from repro.ticket.trainer import Setup, Stop, Trainer, copied, fill, train
+from repro.ticket.datasets import kind_of, restored, samples
+from repro.ticket.network import Setup, choose_prunable, copied, fill, fingerprint, inspect_model, notes_on
+from repro.ticket.result import Outcome, Result
+from repro.ticket.search_spec import (
+    BASELINES,
+    ITERATIVE,
+    ONE_SHOT,
+    Plateau,
+    SearchOptions,
+    SearchSpec,
+    find_plateau,
+)
+from repro.ticket.trainer import Stop, Trainer, train
 
-Observer = Callable[[Event], object]
 NOT_SHOWN = ("data", "parents", "ended")  # of a Record's provenance
 PHASES = {"dense": "dense", "ppr": "PPR check", "gradual": "gradual pruning", "ticket": "ticket"}
+Kind = Literal["note", "epoch", "check", "safe", "unsettled", "done"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """One step of a search, as a line if printed.
+
+    ``note``: a fact that is known before training; ``phase`` is the sentence. ``epoch``: one epoch of ``phase`` is
+    trained and kept on disk. ``check``: the PPR accuracy of dense epoch ``epoch``. ``safe``: PPR has reached its
+    plateau, and pruning is safe from ``epoch``. ``unsettled``: it reached none. ``done``: ``phase`` ended with
+    ``top1``. Accuracies are per cent of the test set.
+
+    ``spent`` counts the epochs so far, PPR checks and earlier calls included; ``left`` is the most epochs that may
+    still be needed: an early plateau needs fewer.
+    """
+
+    kind: Kind
+    phase: str
+    epoch: int
+    last: int
+    top1: float | None
+    spent: int
+    left: int
+    images_per_second: float | None = None
+
+    def __str__(self) -> str:
+        top1 = "" if self.top1 is None else f"top-1 {self.top1:.2f} %"
+        lines = {
+            "note": self.phase,
+            "epoch": f"{self.phase}: epoch {self.epoch}/{self.last}{top1 and ', '}{top1}",
+            "check": f"PPR check of epoch {self.epoch}{top1 and ': '}{top1}",
+            "safe": f"safe to prune from epoch {self.epoch}: PPR has reached its plateau",
+            "unsettled": f"PPR reached no plateau within {self.last} epochs: pruned at the end of the dense "
+            "schedule",
+            "done": f"{self.phase} done{top1 and ': '}{top1}",
+        }
+        return lines[self.kind]
+
+
+Observer = Callable[[Event], object]
 
 
 def find_ticket(
@@ -91,26 +136,30 @@ def find_ticket(
     if not isinstance(folder, str | os.PathLike):
         raise UsageError(f"folder: a path was expected, not {kind_of(folder)}")
     folder, tell = Path(folder), on_event or (lambda event: None)
+
+    def note(sentence: str) -> None:
+        tell(Event("note", sentence, 0, recipe.epochs, None, 0, 0))
+
     moved_cache = machine.settle_compiler_cache()
-    with untouched():
+    with _untouched():
         device = devices.choose(options.device)
         training = samples(train_set, "train_set", device.torch, options.workers)
         testing = samples(test_set, "test_set", device.torch, options.workers)
         precision = devices.resolve_precision(options.precision, device)
         devices.use_tf32(precision)
         setup = Setup(model, recipe, device, devices.dtype_of(precision), training, testing)
-        layout, classes, called, sizes = inspect_model(setup)
-        pruned = choose_prunable(model, options.prunable, called)
+        classes, called, sizes = inspect_model(setup)
+        prunable, left_out = choose_prunable(model, options.prunable, called)
         numbers = options.resolved(recipe, len(testing))
         files.check_writable(folder)
-        notes = [*pruned.notes, *sizes, *training.notes, *testing.notes]
-        for sentence in [*([moved_cache] if moved_cache else []), *notes, *training.ahead, *testing.ahead]:
-            tell(Event("note", sentence, 0, recipe.epochs, None, 0, 0))
+        notes = [*notes_on(left_out), *sizes, *training.notes, *testing.notes]
+        for sentence in [*([moved_cache] if moved_cache else []), *notes]:
+            note(sentence)
         for side in (training, testing):  # last, since it may take as long as an epoch
-            side.check(classes)
+            side.check(classes, note)
         spec = SearchSpec(
             network=fingerprint(model),
-            prunable=pruned.names,
+            prunable=prunable,
             data=Data("own", len(training), len(testing), f"{training.fingerprint}+{testing.fingerprint}"),
             recipe=recipe,
             precision=options.precision,
@@ -121,9 +170,9 @@ def find_ticket(
         busy = f"{folder} is in use by another process: wait for it, or pass another folder"
         with files.locked(folder / ".lock", busy):
             spec.check_folder(folder)
-            setup = replace(setup, prunable=pruned.names, layout=layout)
+            setup = dataclasses.replace(setup, prunable=prunable)
             result = _Search(spec, setup, folder, names, tell).result()
-            result = replace(result, notes=tuple(notes), left_out=pruned.left_out)
+            result = dataclasses.replace(result, notes=tuple(notes), left_out=left_out)
             result.save()
             return result
 
@@ -132,20 +181,32 @@ def _checked(kind: Any, value: Any, name: str) -> Any:
     """Return ``value``, or a mapping of its fields, as ``kind``. Raises `UsageError` naming a wrong field."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = dataclasses.asdict(value)
-    if isinstance(value, Mapping):
-        value = {key: _plain(inner) for key, inner in value.items()}
-    elif dataclasses.is_dataclass(kind):
+    if dataclasses.is_dataclass(kind) and not isinstance(value, dict):
         raise UsageError(f"{name}: a {getattr(kind, '__name__', kind)} was expected, not {kind_of(value)}")
+    # Through JSON, since fields are checked like those of a file: lists for tuples, plain numbers for NumPy's.
+    plain = json.dumps(value, default=lambda thing: thing.item() if isinstance(thing, np.generic) else repr(thing))
     try:
-        return build(kind, _plain(value), name)
+        return build(kind, json.loads(plain), name)
     except ValueError as error:
         raise UsageError(str(error)) from None
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return list(value)
-    return value.item() if isinstance(value, np.generic) else value
+@contextlib.contextmanager
+def _untouched() -> Iterator[None]:
+    """Restore the caller's random state and torch's global settings at the end. Enable gradients inside."""
+    threads, matmul = torch.get_num_threads(), torch.backends.cuda.matmul
+    tf32 = matmul.allow_tf32
+    try:
+        with (
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            torch.backends.cudnn.flags(torch.backends.cudnn.enabled),
+            restored(range(torch.cuda.device_count())),
+        ):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+        matmul.allow_tf32 = tf32
 
 
 class _Search:
@@ -206,7 +267,7 @@ class _Search:
             return Outcome(name, record.top1 or 0.0, record.best_top1 or 0.0, sparsity, *epochs)
 
         window = None if safe is None else (safe, spec.window_end(safe))
-        checks = tuple(Check(epoch, record.top1 or 0.0) for epoch, record in self._checks(end))
+        checks = self._checks(end)
         # Alone, the ticket needs the dense training only up to where pruning was known to be safe.
         epochs = (plateau.known_at or end, len(checks), window[1] - window[0] if window else 0, end)
         trainings = {ONE_SHOT: end, ITERATIVE: spec.rounds * end}
@@ -268,12 +329,13 @@ class _Search:
 
     def _plateau(self, epoch: int) -> Plateau:
         """Find the plateau in the checks of the first ``epoch`` epochs."""
-        checks = [(e, record.top1 or 0.0) for e, record in self._checks(epoch)]
+        checks = [*self._checks(epoch).items()]
         return find_plateau(checks, self.spec.patience, self.spec.tolerance, self.spec.chance)
 
-    def _checks(self, epoch: int) -> list[tuple[int, Record]]:
+    def _checks(self, epoch: int) -> dict[int, float]:
+        """Return PPR in per cent of those of the first ``epoch`` epochs that were checked."""
         due = [e for e in range(1, epoch + 1) if self.spec.due(e)]
-        return [(e, record) for e in due if (record := self.store.record(self.spec.ppr(e)))]
+        return {e: record.top1 or 0.0 for e in due if (record := self.store.record(self.spec.ppr(e)))}
 
     @property
     def _spent(self) -> int:

@@ -1,6 +1,6 @@
-"""The options of a search, and a search as a frozen value: everything that shapes it, and its Runs.
+"""The options of a search, its rule for the safe epoch, and the search as a frozen value, with its Runs.
 
-The Runs are values like those of the paper's experiments (repro/run.py), on the user's network and data.
+The Runs are values like those of the paper's experiments (repro/run.py), on the user's network and data. Pure.
 """
 
 from __future__ import annotations
@@ -8,9 +8,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from repro import files
 from repro.config.fields import POSITIVE, Check, at_least, one_of
@@ -20,13 +21,10 @@ from repro.experiments import gradual_window, iterative_round, ppr_check, retrai
 from repro.options import DEVICES
 from repro.run import Data, Run
 from repro.schedule import iterative_sparsity
-from repro.ticket.plateau import default_patience, default_tolerance
 
 ONE_SHOT, ITERATIVE = "one-shot", "iterative"
 BASELINES = (ONE_SHOT, ITERATIVE)
 PRUNED_PER_ROUND = 0.2  # of the remaining weights, in iterative pruning (Frankle & Carbin; Table 4)
-
-
 TOLERANCE = Check(lambda value: 0 <= value < math.inf, "is not 0 or more")
 WINDOW = Check(lambda value: 0 < value <= 1, "is no share of the schedule, as 0.25 for a quarter is")
 
@@ -43,7 +41,7 @@ class SearchOptions:
         tolerance: accuracy points that do not count as a gain; default: 25 / sqrt(test examples), 0.25 for 10,000.
         window: the length of gradual pruning, as a share of the schedule; it ends with the schedule at the latest.
         rewind: the epoch that iterative pruning rewinds to; default: a fortieth of the schedule, at least 1.
-        prunable: names of the weights to prune; default: `repro.ticket.prunable.choose_prunable`.
+        prunable: names of the weights to prune; default: `repro.ticket.network.choose_prunable`.
         seed: of data order, augmentation and dropout.
         device: ``auto``, ``cpu`` or ``cuda``.
         precision: ``auto``, ``float32``, ``tf32`` or ``bfloat16``.
@@ -73,12 +71,54 @@ class SearchOptions:
             raise UsageError(f"rewind {self.rewind}: choose an epoch from 0 to {recipe.epochs}")
         defaults = {
             "ppr_rate": recipe.lr / 10,
-            "patience": default_patience(recipe.epochs, self.check_every),
-            "tolerance": default_tolerance(tested),
+            # Of 200 epochs 30. With 20, a curve that rises as slowly as Fig. 4's is often cut off halfway
+            # (tests/test_ticket_plateau.py draws such curves); each further check costs two epochs.
+            "patience": max(2, round(0.15 * recipe.epochs / self.check_every)),
+            # Half the largest standard error of an accuracy, in points: 0.25 for 10,000 images. Half, since all
+            # checks use the same images and their errors are correlated.
+            "tolerance": 25 / tested**0.5,
             "rewind": min(max(1, round(recipe.epochs / 40)), recipe.epochs),
         }
         given = {name: getattr(self, name) for name in ("check_every", *defaults, "window", "seed")}
         return {name: defaults[name] if value is None else value for name, value in given.items()}
+
+
+class Plateau(NamedTuple):
+    """A plateau in a PPR curve so far. ``epoch`` is where it begins (0 before the first check), and ``known_at``
+    the epoch of the check that confirmed it, None without one."""
+
+    epoch: int
+    known_at: int | None
+
+    @property
+    def safe(self) -> int | None:
+        """The epoch from which pruning is known to be safe, or None."""
+        return self.epoch if self.known_at else None
+
+
+def find_plateau(
+    checks: Sequence[tuple[int, float]], patience: int, tolerance: float, chance: float = 0.0
+) -> Plateau:
+    """Find the plateau in ``checks``, pairs of epoch and PPR top-1 in per cent, in their order.
+
+    The paper reads the epoch from which pruning is safe off the whole curve ("increases until around 100 epoch,
+    then it saturates", section 3.3). To save epochs it is found here from past checks only: a check that is better
+    than the beginning of the current plateau by more than ``tolerance`` points begins a new one, and ``patience``
+    checks in a row that are not confirm it. Later checks are ignored. The first plateau has to be above
+    ``chance``, the accuracy of guessing, by more than the tolerance.
+
+    >>> find_plateau([(1, 50.0), (2, 60.0), (3, 60.3), (4, 59.8), (5, 70.0)], patience=2, tolerance=0.5)
+    Plateau(epoch=2, known_at=4)
+    """
+    start, level, waited = 0, chance, 0
+    for epoch, top1 in checks:
+        if top1 > level + tolerance:
+            start, level, waited = epoch, top1, 0
+            continue
+        waited += 1
+        if start and waited >= patience:
+            return Plateau(start, epoch)
+    return Plateau(start, None)
 
 
 @dataclass(frozen=True)
@@ -160,7 +200,10 @@ class SearchSpec:
 
     def check_folder(self, folder: Path) -> None:
         """Bind ``folder`` to this search. Raises `UsageError`, naming the differences, if it holds another one."""
-        path, own = folder / "search.json", self._flat()
+        path = folder / "search.json"
+        own = json.loads(json.dumps(dataclasses.asdict(self)))  # lists where there are tuples, as in the file
+        for name in ("data", "recipe"):
+            own |= {f"{name}.{part}": value for part, value in own.pop(name).items()}
         if not path.exists():
             files.write_text(path, json.dumps(own, indent=1) + "\n")
             return
@@ -174,12 +217,3 @@ class SearchSpec:
             raise UsageError(
                 f"{folder} holds another search, it differs in {what}: pass another folder, or remove it"
             )
-
-    def _flat(self) -> dict[str, Any]:
-        """Return the fields as JSON values, those of data and recipe by dotted names."""
-        found: dict[str, Any] = {}
-        for name, value in dataclasses.asdict(self).items():
-            parts = {f"{name}.{part}": v for part, v in value.items()} if isinstance(value, dict) else None
-            found |= parts or {name: value}
-        plain: dict[str, Any] = json.loads(json.dumps(found))  # lists where there are tuples, as in the file
-        return plain

@@ -6,17 +6,13 @@ but supports this project's networks only.
 
 from __future__ import annotations
 
-import copy
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from repro.config.recipe import Recipe
 from repro.data.batches import draw_epoch
-from repro.engine.device import Device
 from repro.engine.events import EpochReport, EpochTotals
 from repro.engine.lanes import forward, loss_and_logits
 from repro.engine.network import MASK, MOMENTUM, masks_of
@@ -27,35 +23,16 @@ from repro.record import Record
 from repro.run import Run
 from repro.schedule import learning_rate
 from repro.store import Store
-from repro.ticket.datasets import Samples
-from repro.ticket.randomness import seed_all
-from repro.ticket.torch_dataset import Batch
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What all trainings of a search share: the network as given, the weights to prune, device and data."""
-
-    model: nn.Module
-    recipe: Recipe
-    device: Device
-    precision: torch.dtype
-    train: Samples
-    test: Samples
-    prunable: tuple[str, ...] = ()
-    layout: torch.memory_format = torch.contiguous_format
-    source: str = "own"
+from repro.ticket.datasets import seed_all
+from repro.ticket.network import Setup, copied, fill, on_cpu, tensors_of
 
 
 class Trainer:
     """One training of a copy of the network. The given network stays unchanged."""
 
-    masked = False
-    """Whether some weights are pruned."""
-
     def __init__(self, setup: Setup) -> None:
         self.setup, self.prunable, recipe = setup, setup.prunable, setup.recipe
-        self.model = on_device(copied(setup.model), setup, setup.layout)
+        self.model = copied(setup.model).to(setup.device.torch)
         self.trainable = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
         self.optimizer = torch.optim.SGD(
             self.trainable.values(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
@@ -77,7 +54,7 @@ class Trainer:
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.setup.device.torch)
         correct = torch.zeros((), dtype=torch.int64, device=self.setup.device.torch)
         batches = 0
-        for inputs, labels in self._laid_out(samples.drawn(order, recipe.augment, recipe.batch_size, names)):
+        for inputs, labels in samples.batches(order, recipe.augment, recipe.batch_size, names):
             self.optimizer.zero_grad()
             loss, logits = loss_and_logits(self.model, inputs, labels, self.setup.precision)
             loss.backward()
@@ -90,14 +67,20 @@ class Trainer:
 
     def evaluate(self) -> float:
         """Return the top-1 accuracy on the test set in per cent, with the network in eval mode."""
-        seed_all(self.setup.device.cuda, "ticket evaluation")
+        name = "ticket evaluation"
+        seed_all(self.setup.device.cuda, name)
         self.model.eval()
         correct = torch.zeros((), dtype=torch.int64, device=self.setup.device.torch)
         with torch.inference_mode():
-            for inputs, labels in self._laid_out(self.setup.test.plain(self.setup.recipe.batch_size)):
+            for inputs, labels in self.setup.test.batches(None, False, self.setup.recipe.batch_size, name):
                 logits = forward(self.model, inputs, self.setup.precision)
                 correct += (logits.argmax(1) == labels).sum()
         return 100 * int(correct) / len(self.setup.test)
+
+    @property
+    def masked(self) -> bool:
+        """Whether some weights are pruned."""
+        return self.masks is not None
 
     @property
     def is_finite(self) -> bool:
@@ -118,7 +101,7 @@ class Trainer:
 
     def apply_masks(self, masks: Masks) -> None:
         """Keep weights at zero from now on where their mask is False."""
-        self.masks, self.masked = {name: masks[name] for name in self.prunable}, True  # a file has another order
+        self.masks = {name: masks[name] for name in self.prunable}  # a file has another order
         weights = {name: self.model.get_parameter(name) for name in self.prunable}
         self._pruned = [(weight, ~masks[name].to(weight.device)) for name, weight in weights.items()]
         self._zero_pruned()
@@ -157,10 +140,6 @@ class Trainer:
                 if momentum is not None:
                     momentum.masked_fill_(pruned, 0)
 
-    def _laid_out(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        for inputs, labels in batches:
-            yield laid_out(inputs, self.setup.layout), labels
-
 
 Stop = Callable[[int, Trainer], bool]
 """Called with the number of epochs trained and their network, before every epoch and at the end."""
@@ -181,7 +160,7 @@ def train(
     the loss is not finite, `CheckpointGone` if a parent's checkpoint is missing.
     """
     trainer = Trainer(setup)
-    point = resume_or_start(run, trainer, store, setup.device, setup.source)
+    point = resume_or_start(run, trainer, store, setup.device, "own")
     progress = RunProgress(run, trainer, store, keep, point)
     while not (stop and stop(progress.epoch, trainer)):
         if progress.over:
@@ -202,38 +181,3 @@ def train(
         progress.save()
         epoch_done(EpochReport(run, progress.epoch, totals.seen, seconds, progress.latest))
     return progress.record()
-
-
-def tensors_of(model: nn.Module) -> dict[str, Tensor]:
-    """Return parameters and buffers by name; training changes also the buffers that state_dict leaves out."""
-    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
-
-
-def on_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return contiguous copies on the CPU, as safetensors needs them."""
-    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-
-
-def fill(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Set the network's parameters and buffers to ``tensors``."""
-    with torch.no_grad():
-        for name, tensor in tensors_of(model).items():
-            tensor.copy_(tensors[name])
-
-
-def copied(model: nn.Module) -> nn.Module:
-    """Copy ``model``; copy a weight that a module computes from others before it runs (weight_norm) by value."""
-    held = [value for module in model.modules() for value in vars(module).values()]
-    computed = [value for value in held if isinstance(value, Tensor) and not value.is_leaf]
-    return copy.deepcopy(model, {id(tensor): tensor.detach().clone() for tensor in computed})
-
-
-def on_device(model: nn.Module, setup: Setup, layout: torch.memory_format) -> nn.Module:
-    """Move ``model`` to the device, its convolution weights in ``layout``."""
-    placed: nn.Module = model.to(setup.device.torch, memory_format=layout)  # type: ignore[call-overload]
-    return placed
-
-
-def laid_out(inputs: Tensor, layout: torch.memory_format) -> Tensor:
-    """Return images [B, C, H, W] in ``layout``, anything else contiguous."""
-    return inputs.contiguous(memory_format=layout if inputs.dim() == 4 else torch.contiguous_format)
