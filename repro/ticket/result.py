@@ -18,7 +18,7 @@ from repro.report.figures import BLUE, INK, MUTED, VERMILION
 from repro.report.tables import markdown_table
 from repro.ticket.network import on_cpu
 from repro.ticket.search_spec import ITERATIVE, SearchSpec
-from repro.words import counted, machines
+from repro.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -205,7 +205,6 @@ def figure(result: Result, name: str, profile: str) -> Figure:
     from repro.report.figures.sheet import Sheet
 
     spec, made = result.spec, result.provenance
-    provenance = [f"profile {profile}", name, machines(made["device"]), ", ".join(made["precision"])]
     with figures.styled():
         sheet = Sheet(8.6, 4.0)
         sheet.note(" ".join(result.sentences()))
@@ -230,5 +229,6 @@ def figure(result: Result, name: str, profile: str) -> Figure:
             )
         for artist, label in zip(*axes.get_legend_handles_labels(), strict=True):
             sheet.key(label, artist)
-        sheet.finish("An early winning ticket", provenance=[*provenance, f"seed {spec.seed}"])
+        provenance = [f"profile {profile}", name, made["device"], made["precision"], f"seed {spec.seed}"]
+        sheet.finish("An early winning ticket", provenance=provenance)
     return sheet
