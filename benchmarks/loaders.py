@@ -41,7 +41,7 @@ from repro.data.imagenet import FileSplit
 from repro.data.imagenet.augment import MEAN, STD, Floats, crop_box, draw_crops, normalize
 from repro.data.imagenet.decode import decode, evaluation, training
 from repro.data.imagenet.loader import Loader, Request
-from repro.data.imagenet.resize import shrink
+from repro.data.imagenet.preparation import shrink
 from repro.engine import device as devices
 from repro.report.tables import markdown_table
 
@@ -72,7 +72,7 @@ class Processes(Dataset[Tensor]):
         return len(self.split)
 
     def __getitem__(self, index: int) -> Tensor:
-        image = decode(self.split.read(index), self.split.names[index])
+        image = decode(self.split.read(index))
         if self.crops is None:
             return evaluation(image, RESIZE, CROP)
         return training(image, crop_box(self.crops[index], image.shape[2], image.shape[1]), CROP)
@@ -179,7 +179,7 @@ def differences(args: argparse.Namespace) -> dict[str, float]:
     theirs = Photos(args.dir, args.images, geometry)
     gaps = []
     for i in range(len(files)):
-        own = evaluation(decode(files.read(i), files.names[i]), RESIZE, CROP)
+        own = evaluation(decode(files.read(i)), RESIZE, CROP)
         gaps.append((own.int() - theirs[i][0].int()).abs().flatten())
     gap = torch.cat(gaps)
     return {

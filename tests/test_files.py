@@ -14,7 +14,6 @@ import pytest
 from conftest import Strangers
 
 from repro import files
-from repro.data.imagenet.parallel import locked
 from repro.errors import MissingInput
 from repro.files import Lock
 from repro.record import Record
@@ -133,7 +132,7 @@ def test_a_disk_without_locks_is_one_line_with_what_is_safe(
             raise AssertionError
 
     def prepare() -> None:
-        with locked(tmp_path):
+        with files.locked(tmp_path / ".lock", "in use"):
             raise AssertionError
 
     for use in (train, prepare, lambda: store.add([record_of(some_run)]), lambda: files.check_lockable(tmp_path)):

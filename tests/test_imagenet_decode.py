@@ -69,7 +69,7 @@ def as_array(image: Tensor) -> np.ndarray:
 @pytest.mark.parametrize("kind", [*JPEGS, *OTHERS])
 def test_pixels_are_those_of_pillow_converted_to_rgb(kind: str) -> None:
     content = (JPEGS | OTHERS)[kind]
-    image = decode(content, kind)
+    image = decode(content)
     assert image.dtype == torch.uint8
     assert np.array_equal(as_array(image), pixels(content))
 
@@ -81,8 +81,8 @@ def test_pixels_are_those_of_pillow_converted_to_rgb(kind: str) -> None:
 def test_a_jpeg_cut_off_anywhere_is_found(kind: str) -> None:
     content = JPEGS[kind]
     for kept in [*range(0, len(content) - 2, 97), len(content) - 2, len(content) - 1]:
-        with pytest.raises(BadImage, match=r"^some\.JPEG: ."):
-            decode(content[:kept], "some.JPEG")
+        with pytest.raises(BadImage):
+            decode(content[:kept])
 
 
 def test_a_thumbnail_s_end_is_not_taken_for_the_image_s() -> None:
@@ -90,12 +90,12 @@ def test_a_thumbnail_s_end_is_not_taken_for_the_image_s() -> None:
     for kept in (len(content) // 2 + 800, len(content) - 2):
         assert content[:kept].count(b"\xff\xd9") == 1
         with pytest.raises(BadImage, match="its end is missing"):
-            decode(content[:kept], "some.JPEG")
+            decode(content[:kept])
 
 
 def test_bytes_after_the_end_are_no_fault() -> None:
     content = JPEGS["RGB 4:2:0 plain"]
-    assert np.array_equal(as_array(decode(content + bytes(1000), "x")), pixels(content))
+    assert np.array_equal(as_array(decode(content + bytes(1000))), pixels(content))
 
 
 @pytest.mark.parametrize(
@@ -109,9 +109,8 @@ def test_bytes_after_the_end_are_no_fault() -> None:
     ],
 )
 def test_no_image_is_named_with_the_reason(content: bytes, why: str) -> None:
-    with pytest.raises(BadImage, match=rf"^val/some\.JPEG: .*({why})") as bad:
-        decode(content, "val/some.JPEG")
-    assert bad.value.name == "val/some.JPEG"
+    with pytest.raises(BadImage, match=why):
+        decode(content)
 
 
 def test_a_damaged_size_does_not_take_all_memory() -> None:
@@ -119,7 +118,7 @@ def test_a_damaged_size_does_not_take_all_memory() -> None:
     at = content.find(b"\xff\xc0") + 5  # the height in the frame header
     content[at : at + 4] = b"\xff\xff\xff\xff"
     with pytest.raises(BadImage, match="cannot be decoded"):
-        decode(bytes(content), "x")
+        decode(bytes(content))
 
 
 def test_damaged_bytes_never_raise_anything_else() -> None:
@@ -130,7 +129,7 @@ def test_damaged_bytes_never_raise_anything_else() -> None:
         for _ in range(3):
             content[chance.randrange(2, len(content))] = chance.randrange(256)
         try:
-            image = decode(bytes(content), "x")
+            image = decode(bytes(content))
         except BadImage:
             continue
         assert image.shape[0] == 3
@@ -151,7 +150,7 @@ SIZES = [(500, 375), (375, 500), (256, 256), (257, 300), (301, 400), (130, 77), 
 @pytest.mark.parametrize(("resize", "crop"), [(256, 224), (64, 64), (70, 57), (48, 64)])
 def test_evaluation_is_torchvision_s_to_one_level(size: tuple[int, int], resize: int, crop: int) -> None:
     content = encode(picture(*size), "BMP")
-    found = evaluation(decode(content, "x"), resize, crop)
+    found = evaluation(decode(content), resize, crop)
     assert found.shape == (3, crop, crop)
     difference = np.abs(as_array(found) - torchvision_evaluation(content, resize, crop))
     assert difference.max() <= 1
@@ -160,7 +159,7 @@ def test_evaluation_is_torchvision_s_to_one_level(size: tuple[int, int], resize:
 
 def test_training_crops_are_torchvision_s_to_one_level() -> None:
     image = picture(500, 375)
-    decoded = decode(encode(image, "BMP"), "x")
+    decoded = decode(encode(image, "BMP"))
     for box in [(0, 0, 375, 500), (13, 57, 301, 226), (200, 400, 100, 99), (5, 5, 224, 224), (371, 496, 4, 4)]:
         right = np.asarray(resized_crop(image, *box, [224, 224], InterpolationMode.BILINEAR)).astype(np.int64)
         assert np.abs(as_array(training(decoded, box, 224)) - right).max() <= 1
@@ -171,7 +170,7 @@ def test_real_photographs() -> None:
     largest, means, modes = 0, [], set()
     for path in real_photographs():
         content = path.read_bytes()
-        image = decode(content, path.name)
+        image = decode(content)
         assert np.array_equal(as_array(image), pixels(content)), path.name
         difference = np.abs(as_array(evaluation(image, 256, 224)) - torchvision_evaluation(content, 256, 224))
         largest, means = max(largest, difference.max()), [*means, difference.mean()]

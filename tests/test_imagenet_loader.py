@@ -49,7 +49,7 @@ def one_by_one(split: FileSplit, request: Request) -> torch.Tensor:
     """Slowly, in this thread, without any short cut."""
     found = []
     for i, index in enumerate(request.index.tolist()):
-        image = decode(split.read(index), "x")
+        image = decode(split.read(index))
         if request.crops is None:
             found.append(evaluation(image, RESIZE, CROP))
         else:

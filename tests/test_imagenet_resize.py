@@ -21,10 +21,9 @@ from PIL import Image
 
 from repro import data
 from repro.data import imagenet
-from repro.data.imagenet import index, layout, parallel, resize
+from repro.data.imagenet import index, layout, preparation
 from repro.data.imagenet.index import Prepared
-from repro.data.imagenet.resize import resize_tree
-from repro.data.imagenet.verify import prepare
+from repro.data.imagenet.preparation import Observer, prepare, resize_tree
 from repro.errors import MissingInput, UsageError
 from repro.run import Photos
 
@@ -134,7 +133,7 @@ def test_shrinking_averages_what_is_too_fine_to_show() -> None:
     checkers = (np.indices((1024, 1024)).sum(0) % 2 * 255).astype(np.uint8)
     content = io.BytesIO()
     Image.fromarray(checkers).save(content, "PNG")
-    small = pixels(resize.shrink(content.getvalue(), 256))
+    small = pixels(preparation.shrink(content.getvalue(), 256))
     assert small.shape == (256, 256, 3) and np.abs(small - 127.5).max() < 3
 
 
@@ -143,18 +142,18 @@ def test_metadata_stays_behind() -> None:
     exif[0x0112], exif[0x010E] = 6, "a caption"
     content = io.BytesIO()
     photograph(np.random.default_rng(1), 400, 300).save(content, "JPEG", exif=exif, comment=b"a comment")
-    small = resize.shrink(content.getvalue(), 256)
+    small = preparation.shrink(content.getvalue(), 256)
     assert b"caption" not in small and b"comment" not in small
     with Image.open(io.BytesIO(small)) as image:
         assert image.size == (341, 256)  # not turned: nobody does who trains on ImageNet
 
 
-@given(st.integers(1, 3000), st.integers(1, 3000), st.sampled_from(list(resize.BYTES)))
+@given(st.integers(1, 3000), st.integers(1, 3000), st.sampled_from(list(preparation.BYTES)))
 def test_sizes_are_rounded_as_torchvision_does(width: int, height: int, side: int) -> None:
     from torchvision.transforms.functional import _compute_resized_output_size
 
     rows, columns = _compute_resized_output_size((height, width), [side])
-    assert resize.smaller(width, height, side) == (columns, rows)
+    assert preparation.smaller(width, height, side) == (columns, rows)
 
 
 def test_another_side_is_refused(prepared: Prepared, tmp_path: Path) -> None:
@@ -165,7 +164,7 @@ def test_another_side_is_refused(prepared: Prepared, tmp_path: Path) -> None:
 # Interrupted, damaged
 
 
-class Stopping(parallel.Observer):
+class Stopping(Observer):
     """Ends everything after one chunk."""
 
     def advanced(self, images: int) -> None:
@@ -182,15 +181,15 @@ def test_interrupted_it_resumes_and_ends_as_if_undisturbed(
     prepared: Prepared, shrunk: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = tmp_path / "resized"
-    monkeypatch.setattr(parallel, "CHUNK", 9)
+    monkeypatch.setattr(preparation, "CHUNK", 9)
     with pytest.raises(KeyboardInterrupt):
         resize_tree(prepared, 256, target, Stopping())
     written = images(target)
-    assert len(written) == 9 and index.find([target]) is None
+    assert 9 <= len(written) < 48 and index.find([target]) is None
     torn = target / next(iter(written))
     torn.write_bytes(b"")  # as a crash of the machine may leave it
     again = written_again(target, lambda: resize_tree(prepared, 256, target))
-    assert len(again) == 48 - 8 and str(torn) in again
+    assert len(again) == 48 - len(written) + 1 and str(torn) in again
     assert images(target) == images(shrunk.root)
 
 
@@ -219,13 +218,13 @@ def test_a_full_disk_is_one_line_and_the_same_command_resumes(
 KILLED = """
 import sys, time
 from pathlib import Path
-from repro.data.imagenet import index, resize
-plain = resize.shrink
+from repro.data.imagenet import index, preparation
+plain = preparation.shrink
 def slowly(content, side):
     time.sleep(0.02)
     return plain(content, side)
-resize.shrink = slowly
-resize.resize_tree(index.find([Path(sys.argv[1])]), 256, Path(sys.argv[2]))
+preparation.shrink = slowly
+preparation.resize_tree(index.find([Path(sys.argv[1])]), 256, Path(sys.argv[2]))
 """
 
 
@@ -244,11 +243,11 @@ def test_killed_it_resumes(prepared: Prepared, shrunk: Prepared, tmp_path: Path)
     assert images(target) == images(shrunk.root)
 
 
-def test_processes_write_the_same(
+def test_threads_write_the_same(
     prepared: Prepared, shrunk: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parallel, "FEW", 10)
-    monkeypatch.setattr(parallel, "cores", lambda: 2)
+    monkeypatch.setattr(preparation, "CHUNK", 10)
+    monkeypatch.setattr(preparation, "cores", lambda: 3)
     assert resize_tree(prepared, 256, tmp_path / "resized").content_hash == shrunk.content_hash
 
 

@@ -16,15 +16,15 @@ from PIL import Image
 
 from repro import data, files
 from repro.data import imagenet
-from repro.data.imagenet import index, layout, parallel, synthetic, verify
-from repro.data.imagenet.verify import prepare
+from repro.data.imagenet import index, layout, preparation, synthetic
+from repro.data.imagenet.preparation import Observer, prepare
 from repro.errors import MissingInput, UsageError
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = synthetic.CLASSES * (synthetic.TRAIN_EACH + synthetic.VAL_EACH)
 
 
-class Recorder(parallel.Observer):
+class Recorder(Observer):
     """Remembers what it is told; stops everything after ``stop`` images, as Ctrl-C would."""
 
     def __init__(self, stop: int | None = None) -> None:
@@ -96,12 +96,12 @@ def test_the_index_is_found_where_the_images_are(root: Path) -> None:
     assert {path.name for path in (root / index.FOLDER).iterdir()} <= {"index.json", "index.npz", ".lock"}
 
 
-def test_processes_find_out_the_same(root: Path, pristine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_find_out_the_same(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prepared = prepare(root)
     alone = (root / index.FOLDER / "index.npz").read_bytes()
     shutil.rmtree(root / index.FOLDER)
-    monkeypatch.setattr(parallel, "FEW", 10)
-    monkeypatch.setattr(parallel, "cores", lambda: 2)
+    monkeypatch.setattr(preparation, "CHUNK", 10)
+    monkeypatch.setattr(preparation, "cores", lambda: 3)
     assert prepare(root) == prepared
     assert (root / index.FOLDER / "index.npz").read_bytes() == alone
 
@@ -221,7 +221,7 @@ def test_an_image_without_its_end_is_bad_however_it_ends(pristine: Path) -> None
         if content.endswith(b"\xff\xd9"):  # not the PNG
             for ending in (b"", bytes(512)):
                 with pytest.raises((OSError, ValueError)):
-                    verify.look(content[:-2] + ending)
+                    preparation.look(content[:-2] + ending)
 
 
 def test_a_file_that_cannot_be_read_is_bad(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,7 +280,7 @@ def test_a_full_disk_for_the_index_is_one_line(
 ) -> None:
     save = index.save
     monkeypatch.setattr(
-        "repro.data.imagenet.verify.save", lambda *arguments: (small_files(1000), save(*arguments))
+        "repro.data.imagenet.preparation.save", lambda *arguments: (small_files(1000), save(*arguments))
     )
     with pytest.raises(MissingInput, match=r"no room left .*index\.npz"):
         prepare(root)
@@ -331,7 +331,7 @@ def test_an_index_with_odd_values_is_none(root: Path, change: dict[str, object])
 
 def test_two_at_a_time_are_refused(root: Path) -> None:
     (root / index.FOLDER).mkdir()
-    with parallel.locked(root / index.FOLDER), pytest.raises(UsageError, match="another process"):
+    with files.locked(root / index.FOLDER / ".lock", "in use"), pytest.raises(UsageError, match="another process"):
         prepare(root)
 
 

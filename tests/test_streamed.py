@@ -107,7 +107,7 @@ def plain_loop(run: Run, split: InMemory, epochs: int) -> dict[str, Tensor]:
             crops = draw_crops(run.stream, epoch, number, len(chosen))
             images = []
             for i, index in enumerate(chosen):
-                image = decode(split.read(index), split.names[index])
+                image = decode(split.read(index))
                 top, left, height, width = crop_box(crops[i], image.shape[2], image.shape[1])
                 cut = image[None, :, top : top + height, left : left + width]
                 shown = F.interpolate(cut, (run.data.crop,) * 2, mode="bilinear", antialias=True)[0]

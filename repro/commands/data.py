@@ -9,8 +9,7 @@ from typing import Any
 
 from repro import files
 from repro.data import cifar10, imagenet
-from repro.data.imagenet import layout, verify
-from repro.data.imagenet import resize as resized
+from repro.data.imagenet import layout, preparation
 from repro.data.imagenet.index import Prepared
 from repro.errors import MissingInput, UsageError
 from repro.options import Options
@@ -70,7 +69,7 @@ def _cifar10(folders: list[Path]) -> tuple[dict[str, Any], str]:
 
 def _imagenet(folders: list[Path]) -> tuple[dict[str, Any], str]:
     found = imagenet.prepared(folders)
-    if lost := verify.gone(found):
+    if lost := preparation.gone(found):
         raise MissingInput(
             f"{found.root}: of the {found.train + found.val:,} images that were verified {len(lost):,} are not as "
             f"they were: {layout.some(lost, 3)}; fetch them again, or run `repro data prepare imagenet` to use "
@@ -107,12 +106,12 @@ def _prepare_imagenet(folders: list[Path], side: int | None, cache_dir: Path | N
     from repro.report.progress import ImagesProgress
 
     if side is not None:
-        resized.check_side(side)
+        preparation.check_side(side)
     root = layout.find(folders)
     if root is None:
         raise layout.missing(folders)
     progress = ImagesProgress(terminal.console(stderr=True))
-    found = verify.prepare(root, cache_dir, progress)
+    found = preparation.prepare(root, cache_dir, progress)
     if side:
-        found = resized.resize_tree(found, side, (cache_dir or root) / f"resized-{side}", progress)
+        found = preparation.resize_tree(found, side, (cache_dir or root) / f"resized-{side}", progress)
     print(_describe(found))

@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.text import Text
 
-from repro.data.imagenet import parallel
+from repro.data.imagenet import preparation
 from repro.engine.events import EpochReport, Observer, StepReport
 from repro.plan import Plan, cost
 from repro.record import DONE, Record
@@ -71,7 +71,7 @@ class Progress:
             self._bar = None
 
 
-class ImagesProgress(Progress, parallel.Observer):
+class ImagesProgress(Progress, preparation.Observer):
     """Report the number of images done, images/s and the time left."""
 
     def began(self, what: str, total: int) -> None:

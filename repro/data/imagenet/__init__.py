@@ -1,7 +1,7 @@
 """ImageNet (ILSVRC 2012) on disk, and a small tree of the same layout generated from a seed.
 
-`layout.py` finds and counts images; `verify.py` decodes each once and writes the index (`index.py`); `resize.py`
-writes a copy with smaller images; `loader.py`, `decode.py` and `augment.py` make batches.
+`layout.py` finds and counts images; `preparation.py` decodes each once, writes the index (`index.py`), and a copy
+with smaller images; `loader.py`, `decode.py` and `augment.py` make batches.
 """
 
 from __future__ import annotations

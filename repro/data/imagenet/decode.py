@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import struct
 
 import numpy as np
@@ -19,67 +20,44 @@ from torch import Tensor
 from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms.functional import center_crop
 
+from repro.data.imagenet.index import is_cut_off
+
 # A damaged header can claim 65,535 x 65,535 pixels, 13 GB. Above this limit Pillow decides, and refuses twice as
 # many. ImageNet's largest images have some 60 million pixels.
 MOST_PIXELS = 89_478_485
-_START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_START_OF_SCAN, _FILL = 0xDA, 0xFF
+# The start of a frame: marker, length, bits, height and width, components. (A thumbnail's comes first.)
+FRAME = re.compile(rb"\xff[\xc0-\xcf]\x00[\x0b\x11\x14]\x08(....)[\x01\x03\x04]", re.DOTALL)
 
 
 class BadImage(Exception):
-    """An image that cannot be read or decoded: ``name`` and the reason, ``why``."""
-
-    def __init__(self, name: str, why: str) -> None:
-        super().__init__(f"{name}: {why}")
-        self.name, self.why = name, why
+    """An image that cannot be decoded, and why."""
 
 
-def decode(content: bytes, name: str) -> Tensor:
+def decode(content: bytes) -> Tensor:
     """Return the image as RGB, uint8 [3, height, width], channels_last in memory.
 
-    Raises `BadImage`, with ``name``, if the file is truncated, empty or not an image.
+    Raises `BadImage` if the file is truncated, empty or not an image.
     """
-    if header := _jpeg_header(content):
-        pixels, scan = header
-        # If the end marker is missing, a decoder may fill the rest with grey. Coded pixels never contain the
-        # marker, but a thumbnail ahead of them may.
-        if content.rfind(b"\xff\xd9", scan) < 0:
-            raise BadImage(name, "its end is missing")
-        if pixels <= MOST_PIXELS:
+    if content.startswith(b"\xff\xd8\xff"):
+        if is_cut_off(content):
+            raise BadImage("its end is missing")
+        frame = FRAME.search(content)
+        height, width = struct.unpack(">HH", frame[1]) if frame else (0, 0)
+        if height * width <= MOST_PIXELS:
             # On an error Pillow tries, and gives the better reason.
             with contextlib.suppress(RuntimeError, ValueError):
                 encoded = torch.frombuffer(bytearray(content), dtype=torch.uint8)
                 image: Tensor = decode_jpeg(encoded, mode=ImageReadMode.RGB)
                 return image
-    return _decode_with_pillow(content, name)
-
-
-def _jpeg_header(content: bytes) -> tuple[int, int] | None:
-    """Return the number of pixels and the offset of the first scan; None if not a JPEG or too damaged to parse."""
-    if content[:3] != b"\xff\xd8\xff":
-        return None
-    at, pixels = 2, -1
-    while at + 9 < len(content) and content[at] == 0xFF:
-        marker = content[at + 1]
-        if marker == _START_OF_SCAN:
-            return (pixels, at) if pixels >= 0 else None
-        if marker in _START_OF_FRAME:
-            height, width = struct.unpack_from(">HH", content, at + 5)
-            pixels = height * width
-        at += 1 if marker == _FILL else 2 + (content[at + 2] << 8 | content[at + 3])
-    return None
-
-
-def _decode_with_pillow(content: bytes, name: str) -> Tensor:
     if not content:
-        raise BadImage(name, "is empty")
+        raise BadImage("is empty")
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            pixels = np.array(image.convert("RGB"))
+        with Image.open(io.BytesIO(content)) as opened:
+            pixels = np.array(opened.convert("RGB"))
     except UnidentifiedImageError:
-        raise BadImage(name, "not an image") from None
+        raise BadImage("not an image") from None
     except Exception as error:  # decoders raise many types on damaged files
-        raise BadImage(name, f"cannot be decoded ({str(error) or type(error).__name__})") from None
+        raise BadImage(f"cannot be decoded ({str(error) or type(error).__name__})") from None
     return torch.from_numpy(pixels).permute(2, 0, 1)
 
 

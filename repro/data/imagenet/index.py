@@ -66,16 +66,18 @@ class Prepared:
             raise MissingInput(f"{path}: {error}; run `repro data prepare imagenet` again") from None
 
 
+@dataclass(frozen=True, eq=False)
 class FileSplit:
-    """N encoded images in a file each. ``names`` are for messages; ``labels`` int64 [N] are positions in the
-    sorted wnids. A loader accepts any class with names, labels, a length and `read`."""
+    """N encoded images in a file each, by ``names`` relative to ``root``. A loader accepts any class with names,
+    labels, a length and `read`.
 
-    def __init__(
-        self, root: Path, names: Sequence[str], labels: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]
-    ) -> None:
-        """``names`` are relative to ``root``; ``sizes`` int64 [N] are the sizes of the verified files."""
-        self.names, self.labels = names, labels
-        self._root, self._sizes = str(root), sizes
+    ``labels`` int64 [N] are positions in the sorted wnids, ``sizes`` int64 [N] the sizes of the verified files.
+    """
+
+    root: Path
+    names: Sequence[str]
+    labels: npt.NDArray[np.int64]
+    sizes: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -83,12 +85,21 @@ class FileSplit:
     def read(self, index: int) -> bytes:
         """Return the file's content; any thread may call this. Raises `OSError`, also if its size is not the
         verified one."""
-        path = f"{self._root}/{self.names[index]}"
+        path = f"{self.root}/{self.names[index]}"
         with open(path, "rb", buffering=0) as file:
             content = file.read()
-        if len(content) != self._sizes[index]:
-            raise OSError(errno.EIO, f"has {len(content):,} bytes, {self._sizes[index]:,} when verified", path)
+        if len(content) != self.sizes[index]:
+            raise OSError(errno.EIO, f"has {len(content):,} bytes, {self.sizes[index]:,} when verified", path)
         return content
+
+
+def is_cut_off(jpeg: bytes) -> bool:
+    """Tell whether no end marker follows the last scan. A decoder may fill what is missing with grey.
+
+    Coded pixels never contain a marker, but a thumbnail ahead of them has an end of its own.
+    """
+    end = jpeg.rfind(b"\xff\xd9")
+    return end < 0 or jpeg.find(b"\xff\xda", end) >= 0
 
 
 def find(folders: Sequence[Path]) -> Prepared | None:

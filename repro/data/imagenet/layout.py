@@ -61,10 +61,8 @@ class Index:
     left_out: Sequence[str] = ()
 
 
-Image = tuple[str, int, int]
-"""An image's name, size and modification time (ns)."""
-ByClass = dict[str, list[Image]]
-"""The images of a split by wnid, each class in the order of file names."""
+ByClass = dict[str, list[str]]
+"""The names of a split's images by wnid, each class in the order of file names."""
 
 
 def places(folders: Sequence[Path]) -> list[Path]:
@@ -99,16 +97,25 @@ def listing(root: Path) -> Index:
     """
     left_out: list[str] = []
     train, val = (_by_class(root, split, left_out) for split in ("train", "val"))
-    stored = _stored(root, sum(len(images) for images in (*train.values(), *val.values())))
-    _check_classes(root, train, val)
+    names = [name for split in (train, val) for wnid in sorted(split) for name in split[wnid]]
+    stored = _stored(root, len(names))
+    faults = []
+    for one, other, here, there in (("train", "val", train, val), ("val", "train", val, train)):
+        if lacking := sorted(here.keys() - there.keys()):
+            faults.append(f"{other}/ lacks {len(lacking):,} of the classes of {one}/: {some(lacking)}")
+        if empty := sorted(wnid for wnid, images in here.items() if not images):
+            faults.append(f"class folders without an image in {one}/: {some(empty)}")
+    if faults:
+        raise MissingInput(f"{root}: {'; '.join(faults)}")
     classes = sorted(train)
-    images = [(label, *image) for split in (train, val) for label, c in enumerate(classes) for image in split[c]]
-    facts = np.zeros(len(images), dtype=FACTS)
-    facts["size"] = [size for _, _, size, _ in images]
-    facts["mtime"] = [mtime for _, _, _, mtime in images]
-    names = [name for _, name, _, _ in images]
-    labels = np.array([label for label, _, _, _ in images], dtype=np.int64)
-    return Index(tuple(classes), names, labels, sum(map(len, train.values())), facts, stored, left_out)
+    counts = [len(split[wnid]) for split in (train, val) for wnid in classes]
+    labels = np.repeat(np.tile(np.arange(len(classes)), 2), counts)
+    facts = np.zeros(len(names), dtype=FACTS)
+    sizes, times = facts["size"], facts["mtime"]
+    for i, name in enumerate(names):
+        status = os.stat(f"{root}/{name}")
+        sizes[i], times[i] = status.st_size, status.st_mtime_ns
+    return Index(tuple(classes), names, labels, sum(counts[: len(classes)]), facts, stored, left_out)
 
 
 def differences(index: Index) -> list[str]:
@@ -156,67 +163,51 @@ def _stored(root: Path, images: int) -> int:
 
 def _by_class(root: Path, split: str, left_out: list[str]) -> ByClass:
     """List the images in class folders, or in a flat val/. Files that are no images go to ``left_out``."""
-    entries = _entries(root / split)
-    folders = [entry for entry in entries if entry.is_dir()]
-    loose = [entry for entry in entries if not entry.is_dir()]
+    folders = [entry.name for entry in _entries(root / split) if entry.is_dir()]
+    loose = _images(root, split, left_out, folders)
     if split == "val" and not folders:
-        return _flat(root, _images(loose, split, left_out))
-    left_out += [f"{split}/{entry.name}" for entry in loose if entry.name not in LISTS]
-    return {
-        folder.name: _images(_entries(Path(folder.path)), f"{split}/{folder.name}", left_out) for folder in folders
-    }
+        return _flat(root, loose)
+    left_out += loose
+    return {name: _images(root, f"{split}/{name}", left_out) for name in folders}
 
 
-def _images(entries: Sequence[os.DirEntry[str]], folder: str, left_out: list[str]) -> list[Image]:
+def _images(root: Path, folder: str, left_out: list[str], folders: Sequence[str] = ()) -> list[str]:
+    """List the images in ``folder`` in their order; all else but ``folders`` and lists goes to ``left_out``."""
     found = []
-    for entry in entries:
-        name = f"{folder}/{entry.name}"
+    for entry in _entries(root / folder):
         if entry.name.lower().endswith(SUFFIXES) and entry.is_file():
-            found.append((name, entry.stat().st_size, entry.stat().st_mtime_ns))
-        elif entry.name not in (*LISTS, SOLUTION):
-            left_out.append(name)
+            found.append(f"{folder}/{entry.name}")
+        elif entry.name not in (*LISTS, SOLUTION, *folders):
+            left_out.append(f"{folder}/{entry.name}")
     return found
 
 
-def _flat(root: Path, images: Sequence[Image]) -> ByClass:
-    """Sort the ``images`` of a val/ without class folders by class, with the list of classes beside it."""
-    wnids, source = _val_wnids(root, [Path(name).name for name, _, _ in images])
-    if nameless := [name for name, _, _ in images if Path(name).name not in wnids]:
-        raise MissingInput(f"{source} does not say the class of {some(nameless)}")
+def _flat(root: Path, images: Sequence[str]) -> ByClass:
+    """Sort the images of a val/ without class folders by class, with the list of classes beside it or above."""
+    near = (root / "val", root)
+    lists = [folder / name for folder in near for name in LISTS]
+    solutions = [folder / SOLUTION for folder in (*near, *root.resolve().parents[:3])]
+    path = next((path for path in (*lists, *solutions) if path.is_file()), None)
+    if path is None:
+        raise MissingInput(
+            f"{root / 'val'} has no class folders, and no list says what its {len(images):,} images show: put "
+            f"{LISTS[0]} (a wnid a line, in the order of file names) or Kaggle's {SOLUTION} beside it"
+        )
+    text = path.read_text(errors="replace")
+    if path.name == SOLUTION:
+        rows = [row for row in csv.reader(text.splitlines()[1:]) if len(row) > 1 and row[1].split()]
+        of_id = {row[0]: row[1].split()[0] for row in rows}
+        if nameless := [name for name in images if Path(name).stem not in of_id]:
+            raise MissingInput(f"{path} does not say the class of {some(nameless)}")
+        wnids = [of_id[Path(name).stem] for name in images]
+    else:
+        wnids = text.split()
+        if len(wnids) != len(images):
+            raise MissingInput(f"{path} lists {len(wnids):,} images, val/ has {len(images):,}")
     found: ByClass = {}
-    for image in images:
-        found.setdefault(wnids[Path(image[0]).name], []).append(image)
+    for wnid, name in zip(wnids, images, strict=True):
+        found.setdefault(wnid, []).append(name)
     return found
-
-
-def _val_wnids(root: Path, files: list[str]) -> tuple[dict[str, str], Path]:
-    """Return file name -> wnid of a flat val/, and the path of the list."""
-    for path in (folder / name for folder in (root / "val", root) for name in LISTS):
-        if path.is_file():
-            wnids = path.read_text(errors="replace").split()
-            if len(wnids) != len(files):
-                raise MissingInput(f"{path} lists {len(wnids):,} images, val/ has {len(files):,}")
-            return dict(zip(files, wnids, strict=True)), path
-    for path in (folder / SOLUTION for folder in (root / "val", root, *root.resolve().parents[:3])):
-        if path.is_file():
-            rows = list(csv.reader(path.read_text(errors="replace").splitlines()))[1:]
-            of_id = {row[0]: row[1].split()[0] for row in rows if len(row) > 1 and row[1].split()}
-            return {name: of_id[Path(name).stem] for name in files if Path(name).stem in of_id}, path
-    raise MissingInput(
-        f"{root / 'val'} has no class folders, and no list says what its {len(files):,} images show: put "
-        f"{LISTS[0]} (a wnid a line, in the order of file names) or Kaggle's {SOLUTION} beside it"
-    )
-
-
-def _check_classes(root: Path, train: ByClass, val: ByClass) -> None:
-    faults = []
-    for one, other, here, there in (("train", "val", train, val), ("val", "train", val, train)):
-        if lacking := sorted(here.keys() - there.keys()):
-            faults.append(f"{other}/ lacks {len(lacking):,} of the classes of {one}/: {some(lacking)}")
-        if empty := sorted(wnid for wnid, images in here.items() if not images):
-            faults.append(f"class folders without an image in {one}/: {some(empty)}")
-    if faults:
-        raise MissingInput(f"{root}: {'; '.join(faults)}")
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

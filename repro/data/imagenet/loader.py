@@ -138,16 +138,17 @@ class Loader:
         for i, index in enumerate(request.index[start:stop].tolist(), start):
             name = self.split.names[index]
             try:
-                image = decode(self.split.read(index), name)
+                image = decode(self.split.read(index))
                 if request.crops is None:
                     batch.images[i] = evaluation(image, self.resize, self.crop)
                 else:
                     box = crop_box(request.crops[i], image.shape[2], image.shape[1])
                     batch.images[i] = training(image, box, self.crop)
-            except (OSError, BadImage) as error:
-                bad[name] = (
-                    error.why if isinstance(error, BadImage) else f"cannot be read ({error.strerror or error})"
-                )
+            except BadImage as error:
+                bad[name] = str(error)
+            except OSError as error:
+                bad[name] = f"cannot be read ({error.strerror or error})"
+            if name in bad:
                 batch.images[i], batch.labels[i] = 0, IGNORED
         return bad
 

@@ -18,8 +18,7 @@ from PIL import Image
 from repro import files
 from repro.data.imagenet import index
 from repro.data.imagenet.index import SYNTHETIC, Prepared
-from repro.data.imagenet.resize import resize_tree
-from repro.data.imagenet.verify import prepare
+from repro.data.imagenet.preparation import prepare, resize_tree
 from repro.errors import MissingInput
 
 CLASSES, TRAIN_EACH, VAL_EACH = 8, 24, 8
