@@ -34,8 +34,8 @@ from repro.engine.lanes import Lanes
 from repro.engine.speeds import keep
 from repro.engine.strategies import STRATEGIES, first_valid
 from repro.engine.strategies.fused import Fused, ahead
+from repro.engine.strategies.fused.layout import TILES, StageTiles, Tile
 from repro.engine.strategies.fused.network import FusedNetwork, launch
-from repro.engine.strategies.fused.tiles import TILES, StageTiles, Tile
 from repro.experiments import Study
 from repro.machine import cores
 from repro.run import Run

@@ -45,8 +45,8 @@ from repro.engine import device as devices
 from repro.engine.calibration import synchronize
 from repro.engine.device import Device
 from repro.engine.network import Network
-from repro.engine.photo_model import COMPILE_FROM, PhotoModel
-from repro.engine.ranks import single_process
+from repro.engine.photo_trainer import COMPILE_FROM, PhotoModel
+from repro.engine.ranks import Ranks
 from repro.errors import ReproError
 from repro.experiments import Study
 from repro.machine import cores
@@ -110,7 +110,7 @@ class Ours:
     def __post_init__(self) -> None:
         self.network = Network(self.arch, 0, self.device.torch)
         self.network.model.train()
-        self.net = PhotoModel(self.network, self.precision, single_process(self.device.torch), COMPILE_FROM)
+        self.net = PhotoModel(self.network, self.precision, Ranks(self.device.torch), COMPILE_FROM)
 
     def random(self, crop: int, seconds: float) -> float:
         """Images/s on images that are there."""
@@ -156,7 +156,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     if not device.cuda:
         precision = "auto"
     resolved = devices.resolve_precision(precision, device)
-    dtype = devices.dtype_of(resolved)
+    dtype = devices.use_precision(resolved)
     peak = _peak(device)
     ceilings = {each: matmul_flops(device, each) for each in {dtype, torch.float32}}
     study = Study(settings, "any", photos=OFFICIAL)

@@ -111,7 +111,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     reports = []
     for arch in args.arch or CIFAR_ARCHS:
         run = replace(study.dense(arch, 0), precision=precision)
-        least = floor_of(arch, run.recipe, torch.empty(0, dtype=devices.dtype_of(precision)).element_size())
+        least = floor_of(arch, run.recipe, torch.empty(0, dtype=devices.use_precision(precision)).element_size())
         floor = least.images_per_second(ceilings[precision], bandwidth)
         rows = list(rows_for(args, device, precision))
         for _ in range(args.repeats):
@@ -152,8 +152,7 @@ def kept_of(rows: list[Row]) -> Speeds:
 
 def ceiling(device: Device, precision: str) -> float:
     """FLOP/s of the best matrix product in ``precision``."""
-    devices.use_tf32(precision)
-    return matmul_flops(device, devices.dtype_of(precision))
+    return matmul_flops(device, devices.use_precision(precision))
 
 
 def summary(row: Row, plain: Row, flops: float, ceilings: dict[str, float], floor: float) -> dict[str, Any]:
@@ -204,7 +203,7 @@ def where_time_goes(args: argparse.Namespace) -> str:
     recipe = settings_of(args.batch).profile.recipe
     parts = []
     for arch in args.arch or CIFAR_ARCHS:
-        lanes = calibration.random_lanes(arch, int(lanes_text), recipe, devices.dtype_of(precision), device)
+        lanes = calibration.random_lanes(arch, int(lanes_text), recipe, devices.use_precision(precision), device)
         strategy = first_valid([name], lanes, lanes.all)
         strategy.train(lanes.all, 2, recipe.batch_size)
         synchronize(device)

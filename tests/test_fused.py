@@ -23,7 +23,7 @@ from repro.engine.device import Device
 from repro.engine.lanes import Lane, Lanes
 from repro.engine.strategies import first_valid
 from repro.engine.strategies.fused import Fused
-from repro.engine.strategies.fused.tiles import StageTiles, Tile
+from repro.engine.strategies.fused.layout import StageTiles, Tile
 from repro.nets.resnet_cifar import ResNet
 
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="kernels are compiled here: test_gpu.py")
@@ -123,8 +123,7 @@ def test_a_step_is_autograds_in_float64(tiles: dict[int, StageTiles]) -> None:
     exact = [reference(lane, count) for lane, count in zip(lanes.all, counts, strict=True)]
     ours.count.copy_(torch.tensor(counts, dtype=torch.int32))
     ours.pack()
-    ours.forward(lanes.order, lanes.position, evaluating=False)
-    ours.head(lanes.order, lanes.position, evaluating=False)
+    ours.forward()
     ours.backward()
     gradients = lanes.rows.gradients.clone()
     convolutions = [y for stage in ours.stages for y in stage.y]
@@ -140,7 +139,7 @@ def test_a_step_is_autograds_in_float64(tiles: dict[int, StageTiles]) -> None:
         for own, (name, buffer) in zip(lane.network.model.buffers(), model.named_buffers(), strict=True):
             assert apart(own, buffer) < 1e-5, name
     ours.update()
-    ours._tally(lanes.position, lanes.correct, evaluating=False)
+    ours.add_up()
     for lane, count, (*_, loss, right) in zip(lanes.all, counts, exact, strict=True):
         row, rate = lane.number, float(lane.rate)
         old, velocity, mask = before["weights"][row], before["momentum"][row], lanes.rows.mask[row]

@@ -16,8 +16,7 @@ from repro.engine.calibration import time_lanes
 from repro.engine.events import OutOfTime
 from repro.engine.lanes import Lanes
 from repro.engine.strategies import Strategy, available, first_valid
-from repro.engine.strategies.eager import Eager
-from repro.engine.strategies.graphs import Streams
+from repro.engine.strategies.lane_by_lane import Eager, Streams
 from repro.experiments import Study
 from repro.record import DONE
 from repro.run import Checkpoint, Mask

@@ -57,8 +57,7 @@ def test_its_gradients_are_as_good_as_autocasts(whole: bool) -> None:
     network = FusedNetwork(ours)
     network.count.fill_(size)
     network.pack()
-    network.forward(ours.order, ours.position, evaluating=False)
-    network.head(ours.order, ours.position, evaluating=False)
+    network.forward()
     network.backward()
     for number in range(2):
         exactly = torch.cat([g.flatten() for g in gradients(exact.all[number], size, torch.float64)])

@@ -14,9 +14,8 @@ from repro.data.imagenet.loader import Loader
 from repro.engine import device as devices
 from repro.engine.data_source import StreamedData
 from repro.engine.network import Network
-from repro.engine.photo_model import COMPILE_FROM, PhotoModel
-from repro.engine.photo_trainer import train
-from repro.engine.ranks import single_process
+from repro.engine.photo_trainer import COMPILE_FROM, PhotoModel, train
+from repro.engine.ranks import Ranks
 from repro.engine.strategies import TOLERANCE
 from repro.store import Store
 
@@ -38,7 +37,7 @@ def test_compiled_gradients_are_those_of_eager_steps(arch: str, precision: torch
     for trained in (0, COMPILE_FROM):
         network = Network(arch, 0, place)
         network.model.train()
-        net = PhotoModel(network, precision, single_process(place), trained)
+        net = PhotoModel(network, precision, Ranks(place), trained)
         net.backward(normalize(images, None), labels, 32, True)
         assert net.strategy == ("compiled" if trained else "eager")
         gradients.append(network.gradients.clone())
@@ -50,7 +49,7 @@ def test_a_run_of_photographs_trains_and_says_where_the_time_went(tmp_path: Path
     device = devices.choose("cuda")
     splits = (InMemory(DATA.train, 0), InMemory(DATA.test, 1))
     loaders = [Loader(split, DATA.crop, DATA.resize, device.torch) for split in splits]
-    bench = StreamedData(device, single_process(device.torch), loaders[0], loaders[1], "made up")
+    bench = StreamedData(device, Ranks(device.torch), loaders[0], loaders[1], "made up")
     store = Store(tmp_path / "runs", tmp_path / "runs.jsonl")
     record = train(RUN, bench, store, {2}, QUIET, lambda _: True)
     assert record.curve["epoch"] == [1, 2] and record.curve["train_loss"][0] < 20

@@ -14,8 +14,7 @@ from torch import Tensor
 
 from repro.engine.lanes import Lanes
 from repro.engine.strategies import Strategy
-from repro.engine.strategies.eager import Eager
-from repro.engine.strategies.graphs import CapturedStep, Streams
+from repro.engine.strategies.lane_by_lane import CapturedStep, Eager, Streams
 from repro.run import Checkpoint, Mask
 from repro.store import Store
 

@@ -19,7 +19,7 @@ from repro.engine import strategies
 from repro.engine.lanes import ForwardModel, Lane, Lanes, loss_and_logits
 from repro.engine.network import Network
 from repro.engine.strategies import STRATEGIES, available, compare_with_eager, first_valid
-from repro.engine.strategies.eager import Eager, compiled
+from repro.engine.strategies.lane_by_lane import Eager, compiled
 from repro.engine.wave import evaluate
 from repro.options import STRATEGIES as NAMED
 

@@ -26,7 +26,7 @@ from repro.engine import device as devices
 from repro.engine.data_source import StreamedData
 from repro.engine.events import Observer, OutOfTime
 from repro.engine.photo_trainer import epoch_order, train
-from repro.engine.ranks import single_process
+from repro.engine.ranks import Ranks
 from repro.record import DIVERGED, Record
 from repro.run import Checkpoint, Mask, Photos, Run
 from repro.schedule import learning_rate
@@ -69,7 +69,7 @@ class InMemory:
 def bench(train_split: InMemory, data: Photos = DATA) -> StreamedData:
     splits = (train_split, InMemory(DATA.test, 1))
     loaders = [Loader(split, data.crop, data.resize, CPU.torch) for split in splits]
-    return StreamedData(CPU, single_process(CPU.torch), loaders[0], loaders[1], "made up")
+    return StreamedData(CPU, Ranks(CPU.torch), loaders[0], loaders[1], "made up")
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -27,12 +28,13 @@ from repro.engine.data_source import InMemoryData
 from repro.engine.device import Device
 from repro.engine.lanes import EVAL_BATCH, Lanes
 from repro.engine.network import Network
-from repro.engine.photo_model import COMPILE_FROM as COMPILE_PHOTOS_FROM
-from repro.engine.photo_model import PhotoModel
-from repro.engine.ranks import single_process
+from repro.engine.ranks import Ranks
 from repro.engine.speeds import EAGER, GAIN, Choice, Speeds
 from repro.engine.strategies import ONE_BY_ONE, available, checked
 from repro.run import Data, Photos, Run
+
+if TYPE_CHECKING:
+    from repro.engine.photo_trainer import PhotoModel
 
 CACHE = ".waves.json"  # in the store of Runs
 # A calibration pays from so many images on, one with torch.compile (a minute a strategy) from so many: on a CPU
@@ -166,8 +168,7 @@ def time_lanes(name: str, run: Run, device: Device, count: int, seconds: float) 
     """Images a second of ``count`` lanes together by strategy ``name``, from the `typical` time of real steps on
     random images. Raises `RuntimeError` if the strategy fails or differs from eager steps."""
     precision = devices.resolve_precision(run.precision, device)
-    devices.use_tf32(precision)
-    lanes = random_lanes(run.arch, count, run.recipe, devices.dtype_of(precision), device)
+    lanes = random_lanes(run.arch, count, run.recipe, devices.use_precision(precision), device)
     strategy = checked(name, lanes, lanes.all)
     # On CUDA the host runs ahead and waits only now and then, as in training.
     size, steps = run.recipe.batch_size, STEPS if device.cuda else 1
@@ -194,12 +195,13 @@ def random_lanes(arch: str, count: int, recipe: Recipe, precision: torch.dtype, 
 
 def time_photos_of(run: Run, device: Device, seconds: float) -> float:
     """`time_photographs` of the network, recipe, crop and precision of ``run``."""
+    from repro.engine.photo_trainer import COMPILE_FROM, PhotoModel  # seconds of imports, only for photographs
+
     assert isinstance(run.data, Photos) and isinstance(run.recipe, MicroBatchRecipe)
-    precision = devices.resolve_precision(run.precision, device)
-    devices.use_tf32(precision)
+    precision = devices.use_precision(devices.resolve_precision(run.precision, device))
     network = Network(run.arch, 0, device.torch)
     network.model.train()
-    model = PhotoModel(network, devices.dtype_of(precision), single_process(device.torch), COMPILE_PHOTOS_FROM)
+    model = PhotoModel(network, precision, Ranks(device.torch), images=COMPILE_FROM)
     return time_photographs(network, model, run.recipe, device, seconds, run.data.crop)
 
 

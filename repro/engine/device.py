@@ -49,7 +49,7 @@ def choose(name: str) -> Device:
     # tensor with NaN, a quarter of a step's time on a CPU.
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
-    use_tf32("float32")  # float32 means float32
+    use_precision("float32")  # float32 means float32
     if name == "cpu" or not torch.cuda.is_available():
         count = threads()
         torch.set_num_threads(count)
@@ -85,14 +85,11 @@ def resolve_precision(name: str, device: Device) -> str:
     return "bfloat16" if fast_bfloat16(device) else "float32"
 
 
-def dtype_of(precision: str) -> torch.dtype:
-    """The type of convolutions' inputs in a resolved ``precision``; `use_tf32` sets how float32 is multiplied."""
-    return torch.bfloat16 if precision == "bfloat16" else torch.float32
-
-
-def use_tf32(precision: str) -> None:
-    """Multiply float32 with 10 bits of mantissa from now on if ``precision`` is tf32, else with all."""
+def use_precision(precision: str) -> torch.dtype:
+    """The type of convolutions' inputs in a resolved ``precision``. From now on float32 is multiplied with 10 bits
+    of mantissa if that is tf32, else with all."""
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+    return torch.bfloat16 if precision == "bfloat16" else torch.float32
 
 
 def fast_bfloat16(device: Device) -> bool:

@@ -24,6 +24,22 @@ LossOf = Callable[[nn.Module, Tensor, Tensor, torch.dtype], tuple[Tensor, Tensor
 EVAL_BATCH = 1000  # images that are evaluated at a time
 
 
+def loss_and_logits(
+    model: nn.Module, images: Tensor, labels: Tensor, precision: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """Mean cross entropy (scalar) and logits float32 [N, classes]."""
+    logits = forward(model, images, precision)
+    return F.cross_entropy(logits, labels), logits
+
+
+def forward(model: nn.Module, images: Tensor, precision: torch.dtype) -> Tensor:
+    """Logits float32 [N, classes], with convolutions in ``precision``, whatever that of the weights is."""
+    # No cast cache: a CUDA graph must cast again at every replay, and each weight is used once a step.
+    with torch.autocast(images.device.type, torch.bfloat16, precision == torch.bfloat16, cache_enabled=False):
+        logits: Tensor = model(images).float()
+    return logits
+
+
 class Lanes:
     """``count`` lanes for Runs on ``data`` with the same architecture, batch size, momentum and weight decay.
     Learning rate, labels, number of images and everything else may differ."""
@@ -68,7 +84,7 @@ class Lane:
 
     def enter(self, subset: Subset) -> None:
         """Make the lane busy with a Run on ``subset``."""
-        self.busy = True
+        self.busy, self.subset = True, subset
         self.labels.copy_(subset.labels)
         self.epoch_size, self.eval_size = len(subset.train), len(subset.test)
         self.eval_indices[: len(subset.test)].copy_(subset.test)
@@ -80,14 +96,14 @@ class Lane:
         for counter in (self.position, self.loss_sum, self.correct):
             counter.zero_()
 
-    def update(self, size: int, loss_of: LossOf | None = None) -> None:
+    def update(self, size: int, loss_of: LossOf = loss_and_logits) -> None:
         """Take one step on the next ``size`` images of the epoch: gather them, forward, backward, Eq. 1 and mask,
-        counters. ``loss_of`` is equivalent to `loss_and_logits`, the default. Only work on the device."""
+        counters. ``loss_of`` is equivalent to `loss_and_logits`. Only work on the device."""
         here = self.position + self._lanes.offsets[:size]
         index, top, left, flip = self._order.index_select(1, here)
         images, labels = self._lanes.images.gather(index, top, left, flip), self.labels[index]
         self.leaves.refresh()
-        loss, logits = (loss_of or loss_and_logits)(self.leaves.model, images, labels, self.precision)
+        loss, logits = loss_of(self.leaves.model, images, labels, self.precision)
         gradients = torch.autograd.grad(loss, self.leaves.tensors)
         with torch.no_grad():
             torch._foreach_copy_(self.network.gradient_views, gradients)
@@ -139,42 +155,20 @@ class ForwardModel:
     """
 
     def __init__(self, network: Network, precision: torch.dtype) -> None:
-        self.model = network.model.train()
+        self.model, self._weights = network.model.train(), network.weights
         self._low: Tensor | None = None
         if precision != torch.float32:
-            self._weights, self._low = network.weights, network.weights.to(precision)
-            self.model = self._cast(network)
+            self._low, self.model = network.weights.to(precision), copy.deepcopy(network.model)
+            full, low = (dict(named(network.model.named_parameters(), f)) for f in (network.weights, self._low))
+            for name, module in self.model.named_modules():
+                views = full if isinstance(module, nn.BatchNorm2d) else low
+                for attribute in [attribute for attribute, _ in module.named_parameters(recurse=False)]:
+                    setattr(module, attribute, nn.Parameter(views[f"{name}.{attribute}"]))
+                for attribute in [attribute for attribute, _ in module.named_buffers(recurse=False)]:
+                    setattr(module, attribute, network.model.get_buffer(f"{name}.{attribute}"))
         self.tensors = list(self.model.parameters())
 
     def refresh(self) -> None:
         """Cast the network's current weights."""
         if self._low is not None:
             self._low.copy_(self._weights)
-
-    def _cast(self, network: Network) -> nn.Module:
-        assert self._low is not None
-        model = copy.deepcopy(network.model)
-        full, low = (dict(named(network.model.named_parameters(), flat)) for flat in (network.weights, self._low))
-        for name, module in model.named_modules():
-            views = full if isinstance(module, nn.BatchNorm2d) else low
-            for attribute in [attribute for attribute, _ in module.named_parameters(recurse=False)]:
-                setattr(module, attribute, nn.Parameter(views[f"{name}.{attribute}"]))
-            for attribute in [attribute for attribute, _ in module.named_buffers(recurse=False)]:
-                setattr(module, attribute, network.model.get_buffer(f"{name}.{attribute}"))
-        return model
-
-
-def loss_and_logits(
-    model: nn.Module, images: Tensor, labels: Tensor, precision: torch.dtype
-) -> tuple[Tensor, Tensor]:
-    """Mean cross entropy (scalar) and logits float32 [N, classes]."""
-    logits = forward(model, images, precision)
-    return F.cross_entropy(logits, labels), logits
-
-
-def forward(model: nn.Module, images: Tensor, precision: torch.dtype) -> Tensor:
-    """Logits float32 [N, classes], with convolutions in ``precision``, whatever that of the weights is."""
-    # No cast cache: a CUDA graph must cast again at every replay, and each weight is used once a step.
-    with torch.autocast(images.device.type, torch.bfloat16, precision == torch.bfloat16, cache_enabled=False):
-        logits: Tensor = model(images).float()
-    return logits

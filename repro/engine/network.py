@@ -152,13 +152,25 @@ class Network(FlatParameters):
         momentum, all that resuming needs. Any thread may call it. Waits for the device."""
         # Naming the tensors takes longer than copying them, and can wait until the device has work.
         flat = (self.weights, self.statistics, self.mask, self.momentum)
-        arch, masked, copies = self.arch, self.masked, [tensor.to("cpu", copy=True) for tensor in flat]
-        return lambda: _named_tensors(arch, masked, *copies)
+        weights, statistics, mask, momentum = (tensor.to("cpu", copy=True) for tensor in flat)
+        model, masked, prunable = nets.shapes(self.arch), self.masked, self.prunable
+
+        def state() -> dict[str, Tensor]:
+            parameters = dict(model.named_parameters())
+            tensors = dict(named(parameters.items(), weights)) | dict(named(model.named_buffers(), statistics))
+            tensors = {name: tensors[name] for name in model.state_dict()}
+            if masked:
+                masks = dict(named(parameters.items(), mask))
+                tensors |= {MASK + name: masks[name].bool() for name in prunable}
+            tensors |= {MOMENTUM + name: view for name, view in named(parameters.items(), momentum)}
+            # Contiguous copies, as safetensors needs them.
+            return {name: view.clone(memory_format=torch.contiguous_format) for name, view in tensors.items()}
+
+        return state
 
     def checkpoint(self) -> dict[str, Tensor]:
         """Weights, BatchNorm statistics and masks, contiguous, on the CPU."""
-        flat = (self.weights, self.statistics, self.mask)
-        return _named_tensors(self.arch, self.masked, *(tensor.cpu() for tensor in flat))
+        return {name: tensor for name, tensor in self.snapshot()().items() if not name.startswith(MOMENTUM)}
 
     def load(self, tensors: dict[str, Tensor]) -> None:
         """Load a `checkpoint` or a `snapshot`'s state. Without momentum in it, momentum starts at zero."""
@@ -178,22 +190,6 @@ class Network(FlatParameters):
         self.mask.fill_(1)
         if masks:
             self.apply_masks(masks)
-
-
-def _named_tensors(
-    arch: str, masked: bool, weights: Tensor, statistics: Tensor, mask: Tensor, momentum: Tensor | None = None
-) -> dict[str, Tensor]:
-    """Contiguous copies by name, as safetensors needs them."""
-    model = nets.shapes(arch)
-    parameters = dict(model.named_parameters())
-    views = dict(named(parameters.items(), weights)) | dict(named(model.named_buffers(), statistics))
-    views = {name: views[name] for name in model.state_dict()}
-    if masked:
-        masks = dict(named(parameters.items(), mask))
-        views |= {MASK + name: masks[name].bool() for name in prunable_names(model)}
-    if momentum is not None:
-        views |= {MOMENTUM + name: view for name, view in named(parameters.items(), momentum)}
-    return {name: view.clone(memory_format=torch.contiguous_format) for name, view in views.items()}
 
 
 def masks_of(tensors: dict[str, Tensor]) -> Masks | None:

@@ -1,8 +1,9 @@
 """Trains a Run on photographs (ImageNet), which are read and decoded meanwhile, on one rank or many.
 
-`train` goes through the epochs; `PhotoTrainer.epoch` is one of them, `_step` one update. Every rank goes through
-the same global batches and trains its own micro-batches of each. A micro-batch has BatchNorm statistics of its
-own. One GPU trains them one after another, eight train one each: the arithmetic is the same.
+`train` goes through the epochs; `PhotoTrainer.epoch` is one of them, `_step` one update, `PhotoModel.backward` a
+micro-batch's part of it. Every rank goes through the same global batches and trains its own micro-batches of each.
+A micro-batch has BatchNorm statistics of its own. One GPU trains them one after another, eight train one each: the
+arithmetic is the same.
 """
 
 from __future__ import annotations
@@ -10,13 +11,16 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from repro.config.recipe import MicroBatchRecipe
 from repro.data.batches import seed_of
@@ -25,16 +29,19 @@ from repro.data.imagenet.loader import IGNORED, Batch, Request
 from repro.engine import device as devices
 from repro.engine.data_source import StreamedData
 from repro.engine.events import EpochReport, EpochTotals, Observer, OutOfTime, StepReport
+from repro.engine.lanes import forward
 from repro.engine.network import Network
-from repro.engine.photo_model import PhotoModel
-from repro.engine.run_progress import RunProgress, resume_or_start
-from repro.errors import Interrupted, UsageError
+from repro.engine.ranks import Ranks
+from repro.engine.run_progress import RunProgress
+from repro.engine.strategies import TOLERANCE
+from repro.errors import Interrupted, UsageError, one_line
 from repro.record import Record
 from repro.run import Run
 from repro.schedule import learning_rate
 from repro.signals import NEVER, Pending
 from repro.store import Store
 
+COMPILE_FROM = 1_000_000  # images in all epochs of a Run from which compiling pays
 EVALUATION_BATCH = 250
 # Batches between two agreements of all ranks whether to stop, each of which costs CUDA a synchronisation.
 AGREE_EVERY = {"cpu": 1, "cuda": 16}
@@ -64,19 +71,16 @@ def train(
     """
     ranks = data.ranks
     network = Network(run.arch, run.seed, data.device.torch)
-    begun = resume_or_start(run, network, store, data.device, data.source) if ranks.is_main else None
-    point = ranks.broadcast_object(begun)
+    progress = RunProgress(run, network, store, keep, data.device, data.source, ranks)
     ranks.broadcast(network.weights, network.momentum, network.mask, network.statistics)
-    network.masked = point.masked
-    progress = RunProgress(run, network, store, keep, point, ranks.is_main)
+    network.masked = ranks.broadcast_object(network.masked)
     if progress.over:
         return progress.record()
     # A Run that resumes on another device keeps the precision that it began with.
     precision = devices.resolve_precision(progress.history["provenance"]["precision"], data.device)
-    devices.use_tf32(precision)
-    trainer = PhotoTrainer(run, network, data, devices.dtype_of(precision), observer)
+    trainer = PhotoTrainer(run, network, data, devices.use_precision(precision), observer)
     progress.history["provenance"]["strategy"] = trainer.model.strategy
-    partial, saving = point.partial_epoch, LEAST_SAVING
+    partial, saving = progress.partial, LEAST_SAVING
 
     def stop() -> bool:
         return bool(pending) or not has_time(saving)
@@ -158,9 +162,8 @@ class PhotoTrainer:
         for number in range(count):
             loaded = next(feed)
             self._waited += loaded.waited
-            pixels, labels, flip = self._to_device(loaded)
-            last = number == count - 1
-            logits, loss = self.model.backward(normalize(pixels, flip), labels, len(batch), last)
+            images, labels = self._on_device(loaded)
+            logits, loss = self.model.backward(images, labels, len(batch), last=number == count - 1)
             with torch.no_grad():
                 sums += torch.stack((loss, (logits.argmax(1) == labels).sum(), (labels != IGNORED).sum()))
                 mean.add_(statistics, alpha=1 / count)
@@ -178,8 +181,9 @@ class PhotoTrainer:
         requests = (Request(piece, None) for piece in pieces)
         with torch.no_grad(), contextlib.closing(self._test.batches(requests)) as feed:
             for loaded in feed:
-                pixels, labels, _ = self._to_device(loaded)
-                counts[0] += (self.model.evaluate(normalize(pixels, None)).argmax(1) == labels).sum()
+                images, labels = self._on_device(loaded)
+                logits = forward(self._network.model, images, self.model.precision)
+                counts[0] += (logits.argmax(1) == labels).sum()
                 counts[1] += (labels != IGNORED).sum()
         self._ranks.all_reduce(counts)
         correct, seen = (int(count) for count in counts)
@@ -219,11 +223,82 @@ class PhotoTrainer:
                 part = slice(micro.start - batch.start, micro.stop - batch.start)
                 yield Request(order[micro.start : micro.stop], None if crops is None else crops[part])
 
-    def _to_device(self, loaded: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Pixels (as bytes), labels and flips on the device."""
-        device = self._ranks.device
-        images, labels = (tensor.to(device, non_blocking=True) for tensor in (loaded.images, loaded.labels))
-        return images, labels, None if loaded.flip is None else loaded.flip.to(device, non_blocking=True)
+    def _on_device(self, loaded: Batch) -> tuple[Tensor, Tensor]:
+        """Normalised images and their labels; bytes are what is copied."""
+        pixels, labels, flip = (
+            None if tensor is None else tensor.to(self._ranks.device, non_blocking=True)
+            for tensor in (loaded.images, loaded.labels, loaded.flip)
+        )
+        assert pixels is not None and labels is not None
+        return normalize(pixels, flip), labels
+
+
+class PhotoModel:
+    """Gradients of ``network``, one micro-batch after another; the last one's backward sums them over ranks."""
+
+    def __init__(self, network: Network, precision: torch.dtype, ranks: Ranks, images: int) -> None:
+        """``images`` in all epochs decide whether to compile."""
+        self.precision, self._network, self._ranks = precision, network, ranks
+        self.strategy = "compiled" if ranks.device.type == "cuda" and images >= COMPILE_FROM else "eager"
+        """How it trains, for the Record."""
+        self._forward = _Forward(network.model, precision)
+        self._ddp: DistributedDataParallel | None = None
+        if ranks.count > 1:
+            # BatchNorm's are averaged when needed (PhotoTrainer.average_batchnorm_stats), not at every step.
+            self._ddp = DistributedDataParallel(self._forward, broadcast_buffers=False)
+
+    def backward(self, images: Tensor, labels: Tensor, batch: int, last: bool) -> tuple[Tensor, Tensor]:
+        """Add the gradients of a micro-batch's part of the mean loss over a global batch of ``batch`` images.
+
+        Images that could not be read (label `loader.IGNORED`) do not count. Returns the logits and the summed
+        loss, float64. After a rank's ``last`` micro-batch, gradients are those of the global batch.
+        """
+        if self.strategy == "compiled" and self._forward.compiled is None:
+            self._compile(images)
+        with contextlib.nullcontext() if self._ddp is None or last else self._ddp.no_sync():
+            logits = (self._ddp or self._forward)(images)
+            loss = F.cross_entropy(logits, labels, reduction="sum")
+            # DDP averages over ranks; these losses are to be summed.
+            (loss * (self._ranks.count / batch)).backward()
+        return logits.detach(), loss.detach().double()
+
+    def _compile(self, images: Tensor) -> None:
+        """Compile for micro-batches of this size. If that fails or differs on any rank, all stay eager."""
+        model = self._network.model
+        compiled: nn.Module = torch.compile(model, dynamic=False)  # type: ignore[assignment]
+        statistics = self._network.statistics.clone()
+        why = ""
+        try:
+            with torch.no_grad():
+                plain, fast = (forward(tried, images, self.precision) for tried in (model, compiled))
+            distance = float((plain - fast).norm() / plain.norm().clamp_min(1e-12))
+            if not distance < TOLERANCE[self.precision]:
+                why = f"its logits differ from eager ones by {distance:.1e}"
+        except Exception as error:  # from torch.compile anything: a cache that cannot be written is an assertion
+            why = one_line(error)
+        self._network.statistics.copy_(statistics)
+        if self._ranks.any(bool(why)):
+            why = why or "on another rank"
+            warnings.warn(f"strategy 'compiled' failed, training eagerly instead: {why}", stacklevel=2)
+            self.strategy = "eager"
+        else:
+            self._forward.compiled, self._forward.size = compiled, len(images)
+
+
+class _Forward(nn.Module):
+    """The network, or its compiled form once that is checked, as one module that DDP can wrap."""
+
+    def __init__(self, model: nn.Module, precision: torch.dtype) -> None:
+        super().__init__()
+        self.model, self.precision = model, precision
+        self.compiled: nn.Module | None = None
+        self.size = 0
+        """Images that the compiled form takes: others would need another compilation."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits float32."""
+        model = self.compiled if self.compiled is not None and len(images) == self.size else self.model
+        return forward(model, images, self.precision)
 
 
 def epoch_order(stream: str, epoch: int, count: int) -> npt.NDArray[np.int64]:

@@ -27,11 +27,11 @@ INTERRUPTED = 130
 
 @dataclass(frozen=True)
 class Ranks:
-    """``count`` processes, of which this one has number ``rank``. Only rank 0 writes files."""
+    """``count`` processes, of which this one, on ``device``, has number ``rank``. Only rank 0 writes files."""
 
-    rank: int
-    count: int
     device: torch.device
+    rank: int = 0
+    count: int = 1
 
     @property
     def is_main(self) -> bool:
@@ -75,11 +75,6 @@ class Ranks:
         return values
 
 
-def single_process(device: torch.device) -> Ranks:
-    """This process alone."""
-    return Ranks(0, 1, device)
-
-
 @contextlib.contextmanager
 def process_group(device: Device) -> Iterator[Ranks]:
     """The ranks that torchrun started, or this process alone.
@@ -88,24 +83,20 @@ def process_group(device: Device) -> Iterator[Ranks]:
     """
     rank, count, *_ = placed()
     if count == 1:
-        yield single_process(device.torch)
+        yield Ranks(device.torch)
         return
     try:
         dist.init_process_group("nccl" if device.cuda else "gloo", timeout=TIMEOUT)
-        yield Ranks(rank, count, device.torch)
+        yield Ranks(device.torch, rank, count)
     except RuntimeError as error:
-        if not isinstance(error, dist.DistError) and not _is_network_error(error):
+        # Gloo reports a lost connection only by its message.
+        words = ("gloo", "connection", "timed out", "nccl", "socket")
+        if not isinstance(error, dist.DistError) and not any(word in str(error).lower() for word in words):
             raise
         raise RankLost(rank, error) from error
     finally:
         with contextlib.suppress(RuntimeError):
             dist.destroy_process_group()
-
-
-def _is_network_error(error: RuntimeError) -> bool:
-    """Gloo reports a lost connection only by its message."""
-    text = str(error).lower()
-    return any(word in text for word in ("gloo", "connection", "timed out", "nccl", "socket"))
 
 
 def launch(arguments: Sequence[str], gpus: int) -> None:
@@ -133,17 +124,14 @@ def launch(arguments: Sequence[str], gpus: int) -> None:
         elastic_launch(config, sys.executable)("-m", "repro", *arguments)
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
-        raise _failure(rank, failure.exitcode, gpus) from None
+        code, who = failure.exitcode, f"rank {rank} of {gpus}"
+        if code == INTERRUPTED:
+            raise Interrupted from None
+        if code in _OF_CODE:
+            raise _OF_CODE[code](f"{who} failed; its message is above") from None
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        raise ReproError(
+            f"{who} {how}, and the others were stopped; run the same command again to resume"
+        ) from None
     except SignalException:
         raise Interrupted from None
-
-
-def _failure(rank: int, code: int, gpus: int) -> BaseException:
-    if code == INTERRUPTED:
-        return Interrupted()
-    if code in _OF_CODE:
-        return _OF_CODE[code](f"rank {rank} of {gpus} failed; its message is above")
-    how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-    return ReproError(
-        f"rank {rank} of {gpus} {how}, and the others were stopped; run the same command again to resume"
-    )

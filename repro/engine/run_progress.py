@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,55 +13,104 @@ from torch import Tensor
 from repro.engine import device as devices
 from repro.engine.events import EpochTotals
 from repro.engine.network import Trainable, masks_of
+from repro.engine.ranks import Ranks
 from repro.errors import CheckpointGone, MissingInput
 from repro.pruning import hamming_distance, layer_rates, magnitude_masks, sparsity_of, weight_std
 from repro.record import DIVERGED, DONE, Record, empty_curve, measured
-from repro.run import Run
+from repro.run import Checkpoint, Run
 from repro.store import State, Store
 
 
-@dataclass(frozen=True)
-class ResumePoint:
-    """A Run after ``epoch`` whole epochs and ``partial_epoch`` of the next; ``history`` becomes the Record."""
+class RunProgress:
+    """``run`` in ``network``, resumed from its last state or started.
 
-    epoch: int
-    partial_epoch: EpochTotals
-    history: dict[str, Any]
-    masked: bool
-
-
-def resume_or_start(
-    run: Run, network: Trainable, store: Store, device: devices.Device, source: str
-) -> ResumePoint:
-    """Load the saved state of ``run`` into ``network``, or start it. ``source`` names the data in its Record.
+    Args:
+        keep: epochs whose checkpoints other Runs need.
+        source: names the data in the Record.
+        ranks: processes that train the Run together (default: one). Only rank 0 reads and writes ``store``: the
+            others' ``network`` is not loaded.
 
     Raises `CheckpointGone` where a parent's checkpoint is absent or damaged.
     """
-    store.begin(run)
-    state = store.load_state(run)
-    if state is None:
-        history = _begin(run, network, store, device, source)
-        return ResumePoint(run.first_epoch, EpochTotals(), history, network.masked)
-    network.load(state.tensors)
-    history, before = dict(state.history), state.history["provenance"]["device"]
-    if before.rpartition(", then ")[2] != device.name:
-        history["provenance"]["device"] = f"{before}, then {device.name}"
-    return ResumePoint(state.epoch, EpochTotals(**history.pop("begun", {})), history, network.masked)
-
-
-class RunProgress:
-    """``run``, trained in ``network`` from ``point`` on. Other Runs need the checkpoints of epochs ``keep``. Only
-    the main process (``is_main``) writes to ``store``."""
 
     def __init__(
-        self, run: Run, network: Trainable, store: Store, keep: set[int], point: ResumePoint, is_main: bool = True
+        self,
+        run: Run,
+        network: Trainable,
+        store: Store,
+        keep: set[int],
+        device: devices.Device,
+        source: str,
+        ranks: Ranks | None = None,
     ) -> None:
-        self.run, self.network, self.history = run, network, point.history
-        self._store, self._keep, self._is_main = store, keep, is_main
-        self.epoch = point.epoch
-        """Whole epochs trained."""
-        if point.epoch == run.first_epoch and not point.partial_epoch.batches:
+        ranks = ranks or Ranks(device.torch)
+        self.run, self.network = run, network
+        self._store, self._keep, self._is_main = store, keep, ranks.is_main
+        begun = self._resume_or_start(device, source) if ranks.is_main else None
+        self.epoch, self.partial, self.history = ranks.broadcast_object(begun)
+        """Whole epochs trained, how far the Run was in the next one, and what becomes the Record."""
+        if self.epoch == run.first_epoch and not self.partial.batches:
             self._keep_checkpoint()
+
+    def _resume_or_start(self, device: devices.Device, source: str) -> tuple[int, EpochTotals, dict[str, Any]]:
+        self._store.begin(self.run)
+        state = self._store.load_state(self.run)
+        if state is None:
+            return self.run.first_epoch, EpochTotals(), self._start(device, source)
+        self.network.load(state.tensors)
+        history, before = dict(state.history), state.history["provenance"]["device"]
+        if before.rpartition(", then ")[2] != device.name:
+            history["provenance"]["device"] = f"{before}, then {device.name}"
+        return state.epoch, EpochTotals(**history.pop("begun", {})), history
+
+    def _start(self, device: devices.Device, source: str) -> dict[str, Any]:
+        """Load the Run's initial weights and mask, and return a history that describes them."""
+        run, network = self.run, self.network
+        parents: dict[str, str] = {}
+        start: dict[str, Any] = {}
+
+        def checkpoint(of: Checkpoint) -> dict[str, Tensor]:
+            loaded = self._store.load_checkpoint(of.run, of.epoch)
+            if loaded is None:
+                what = f"{of.run.label}: its checkpoint at epoch {of.epoch} is missing or damaged"
+                raise CheckpointGone(what, of.run)
+            parents[f"{of.run.key}@{of.epoch}"] = loaded[1]
+            return loaded[0]
+
+        if run.weights:
+            network.load(checkpoint(run.weights))
+        if run.mask:
+            tensors = checkpoint(run.mask.of)
+            if run.mask.sparsity is not None:
+                masks = magnitude_masks({name: tensors[name] for name in network.prunable}, run.mask.sparsity)
+            elif kept := masks_of(tensors):
+                masks = {name: kept[name] for name in network.prunable}  # files have another order
+            else:
+                raise MissingInput(f"{run.label}: its parent's checkpoint has no mask")
+            of_start = magnitude_masks(network.prunable_weights(), sparsity_of(masks))
+            network.apply_masks(masks)
+            start = {
+                "sparsity": measured(sparsity_of(masks)),
+                "layer_rates": {name: measured(rate) for name, rate in layer_rates(masks).items()},
+                # Between the Run's mask and that of its initial weights at the same sparsity (Fig. 3).
+                "mask_distance": measured(hamming_distance(masks, of_start)),
+            }
+        history: dict[str, Any] = {
+            "curve": empty_curve(),
+            "start": start,
+            "probe": {},
+            "checkpoints": {},
+            "wall_s": 0.0,
+            "provenance": {
+                **devices.provenance(device, devices.resolve_precision(run.precision, device)),
+                "data": source if run.data.labels == "true" else f"{source}, labels {run.data.labels}",
+                "parents": parents,
+                "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            },
+        }
+        if run.probe is not None:
+            _record_weight_stats(run.first_epoch, run.probe, network, history)
+        return history
 
     @property
     def over(self) -> bool:
@@ -127,55 +176,6 @@ class RunProgress:
         if self.epoch in self._keep and self._is_main:
             digest = self._store.save_checkpoint(self.run, self.epoch, self.network.checkpoint())
             self.history["checkpoints"][str(self.epoch)] = digest
-
-
-def _begin(run: Run, network: Trainable, store: Store, device: devices.Device, source: str) -> dict[str, Any]:
-    """Load the Run's initial weights and mask, and return a history that describes them."""
-    parents: dict[str, str] = {}
-    start: dict[str, Any] = {}
-    if run.weights:
-        network.load(_parent(store, run.weights.run, run.weights.epoch, parents))
-    if run.mask:
-        tensors = _parent(store, run.mask.of.run, run.mask.of.epoch, parents)
-        if run.mask.sparsity is not None:
-            masks = magnitude_masks({name: tensors[name] for name in network.prunable}, run.mask.sparsity)
-        elif kept := masks_of(tensors):
-            masks = {name: kept[name] for name in network.prunable}  # files have another order
-        else:
-            raise MissingInput(f"{run.label}: its parent's checkpoint has no mask")
-        of_start = magnitude_masks(network.prunable_weights(), sparsity_of(masks))
-        network.apply_masks(masks)
-        start = {
-            "sparsity": measured(sparsity_of(masks)),
-            "layer_rates": {name: measured(rate) for name, rate in layer_rates(masks).items()},
-            # Between the Run's mask and that of its initial weights at the same sparsity (Fig. 3).
-            "mask_distance": measured(hamming_distance(masks, of_start)),
-        }
-    history: dict[str, Any] = {
-        "curve": empty_curve(),
-        "start": start,
-        "probe": {},
-        "checkpoints": {},
-        "wall_s": 0.0,
-        "provenance": {
-            **devices.provenance(device, devices.resolve_precision(run.precision, device)),
-            "data": source if run.data.labels == "true" else f"{source}, labels {run.data.labels}",
-            "parents": parents,
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        },
-    }
-    if run.probe is not None:
-        _record_weight_stats(run.first_epoch, run.probe, network, history)
-    return history
-
-
-def _parent(store: Store, run: Run, epoch: int, parents: dict[str, str]) -> dict[str, Tensor]:
-    loaded = store.load_checkpoint(run, epoch)
-    if loaded is None:
-        raise CheckpointGone(f"{run.label}: its checkpoint at epoch {epoch} is missing or damaged", run)
-    tensors, digest = loaded
-    parents[f"{run.key}@{epoch}"] = digest
-    return tensors
 
 
 def _record_weight_stats(epoch: int, rate: float, network: Trainable, history: dict[str, Any]) -> None:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from repro import signals, words
-from repro.engine import calibration, ranks
-from repro.engine.data_source import StreamedData, open_images, open_photos
+from repro.engine import calibration
+from repro.engine.data_source import open_images, open_photos
 from repro.engine.device import Device, choose, resolve_precision
 from repro.engine.events import Observer, OutOfTime
-from repro.engine.ranks import Ranks
+from repro.engine.ranks import Ranks, process_group
 from repro.engine.speeds import Choice
 from repro.engine.wave import Finished, Waves
 from repro.errors import BudgetSpent, RunFailed, UsageError
@@ -56,7 +56,7 @@ def trainer(
         observer: makes an observer for each plan.
     """
     chosen = choose(device)
-    with ranks.process_group(chosen) as group:
+    with process_group(chosen) as group:
 
         def train(plan: Plan | None) -> bool:
             plan = group.broadcast_object(plan)  # another rank may have read the store while it was written to
@@ -88,13 +88,13 @@ def execute(
     Raises `BudgetSpent` at the deadline, `RunFailed` after the last wave if a Run diverged, `MissingInput` if data
     is absent or has changed since the plan was made.
     """
-    group = group or ranks.single_process(device.torch)
+    group = group or Ranks(device.torch)
     for precision in {run.precision for run in plan.missing}:
         resolve_precision(precision, device)  # raises before anything is trained
     with store.lock() if group.is_main else contextlib.nullcontext():
         observer.started(plan, device.name)
         try:
-            _Session(plan, store, device, group, observer, options, len(plan.missing)).train(folders)
+            _Session(plan, store, folders, device, observer, options, group, len(plan.missing)).train()
         except OutOfTime:
             missing = [run for run in plan.missing if store.record(run) is None]
             rest = cost(missing, store)
@@ -113,14 +113,15 @@ def execute(
 class _Session:
     plan: Plan
     store: Store
+    folders: Sequence[Path]
     device: Device
-    group: Ranks
     observer: Observer
     options: SessionOptions
+    group: Ranks
     left: int
     """Runs that are not finished."""
 
-    def train(self, folders: Sequence[Path]) -> None:
+    def train(self) -> None:
         """Train the waves in order."""
         opened: dict[tuple[str, str], Waves] = {}
         for wave in self.plan.waves:
@@ -131,52 +132,46 @@ class _Session:
             data = wave[0].data
             if isinstance(data, Photos):
                 opened.clear()  # frees the device's memory
-                source = open_photos(data, folders, self.store.runs_dir, self.device, self.group)
-                self._train_photographs(ready, source)
+                self._train_photographs(ready, data)
                 continue
             key = (data.name, data.fingerprint)
             if key not in opened:
-                images = open_images(data, folders, self.device)
-                keep, deadline = self.plan.keep, self.options.deadline
-                opened[key] = Waves(images, self.store, keep, self.observer, self._has_time, deadline)
+                images, keep = open_images(data, self.folders, self.device), self.plan.keep
+                opened[key] = Waves(images, self.store, keep, self.observer, self._has_time, self.options.deadline)
             self._train_wave(ready, opened[key])
 
     def _train_wave(self, runs: list[Run], waves: Waves) -> None:
         """Train as many ``runs`` at a time as this device is fastest with, or as end within the time budget."""
         options, store = self.options, self.store
-        choice = self._choice(runs)
-        lanes = options.wave or choice.lanes
+        choice = Choice()
+        if options.strategy == "auto" or not options.wave:
+            first = max(runs, key=lambda run: run.epochs * run.data.train)
+            left = cost([run for run in self.plan.missing if run.arch == first.arch], store).images
+            cache, until = store.runs_dir / calibration.CACHE, options.time_until
+            if until is None:
+                until = time.monotonic() + TIMING * self._seconds_left()
+            choice = calibration.choose(first, self.device, cache, left, self.observer.measuring, until)
+        lanes = min(options.wave or choice.lanes, len(runs))
         if lanes > 1:  # first those that were begun, then the longest, so that the last ones end together
-            left = {run.key: cost([run], store).images for run in runs}
-            runs = sorted(runs, key=lambda run: (not store.progress(run), -left[run.key]))
+            images = {run.key: cost([run], store).images for run in runs}
+            runs = sorted(runs, key=lambda run: (not store.progress(run), -images[run.key]))
             if options.deadline and not options.wave and choice.speeds:
-                images = [left[run.key] for run in runs]
-                lanes = lanes_for(images, min(lanes, len(runs)), choice.speed_of, self._seconds_left())
-        lanes = min(lanes, len(runs))
+                most = [images[run.key] for run in runs]
+                lanes = lanes_for(most, lanes, choice.speed_of, self._seconds_left())
         names = choice.names_at(lanes) if options.strategy == "auto" else [options.strategy]
         for finished in waves.train(runs, names, lanes):
             self._finish(finished)
-
-    def _choice(self, runs: list[Run]) -> Choice:
-        if self.options.strategy != "auto" and self.options.wave:
-            return Choice()
-        first = max(runs, key=lambda run: run.epochs * run.data.train)
-        images = cost([run for run in self.plan.missing if run.arch == first.arch], self.store).images
-        cache = self.store.runs_dir / calibration.CACHE
-        until = self.options.time_until
-        if until is None:
-            until = time.monotonic() + TIMING * self._seconds_left()
-        return calibration.choose(first, self.device, cache, images, self.observer.measuring, until)
 
     def _seconds_left(self) -> float:
         """What is left of the time budget; infinite without one."""
         return math.inf if self.options.deadline is None else self.options.deadline - time.monotonic()
 
-    def _train_photographs(self, runs: list[Run], source: StreamedData) -> None:
+    def _train_photographs(self, runs: list[Run], data: Photos) -> None:
         """Train ``runs`` one after another. A signal takes effect once the Run's state or Record is saved."""
         from repro.engine.photo_trainer import train  # seconds of imports, only for those who need them
 
         store = self.store
+        source = open_photos(data, self.folders, store.runs_dir, self.device, self.group)
         for run in runs:
             self.observer.run_started(run)
             before = store.record(run)  # trained again for its checkpoints

@@ -22,10 +22,10 @@ import torch
 from torch import Tensor
 
 from repro.engine import device as devices
-from repro.engine.data_source import InMemoryData, Subset
+from repro.engine.data_source import InMemoryData
 from repro.engine.events import EpochReport, EpochTotals, Observer, OutOfTime
 from repro.engine.lanes import EVAL_BATCH, Lane, Lanes
-from repro.engine.run_progress import RunProgress, resume_or_start
+from repro.engine.run_progress import RunProgress
 from repro.engine.strategies import Strategy, first_valid
 from repro.machine import cores
 from repro.record import Record
@@ -48,10 +48,10 @@ class ActiveRun:
     record: Record | None = None
     """Its Record, once it has ended."""
     progress: RunProgress = field(init=False)
-    subset: Subset = field(init=False)
     next_indices: Future[Tensor] = field(init=False)
     """Order, crops and flips of the next epoch."""
     saving: Future[None] | None = None
+    """Of the last state. Raises `MissingInput` if it cannot be written."""
     batches_left: int = 0
     """Whole batches left in this epoch."""
     began: float = 0.0
@@ -59,11 +59,6 @@ class ActiveRun:
     """This Run's part of the device's time in this epoch."""
     epoch_seconds: float = 0.0
     """Elapsed time of the last epoch."""
-
-    def wait_for_state(self) -> None:
-        """Wait until the last state is on disk. Raises `MissingInput` if it could not be written."""
-        if self.saving:
-            self.saving.result()
 
 
 @dataclass
@@ -95,13 +90,17 @@ class Waves:
         Yields Runs with their Records as soon as any end; their locks are held until the next are asked for.
         Raises `OutOfTime` if one more epoch would not end in time: every Run has a state by then.
         """
+        arch, recipe = runs[0].arch, runs[0].recipe
         self._waiting = {devices.resolve_precision(runs[0].precision, self.data.device): deque(runs)}
         while self._waiting:
             precision, queue = self._waiting.popitem()
-            devices.use_tf32(precision)
-            lanes = self._lanes_for(runs[0], count, precision, names)
+            dtype = devices.use_precision(precision)
+            shape = (arch, count, precision, recipe.batch_size, recipe.momentum, recipe.weight_decay, *names)
+            if self._lanes is None or shape != self._shape:
+                self._lanes = self._strategy = None  # free their memory first
+                self._lanes, self._shape = Lanes(arch, count, self.data, recipe, dtype), shape
             with ThreadPoolExecutor(max(2, cores())) as self._helpers:
-                yield from self._train(queue, names, lanes, precision)
+                yield from self._train(queue, names, self._lanes, precision)
 
     def _train(self, queue: deque[Run], names: Sequence[str], lanes: Lanes, precision: str) -> Iterator[Finished]:
         active_runs: list[ActiveRun] = []
@@ -124,58 +123,46 @@ class Waves:
         finally:
             self._leave(list(active_runs), active_runs)
 
-    def _lanes_for(self, run: Run, count: int, precision: str, names: Sequence[str]) -> Lanes:
-        recipe = run.recipe
-        shape = (run.arch, count, precision, recipe.batch_size, recipe.momentum, recipe.weight_decay, *names)
-        if self._lanes is None or shape != self._shape:
-            self._lanes = self._strategy = None  # free their memory first
-            self._lanes = Lanes(run.arch, count, self.data, recipe, devices.dtype_of(precision))
-            self._shape = shape
-        return self._lanes
-
     def _enter(
         self, queue: deque[Run], free: list[Lane], precision: str, active_runs: list[ActiveRun]
     ) -> list[ActiveRun]:
         """Lock the next Runs of ``queue``, resume or start them in ``free`` lanes, add them to ``active_runs`` and
         return them. Some have a Record already, since nothing is left to train.
         """
-        entering: list[ActiveRun] = []
+        data, store, entering = self.data, self.store, list[ActiveRun]()
         for lane in free[: len(queue)]:
             run = queue.popleft()
             active = ActiveRun(run, lane, contextlib.ExitStack())
             self.observer.run_started(run)
-            before = self.store.record(run)  # trained again for its checkpoints
-            active.lock.enter_context(self.store.run_lock(run, self.deadline))
+            before = store.record(run)  # trained again for its checkpoints
+            active.lock.enter_context(store.run_lock(run, self.deadline))
             active_runs.append(active)
-            active.record = None if before else self.store.record(run)  # of a worker that outlived its driver
+            active.record = None if before else store.record(run)  # of a worker that outlived its driver
             if run.weights is None:  # draws from PyTorch's global generator, which threads share
                 lane.network.reset(run.seed)
             entering.append(active)
-        list(self._helpers.map(self._resume, entering))
+
+        def resume(active: ActiveRun) -> None:
+            run, network, keep = active.run, active.lane.network, self.keep.get(active.run.key, set())
+            active.progress = RunProgress(run, network, store, keep, data.device, data.source)
+            active.record = active.progress.record() if active.progress.over else None
+
+        list(self._helpers.map(resume, [active for active in entering if not active.record]))
         for active in [active for active in entering if not active.record]:
-            run, progress = active.run, active.progress
-            begun_in = progress.history["provenance"]["precision"]
+            begun_in = active.progress.history["provenance"]["precision"]
             if begun_in != precision:  # begun on another device, where `auto` was another precision
-                resolved = devices.resolve_precision(begun_in, self.data.device)
-                self._waiting.setdefault(resolved, deque()).append(run)
+                resolved = devices.resolve_precision(begun_in, data.device)
+                self._waiting.setdefault(resolved, deque()).append(active.run)
                 self._leave([active], active_runs)
                 entering.remove(active)
                 continue
-            active.subset = self.data.subset(run.data)
-            active.lane.enter(active.subset)
-            self._draw_epoch(active, progress.epoch)
+            active.lane.enter(data.subset(active.run.data))
+            self._draw_epoch(active, active.progress.epoch)
         return entering
 
-    def _resume(self, active: ActiveRun) -> None:
-        if not active.record:
-            run, network, keep = active.run, active.lane.network, self.keep.get(active.run.key, set())
-            point = resume_or_start(run, network, self.store, self.data.device, self.data.source)
-            active.progress = RunProgress(run, network, self.store, keep, point)
-            active.record = active.progress.record() if active.progress.over else None
-
     def _draw_epoch(self, active: ActiveRun, epoch: int) -> None:
-        run = active.run
-        active.next_indices = self._helpers.submit(active.subset.draw_epoch, run.stream, epoch, run.recipe.augment)
+        run, draw = active.run, active.lane.subset.draw_epoch
+        active.next_indices = self._helpers.submit(draw, run.stream, epoch, run.recipe.augment)
 
     def _start_epoch(self, active: ActiveRun) -> None:
         """Start the Run's next epoch, if there is time for it, and draw the order of the one after."""
@@ -233,7 +220,8 @@ class Waves:
                 active.saving = self._helpers.submit(progress.state_writer())
 
         for active in ending:
-            active.wait_for_state()
+            if active.saving:
+                active.saving.result()
         list(self._helpers.map(finish_epoch, ending))
         for active in ending:
             progress, active.epoch_seconds = active.progress, time.perf_counter() - active.began
@@ -249,7 +237,8 @@ class Waves:
                 active.lane.busy = False
                 active_runs.remove(active)
             for active in leaving:
-                active.wait_for_state()
+                if active.saving:
+                    active.saving.result()
         finally:
             for active in leaving:
                 active.lock.close()

@@ -16,7 +16,7 @@ from repro.data.batches import draw_epoch
 from repro.engine.events import EpochReport, EpochTotals
 from repro.engine.lanes import forward, loss_and_logits
 from repro.engine.network import MASK, MOMENTUM, masks_of
-from repro.engine.run_progress import RunProgress, resume_or_start
+from repro.engine.run_progress import RunProgress
 from repro.errors import RunFailed
 from repro.pruning import Masks, prune_further
 from repro.record import Record
@@ -160,8 +160,7 @@ def train(
     the loss is not finite, `CheckpointGone` if a parent's checkpoint is missing.
     """
     trainer = Trainer(setup)
-    point = resume_or_start(run, trainer, store, setup.device, "own")
-    progress = RunProgress(run, trainer, store, keep, point)
+    progress = RunProgress(run, trainer, store, keep, setup.device, "own")
     while not (stop and stop(progress.epoch, trainer)):
         if progress.over:
             record = progress.record()

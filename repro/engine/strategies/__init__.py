@@ -18,9 +18,8 @@ from torch import Tensor
 
 from repro.engine.lanes import EVAL_BATCH, Lane, Lanes
 from repro.engine.speeds import EAGER
-from repro.engine.strategies.eager import Eager
 from repro.engine.strategies.fused import Fused
-from repro.engine.strategies.graphs import Streams, restore
+from repro.engine.strategies.lane_by_lane import Eager, Streams, restore
 from repro.errors import ReproError, one_line
 
 # Differences over two steps that rounding explains (measured: docs/performance.md), with a margin.

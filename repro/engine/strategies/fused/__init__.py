@@ -28,7 +28,7 @@ import torch
 
 from repro import nets
 from repro.engine.lanes import Lane, Lanes
-from repro.engine.strategies.graphs import CapturedStep
+from repro.engine.strategies.lane_by_lane import CapturedStep
 
 
 class Fused:
@@ -53,9 +53,8 @@ class Fused:
             from repro.engine.strategies.fused.ahead import compile_ahead
 
             compile_ahead(lanes, pdl)
-        self._network = FusedNetwork(lanes, pdl=pdl)
+        self._network = network = FusedNetwork(lanes, pdl=pdl)
         self._full, self._counts = lanes.recipe.batch_size, [0] * len(lanes)
-        network = self._network
         self._step, self._prepare, self._evaluate = network.step, network.prepare_evaluation, network.evaluate
         if cuda:
             touched = [tensor for lane in lanes.all for tensor in lane.touched()]
@@ -91,4 +90,4 @@ def _replayed(work: Callable[[], None], touched: Sequence[torch.Tensor], lanes: 
     """``work`` as a CUDA graph on the current stream."""
     # Higher priority than the step's side stream, which uses what is left of the device.
     recorded = CapturedStep(lambda size: work(), touched, torch.cuda.Stream(lanes.device, priority=-1))
-    return lambda: recorded.replay(0)
+    return lambda: recorded.graph(0).replay()

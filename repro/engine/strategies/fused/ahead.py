@@ -10,14 +10,18 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 
 import repro
 from repro.engine.lanes import Lanes
-from repro.engine.strategies.fused.tiles import TILES, StageTiles
+from repro.engine.strategies.fused.layout import TILES, StageTiles
 from repro.machine import cores
+
+Launched = tuple[Any, tuple[Any, ...], dict[str, int]]
+"""A kernel with arguments and sizes."""
 
 
 def compile_ahead(lanes: Lanes, pdl: bool = False) -> None:
@@ -42,16 +46,14 @@ def compile_ahead(lanes: Lanes, pdl: bool = False) -> None:
             done.touch()
 
 
-def launches(
-    arch: str, batch: int, tiles: Mapping[int, StageTiles] = TILES, pdl: bool = False
-) -> list[tuple[Any, tuple[Any, ...], dict[str, int]]]:
-    """The kernels of a step and an evaluation, each once, with arguments and sizes, slowest to compile first."""
+def launches(arch: str, batch: int, tiles: Mapping[int, StageTiles] = TILES, pdl: bool = False) -> list[Launched]:
+    """The kernels of a step and an evaluation, each once, slowest to compile first."""
     from repro.config.recipe import Recipe
     from repro.engine.calibration import random_lanes
     from repro.engine.device import Device
     from repro.engine.strategies.fused.network import FusedNetwork
 
-    found: dict[object, tuple[Any, tuple[Any, ...], dict[str, int]]] = {}
+    found: dict[object, Launched] = {}
 
     def record(kernel: Any, grid: tuple[int, ...], *args: Any, **sizes: int) -> None:
         found.setdefault((kernel.fn.__name__, tuple(sizes.items())), (kernel, args, sizes))
@@ -65,32 +67,18 @@ def launches(
     return sorted(found.values(), key=lambda one: "DW" not in one[2])
 
 
-class _Driver:
-    """Names the target GPU, so that a worker needs none."""
-
-    def __init__(self, capability: int) -> None:
-        self._capability = capability
-
-    def get_current_target(self) -> Any:
-        from triton.backends.compiler import GPUTarget
-
-        return GPUTarget("cuda", self._capability, 32)
-
-    def get_current_device(self) -> int:
-        return 0
-
-    def get_current_stream(self, device: int = 0) -> int:
-        return 0
-
-    def get_active_torch_device(self) -> torch.device:
-        return torch.device("cpu")
-
-
 def name_target(capability: int) -> None:
     """Compile for GPUs of ``capability`` (90 for 9.0) from now on in this process, which runs no kernel."""
     import triton
+    from triton.backends.compiler import GPUTarget
 
-    triton.runtime.driver.set_active(_Driver(capability))
+    driver = SimpleNamespace(
+        get_current_target=lambda: GPUTarget("cuda", capability, 32),
+        get_current_device=lambda: 0,
+        get_current_stream=lambda device=0: 0,
+        get_active_torch_device=lambda: torch.device("cpu"),
+    )
+    triton.runtime.driver.set_active(driver)
 
 
 def compiled(kernel: Any, args: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
@@ -102,7 +90,7 @@ def compiled(kernel: Any, args: tuple[Any, ...], sizes: Mapping[str, int]) -> An
     return kernel.warmup(*args, grid=(1,), num_stages=1, **rest, **options(warps, registers, rest))
 
 
-def compile_all(work: Iterable[tuple[Any, tuple[Any, ...], dict[str, int]]], capability: int) -> int:
+def compile_all(work: Iterable[Launched], capability: int) -> int:
     """Compile the entries of `launches`; prints the errors and returns their number."""
     torch.set_num_threads(1)  # of many processes
     name_target(capability)

@@ -1,16 +1,19 @@
-"""The tensors that the kernels work on: those of K networks, stage by stage; they never move."""
+"""The tensors that the kernels work on: those of K networks, stage by stage; they never move.
+
+A tile is the share of the work of one program, which decides the order of sums. It depends on the network and the
+batch size, never on the number of lanes, so that a Run's bits do not depend on its wave.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 
 import torch
 from torch import Tensor
 
 from repro import nets
-from repro.engine.strategies.fused.tiles import StageTiles, Tile
 
 SHAPES = ((16, 32), (32, 16), (64, 8))
 """Channels and image side of the stages."""
@@ -18,6 +21,69 @@ SCALARS = 7
 """BatchNorm's numbers per channel: scale, shift, mean, 1 / std; c1, c2, c3 (`kernels.norm`)."""
 STRIDED_WEIGHTS = 8
 """Images per program of the gradient of a strided convolution's weights."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A program of `convolution`: ``rows`` of a matrix product, each one pixel or (``pairs``) two; ``height``
+    image rows a strip; ``groups`` of images, one after another; at most ``registers`` a thread (0: no limit)."""
+
+    pairs: bool
+    rows: int
+    height: int
+    groups: int = 1
+    warps: int = 4
+    registers: int = 0
+
+    @property
+    def p(self) -> int:
+        """Pixels in a GEMM row."""
+        return 2 if self.pairs else 1
+
+    @property
+    def s(self) -> int:
+        """How often a pixel is loaded, each time shifted."""
+        return 1 if self.pairs else 3
+
+    def kw(self, channels: int) -> int:
+        """Columns of the input's operand."""
+        return 4 * channels if self.pairs else channels
+
+    def nw(self, channels: int) -> int:
+        """Columns of the output's operand."""
+        return self.p * channels
+
+    def numbers(self, channels: int) -> int:
+        """Size of a program's part of the weights' gradient."""
+        return 3 * self.s * self.kw(channels) * self.nw(channels)
+
+    def shared(self, side: int) -> tuple[int, int, int]:
+        """Images of a program, the number of programs (strips) that share them, pixels in a GEMM row."""
+        return self.rows * self.p // side * self.groups, side // self.height, self.p
+
+    def programs(self, batch: int, side: int) -> int:
+        """Programs per lane."""
+        images, strips, _ = self.shared(side)
+        return -(-batch // images) * strips
+
+
+@dataclass(frozen=True)
+class StageTiles:
+    """Tiles of a stage's kernels: forward, backward (with the weights' gradient if ``weights`` is None), and that
+    gradient."""
+
+    forward: Tile
+    backward: Tile
+    weights: Tile | None = None
+
+
+# Compared on an H200 in 11 and in 32 lanes at a batch of 64 (docs/performance.md): the best of both together.
+TILES = {
+    16: StageTiles(Tile(True, 64, 16), Tile(True, 64, 32)),
+    32: StageTiles(Tile(False, 64, 8), Tile(False, 64, 16, registers=168), Tile(True, 64, 16, warps=8)),
+    64: StageTiles(Tile(False, 64, 8), Tile(False, 64, 8), Tile(False, 64, 8, groups=2)),
+}
+"""By channels."""
 
 
 @dataclass
@@ -44,21 +110,21 @@ class Stage:
     """Offset of the entry's weights in a row."""
     first: int
     """Offset of layer 1's weights."""
-    y: list[Tensor] = field(default_factory=list)
+    norms: list[Norm]
+    y: list[Tensor]
     """Raw outputs of the convolutions."""
-    gz: list[Tensor] = field(default_factory=list)
+    gz: list[Tensor]
     """The gradient behind each BatchNorm."""
-    norms: list[Norm] = field(default_factory=list)
-    inputs: dict[int, Tensor] = field(default_factory=dict)
+    inputs: dict[int, Tensor]
     """Activations in memory, by the layer at which their block starts; the last is the stage's output."""
-    operands: tuple[Tensor, Tensor] = field(default=(torch.empty(0),) * 2)
+    operands: list[Tensor]
     """The layers' weights for forward and backward, [L, K, 3, S, KW, NW]."""
-    dw: Tensor = field(default_factory=lambda: torch.empty(0))
+    dw: Tensor
     """The gradient of the layers' weights, one part per program, float32 [L, K, programs, numbers]."""
-    entry_operands: tuple[Tensor, Tensor] = field(default=(torch.empty(0),) * 2)
+    entry_operands: tuple[Tensor, Tensor]
     """The strided convolution's weights, [K, 3, 3, C / 2, C] and [K, 3, 2, C, C], half of whose second matrices is
     zero."""
-    entry_dw: Tensor = field(default_factory=lambda: torch.empty(0))
+    entry_dw: Tensor
     """Their gradient, one part per program, float32 [K, programs, C, 9, C / 2]."""
 
     @property
@@ -91,55 +157,46 @@ class Stage:
         return self.tiles.weights or self.tiles.backward
 
 
-@dataclass(frozen=True)
-class Layout:
-    """All stages, the offset of the linear layer in a row, and the size of a row."""
-
-    stages: list[Stage]
-    linear: int
-    size: int
-
-
-def layout_of(
+def stages_of(
     arch: str, lanes: int, batch: int, tiles: Mapping[int, StageTiles], dtype: torch.dtype, device: torch.device
-) -> Layout:
+) -> list[Stage]:
     """Tensors for ``lanes`` networks ``arch`` on ``batch`` images each; activations and operands in ``dtype``."""
     model = nets.shapes(arch)
-    at, moved = (dict(_offsets(named)) for named in (model.named_parameters(), model.named_buffers()))
+    at, moved = offsets(model.named_parameters()), offsets(model.named_buffers())
+    room, parts = (partial(torch.zeros, dtype=kind, device=device) for kind in (dtype, torch.float32))
     blocks, stages = nets.BLOCKS[arch], list[Stage]()
-    for number, (channels, side) in enumerate(SHAPES):
+    for number, (c, side) in enumerate(SHAPES):
         names = [f"blocks.{number * blocks + block}.conv{conv}" for block in range(blocks) for conv in (1, 2)]
-        names = names if stages else ["conv", *names]
-        before = stages[-1] if stages else None
-        entry, first = (at[f"{name}.weight"] for name in names[:2])
-        stage = Stage(channels, side, tiles[channels], before, entry, first)
-        room: Callable[..., Tensor] = partial(torch.zeros, dtype=dtype, device=device)
-        parts: Callable[..., Tensor] = partial(torch.zeros, dtype=torch.float32, device=device)
-        shape = (lanes, batch, side, side, channels)
-        for name in (name.replace("conv", "bn") for name in names):
-            scalars = parts(lanes, SCALARS, channels)
-            stage.norms.append(Norm(at[f"{name}.weight"], moved[f"{name}.running_mean"], scalars))
-            stage.y.append(room(shape))
-            stage.gz.append(room(shape))
-        stage.inputs = {layer: room(shape) for layer in range(stage.begins, stage.layers + 2, 2)}
-        forward, backward = (
-            room(stage.layers, lanes, 3, tile.s, tile.kw(channels), tile.nw(channels))
-            for tile in (stage.tiles.forward, stage.tiles.backward)
-        )
-        stage.operands = (forward, backward)
-        stage.dw = parts(
-            stage.layers, lanes, stage.weights_tile.programs(batch, side), stage.weights_tile.numbers(channels)
-        )
-        pair = 9 * channels * (channels // 2)
-        stage.entry_operands = (room(lanes, pair), room(lanes, 6 * channels**2))
-        stage.entry_dw = parts(lanes, -(-batch // STRIDED_WEIGHTS), pair)
-        stages.append(stage)
-    return Layout(stages, at["linear.weight"], sum(tensor.numel() for tensor in model.parameters()))
+        names = names if number else ["conv", *names]
+        layers, shape, begins = len(names) - 1, (lanes, batch, side, side, c), 2 if number else 1
+        own, pair = tiles[c], 9 * c * (c // 2)
+        weights = own.weights or own.backward
+        norms = [name.replace("conv", "bn") for name in names]
+        stages.append(
+            Stage(
+                c, side, own, stages[-1] if stages else None, at[f"{names[0]}.weight"], at[f"{names[1]}.weight"],
+                norms=[
+                    Norm(at[f"{name}.weight"], moved[f"{name}.running_mean"], parts(lanes, SCALARS, c))
+                    for name in norms
+                ],
+                y=[room(shape) for _ in names],
+                gz=[room(shape) for _ in names],
+                inputs={layer: room(shape) for layer in range(begins, layers + 2, 2)},
+                operands=[
+                    room(layers, lanes, 3, tile.s, tile.kw(c), tile.nw(c)) for tile in (own.forward, own.backward)
+                ],
+                dw=parts(layers, lanes, weights.programs(batch, side), weights.numbers(c)),
+                entry_operands=(room(lanes, pair), room(lanes, 6 * c**2)),
+                entry_dw=parts(lanes, -(-batch // STRIDED_WEIGHTS), pair),
+            )
+        )  # fmt: skip
+    return stages
 
 
-def _offsets(tensors: Iterable[tuple[str, Tensor]]) -> Iterator[tuple[str, int]]:
+def offsets(tensors: Iterable[tuple[str, Tensor]]) -> dict[str, int]:
     """Offsets of the tensors in a row, by name."""
-    start = 0
+    found, start = dict[str, int](), 0
     for name, tensor in tensors:
-        yield name, start
+        found[name] = start
         start += tensor.numel()
+    return found

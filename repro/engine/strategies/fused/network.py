@@ -13,8 +13,7 @@ from torch import Tensor
 
 from repro.engine.lanes import Lanes
 from repro.engine.strategies.fused.kernels import convolution, convolution_weights, ends, norm, strided, update
-from repro.engine.strategies.fused.layout import STRIDED_WEIGHTS, Stage, layout_of
-from repro.engine.strategies.fused.tiles import TILES, StageTiles, Tile
+from repro.engine.strategies.fused.layout import STRIDED_WEIGHTS, TILES, Stage, StageTiles, Tile, stages_of
 
 Launch = Callable[..., None]
 STEM_PIXELS, STRIDED_PIXELS = 128, 64
@@ -60,12 +59,13 @@ class FusedNetwork:
         tiles: Mapping[int, StageTiles] = TILES,
         pdl: bool = False,
     ) -> None:
-        self.lanes, self.k, self.n = lanes, len(lanes), lanes.recipe.batch_size
+        self.lanes, self.k, self.n, self.rows = lanes, len(lanes), lanes.recipe.batch_size, lanes.rows
+        self.stride, self.size = lanes.rows.weights.stride(0), lanes.rows.weights.shape[1]
+        self.linear = self.size - HEAD_NUMBERS  # the linear layer is the last in a row
         self.start = functools.partial(start, PDL=1) if pdl else start
         device = lanes.device
         self._side = torch.cuda.Stream(device) if device.type == "cuda" else None
-        self.layout = layout_of(lanes.arch, self.k, self.n, tiles, dtype, device)
-        self.stages = self.layout.stages
+        self.stages = stages_of(lanes.arch, self.k, self.n, tiles, dtype, device)
         self.count = torch.zeros(self.k, dtype=torch.int32, device=device)
 
         def parts(images: int, numbers: int) -> Tensor:
@@ -83,26 +83,28 @@ class FusedNetwork:
 
     def step(self) -> None:
         """Forward, backward and Eq. 1 for every lane with a count, on the next images of its epoch."""
-        lanes = self.lanes
         self.pack()
-        self.forward(lanes.order, lanes.position, evaluating=False)
-        self.head(lanes.order, lanes.position, evaluating=False)
+        self.forward()
         self.backward()
         self.update()
-        self._tally(lanes.position, lanes.correct, evaluating=False)
+        self.add_up()
 
     def prepare_evaluation(self) -> None:
         """What `evaluate` needs of the weights and running statistics of every lane with a count."""
         self.pack()
-        self._running()
+        rows, moved = self.rows.weights, self.rows.statistics
+        for stage in self.stages:
+            for own in stage.norms:
+                self.start(
+                    norm.running_kernel, (self.k,), self.count, rows, own.at, self.stride, moved, own.moved,
+                    moved.stride(0), own.scalars, C=stage.channels,
+                )  # fmt: skip
         self._joined()
 
     def evaluate(self) -> None:
         """Count correct answers among the next test images of every lane with a count."""
-        lanes = self.lanes
-        self.forward(lanes.eval_indices, lanes.eval_position, evaluating=True)
-        self.head(lanes.eval_indices, lanes.eval_position, evaluating=True)
-        self._tally(lanes.eval_position, lanes.eval_correct, evaluating=True)
+        self.forward(evaluating=True)
+        self.add_up(evaluating=True)
 
     def _beside(self) -> contextlib.AbstractContextManager[object]:
         """Kernels started within this block run after those before it, and may run at the same time as those
@@ -123,40 +125,46 @@ class FusedNetwork:
         with self._beside():
             for stage in self.stages[1:]:
                 self._pack(stage)
+                self.start(
+                    update.pack_strided_kernel, (self.k, 9), self.rows.weights, stage.entry, self.stride,
+                    *stage.entry_operands, C=stage.channels,
+                )  # fmt: skip
 
     def _pack(self, stage: Stage) -> None:
-        rows, forward, backward = self.lanes.rows.weights, stage.tiles.forward, stage.tiles.backward
+        ahead, back = stage.tiles.forward, stage.tiles.backward
         self.start(
-            update.pack_kernel, (self.k, 3 * stage.layers, 2), rows, stage.first, rows.stride(0), stage.step,
-            *stage.operands, C=stage.channels, PF=forward.p, PB=backward.p, SF=forward.s, SB=backward.s,
+            update.pack_kernel, (self.k, 3 * stage.layers, 2), self.rows.weights, stage.first, self.stride,
+            stage.step, *stage.operands, C=stage.channels, PF=ahead.p, PB=back.p, SF=ahead.s, SB=back.s,
         )  # fmt: skip
-        if stage.before:
-            self.start(
-                update.pack_strided_kernel, (self.k, 9), rows, stage.entry, rows.stride(0), *stage.entry_operands,
-                C=stage.channels,
-            )  # fmt: skip
 
-    def forward(self, order: Tensor, position: Tensor, *, evaluating: bool) -> None:
-        """Run all convolutions. If ``evaluating``, BatchNorm uses its running statistics."""
-        for stage in self.stages:
-            if stage.before:
-                if not evaluating:
-                    self._joined()  # operands are packed
-                self._strided(stage, stage.before, evaluating)
-            else:
-                self._stem(stage, order, position, evaluating)
-            for layer in range(1, stage.layers + 1):
-                self._layer(stage, layer, evaluating)
-            if stage is not self.stages[-1]:  # whose output the head computes
-                self._activate(stage)
-
-    def _stem(self, stage: Stage, order: Tensor, position: Tensor, evaluating: bool) -> None:
-        rows = self.lanes.rows.weights
+    def forward(self, *, evaluating: bool = False) -> None:
+        """Run all layers and compute the loss and, in training, its gradient behind the last BatchNorm. If
+        ``evaluating``, BatchNorm uses its running statistics."""
+        lanes, rows, first, last = self.lanes, self.rows.weights, self.stages[0], self.stages[-1]
+        order, position = (
+            (lanes.eval_indices, lanes.eval_position) if evaluating else (lanes.order, lanes.position)
+        )
         self.start(
             ends.stem_forward_kernel, (self.n, self.k), self.count, *self._images(order, position), rows,
-            stage.entry, rows.stride(0), stage.y[0], self.sums, N=self.n, M=STEM_PIXELS, EVAL=evaluating,
+            first.entry, self.stride, first.y[0], self.sums, N=self.n, M=STEM_PIXELS, EVAL=evaluating,
         )  # fmt: skip
-        self._norm_forward(stage, 0, 1, 1, 1, evaluating)
+        if not evaluating:
+            self._norm(first, 0, 1)
+        for stage in self.stages:
+            if stage.before:
+                self._strided(stage, stage.before, evaluating)
+            for layer in range(1, stage.layers + 1):
+                self._layer(stage, layer, evaluating)
+        end = last.layers
+        self.start(
+            ends.head_kernel, (-(-self.n // HEAD_IMAGES), self.k), self.count, last.y[end],
+            last.norms[end].scalars, last.inputs[end - 1], rows, self.linear, self.stride, order, position,
+            order.shape[-1], lanes.labels, last.gz[end], self.sums, self.head_dw, self.tally,
+            N=self.n, HW=last.side**2, D=last.channels, CLASSES=CLASSES, J=CLASS_ROWS, IMG=HEAD_IMAGES,
+            EVAL=evaluating,
+        )  # fmt: skip
+        if not evaluating:
+            self._norm(last, end, HEAD_IMAGES, backward=True)
 
     def _images(self, order: Tensor, position: Tensor) -> tuple[Any, ...]:
         """Arguments of `ends.place` and `ends.taps_of`."""
@@ -164,12 +172,22 @@ class FusedNetwork:
         return images.images, images.mean, images.scale, order, position, self.k, order.shape[-1]
 
     def _strided(self, stage: Stage, before: Stage, evaluating: bool) -> None:
+        """Compute the output of ``before``, and the first convolution of ``stage``."""
+        block, last = 4096 // before.channels, before.layers
+        self.start(
+            norm.activation_kernel, (-(-self.n * before.side**2 // block), self.k), self.count, before.y[last],
+            before.norms[last].scalars, before.inputs[last - 1], before.output,
+            N=self.n, PIXELS=before.side**2, C=before.channels, BM=block,
+        )  # fmt: skip
+        if not evaluating:
+            self._joined()  # operands are packed
         self.start(
             strided.strided_forward_kernel, (-(-self.n // STRIDED_IMAGES), self.k), self.count, before.output,
             stage.entry_operands[0], stage.y[0], self.sums,
             N=self.n, SIDE=stage.side, C=stage.channels, IMG=STRIDED_IMAGES, M=STRIDED_PIXELS,
         )  # fmt: skip
-        self._norm_forward(stage, 0, STRIDED_IMAGES, 1, 1, evaluating)
+        if not evaluating:
+            self._norm(stage, 0, STRIDED_IMAGES)
 
     def _layer(self, stage: Stage, layer: int, evaluating: bool) -> None:
         tile, y, bn = stage.tiles.forward, stage.y[layer - 1], stage.norms[layer - 1].scalars
@@ -186,7 +204,8 @@ class FusedNetwork:
             convolution.forward_kernel, (tile.programs(self.n, stage.side), self.k), self.count, y, shortcut, act,
             bn, stage.operands[0][layer - 1], stage.y[layer], self.sums, 1.0, MODE=mode, **self._of(stage, tile),
         )  # fmt: skip
-        self._norm_forward(stage, layer, tile.images(stage.side), tile.strips(stage.side), tile.p, evaluating)
+        if not evaluating:
+            self._norm(stage, layer, *tile.shared(stage.side))
 
     def _of(self, stage: Stage, tile: Tile) -> dict[str, int]:
         """Sizes of `convolution`'s kernels."""
@@ -197,66 +216,37 @@ class FusedNetwork:
             "registers": tile.registers,
         }  # fmt: skip
 
-    def _activate(self, stage: Stage) -> None:
-        """Compute a stage's output, the next one's input."""
-        block, last = 4096 // stage.channels, stage.layers
+    def _norm(
+        self, stage: Stage, layer: int, images: int, strips: int = 1, px: int = 1, *, backward: bool = False
+    ) -> None:
+        """Add up the sums of programs, of which ``strips`` share the same ``images``, to BatchNorm's numbers."""
+        own, rows, moved = stage.norms[layer], self.rows, self.rows.statistics
+        kernel, row, also = norm.backward_kernel, rows.gradients, list[Any]()
+        if not backward:
+            kernel, row, also = norm.forward_kernel, rows.weights, [moved, own.moved, moved.stride(0)]
         self.start(
-            norm.activation_kernel, (-(-self.n * stage.side**2 // block), self.k), self.count, stage.y[last],
-            stage.norms[last].scalars, stage.inputs[last - 1], stage.output,
-            N=self.n, PIXELS=stage.side**2, C=stage.channels, BM=block,
+            kernel, (self.k,), self.count, self.sums, row, own.at, self.stride, *also, own.scalars,
+            PIXELS=stage.side**2, PROGS=-(-self.n // images) * strips, IMAGES=images, STRIPS=strips, PX=px,
+            C=stage.channels, BE=64,
         )  # fmt: skip
 
-    def _norm_forward(self, stage: Stage, layer: int, images: int, strips: int, px: int, evaluating: bool) -> None:
-        if evaluating:
-            return
-        own, rows, moved = stage.norms[layer], self.lanes.rows.weights, self.lanes.rows.statistics
+    def add_up(self, *, evaluating: bool = False) -> None:
+        """Move positions on, and add up losses and correct answers."""
+        lanes, programs = self.lanes, self.tally.shape[1]
+        position, correct = (
+            (lanes.eval_position, lanes.eval_correct) if evaluating else (lanes.position, lanes.correct)
+        )
         self.start(
-            norm.forward_kernel, (self.k,), self.count, self.sums, rows, own.at, rows.stride(0), moved, own.moved,
-            moved.stride(0), own.scalars, **self._summed(stage, images, strips, px),
-        )  # fmt: skip
-
-    def _summed(self, stage: Stage, images: int, strips: int, px: int) -> dict[str, int]:
-        """Sizes for adding up the sums of programs, of which ``strips`` share the same ``images``."""
-        return {
-            "PIXELS": stage.side**2, "PROGS": -(-self.n // images) * strips, "IMAGES": images, "STRIPS": strips,
-            "PX": px, "C": stage.channels, "BE": 64,
-        }  # fmt: skip
-
-    def _running(self) -> None:
-        rows, moved = self.lanes.rows.weights, self.lanes.rows.statistics
-        for stage in self.stages:
-            for own in stage.norms:
-                self.start(
-                    norm.running_kernel, (self.k,), self.count, rows, own.at, rows.stride(0), moved, own.moved,
-                    moved.stride(0), own.scalars, C=stage.channels,
-                )  # fmt: skip
-
-    def head(self, order: Tensor, position: Tensor, *, evaluating: bool) -> None:
-        """Compute the loss from the last activation and, in training, gradients back to the last BatchNorm."""
-        stage, rows, lanes = self.stages[-1], self.lanes.rows.weights, self.lanes
-        last = stage.layers
-        self.start(
-            ends.head_kernel, (-(-self.n // HEAD_IMAGES), self.k), self.count, stage.y[last],
-            stage.norms[last].scalars, stage.inputs[last - 1], rows, self.layout.linear, rows.stride(0), order,
-            position, order.shape[-1], lanes.labels, stage.gz[last], self.sums, self.head_dw, self.tally,
-            N=self.n, HW=stage.side**2, D=stage.channels, CLASSES=CLASSES, J=CLASS_ROWS, IMG=HEAD_IMAGES,
-            EVAL=evaluating,
-        )  # fmt: skip
-        if not evaluating:
-            self._norm_backward(stage, last, HEAD_IMAGES, 1, 1)
-
-    def _tally(self, position: Tensor, correct: Tensor, *, evaluating: bool) -> None:
-        programs = self.tally.shape[1]
-        self.start(
-            ends.tally_kernel, (self.k,), self.count, self.tally, position, self.lanes.loss_sum, correct,
+            ends.tally_kernel, (self.k,), self.count, self.tally, position, lanes.loss_sum, correct,
             PROGS=programs, IMG=HEAD_IMAGES, BP=triton.next_power_of_2(programs), EVAL=evaluating,
         )  # fmt: skip
 
     # ----------------------------------------------------------------------------------------------- backward
     def backward(self) -> None:
         """Compute the gradients of all weights; what activations' gradients do not need, on a side stream."""
+        lanes, first = self.lanes, self.stages[0]
         with self._beside():
-            self._sum(self.head_dw, self.layout.linear, HEAD_IMAGES, HEAD_NUMBERS, kind=2)
+            self._sum(self.head_dw, self.linear, HEAD_IMAGES, HEAD_NUMBERS, kind=2)
         for stage in self.stages[::-1]:
             for layer in range(stage.layers, 0, -1):
                 self._layer_backward(stage, layer)
@@ -264,18 +254,15 @@ class FusedNetwork:
                 self._strided_backward(stage, stage.before)
             with self._beside():
                 tile, c = stage.weights_tile, stage.channels
-                images, strips = tile.images(stage.side), tile.strips(stage.side)
-                self._sum(stage.dw, stage.first, images, 9 * c * c, 0, strips, stage.step, C=c, P=tile.p, S=tile.s)
-        self._stem_backward(self.stages[0])
-        self._sum(self.stem_dw, self.stages[0].entry, STEM_IMAGES, 16 * 27, kind=1)
-        self._joined()
-
-    def _norm_backward(self, stage: Stage, layer: int, images: int, strips: int, px: int) -> None:
-        own, rows = stage.norms[layer], self.lanes.rows.gradients
+                images, strips, px = tile.shared(stage.side)
+                self._sum(stage.dw, stage.first, images, 9 * c * c, 0, strips, stage.step, C=c, P=px, S=tile.s)
         self.start(
-            norm.backward_kernel, (self.k,), self.count, self.sums, rows, own.at, rows.stride(0), own.scalars,
-            **self._summed(stage, images, strips, px),
+            ends.stem_weights_kernel, (self.stem_dw.shape[1], self.k), self.count,
+            *self._images(lanes.order, lanes.position), first.gz[0], first.y[0], first.norms[0].scalars,
+            self.stem_dw, N=self.n, M=STEM_PIXELS, IMG=STEM_IMAGES,
         )  # fmt: skip
+        self._sum(self.stem_dw, first.entry, STEM_IMAGES, 16 * 27, kind=1)
+        self._joined()
 
     def _layer_backward(self, stage: Stage, layer: int) -> None:
         tile, weights = stage.tiles.backward, stage.tiles.weights
@@ -295,7 +282,7 @@ class FusedNetwork:
             stage.operands[1][layer - 1], a, before_bn, before, skip, stage.gz[layer - 1], self.sums, dw, 1.0,
             MODE=mode, DW=not weights, **self._of(stage, tile),
         )  # fmt: skip
-        self._norm_backward(stage, layer - 1, tile.images(stage.side), tile.strips(stage.side), tile.p)
+        self._norm(stage, layer - 1, *tile.shared(stage.side), backward=True)
 
     def _strided_backward(self, stage: Stage, before: Stage) -> None:
         gz, y, bn, last = stage.gz[0], stage.y[0], stage.norms[0].scalars, before.layers
@@ -311,34 +298,26 @@ class FusedNetwork:
             stage.entry_operands[1], stage.gz[1], before.output, before.y[last], before.gz[last], self.sums,
             IMG=STRIDED_IMAGES, registers=STRIDED_REGISTERS.get(stage.channels, 0), **sizes,
         )  # fmt: skip
-        self._norm_backward(before, last, STRIDED_IMAGES, 1, 2)
-
-    def _stem_backward(self, stage: Stage) -> None:
-        lanes = self.lanes
-        self.start(
-            ends.stem_weights_kernel, (self.stem_dw.shape[1], self.k), self.count,
-            *self._images(lanes.order, lanes.position), stage.gz[0], stage.y[0], stage.norms[0].scalars,
-            self.stem_dw, N=self.n, M=STEM_PIXELS, IMG=STEM_IMAGES,
-        )  # fmt: skip
+        self._norm(before, last, STRIDED_IMAGES, px=2, backward=True)
 
     def _sum(
         self, dw: Tensor, at: int, images: int, numbers: int, kind: int, strips: int = 1, step: int = 0,
         C: int = 16, P: int = 1, S: int = 1,
     ) -> None:  # fmt: skip
         """Add up the parts ``dw`` [.., K, programs, SIZE] of all layers into ``numbers`` gradients at ``at``."""
-        rows, (programs, size) = self.lanes.rows.gradients, dw.shape[-2:]
+        programs, size = dw.shape[-2:]
         layers = dw.numel() // (self.k * programs * size)
         self.start(
-            update.sum_kernel, (self.k, -(-numbers // SUMMED), layers), self.count, dw, rows, at, rows.stride(0),
-            step, PROGS=programs, IMAGES=images, STRIPS=strips, SIZE=size, OUT=numbers,
+            update.sum_kernel, (self.k, -(-numbers // SUMMED), layers), self.count, dw, self.rows.gradients, at,
+            self.stride, step, PROGS=programs, IMAGES=images, STRIPS=strips, SIZE=size, OUT=numbers,
             KIND=kind, C=C, P=P, S=S, BP=8, BE=SUMMED,
         )  # fmt: skip
 
     def update(self) -> None:
         """Eq. 1 and the masks."""
-        rows, recipe, size = self.lanes.rows, self.lanes.recipe, self.layout.size
+        rows, recipe = self.rows, self.lanes.recipe
         self.start(
-            update.update_kernel, (-(-size // ELEMENTS), self.k), self.count, rows.weights, rows.momentum,
-            rows.gradients, rows.mask, self.lanes.rate, rows.weights.stride(0), size, recipe.weight_decay,
+            update.update_kernel, (-(-self.size // ELEMENTS), self.k), self.count, rows.weights, rows.momentum,
+            rows.gradients, rows.mask, self.lanes.rate, self.stride, self.size, recipe.weight_decay,
             recipe.momentum, BE=ELEMENTS,
         )  # fmt: skip

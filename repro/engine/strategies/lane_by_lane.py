@@ -1,4 +1,5 @@
-"""CUDA graphs: device work captured once and replayed without Python, each lane on its own stream."""
+"""Each lane takes its own steps: launched from Python, one lane after another (`Eager`), on any device; or as CUDA
+graphs, captured once and replayed without Python, each lane on its own stream (`Streams`)."""
 
 from __future__ import annotations
 
@@ -9,10 +10,43 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from repro.engine.lanes import Lane, Lanes
-from repro.engine.strategies.eager import step_of
+from repro.engine.lanes import Lane, Lanes, LossOf, loss_and_logits
 
 WARM_UPS = 3  # calls before a capture, in which cuDNN and cuBLAS initialise
+
+
+class Eager:
+    """The plain loop, with which every other strategy is compared. ``fused`` as in `step_of`."""
+
+    def __init__(self, lanes: Lanes, fused: bool = False) -> None:
+        self.name = "compiled" if fused else "eager"
+        self._step = step_of(lanes, fused)
+
+    def train(self, group: Sequence[Lane], steps: int, size: int) -> None:
+        for lane in group:
+            for _ in range(steps):
+                self._step(lane, size)
+
+    def evaluate_batch(self, group: Sequence[Lane], size: int) -> None:
+        for lane in group:
+            lane.evaluate_batch(size)
+
+
+def step_of(lanes: Lanes, fused: bool) -> Callable[[Lane, int], None]:
+    """One step of a lane on so many images. With ``fused``, forward and backward are by torch.compile, which fuses
+    BatchNorm, ReLU and addition, in whole batches: a smaller one an epoch is not worth another compilation."""
+    full = lanes.recipe.batch_size
+
+    def step(lane: Lane, size: int) -> None:
+        lane.update(size, compiled(loss_and_logits) if fused and size == full else loss_and_logits)
+
+    return step
+
+
+@functools.cache
+def compiled(function: LossOf) -> LossOf:
+    """``function`` compiled once for all lanes, since a network's tensors are its arguments."""
+    return torch.compile(function, dynamic=False)
 
 
 class CapturedStep:
@@ -29,10 +63,6 @@ class CapturedStep:
         if size not in self._graphs:
             self._graphs[size] = self._capture(size)
         return self._graphs[size]
-
-    def replay(self, size: int) -> None:
-        """``work(size)`` on the current stream."""
-        self.graph(size).replay()
 
     def _capture(self, size: int) -> torch.cuda.CUDAGraph:
         before = [tensor.clone() for tensor in self._touched]
