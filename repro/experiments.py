@@ -23,7 +23,7 @@ def paper_epochs(arch: str) -> int:
     return PAPER_EPOCHS["imagenet" if arch in IMAGENET_ARCHS else "cifar10"]
 
 
-# Trainings that start from a dense one, for `Study` and the ticket tool (repro/ticket/search_spec.py). Network,
+# Trainings that start from a dense one, for `Study` and the ticket tool (repro/ticket/search.py). Network,
 # data, precision and seed are those of ``dense``; ``recipe`` is that of the whole schedule.
 
 

@@ -7,8 +7,8 @@ print(result.table())
 """
 
 from repro.config.recipe import Recipe
-from repro.ticket.result import Outcome, Result
-from repro.ticket.search import Event, find_ticket
+from repro.ticket.result import Event, Outcome, Result
+from repro.ticket.search import find_ticket
 from repro.ticket.search_spec import Plateau, SearchOptions, find_plateau
 
 __all__ = ["Event", "Outcome", "Plateau", "Recipe", "Result", "SearchOptions", "find_plateau", "find_ticket"]

@@ -31,8 +31,8 @@ from repro.places import find_root, params_file
 from repro.report import terminal
 from repro.report.progress import Progress
 from repro.report.terminal import duration
-from repro.ticket.result import COUNTED, write
-from repro.ticket.search import Event, find_ticket
+from repro.ticket.result import COUNTED, Event, write
+from repro.ticket.search import find_ticket
 from repro.ticket.search_spec import ONE_SHOT, SearchOptions
 from repro.words import counted
 from repro.workspace import data_folders

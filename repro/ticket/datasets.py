@@ -16,7 +16,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from repro.data.batches import PAD, DeviceImages, seed_of
 from repro.errors import MissingInput, UsageError, one_line
@@ -173,9 +173,9 @@ class DatasetSamples(Samples):
 
     def read(self, batches: Sequence[Tensor], stream: str) -> Iterator[Batch]:
         loader: DataLoader[Any] = DataLoader(
-            Items(self.dataset, self.name, len(self), stream, self.shape),
+            self,  # type: ignore[arg-type]  # one item of this is a batch
             batch_size=None,
-            sampler=[batch.tolist() for batch in batches],
+            sampler=[(stream, batch.tolist()) for batch in batches],
             num_workers=self.workers,
             generator=torch.Generator(),  # so that the loader does not draw from the global one
         )
@@ -197,23 +197,16 @@ class DatasetSamples(Samples):
                 f"{self.name}: reading it in another process failed ({one_line(error)}); workers=0 does it in this"
             ) from None
 
+    def __getitem__(self, asked: tuple[str, list[int]]) -> Batch | UsageError:
+        """Return the items of a list of indices; item i is read under generators seeded from (stream, i).
 
-class Items(Dataset[Any]):
-    """The user's Dataset by lists of indices: a batch of checked items.
-
-    Item i of an epoch is read under generators seeded from (``stream``, i). All items have the ``shape``, or that
-    of the batch's first. The error about a bad item is returned: raised in a worker, it would become the
-    tracebacks of two processes.
-    """
-
-    def __init__(self, dataset: Any, name: str, count: int, stream: str, shape: torch.Size | None) -> None:
-        self.dataset, self.name, self.count, self.stream, self.shape = dataset, name, count, stream, shape
-
-    def __getitem__(self, indices: list[int]) -> Batch | UsageError:
+        The error about an unusable item is returned: raised in a worker, it would become two tracebacks.
+        """
+        stream, indices = asked
         inputs, labels = list[Tensor](), list[int]()
         with restored():
             for index in indices:
-                seed_all(False, self.name, self.stream, index)
+                seed_all(False, self.name, stream, index)
                 try:
                     tensor, label = self._item(index)
                     shape = self.shape or (inputs or [tensor])[0].shape
@@ -223,7 +216,7 @@ class Items(Dataset[Any]):
                             "expected: a transform crops or resizes them"
                         )
                 except ValueError as wrong:
-                    return UsageError(f"{self.name}: item {index} of {self.count} {wrong}")
+                    return UsageError(f"{self.name}: item {index} of {len(self)} {wrong}")
                 inputs.append(tensor)
                 labels.append(label)
         return torch.stack(inputs), torch.tensor(labels)

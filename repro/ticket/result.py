@@ -1,12 +1,12 @@
-"""The result of a search, the cost of each strategy, and its report: ``ticket.json``, ``.md`` and ``.png``."""
+"""What a search tells on the way and returns: its events, its result, and the report as JSON, Markdown and PNG."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -28,7 +28,47 @@ COUNTED = (
     "end), `checks` one epoch of retraining each, `window` the gradual pruning, `retraining` whole schedules. "
     "Trainings that strategies share count in each of them."
 )
+Kind = Literal["note", "epoch", "check", "safe", "unsettled", "done"]
 COLOURS = {"ticket": VERMILION, "one-shot": INK, "iterative": BLUE}
+
+
+@dataclass(frozen=True)
+class Event:
+    """One step of a search, as a line if printed.
+
+    ``note``: a fact that is known before training; ``phase`` is the sentence. ``epoch``: one epoch of ``phase`` is
+    trained and kept on disk. ``check``: the PPR accuracy of dense epoch ``epoch``. ``safe``: PPR has reached its
+    plateau, and pruning is safe from ``epoch``. ``unsettled``: it reached none. ``done``: ``phase`` ended with
+    ``top1``. Accuracies are per cent of the test set.
+
+    ``spent`` counts the epochs so far, PPR checks and earlier calls included; ``left`` is the most epochs that may
+    still be needed: an early plateau needs fewer.
+    """
+
+    kind: Kind
+    phase: str
+    epoch: int
+    last: int
+    top1: float | None
+    spent: int
+    left: int
+    images_per_second: float | None = None
+
+    def __str__(self) -> str:
+        top1 = "" if self.top1 is None else f"top-1 {self.top1:.2f} %"
+        lines = {
+            "note": self.phase,
+            "epoch": f"{self.phase}: epoch {self.epoch}/{self.last}{top1 and ', '}{top1}",
+            "check": f"PPR check of epoch {self.epoch}{top1 and ': '}{top1}",
+            "safe": f"safe to prune from epoch {self.epoch}: PPR has reached its plateau",
+            "unsettled": f"PPR reached no plateau within {self.last} epochs: pruned at the end of the dense "
+            "schedule",
+            "done": f"{self.phase} done{top1 and ': '}{top1}",
+        }
+        return lines[self.kind]
+
+
+Observer = Callable[[Event], object]
 
 
 @dataclass(frozen=True)

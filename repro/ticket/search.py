@@ -5,84 +5,46 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from repro import files, machine
-from repro.config.fields import FRACTION, build
+from repro.config.fields import FRACTION
 from repro.config.recipe import Recipe
 from repro.engine import device as devices
 from repro.engine.events import EpochReport
 from repro.engine.network import masks_of
 from repro.errors import CheckpointGone, UsageError
+from repro.experiments import gradual_window, iterative_round, ppr_check, retraining
+from repro.experiments import ticket as ticket_of
 from repro.pruning import sparsity_of
 from repro.record import Record
 from repro.run import Data, Run
+from repro.schedule import iterative_sparsity
 from repro.store import Store
 from repro.ticket.datasets import kind_of, restored, samples
 from repro.ticket.network import Setup, choose_prunable, copied, fill, fingerprint, inspect_model, notes_on
-from repro.ticket.result import Outcome, Result
+from repro.ticket.result import Event, Kind, Observer, Outcome, Result
 from repro.ticket.search_spec import (
     BASELINES,
     ITERATIVE,
     ONE_SHOT,
+    PRUNED_PER_ROUND,
     Plateau,
     SearchOptions,
     SearchSpec,
+    checked,
     find_plateau,
-)
+)  # fmt: skip
 from repro.ticket.trainer import Stop, Trainer, train
 
 NOT_SHOWN = ("data", "parents", "ended")  # of a Record's provenance
 PHASES = {"dense": "dense", "ppr": "PPR check", "gradual": "gradual pruning", "ticket": "ticket"}
-Kind = Literal["note", "epoch", "check", "safe", "unsettled", "done"]
-
-
-@dataclass(frozen=True)
-class Event:
-    """One step of a search, as a line if printed.
-
-    ``note``: a fact that is known before training; ``phase`` is the sentence. ``epoch``: one epoch of ``phase`` is
-    trained and kept on disk. ``check``: the PPR accuracy of dense epoch ``epoch``. ``safe``: PPR has reached its
-    plateau, and pruning is safe from ``epoch``. ``unsettled``: it reached none. ``done``: ``phase`` ended with
-    ``top1``. Accuracies are per cent of the test set.
-
-    ``spent`` counts the epochs so far, PPR checks and earlier calls included; ``left`` is the most epochs that may
-    still be needed: an early plateau needs fewer.
-    """
-
-    kind: Kind
-    phase: str
-    epoch: int
-    last: int
-    top1: float | None
-    spent: int
-    left: int
-    images_per_second: float | None = None
-
-    def __str__(self) -> str:
-        top1 = "" if self.top1 is None else f"top-1 {self.top1:.2f} %"
-        lines = {
-            "note": self.phase,
-            "epoch": f"{self.phase}: epoch {self.epoch}/{self.last}{top1 and ', '}{top1}",
-            "check": f"PPR check of epoch {self.epoch}{top1 and ': '}{top1}",
-            "safe": f"safe to prune from epoch {self.epoch}: PPR has reached its plateau",
-            "unsettled": f"PPR reached no plateau within {self.last} epochs: pruned at the end of the dense "
-            "schedule",
-            "done": f"{self.phase} done{top1 and ': '}{top1}",
-        }
-        return lines[self.kind]
-
-
-Observer = Callable[[Event], object]
 
 
 def find_ticket(
@@ -126,9 +88,9 @@ def find_ticket(
     if not isinstance(model, nn.Module):
         hint = "build the network, and load weights into it with load_state_dict"
         raise UsageError(f"model: a torch.nn.Module was expected, not {kind_of(model)}: {hint}")
-    recipe = _checked(Recipe, recipe, "recipe")
-    sparsity = _checked(Annotated[float, FRACTION], sparsity, "sparsity")
-    options = _checked(SearchOptions, options or {}, "options")
+    recipe = checked(Recipe, recipe, "recipe")
+    sparsity = checked(Annotated[float, FRACTION], sparsity, "sparsity")
+    options = checked(SearchOptions, options or {}, "options")
     several = isinstance(baselines, Iterable) and not isinstance(baselines, str)
     names: tuple[Any, ...] = tuple(baselines) if several else (baselines,)
     if unknown := [name for name in names if name not in BASELINES]:
@@ -176,20 +138,6 @@ def find_ticket(
             return result
 
 
-def _checked(kind: Any, value: Any, name: str) -> Any:
-    """Return ``value``, or a mapping of its fields, as ``kind``. Raises `UsageError` naming a wrong field."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = dataclasses.asdict(value)
-    if dataclasses.is_dataclass(kind) and not isinstance(value, dict):
-        raise UsageError(f"{name}: a {getattr(kind, '__name__', kind)} was expected, not {kind_of(value)}")
-    # Through JSON, since fields are checked like those of a file: lists for tuples, plain numbers for NumPy's.
-    plain = json.dumps(value, default=lambda thing: thing.item() if isinstance(thing, np.generic) else repr(thing))
-    try:
-        return build(kind, json.loads(plain), name)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-
-
 @contextlib.contextmanager
 def _untouched() -> Iterator[None]:
     """Restore the caller's random state and torch's global settings at the end. Enable gradients inside."""
@@ -209,12 +157,17 @@ def _untouched() -> Iterator[None]:
 
 
 class _Search:
-    """One call of `find_ticket`: which Runs it trains, in which order, and what the observer is told."""
+    """One call of `find_ticket`: which Runs it trains, in which order, and what the observer is told.
+
+    The Runs are values like those of the paper's experiments (repro/run.py), on the user's network and data.
+    """
 
     def __init__(
         self, spec: SearchSpec, setup: Setup, folder: Path, baselines: tuple[str, ...], tell: Observer
     ) -> None:
         self.spec, self.setup, self.baselines, self.folder = spec, setup, baselines, folder
+        recipe, end = dataclasses.replace(spec.recipe, evaluate_every=1), spec.schedule
+        self.dense = Run("dense", spec.network, spec.data, recipe, spec.precision, spec.seed, 0, end)
         self.store = Store(folder / "runs", folder / "runs.jsonl")
         self._tell = tell
         self._again: set[str] = set()  # keys of Runs whose files are lost: train them although they have Records
@@ -231,32 +184,44 @@ class _Search:
                     path.unlink()
 
     def _search(self) -> Result:
-        spec, end = self.spec, self.spec.schedule
-        dense = self._train(spec.dense(), {spec.rewind, end}, self._check)
+        spec, recipe, end = self.spec, self.spec.recipe, self.spec.schedule
+        dense = self._train(self.dense, {spec.rewind, end}, self._check)
         plateau = self._plateau(end)
+        one_shot = ticket_of(self.dense, ONE_SHOT, recipe, end, end, spec.sparsity)
         # The ticket comes before the baselines: it is what was asked for.
         if plateau.safe is None:
             self._say("unsettled", "dense", end, end)
+            run = one_shot
         else:
             self._say("safe", "dense", plateau.safe, end)
-            self._train(spec.gradual(plateau.safe), {spec.window_end(plateau.safe)})
-        ticket = self._train(spec.ticket(plateau.safe), {end})
+            last = spec.window_end(plateau.safe)
+            window = gradual_window(self.dense, recipe, plateau.safe, last, spec.sparsity)
+            self._train(window, {last})
+            run = retraining(self.dense, "ticket", recipe, window)
+        ticket = self._train(run, {end})
         others: dict[str, Record] = {}
         if self.baselines:
-            dense = self._train(spec.dense(), {spec.rewind, end}, functools.partial(self._check, to_end=True))
+            dense = self._train(self.dense, {spec.rewind, end}, functools.partial(self._check, to_end=True))
         if ONE_SHOT in self.baselines:
-            others[ONE_SHOT] = self._train(spec.one_shot(), {end})
+            others[ONE_SHOT] = self._train(one_shot, {end})
         if ITERATIVE in self.baselines:
+            pruned = self.dense
             for number in range(1, spec.rounds + 1):
-                others[ITERATIVE] = self._train(spec.iterative(number), {end})
-        return self._result(plateau, dense, ticket, others)
+                # The last pruning is to the sparsity itself, so that all strategies are compared at the same one.
+                last_one = number == spec.rounds
+                rate = spec.sparsity if last_one else iterative_sparsity(PRUNED_PER_ROUND, number)
+                pruned = iterative_round(self.dense, recipe, pruned, spec.rewind, rate)
+                others[ITERATIVE] = self._train(pruned, {end})
+        return self._result(plateau, dense, run, ticket, others)
 
-    def _result(self, plateau: Plateau, dense: Record, ticket: Record, others: dict[str, Record]) -> Result:
-        """Make the Result from the Records of the search and the ticket's checkpoint."""
+    def _result(
+        self, plateau: Plateau, dense: Record, run: Run, ticket: Record, others: dict[str, Record]
+    ) -> Result:
+        """Make the Result from the Records of the search and the checkpoint of the ticket's ``run``."""
         spec, end, safe = self.spec, self.spec.schedule, plateau.safe
-        loaded = self.store.load_checkpoint(spec.ticket(safe), end)
+        loaded = self.store.load_checkpoint(run, end)
         if loaded is None:
-            raise CheckpointGone("the ticket is gone or was damaged", spec.ticket(safe))
+            raise CheckpointGone("the ticket is gone or was damaged", run)
         model, kept = copied(self.setup.model).eval(), masks_of(loaded[0]) or {}
         fill(model, loaded[0])
         masks = {name: kept[name] for name in spec.prunable}
@@ -313,15 +278,15 @@ class _Search:
 
         Returns whether the dense training may stop there; never if it goes ``to_end``.
         """
-        spec, dense = self.spec, self.spec.dense()
-        if spec.due(epoch) and not self._plateau(epoch - 1).known_at:
+        spec = self.spec
+        if epoch and epoch % spec.check_every == 0 and not self._plateau(epoch - 1).known_at:
             # Kept first, since the check starts from it like any other Run.
-            self.store.save_checkpoint(dense, epoch, trainer.checkpoint())
-            if self.store.record(spec.ppr(epoch)) is None:
-                record = train(spec.ppr(epoch), self.setup, self.store, set(), lambda report: None)
+            self.store.save_checkpoint(self.dense, epoch, trainer.checkpoint())
+            if self.store.record(self._ppr(epoch)) is None:
+                record = train(self._ppr(epoch), self.setup, self.store, set(), lambda report: None)
                 self._say("check", "PPR check", epoch, spec.schedule, record.top1)
             needed = {self._plateau(epoch).epoch, spec.rewind, spec.schedule}
-            for path in self.store.folder(dense).glob("epoch-*.safetensors"):
+            for path in self.store.folder(self.dense).glob("epoch-*.safetensors"):
                 if int(path.name.split("-")[1]) not in needed:
                     path.unlink()
         return not to_end and self._plateau(epoch).known_at is not None
@@ -333,8 +298,11 @@ class _Search:
 
     def _checks(self, epoch: int) -> dict[int, float]:
         """Return PPR in per cent of those of the first ``epoch`` epochs that were checked."""
-        due = [e for e in range(1, epoch + 1) if self.spec.due(e)]
-        return {e: record.top1 or 0.0 for e in due if (record := self.store.record(self.spec.ppr(e)))}
+        due = range(self.spec.check_every, epoch + 1, self.spec.check_every)
+        return {e: record.top1 or 0.0 for e in due if (record := self.store.record(self._ppr(e)))}
+
+    def _ppr(self, epoch: int) -> Run:
+        return ppr_check(self.dense, self.spec.recipe, epoch, self.spec.ppr_rate, self.spec.sparsity)
 
     @property
     def _spent(self) -> int:

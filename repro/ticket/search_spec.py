@@ -1,7 +1,4 @@
-"""The options of a search, its rule for the safe epoch, and the search as a frozen value, with its Runs.
-
-The Runs are values like those of the paper's experiments (repro/run.py), on the user's network and data. Pure.
-"""
+"""The options of a search, its rule for the safe epoch, and all that shapes it as a frozen value."""
 
 from __future__ import annotations
 
@@ -9,18 +6,19 @@ import dataclasses
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
+import numpy as np
+
 from repro import files
-from repro.config.fields import POSITIVE, Check, at_least, one_of
+from repro.config.fields import POSITIVE, Check, at_least, build, one_of
 from repro.config.recipe import PRECISIONS, Recipe
 from repro.errors import UsageError
-from repro.experiments import gradual_window, iterative_round, ppr_check, retraining, ticket
 from repro.options import DEVICES
-from repro.run import Data, Run
-from repro.schedule import iterative_sparsity
+from repro.run import Data
+from repro.ticket.datasets import kind_of
 
 ONE_SHOT, ITERATIVE = "one-shot", "iterative"
 BASELINES = (ONE_SHOT, ITERATIVE)
@@ -81,6 +79,20 @@ class SearchOptions:
         }
         given = {name: getattr(self, name) for name in ("check_every", *defaults, "window", "seed")}
         return {name: defaults[name] if value is None else value for name, value in given.items()}
+
+
+def checked(kind: Any, value: Any, name: str) -> Any:
+    """Return ``value``, or a mapping of its fields, as ``kind``. Raises `UsageError` naming a wrong field."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
+    if dataclasses.is_dataclass(kind) and not isinstance(value, dict):
+        raise UsageError(f"{name}: a {getattr(kind, '__name__', kind)} was expected, not {kind_of(value)}")
+    # Through JSON, since fields are checked like those of a file: lists for tuples, plain numbers for NumPy's.
+    plain = json.dumps(value, default=lambda thing: thing.item() if isinstance(thing, np.generic) else repr(thing))
+    try:
+        return build(kind, json.loads(plain), name)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 class Plateau(NamedTuple):
@@ -154,49 +166,9 @@ class SearchSpec:
         """The number of prunings of iterative pruning that comes closest to the sparsity; 7 for 80 %."""
         return max(1, round(math.log(1 - self.sparsity) / math.log(1 - PRUNED_PER_ROUND)))
 
-    def due(self, epoch: int) -> bool:
-        """Tell whether PPR is checked after ``epoch`` epochs."""
-        return epoch > 0 and epoch % self.check_every == 0
-
     def window_end(self, safe: int) -> int:
         """Return the last epoch of gradual pruning that starts at ``safe``, at most the schedule's."""
         return min(safe + max(1, round(self.window * self.schedule)), self.schedule)
-
-    def dense(self) -> Run:
-        """Train the whole schedule, tested after every epoch."""
-        recipe = replace(self.recipe, evaluate_every=1)
-        return Run("dense", self.network, self.data, recipe, self.precision, self.seed, 0, self.schedule)
-
-    def ppr(self, epoch: int) -> Run:
-        """Check an epoch (section 3.3): prune its weights, and train them for one epoch at a constant rate."""
-        return ppr_check(self.dense(), self.recipe, epoch, self.ppr_rate, self.sparsity)
-
-    def gradual(self, safe: int) -> Run:
-        """Prune gradually along the dense schedule (section 3.4, Eq. 6), one step an epoch."""
-        return gradual_window(self.dense(), self.recipe, safe, self.window_end(safe), self.sparsity)
-
-    def ticket(self, safe: int | None) -> Run:
-        """Retrain for the whole schedule from the window's end under its mask.
-
-        If PPR reached no plateau (``safe`` is None), there is no window, and this is `one_shot`.
-        """
-        if safe is None:
-            return self.one_shot()
-        return retraining(self.dense(), "ticket", self.recipe, self.gradual(safe))
-
-    def one_shot(self) -> Run:
-        """Prune the dense network at its end in one step, and retrain it for the whole schedule."""
-        return ticket(self.dense(), "one-shot", self.recipe, self.schedule, self.schedule, self.sparsity)
-
-    def iterative(self, number: int) -> Run:
-        """Train after the ``number``-th pruning of `rounds`, rewound to an early epoch of the dense training.
-
-        Each pruning removes 20 % of the remaining weights. The last one prunes to the sparsity itself, so that all
-        strategies are compared at the same sparsity.
-        """
-        before = self.dense() if number == 1 else self.iterative(number - 1)
-        rate = self.sparsity if number == self.rounds else iterative_sparsity(PRUNED_PER_ROUND, number)
-        return iterative_round(self.dense(), self.recipe, before, self.rewind, rate)
 
     def check_folder(self, folder: Path) -> None:
         """Bind ``folder`` to this search. Raises `UsageError`, naming the differences, if it holds another one."""

@@ -110,18 +110,14 @@ class Trainer:
         """Return parameters, buffers and masks, on the CPU, contiguous."""
         return on_cpu(tensors_of(self.model) | {MASK + name: mask for name, mask in (self.masks or {}).items()})
 
-    def state(self) -> dict[str, Tensor]:
-        """Return `checkpoint` and the momentum, which is all that resuming needs."""
-        buffers = {n: self.optimizer.state[p].get("momentum_buffer") for n, p in self.trainable.items()}
-        momentum = {MOMENTUM + name: buffer for name, buffer in buffers.items() if buffer is not None}
-        return self.checkpoint() | on_cpu(momentum)
-
     def snapshot(self) -> Callable[[], dict[str, Tensor]]:
-        """Return `state`: it is saved before this network trains on."""
-        return self.state
+        """Return a function that makes the state of `checkpoint` and momentum, before this network trains on."""
+        buffers = {name: self.optimizer.state[p].get("momentum_buffer") for name, p in self.trainable.items()}
+        momentum = {MOMENTUM + name: buffer for name, buffer in buffers.items() if buffer is not None}
+        return lambda: self.checkpoint() | on_cpu(momentum)
 
     def load(self, tensors: dict[str, Tensor]) -> None:
-        """Restore a `checkpoint` or a `state`. Without momentum in it, momentum starts at zero."""
+        """Restore a `checkpoint` or a `snapshot`'s state. Without momentum in it, momentum starts at zero."""
         fill(self.model, tensors)
         self.optimizer.state.clear()
         for name, parameter in self.trainable.items():
