@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
+from repro.config.fields import build
 from repro.config.params import Settings
 from repro.config.recipe import IMAGENET_ARCHS, PhotoParams, Recipe
 from repro.run import Checkpoint, Data, Mask, Photos, Run
-from repro.schedule import gradual_steps, iterative_sparsity
+from repro.schedule import gradual_steps
 
-Making = TypeVar("Making", bound=Callable[..., Run])
+Block = TypeVar("Block")
 PAPER_EPOCHS = {"cifar10": 200, "imagenet": 90}
 """The paper's schedules (appendix A.1 and A.2)."""
 
@@ -67,19 +67,6 @@ def iterative_round(dense: Run, recipe: Recipe, before: Run, rewind: int, sparsi
     return branch(dense, "iterative", recipe, Checkpoint(dense, rewind), mask)
 
 
-def _made_once(method: Making) -> Making:
-    """Cache the Runs that a Study makes, since a Run's key is a hash over all its parents."""
-
-    @functools.wraps(method)
-    def made(self: Study, *args: object, **kwargs: object) -> Run:
-        asked = (method.__name__, *args, *kwargs.items())
-        if asked not in self._made:
-            self._made[asked] = method(self, *args, **kwargs)
-        return self._made[asked]
-
-    return cast(Making, made)
-
-
 @dataclass(frozen=True)
 class Study:
     """The experiments of a profile on data sets with known fingerprints: makes the Runs that artifacts need.
@@ -92,6 +79,16 @@ class Study:
     official: bool = True
     photos: str = "unknown"
     photos_official: bool = True
+
+    def block(self, artifact: str, kind: type[Block]) -> Block:
+        """Return what the profile sets for an artifact, as ``kind``. Raises ValueError with the place of an error.
+
+        What the block does not set, or the profile without one, has its default.
+        """
+        name = artifact.replace("-", "_")
+        raw = self.settings.profile.blocks.get(name, {})
+        found: Block = build(kind, raw, f"profiles.{self.settings.name}.{name}")
+        return found
 
     @property
     def comparable(self) -> bool:
@@ -112,31 +109,35 @@ class Study:
         """Return the epochs of the whole schedule of ``arch``."""
         return self.settings.profile.recipe_of(arch).epochs
 
-    @_made_once
     def dense(self, arch: str, seed: int) -> Run:
         """The dense baseline: fresh weights, no mask, the whole schedule, with Fig. 2's statistics per epoch.
 
         It is evaluated after every epoch, since Fig. 1's baseline row may ask for any. On ImageNet without the
         statistics: no figure needs them, and each epoch would rank millions of weights."""
+        if (arch, seed) in self._dense:
+            return self._dense[arch, seed]
         profile, own = self.settings.profile, self.settings.profile.data_of(arch)
-        data = Data(own.name, own.train, own.test, self.fingerprint)
-        if isinstance(own, PhotoParams):
-            data = Photos(
-                own.name, own.train, own.test, self.photos, crop=own.crop, resize=own.resize, stored=own.stored
-            )
-        return Run(
+        photos = isinstance(own, PhotoParams)
+        run = Run(
             experiment=f"dense-{arch}",
             arch=arch,
-            data=data,
+            data=Photos(**vars(own), fingerprint=self.photos)
+            if photos
+            else Data(**vars(own), fingerprint=self.fingerprint),
             recipe=replace(profile.recipe_of(arch), evaluate_every=1),
             precision=profile.precision_of.get(arch, profile.precision),
             seed=seed,
             first_epoch=0,
             last_epoch=self.schedule_of(arch),
-            probe=None if arch in IMAGENET_ARCHS else profile.sparsity,
+            probe=None if photos else profile.sparsity,
         )
+        return self._dense.setdefault((arch, seed), run)
 
-    @_made_once
+    @functools.cached_property
+    def _dense(self) -> dict[tuple[str, int], Run]:
+        """The dense networks: each is made once, since all keys are hashes over its key."""
+        return {}
+
     def ticket(self, arch: str, seed: int, s: int, v: int, sparsity: float | None = None) -> Run:
         """Ticket (s, v), section 3.1: the dense weights of epoch v under the mask of epoch s, whole schedule.
 
@@ -144,76 +145,36 @@ class Study:
         sparsity = self.settings.profile.sparsity if sparsity is None else sparsity
         return ticket(self.dense(arch, seed), "tickets", self.settings.profile.recipe_of(arch), s, v, sparsity)
 
-    @_made_once
     def gradual(self, arch: str, seed: int, first: int, last: int) -> Run:
         """Gradual pruning over a window (section 3.4, Eq. 6), then retraining for the whole schedule."""
         dense, recipe = self.dense(arch, seed), self.settings.profile.recipe_of(arch)
         window = gradual_window(dense, recipe, first, last, self.settings.profile.sparsity)
         return retraining(dense, "gradual", recipe, window)
 
-    @_made_once
     def mask_distance(self, arch: str, seed: int, x: int, y: int) -> Run:
         """The mask of epoch x on the weights of epoch y, untrained: measures the distance of their masks."""
         dense, profile = self.dense(arch, seed), self.settings.profile
         mask = Mask(Checkpoint(dense, x), profile.sparsity)
         return branch(dense, "structures", profile.recipe_of(arch), Checkpoint(dense, y), mask, last_epoch=0)
 
-    @_made_once
     def ppr(self, arch: str, seed: int, epoch: int, rate: float) -> Run:
         """PPR (section 3.3): the dense weights of an epoch, pruned, trained for one epoch at a constant rate."""
         profile = self.settings.profile
         return ppr_check(self.dense(arch, seed), profile.recipe_of(arch), epoch, rate, profile.sparsity)
 
-    def extended_dense(self, arch: str, seed: int, epoch: int) -> Checkpoint:
-        """The dense network at ``epoch``; beyond the schedule it is trained on at a lower rate (Table 1)."""
-        dense = self.dense(arch, seed)
-        if epoch <= self.schedule:
-            return Checkpoint(dense, epoch)
-        start, last = Checkpoint(dense, self.schedule), self.settings.profile.table1.steps[-1][0]
-        recipe = replace(self._longer, evaluate_every=1)
-        more = branch(dense, "dense", recipe, start, first_epoch=self.schedule, last_epoch=last)
-        return Checkpoint(more, epoch)
-
-    @_made_once
-    def stepwise(self, arch: str, seed: int) -> Run:
-        """Table 1's gradual pruning: the first step on the dense weights, the others during further training."""
-        (first, rate), *others = self.settings.profile.table1.steps
-        start = self.extended_dense(arch, seed, first)
-        return branch(
-            self.dense(arch, seed), "gradual", self._longer, start, Mask(start, rate), first_epoch=first,
-            last_epoch=others[-1][0], prune_at=tuple(others),
-        )  # fmt: skip
-
-    @_made_once
     def memorization(self, arch: str, seed: int, mask: Mask, size: int) -> Run:
-        """Memorization by a structure (section 3.3): its own weights, trained on ``size`` random labels."""
-        recipe = self.settings.profile.memorization_recipe
-        data = Data(self.settings.profile.data.name, size, size, self.fingerprint, f"random-{seed}")
-        dense = self.dense(arch, seed)
-        return branch(dense, "memorization", recipe, mask.of, mask, data=data, last_epoch=recipe.epochs)
+        """Memorization by a structure (section 3.3): its own weights, trained on ``size`` random labels.
 
-    @_made_once
-    def iterative(self, arch: str, seed: int, training: int) -> Run:
-        """The n-th training of iterative pruning (Table 4); the first is the dense one."""
-        if training == 1:
-            return self.dense(arch, seed)
-        own, recipe = self.settings.profile.table4, self.settings.profile.recipe_of(arch)
-        before, sparsity = self.iterative(arch, seed, training - 1), iterative_sparsity(own.share, training - 1)
-        return iterative_round(self.dense(arch, seed), recipe, before, own.rewind, sparsity)
-
-    @_made_once
-    def branch(self, arch: str, seed: int, first: int, last: int, batch_size: int) -> Run:
-        """The batch probe: the dense network of epoch ``first``, trained to ``last`` at another batch size."""
-        recipe = replace(self.settings.profile.recipe_of(arch), batch_size=batch_size)
-        dense = self.dense(arch, seed)
-        start = Checkpoint(dense, first)
-        return branch(dense, "batch-probe", recipe, start, first_epoch=first, last_epoch=last)
-
-    def moved(self, probe: Run, epoch: int) -> Run:
-        """The mask at the start of a `branch` on its weights of ``epoch``, untrained: how far it has moved."""
-        dense = self.dense(probe.arch, probe.seed)
-        mask = Mask(Checkpoint(dense, probe.first_epoch), self.settings.profile.sparsity)
-        return branch(dense, "batch-probe", probe.recipe, Checkpoint(probe, epoch), mask, last_epoch=0)
+        The accuracy is evaluated at the end only. Raises ValueError if there are not so many images.
+        """
+        own, profile = self.settings.profile.memorization, self.settings.profile
+        if size > profile.data.train:
+            raise ValueError(f"{size} examples, but data.train is {profile.data.train}")
+        recipe = replace(profile.recipe, **vars(own), augment=False, evaluate_every=own.epochs)
+        data = Data(profile.data.name, size, size, self.fingerprint, f"random-{seed}")
+        return branch(
+            self.dense(arch, seed), "memorization", recipe, mask.of, mask, data=data, last_epoch=own.epochs
+        )
 
     def published_epoch(self, epoch: int, arch: str) -> str | None:
         """Return the paper's epoch at the same fraction of its schedule for ``arch``, if it is a whole number."""
@@ -226,16 +187,3 @@ class Study:
             return words
         scaled = [self.published_epoch(int(part), arch) for part in words.split("-")]
         return None if None in scaled else "-".join(part or "" for part in scaled)
-
-    @functools.cached_property
-    def _made(self) -> dict[tuple[object, ...], Run]:
-        """Runs by method and arguments."""
-        return {}
-
-    @property
-    def _longer(self) -> Recipe:
-        """The dense recipe, extended to the last step of Table 1."""
-        own = self.settings.profile.table1
-        last = max(own.steps[-1][0], self.schedule)
-        recipe = self.settings.profile.recipe
-        return replace(recipe, epochs=last, milestones=(*recipe.milestones, *own.further_milestones))

@@ -1,56 +1,68 @@
 """The paper's published numbers, cell by cell, and its sentences as claims that can fail.
 
-Read from ``paper_tables/``: one file per artifact, laid out like the paper's table; ``text.yaml`` contains the
-numbers of the running text, ``claims.yaml`` the sentences. Pure: nothing here trains or measures.
+Read from ``paper_tables/``: a file for each figure or table with printed numbers, laid out as in the paper;
+``text.yaml`` contains the numbers of the running text, ``claims.yaml`` the sentences. Pure: nothing here trains or
+measures.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
-from repro.config.fields import build
-from repro.config.yaml_loader import Exact, mapping
+from repro.config.fields import Check, build
+from repro.config.yaml_loader import Verbatim, mapping
 from repro.errors import UsageError
 from repro.places import tables_dir
 
-PRINTED = ("fig1", "fig3", "table1", "table2", "table3", "table4", "text")
-"""Artifacts with printed numbers, in the paper's order; ``text`` is its running text and appendix."""
-
-CURVES = ("fig2", "fig4", "fig5", "fig6")
-"""Artifacts that are only drawn: the paper prints none of their numbers, but describes them in sentences."""
+CLAIMS, EMPTY = "claims", "~"
 
 Key = tuple[str, str, str]
 """The name of a cell within its artifact: series, row, column."""
 
 
+def _number(text: object) -> float:
+    with contextlib.suppress(ValueError):
+        if math.isfinite(number := float(str(text))):
+            return number
+    raise ValueError(f"{text!r} is no number")
+
+
+def _printed(text: str) -> str:
+    """Return ``text`` if it is a number."""
+    _number(text)
+    return text
+
+
+Text = Annotated[str, Check(bool, "is empty")]
+Number = Annotated[float, _number]
+Printed = Annotated[str, _printed]
+
+
 @dataclass(frozen=True)
 class Published:
-    """A number printed in the paper; ``printed`` keeps its digits."""
+    """A number of the paper, with the digits that are ``printed``."""
 
     artifact: str
     series: str
     row: str
     col: str
-    value: float
-    printed: str = field(default="", compare=False)
+    printed: str
 
     @property
     def key(self) -> Key:
         """The cell's name within its artifact."""
         return self.series, self.row, self.col
 
-
-@dataclass(frozen=True)
-class About:
-    """An artifact's title, its place in the paper, and the unit of its numbers."""
-
-    artifact: str
-    title: str
-    place: str
-    unit: str
+    @property
+    def value(self) -> float:
+        """The number."""
+        return float(self.printed)
 
 
 @dataclass(frozen=True)
@@ -58,14 +70,14 @@ class Sentence:
     """A sentence of the paper, word for word."""
 
     section: Text
-    quote: str
+    quote: Text
 
 
 @dataclass(frozen=True)
 class Untested(Sentence):
     """A sentence of the paper that could be false but that no Run here can decide, with the reason."""
 
-    why: str
+    why: Text
 
 
 @dataclass(frozen=True)
@@ -76,18 +88,18 @@ class Claim(Sentence):
     ``published`` is the statistic of the paper's own numbers, None if it does not print them.
     """
 
-    id: str
-    artifact: tuple[Annotated[str, _known], ...]
-    claim: str
-    statistic: str
-    definition: str
-    unit: str
+    id: Text
+    artifact: tuple[Text, ...]
+    claim: Text
+    statistic: Text
+    definition: Text
+    unit: Text
     """The statistic's unit: points, %, ratio, "epochs of 200" (on the paper's schedule)."""
     of: str = ""
     """The statistic's subject: a network, a rate."""
-    above: float | None = None
-    below: float | None = None
-    published: float | None = None
+    above: Number | None = None
+    below: Number | None = None
+    published: Number | None = None
     repeats: tuple[Sentence, ...] = ()
     """Further sentences with the same content."""
 
@@ -101,24 +113,111 @@ class Claim(Sentence):
         return "_".join(filter(None, (self.statistic, self.of.replace(".", ""))))
 
 
+def _named(raw: Any) -> Published:
+    """Look up a cell by [artifact, series, row, column]."""
+    for cell in load(raw[0]):
+        if [cell.artifact, *cell.key] == raw:
+            return cell
+    raise ValueError(f"the paper prints no cell {raw!r}")
+
+
 @dataclass(frozen=True)
 class Contradiction:
     """Numbers of the paper that contradict each other or a sentence."""
 
-    id: str
-    says: str
+    id: Text
+    says: Text
     """The contradiction in plain words."""
-    value: float
+    value: Number
     """The number that shows it, computed from ``cells`` as described in ``computed``."""
-    computed: str
+    computed: Text
     cells: tuple[Annotated[Published, _named], ...]
 
 
+@dataclass(frozen=True)
+class Sentences:
+    """What ``claims.yaml`` contains, each in the paper's order: the sentences that Runs can decide, those that no
+    Run here can decide, and the contradictions between the paper's numbers."""
+
+    claims: tuple[Claim, ...]
+    untested: tuple[Untested, ...]
+    contradictions: tuple[Contradiction, ...]
+
+
+@dataclass(frozen=True)
+class _Cell:
+    row: Text
+    col: Text
+    value: Printed
+    unit: Text  # for readers of the file, as is the section
+    section: Text
+
+
+@dataclass(frozen=True)
+class _Series:
+    """A table (``columns`` and ``rows``, with ~ for an empty cell), or a list of ``cells``."""
+
+    name: Text
+    columns: tuple[Text, ...] = ()
+    rows: tuple[tuple[Text, ...], ...] = ()
+    cells: tuple[_Cell, ...] = ()
+
+    def __post_init__(self) -> None:
+        for i, (_, *values) in enumerate(self.rows):
+            if len(values) != len(self.columns):
+                raise ValueError(f"rows[{i}]: {len(values)} values under {len(self.columns)} columns")
+            for value in values:
+                build(Printed, "0" if value == EMPTY else value, f"rows[{i}]")
+
+    def printed(self, artifact: str) -> list[Published]:
+        """Return the cells that have a value."""
+        places = [(cell.row, cell.col, cell.value) for cell in self.cells]
+        for row, *values in self.rows:
+            places += [(row, col, text) for col, text in zip(self.columns, values, strict=True) if text != EMPTY]
+        return [Published(artifact, self.name, *place) for place in places]
+
+
+@dataclass(frozen=True)
+class Table:
+    """The printed numbers of one figure or table, or of the running text, with its title and their unit."""
+
+    title: Text
+    unit: Text
+    series: tuple[_Series, ...]
+
+
+@functools.cache
+def tables() -> Mapping[str, Table]:
+    """Return what the paper prints by the artifact's name, in its order; ``text`` is its running text.
+
+    Raises `UsageError` if there are no tables, or if one is not as declared, with its place.
+    """
+    found = {path.stem: path for path in sorted(tables_dir().glob("*.yaml"))}
+    if CLAIMS not in found:
+        raise UsageError(f"cannot read {tables_dir() / CLAIMS}.yaml: the paper's tables are not there")
+    return {name: _read(Table, path) for name, path in found.items() if name != CLAIMS}
+
+
+@functools.cache
+def sentences() -> Sentences:
+    """Return the paper's sentences. Raises `UsageError` if they are not as declared, with the place."""
+    found: Sentences = _read(Sentences, tables_dir() / f"{CLAIMS}.yaml")
+    return found
+
+
+def _read(kind: type, path: Path) -> Any:
+    try:
+        return build(kind, mapping(path, path.read_bytes(), Verbatim), "")
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error}") from error
+    except ValueError as error:
+        raise UsageError(f"{path.parent.name}/{path.name}: {error}") from None
+
+
 def load(artifact: str | None = None) -> list[Published]:
-    """Return the printed cells of `artifact` (none for a curve), or of all, in the paper's order."""
-    if artifact is None:
-        return [cell for name in PRINTED for cell in _file(name).cells]
-    return [] if _known(artifact) in CURVES else list(_file(artifact).cells)
+    """Return the printed cells of `artifact` (none of one that is only drawn), or of all, in the paper's order."""
+    among = {name: table for name, table in tables().items() if artifact in (None, name)}
+    return [cell for name, table in among.items() for series in table.series for cell in series.printed(name)]
 
 
 def lookup(artifact: str) -> dict[Key, float]:
@@ -126,125 +225,6 @@ def lookup(artifact: str) -> dict[Key, float]:
     return {cell.key: cell.value for cell in load(artifact)}
 
 
-def about(artifact: str) -> About:
-    """Return title, place and unit of `artifact`."""
-    entry: About = _file("text").curves[CURVES.index(artifact)] if _known(artifact) in CURVES else _file(artifact)
-    return entry
-
-
 def claims() -> list[Claim]:
     """Return the sentences that Runs can decide, in the paper's order."""
-    return list(_file("claims").claims)
-
-
-def untested() -> list[Untested]:
-    """Return the sentences that no Run here can decide."""
-    return list(_file("claims").untested)
-
-
-def contradictions() -> list[Contradiction]:
-    """Return the contradictions between the paper's numbers."""
-    return list(_file("claims").contradictions)
-
-
-def _known(artifact: str) -> str:
-    if artifact not in PRINTED + CURVES:
-        raise UsageError(f"unknown artifact {artifact!r}: one of {', '.join(sorted(PRINTED + CURVES))}")
-    return artifact
-
-
-# ---- the files: every violation of a declaration is an error that names its place ---------------------------
-
-
-def _named(raw: Any) -> Published:
-    """Look up a cell by [artifact, series, row, column]."""
-    if not isinstance(raw, list) or len(raw) != 4:
-        raise ValueError(f"a cell is [artifact, series, row, column], not {raw!r}")
-    cells = [cell for cell in load(raw[0]) if cell.key == tuple(map(str, raw[1:]))]
-    if not cells:
-        raise ValueError(f"the paper prints no cell {raw!r}")
-    return cells[0]
-
-
-def _unique(what: str, names: Sequence[object]) -> None:
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"{what} {name!r} occurs twice")
-
-
-Text = Annotated[str, lambda raw: str(raw) if type(raw) is int else raw]
-"""A text, or an epoch written as an integer."""
-
-
-@dataclass(frozen=True)
-class _Cell:
-    row: Text
-    col: Text
-    value: object
-    unit: str  # for readers of the file, as is the section
-    section: Text
-
-
-@dataclass(frozen=True)
-class _Series:
-    """A table (``columns`` and ``rows``, with ~ for an empty cell) or a list of ``cells``."""
-
-    name: Text
-    columns: tuple[Text, ...] = ()
-    rows: tuple[tuple[object, ...], ...] = ()
-    cells: tuple[_Cell, ...] = ()
-
-    def printed(self, artifact: str, place: str) -> Iterator[Published]:
-        """Yield the cells that have a value."""
-        if bool(self.cells) == bool(self.rows) or bool(self.rows) != bool(self.columns):
-            raise ValueError(f"{place}: needs either `cells`, or `columns` and `rows`")
-        printed = [(cell.row, cell.col, cell.value, f"cells[{i}].value") for i, cell in enumerate(self.cells)]
-        for i, (row, *values) in enumerate(self.rows):
-            if len(values) != len(self.columns):
-                raise ValueError(f"{place}.rows[{i}]: {len(values)} values under {len(self.columns)} columns")
-            name, cells = build(Text, row, f"{place}.rows[{i}][0]"), zip(self.columns, values, strict=True)
-            printed += [(name, col, v, f"rows[{i}][{k}]") for k, (col, v) in enumerate(cells, 1) if v is not None]
-        for row, col, value, where in printed:
-            number = build(float, value, f"{place}.{where}")
-            yield Published(artifact, self.name, row, col, number, str(value))
-
-
-@dataclass(frozen=True)
-class _Table(About):
-    series: tuple[_Series, ...]
-    curves: tuple[About, ...] = ()
-
-    def __post_init__(self) -> None:
-        _unique("series: cell", [cell.key for cell in self.cells])
-        names, known = [curve.artifact for curve in self.curves], CURVES if self.artifact == "text" else ()
-        if names != list(known):
-            raise ValueError(f"curves: {', '.join(known) or 'none'} expected, not {', '.join(names) or 'none'}")
-
-    @functools.cached_property
-    def cells(self) -> list[Published]:
-        printed = (one.printed(self.artifact, f"series[{i}]") for i, one in enumerate(self.series))
-        return [cell for cells in printed for cell in cells]
-
-
-@dataclass(frozen=True)
-class _Sentences:
-    claims: tuple[Claim, ...]
-    untested: tuple[Untested, ...]
-    contradictions: tuple[Contradiction, ...]
-
-    def __post_init__(self) -> None:
-        _unique("id", [claim.id for claim in self.claims] + [entry.id for entry in self.contradictions])
-
-
-@functools.cache
-def _file(name: str) -> Any:
-    path = tables_dir() / f"{name}.yaml"
-    try:
-        content = build(_Sentences if name == "claims" else _Table, mapping(path, path.read_bytes(), Exact), "")
-        if getattr(content, "artifact", name) != name:
-            raise ValueError(f"artifact: {content.artifact!r}, not {name!r}")
-        return content
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error}") from error
-    except ValueError as error:
-        raise UsageError(f"{path.parent.name}/{path.name}: {error}") from None
+    return list(sentences().claims)

@@ -103,7 +103,8 @@ class Run:
             )
         for parent in self.parents:
             if not parent.run.first_epoch <= parent.epoch <= parent.run.last_epoch:
-                raise ValueError(f"{parent.run.label} has no epoch {parent.epoch}")
+                first, last = parent.run.first_epoch, parent.run.last_epoch
+                raise ValueError(f"{parent.run.label} has no epoch {parent.epoch}, only {first} to {last}")
 
     @functools.cached_property
     def key(self) -> str:

@@ -46,18 +46,7 @@ class Workspace:
         if options.precision:
             overrides |= {"precision": options.precision, "precision_of": {}}
         self.params_file = places.params_file(options.params_file)
-        plain = params.settings(self.params_file, options.profile)
-        if options.arch:
-            overrides |= _arch_overrides(plain, options.arch, names)
         self.settings = params.settings(self.params_file, options.profile, overrides)
-        for name in self.settings.profile.artifacts:
-            artifact = artifacts.IMPLEMENTED.get(name)
-            if artifact is None or artifact.params is None:
-                raise UsageError(
-                    f"{self.params_file.name}: artifacts.{name}: no artifact of that name declares parameters (is "
-                    "its file in $REPRO_ARTIFACTS?)"
-                )
-            self.settings.profile.block(name, artifact.params)  # raises, if it is not as declared
         self.seeds = range(options.seeds or self.settings.profile.seeds)
         self.folders = data_folders(options.data_dir, self.root)
         sets = (self.settings.profile.data.name, self.settings.profile.imagenet.data.name)
@@ -65,6 +54,10 @@ class Workspace:
         official = [data.official(*pair) for pair in zip(sets, (images, photos), strict=True)]
         self.study = Study(self.settings, images, official[0], photos, official[1])
         self._made: dict[tuple[object, tuple[int, ...]], list[Run]] = {}
+        self._check_blocks()
+        if options.arch and (other := self._arch_overrides(options.arch, names)):
+            overrides |= other
+            self._set(overrides)
         results = options.out or self.root / "results"
         # The shipped ledger is in the results folder itself, so ignoring it needs another folder.
         separate = "+anew" if options.ignore_shipped and options.out is None and not overrides else ""
@@ -177,9 +170,56 @@ class Workspace:
         other = copy.copy(self)
         other.options = dataclasses.replace(self.options, **options)
         overrides = {**self.settings.overrides, **(changes or {})}
-        other.settings = params.settings(self.params_file, self.settings.name, overrides)
-        other.study, other._made = dataclasses.replace(self.study, settings=other.settings), {}
+        other._set(overrides)
         return other
+
+    def _set(self, overrides: Mapping[str, Any]) -> None:
+        """Apply ``overrides`` to the profile. Raises `UsageError` if one is not valid."""
+        self.settings = params.settings(self.params_file, self.settings.name, overrides)
+        self.study, self._made = dataclasses.replace(self.study, settings=self.settings), {}
+        self._check_blocks()
+
+    def _check_blocks(self) -> None:
+        """Raise `UsageError` if a block of the profile is no artifact's, or if it names what cannot be: unknown
+        keys, epochs beyond the schedule."""
+        overrides, every = self.settings.overrides, artifacts.IMPLEMENTED.values()
+        where = f"--set {', '.join(overrides)}" if overrides else str(self.params_file)
+        known = [artifact.name.replace("-", "_") for artifact in every if artifact.settings]
+        for name in self.settings.profile.blocks:
+            if name not in known:
+                raise UsageError(
+                    f"{where}: unknown key 'profiles.{self.settings.name}.{name}': no artifact of that name has "
+                    "settings (is its file in $REPRO_ARTIFACTS?)"
+                )
+        for artifact in every:
+            place = where
+            try:
+                self.study.block(artifact.name, artifact.settings or object)
+                place = f"{where}: profiles.{self.settings.name}.{artifact.name.replace('-', '_')}"
+                for runs in filter(None, (artifact.runs, artifact.optional)):
+                    self._make(runs, self.seeds)
+            except ValueError as error:
+                raise UsageError(f"{place}: {error}") from None
+
+    def _arch_overrides(self, arch: str, names: Sequence[str]) -> dict[str, Any]:
+        """Return the settings that make the artifacts ``names`` use ``arch``. Raises `UsageError` if one
+        cannot."""
+        if arch not in recipe.ARCHS:
+            raise UsageError(f"--arch {arch}: unknown; there are {', '.join(recipe.ARCHS)}")
+        overrides: dict[str, Any] = {}
+        for name in names:
+            artifact, block = artifacts.get(name), name.replace("-", "_")
+            has = dict.fromkeys(run.arch for run in self._make(artifact.runs, self.seeds))
+            if arch in has:
+                continue
+            own = self.settings.profile.blocks.get(block)
+            if not isinstance(own, dict) or "arch" not in own:  # one row per network, perhaps of some only
+                known = ", ".join(has) or "none"
+                raise UsageError(
+                    f"--arch {arch}: profile {self.settings.name} has no {arch} in {name}; it has {known}"
+                )
+            overrides[f"{block}.arch"] = arch
+        return overrides
 
     def in_profile(self, profile: str) -> Workspace:
         """Return the workspace of the same command in another profile. Raises `UsageError` for an unknown one."""
@@ -195,27 +235,6 @@ class Workspace:
 
     def _leaves_out(self, run: Run) -> bool:
         return run.data.name in self.options.without and self.store.record(run) is None
-
-
-def _arch_overrides(plain: params.Settings, arch: str, names: Sequence[str]) -> dict[str, object]:
-    """Return the settings that make the artifacts ``names`` use ``arch``. Raises `UsageError` if one cannot."""
-    if arch not in recipe.ARCHS:
-        raise UsageError(f"--arch {arch}: unknown; there are {', '.join(recipe.ARCHS)}")
-    overrides: dict[str, object] = {}
-    for name in names:
-        field = name.replace("-", "_")
-        setting = getattr(plain.profile, field, None)
-        if name == "table4" and arch in recipe.IMAGENET_ARCHS:
-            setting = plain.profile.table3  # its windows are those that Table 4 needs
-        if isinstance(setting, Mapping):  # one row per network, of which the profile may have some only
-            if arch not in setting:
-                has = ", ".join(setting) or "none"
-                raise UsageError(f"--arch {arch}: profile {plain.name} has no {arch} in {name}; it has {has}")
-        elif setting is not None and arch not in recipe.CIFAR_ARCHS:
-            raise UsageError(f"--arch {arch}: {name} is about CIFAR-10; there are {', '.join(recipe.CIFAR_ARCHS)}")
-        elif setting is not None and setting.arch != arch:
-            overrides[f"{field}.arch"] = arch
-    return overrides
 
 
 def reading(options: Options, names: Sequence[str] = ()) -> Workspace:

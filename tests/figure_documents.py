@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
+from repro import artifacts, published
 from repro import cells as compare
-from repro import published
 from repro.report.document import Document
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ DRAWN = ("fig1", "fig2", "fig3", "table2")
 def document(artifact: str, cells: list[compare.Cell], *, paper: bool = True, **changes: Any) -> Document:
     made = Document(
         artifact,
-        title=published.about(artifact).title,
+        title=artifacts.get(artifact).title,
         unit=UNITS.get(artifact, "top-1 accuracy, %"),
         digits=4 if artifact in UNITS else 2,
         axes=AXES.get(artifact, ["network", "epoch"]),

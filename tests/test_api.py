@@ -15,6 +15,8 @@ import pytest
 import torch
 
 import repro
+from repro.artifacts.fig1 import Grid
+from repro.artifacts.table4 import iterative
 from repro.engine.network import Network
 from repro.errors import MissingInput, UsageError
 from repro.experiments import Study
@@ -93,12 +95,12 @@ def test_the_public_names_resolve_and_the_import_is_light() -> None:
 def test_runs_have_the_coordinates_of_their_figures(
     home: Path, smoke: Study, record_of: Callable[..., Record]
 ) -> None:
-    grid = smoke.settings.profile.fig1
+    grid = smoke.block("fig1", Grid)
     s, v = grid.s[-1], grid.v[0]
     dense, ticket = smoke.dense(grid.arch, 0), smoke.ticket(grid.arch, 0, s, v)
     gradual, other = smoke.gradual(grid.arch, 0, 1, 2), smoke.ppr(grid.arch, 0, 1, 0.01)
-    third = smoke.iterative(grid.arch, 0, 3)
-    every = [dense, ticket, gradual.parents[0].run, gradual, other, smoke.iterative(grid.arch, 0, 2), third]
+    third = iterative(smoke, grid.arch, 0, 3)
+    every = [dense, ticket, gradual.parents[0].run, gradual, other, iterative(smoke, grid.arch, 0, 2), third]
     Store(home / "runs", home / "results/smoke/runs.jsonl").add([record_of(run) for run in every])
     rows = {row["key"]: row for row in repro.runs(profile="smoke")}
     assert set(rows) == {run.key for run in every}
@@ -111,7 +113,7 @@ def test_runs_have_the_coordinates_of_their_figures(
 
 
 def test_a_checkpoint_is_found_by_the_coordinates_of_its_run(home: Path, smoke: Study) -> None:
-    grid = smoke.settings.profile.fig1
+    grid = smoke.block("fig1", Grid)
     s, v, last = grid.s[-1], grid.v[0], smoke.schedule
     keep(home, smoke.dense(grid.arch, 0), last)
     network = keep(home, smoke.ticket(grid.arch, 0, s, v), last, 0.8)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from repro import artifacts, published
-from repro.artifacts import Results, fig5, table1, table4
+from repro.artifacts import Results, fig3, fig5, table1, table4
 from repro.cells import Cell
 from repro.experiments import Study
 from repro.record import DIVERGED, Record
@@ -48,7 +48,7 @@ def test_fig3_asks_for_the_dense_network_and_what_lies_above_the_diagonal(study:
     runs = artifact.runs(paper, [0, 1])
     assert [run for run in runs if not run.mask] == [paper.dense("resnet20", seed) for seed in (0, 1)]
     apart = {(r.mask.of.epoch, r.weights.epoch) for r in runs if r.mask and r.weights}
-    epochs = paper.settings.profile.fig3.s
+    epochs = paper.block("fig3", fig3.Distances).s
     assert apart == {(x, y) for x in epochs for y in epochs if x < y}
     assert len(runs) == 2 + 2 * 15
 
@@ -112,11 +112,11 @@ def test_fig6_has_both_networks_and_their_baselines(study: Study_of, record_of: 
 
 def test_fig5_trains_on_random_labels_of_its_own_seed(study: Study_of) -> None:
     paper = study("paper")
-    runs = fig5.runs(paper, [0, 1])
+    runs = fig5.ARTIFACT.runs(paper, [0, 1])
     assert {run.data.labels for run in runs} == {"random-0", "random-1"}
     assert all(run.data.train == run.data.test for run in runs)
     assert not any(run.recipe.augment for run in runs)
-    assert len(runs) == 2 * 3 * len(paper.settings.profile.fig5.sizes)
+    assert len(runs) == 2 * 3 * len(paper.block("fig5", fig5.Capacity).sizes)
     assert len({run.key for run in runs}) == len(runs)
 
 
@@ -127,7 +127,7 @@ def test_the_number_of_examples_comes_nearest_to_the_first_printed_cell(
     target = published.lookup("table1")[table1.FIRST_CELL]
     runs, draw = table1.runs(paper, [0]), random.Random(0)
     for _ in range(20):
-        tops = {size: draw.uniform(20, 100) for size in paper.settings.profile.table1.sizes}
+        tops = {size: draw.uniform(20, 100) for size in paper.block("table1", table1.Stepwise).sizes}
         results = finished(record_of, runs, lambda run, tops=tops: tops.get(run.data.train, 0.0))  # type: ignore[misc]
         assert table1.calibrated(paper, results) == min(tops, key=lambda size: abs(tops[size] - target))
 

@@ -12,7 +12,7 @@ from figure_documents import texts
 from tiny import TINY
 
 from repro import artifacts
-from repro.artifacts import Results
+from repro.artifacts import Results, batch_probe
 from repro.cells import Cell
 from repro.config import params
 from repro.experiments import Study
@@ -87,7 +87,7 @@ def test_what_observes_trains_nothing_and_takes_the_mask_of_the_start(study: Stu
 def test_the_pilot_asks_for_nothing(study: Study_of) -> None:
     assert PROBE.runs(study("pilot"), [0]) == PROBE.cells(study("pilot"), Results({}), [0]) == []
     assert "batch-probe" not in artifacts.PAPER
-    assert artifacts.place("batch-probe") == "not in the paper"
+    assert not PROBE.place
 
 
 # ---- cells -------------------------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ def test_of_a_network_that_fig3_does_not_show_nothing_is_published(record_of: Re
 
 def test_a_network_that_diverged_is_said(study: Study_of, record_of: Record_of) -> None:
     paper = study("paper")
-    gone = paper.branch("resnet20", 0, 120, 140, 128)
+    gone = batch_probe.branched(paper, "resnet20", 0, 120, 140, 128)
     results = finished(record_of, [run for run in PROBE.runs(paper, [0]) if gone not in ancestors([run])])
     results.records[gone.key] = record_of(gone, status=DIVERGED, top1=None)
     verdicts = {cell.row: cell.verdict for cell in PROBE.cells(paper, results, [0]) if cell.col == "140"}

@@ -30,7 +30,6 @@ from repro.claims import (
 )
 from repro.claims.decide import decide
 from repro.config import params
-from repro.config.profile import StepsParams
 from repro.config.recipe import Recipe
 from repro.experiments import Study
 from repro.published import Claim
@@ -220,11 +219,13 @@ def test_document_is_plain_json() -> None:
     last = made["claims"][-1]
     assert (last["low"], last["high"], last["unbounded"]) == (None, None, ["low", "high"])
     assert made["claims"][0]["unbounded"] == [] and made["claims"][0]["artifact"] == ["fig1"]
-    assert {entry["id"] for entry in made["contradictions"]} == {e.id for e in published.contradictions()}
+    assert {entry["id"] for entry in made["contradictions"]} == {
+        e.id for e in published.sentences().contradictions
+    }
     assert ["table4", "GP + EWT", "resnet18", "accuracy delta", -0.56] in [
         cell for entry in made["contradictions"] for cell in entry["cells"]
     ]
-    assert len(made["untested"]) == len(published.untested())
+    assert len(made["untested"]) == len(published.sentences().untested)
 
 
 # ---- tables from Runs --------------------------------------------------------------------------------------
@@ -262,21 +263,15 @@ def test_nothing_run_and_diverged(pilot: Study, record_of: Callable[..., Record]
     assert "diverged" in verdict("early-tickets-match", every).missing
 
 
-def test_an_epoch_that_the_paper_does_not_have_is_left_out(study: Callable[..., Study]) -> None:
-    odd = study("pilot").settings
-    recipe = replace(odd.profile.recipe, epochs=25)  # 8 of the paper's epochs each
-    odd = replace(odd, profile=replace(odd.profile, recipe=recipe, table1=later(odd.profile.table1)))
-    found = tables_of(Study(odd, "0123456789abcdef"), Results({}), [0])[0]
-    assert {cell[3] for cell in found.cells if cell[0] == "fig1"} == {str(8 * s) for s in odd.profile.fig1.s}
-    recipe = replace(recipe, epochs=21)
-    odd = replace(odd, profile=replace(odd.profile, recipe=recipe))
-    found = tables_of(Study(odd, "0123456789abcdef"), Results({}), [0])[0]
-    assert "fig1" not in {cell[0] for cell in found.cells}
+def test_an_epoch_that_the_paper_does_not_have_is_left_out() -> None:
+    def tables_with(epochs: int) -> SeedTable:
+        changes = {"recipe.epochs": epochs, "table1.further_milestones": [30]}  # they lie beyond the schedule
+        odd = Study(params.settings(ROOT / "params.yaml", "pilot", changes), "0123456789abcdef")
+        return tables_of(odd, Results({}), [0])[0]
 
-
-def later(table1: StepsParams) -> StepsParams:
-    """Milestones that lie beyond a longer schedule, too."""
-    return replace(table1, further_milestones=(30,))
+    columns = {cell[3] for cell in tables_with(25).cells if cell[0] == "fig1"}  # 8 of the paper's epochs each
+    assert columns == {str(8 * s) for s in (1, 2, 6, 10, 20)}
+    assert "fig1" not in {cell[0] for cell in tables_with(21).cells}
 
 
 def test_noise_before_the_first_fall_is_declared_apart() -> None:

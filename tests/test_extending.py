@@ -30,7 +30,7 @@ def repro(*arguments: str, file: Path = EXAMPLE) -> subprocess.CompletedProcess[
 def test_the_document_shows_the_end_of_the_file_itself() -> None:
     shown = (ROOT / "docs" / "extending.md").read_text().split("```python\n")[1].split("```")[0]
     whole = EXAMPLE.read_text()
-    assert shown.startswith("def runs(") and whole.endswith(shown)
+    assert shown.startswith("def table(") and whole.endswith(shown)
     assert len(whole.splitlines()) < 70
 
 
@@ -51,17 +51,16 @@ def test_fig7_trains_renders_and_shares_runs_with_fig1(tmp_path: Path) -> None:
 
 
 def params_with(block: str) -> str:
-    """params.yaml with a block of its own for an artifact of the smoke profile."""
-    return (ROOT / "params.yaml").read_text().replace("  smoke:\n", f"  smoke:\n    artifacts: {block}\n", 1)
+    """params.yaml with further keys in the smoke profile."""
+    return (ROOT / "params.yaml").read_text().replace("  smoke:\n", f"  smoke:\n    {block}\n", 1)
 
 
 @pytest.mark.parametrize(
     ("block", "said"),
     [
-        ("{fig7: {sparsitys: [0.5]}}", "unknown key 'artifacts.fig7.sparsitys'; did you mean 'sparsities'?"),
-        ("{fig7: {sparsities: 0.5}}", "artifacts.fig7.sparsities: a list was expected, not 0.5"),
-        ("{fig8: {}}", "artifacts.fig8: no artifact of that name declares parameters"),
-        ("{fig1: {}}", "artifacts.fig1: no artifact of that name declares parameters"),
+        ("fig7: {sparsitys: [0.5]}", "unknown key 'profiles.smoke.fig7.sparsitys'; did you mean 'sparsities'?"),
+        ("fig7: {sparsities: 0.5}", "profiles.smoke.fig7.sparsities: a list was expected, not 0.5"),
+        ("fig8: {}", "profiles.smoke.fig8': no artifact of that name has settings"),
     ],
 )
 def test_a_block_that_is_not_as_declared_is_refused_with_its_place(tmp_path: Path, block: str, said: str) -> None:
@@ -74,7 +73,7 @@ def test_the_same_file_in_the_package_is_an_artifact_without_another_line(tmp_pa
     shutil.copytree(ROOT / "repro", tmp_path / "repro", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(EXAMPLE, tmp_path / "repro" / "artifacts" / "fig7.py")
     (tmp_path / "paper_tables").symlink_to(ROOT / "paper_tables")
-    (tmp_path / "params.yaml").write_text(params_with("{fig7: {sparsities: [0.5, 0.9]}}"))
+    (tmp_path / "params.yaml").write_text(params_with("fig7: {sparsities: [0.5, 0.9]}"))
     code = (
         "from repro import artifacts; from repro.options import Options; from repro.workspace import Workspace; "
         "work = Workspace(Options(profile='smoke'), ['fig7']); "

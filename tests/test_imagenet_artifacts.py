@@ -11,11 +11,10 @@ import pytest
 from tiny import PHOTOS
 
 from repro import artifacts, published
-from repro.artifacts import Results, table4
+from repro.artifacts import Results, pruning_table, table4
 from repro.cells import Cell
 from repro.claims import FAILS, HOLDS, NOT_RUN, Judgement, judge, tables_of
 from repro.config import params, recipe
-from repro.config.profile import Profile
 from repro.config.recipe import MicroBatchRecipe
 from repro.experiments import Study
 from repro.record import Record
@@ -228,14 +227,14 @@ def judged(study: Study, results: Results) -> dict[str, Judgement]:
     return {j.claim.id: j for j in judge(tables_of(study, results, [0]), NOISE)}
 
 
-def halved(profile: Profile) -> dict[str, object]:
+def halved(paper: Study) -> dict[str, object]:
     """Changes that halve ImageNet's schedule and all epochs of Table 3."""
     rows = {
         f"table3.{arch}": {
             "one_shot": sorted({epoch // 2 for epoch in row.one_shot}),
             "windows": [[first // 2, last // 2] for first, last in row.windows],
         }
-        for arch, row in profile.table3.items()
+        for arch, row in paper.block("table3", pruning_table.OF_IMAGENET).items()
     }
     return {"imagenet.recipe.epochs": 45, "imagenet.recipe.milestones": [15, 30], **rows}
 
@@ -245,7 +244,7 @@ def test_table_3_decides_its_claims_whatever_the_schedules_length(record_of: Rec
     """90 as in the paper, 45 with every epoch halved, 3 in the smoke profile (which has few of the cells)."""
     settings = params.settings(ROOT / "params.yaml", "smoke" if epochs == 3 else "paper")
     if epochs == 45:
-        settings = params.settings(ROOT / "params.yaml", "paper", halved(settings.profile))
+        settings = params.settings(ROOT / "params.yaml", "paper", halved(Study(settings, "")))
     made = Study(settings, "0123456789abcdef")
     assert made.schedule_of("resnet18") == epochs
     runs = artifacts.get("table3").runs(made, [0])

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from repro.artifacts import table1
 from repro.commands import transfer
 from repro.experiments import Study
 from repro.options import Options
@@ -104,9 +105,9 @@ def test_what_two_profiles_ask_for_stays_where_it_was(exported: Exported, monkey
 def test_a_run_that_no_profile_asks_for_goes_where_its_parents_go(exported: Exported) -> None:
     """Table 1's Runs, whose number of examples is named by results; and what grows from such a Run."""
     of = study("paper-128")
-    table1 = of.settings.profile.table1
-    mask = Mask(of.extended_dense(table1.arch, 0, table1.steps[1][0]), table1.steps[1][1])
-    child = of.memorization(table1.arch, 0, mask, min(table1.sizes) + 1)
+    own = of.block("table1", table1.Stepwise)
+    mask = Mask(table1.dense_at(of, 0, own.steps[1][0]), own.steps[1][1])
+    child = of.memorization(own.arch, 0, mask, min(own.sizes) + 1)
     grandchild = unknown(child)
     for under_way in (False, True):
         found = exported(child, mask.of.run, under_way=under_way)

@@ -11,8 +11,12 @@ import pytest
 import yaml
 
 from repro.artifacts import IMPLEMENTED
+from repro.artifacts.fig1 import Grid
 from repro.config import params, recipe
 from repro.errors import MissingInput, UsageError
+from repro.experiments import Study
+from repro.options import Options
+from repro.workspace import Workspace
 
 
 @pytest.fixture
@@ -61,8 +65,9 @@ def test_extended_mappings_are_merged_and_everything_else_replaced(shipped: Path
     block = {"extends": "paper-128", "fig1": {"s": [100]}, "table3": {}, "recipe": {"lr": 0.2}}
     path = changed(shipped, tmp_path, "profiles.mine", block)
     found = params.settings(path, "mine", {"recipe.momentum": 0.8})
-    assert (found.profile.fig1.s, len(found.profile.fig1.v)) == ((100,), 13)
-    assert found.profile.table3 == params.settings(shipped, "paper").profile.table3
+    fig1 = Study(found, "").block("fig1", Grid)
+    assert (fig1.s, len(fig1.v)) == ((100,), 13)
+    assert found.profile.blocks["table3"] == params.settings(shipped, "paper").profile.blocks["table3"]
     assert (found.profile.recipe.lr, found.profile.recipe.batch_size) == (0.2, 128)
     assert found.profile.recipe.momentum == 0.8
     assert found.replicate_sd == params.settings(shipped, "paper").replicate_sd
@@ -92,7 +97,6 @@ def test_the_paper_profile_is_the_papers(shipped: Path) -> None:
     assert (profile.recipe.epochs, profile.recipe.milestones, profile.recipe.lr) == (200, (120, 160), 0.1)
     assert (profile.recipe.momentum, profile.recipe.weight_decay, profile.sparsity) == (0.9, 1e-4, 0.8)
     assert (profile.data.name, profile.data.train, profile.data.test) == ("cifar10", 50_000, 10_000)
-    assert (len(profile.fig1.s), len(profile.fig1.v)) == (11, 13)
 
 
 def test_each_network_has_its_own_data_and_recipe(shipped: Path) -> None:
@@ -105,11 +109,11 @@ def test_each_network_has_its_own_data_and_recipe(shipped: Path) -> None:
 
 def test_an_epoch_is_checked_along_the_schedule_of_its_network(shipped: Path) -> None:
     """90 epochs on ImageNet, 200 on CIFAR-10."""
-    assert params.settings(shipped, "paper", {"table2.resnet20.one_shot": [200]})
-    with pytest.raises(UsageError, match="epoch 91 lies beyond the schedule's 90"):
-        params.settings(shipped, "paper", {"table3.resnet18.one_shot": [91]})
-    with pytest.raises(UsageError, match=r"table4\.rewind: epoch 91"):
-        params.settings(shipped, "paper", {"table4.rewind": 91})
+    work = Workspace(Options(profile="paper", params_file=shipped, overrides=["table2.resnet20.one_shot=[200]"]))
+    with pytest.raises(UsageError, match="dense resnet18 seed 0 has no epoch 91, only 0 to 90"):
+        work.with_settings({"table3.resnet18.one_shot": [91]})
+    with pytest.raises(UsageError, match=r"table4: dense resnet50 .* no epoch 91"):
+        work.with_settings({"table4.rewind": 91})
 
 
 def test_every_assumption_that_an_artifact_names_is_declared(shipped: Path) -> None:
@@ -125,7 +129,6 @@ def test_the_file_names_the_default_profile(shipped: Path) -> None:
     ("dotted", "value", "words"),
     [
         ("profiles.smoke.recipe.epoch", 4, ["profiles.smoke.recipe.epoch", "did you mean 'epochs'"]),
-        ("profiles.smoke.fig9", {}, ["profiles.smoke.fig9"]),
         ("surprise", 1, ["surprise"]),
         ("profiles.smoke.recipe.lr", GONE, ["profiles.smoke.recipe.lr", "missing"]),
         ("profiles.pilot.recipe.epochs", "ten", ["profiles.pilot.recipe.epochs", "'ten'"]),
@@ -137,7 +140,6 @@ def test_the_file_names_the_default_profile(shipped: Path) -> None:
         ("profiles.smoke.recipe.milestones", [2, "x"], ["profiles.smoke.recipe.milestones[1]", "'x'"]),
         ("profiles.smoke.recipe.milestones", [3, 2], ["profiles.smoke.recipe.milestones", "increase"]),
         ("profiles.smoke.recipe", [1], ["profiles.smoke.recipe", "mapping"]),
-        ("profiles.smoke.table2", [1], ["profiles.smoke.table2", "mapping"]),
         ("profiles.smoke.recipe.epochs", -4, ["profiles.smoke.recipe.epochs", "-4"]),
         ("profiles.smoke.recipe.epochs", 0, ["profiles.smoke.recipe.epochs", "below 1"]),
         ("profiles.smoke.recipe.batch_size", 1, ["profiles.smoke.recipe.batch_size"]),
@@ -146,16 +148,6 @@ def test_the_file_names_the_default_profile(shipped: Path) -> None:
         ("profiles.smoke.recipe.momentum", 1.0, ["profiles.smoke.recipe.momentum"]),
         ("profiles.smoke.recipe.weight_decay", -1e-4, ["profiles.smoke.recipe.weight_decay"]),
         ("profiles.smoke.recipe.evaluate_every", 0, ["profiles.smoke.recipe.evaluate_every"]),
-        ("profiles.smoke.fig1.s", [1, -2], ["profiles.smoke.fig1.s", "-2"]),
-        ("profiles.smoke.fig1.s", [1, 5], ["profiles.smoke.fig1.s", "epoch 5", "schedule's 4"]),
-        ("profiles.smoke.fig1.v", [5], ["profiles.smoke.fig1.v", "epoch 5"]),
-        ("profiles.smoke.fig3.s", [5], ["profiles.smoke.fig3.s", "epoch 5"]),
-        ("profiles.smoke.table2.resnet56.one_shot", [5], ["smoke.table2.resnet56.one_shot", "epoch 5"]),
-        ("profiles.smoke.table2.resnet20.windows", [[3, 5]], ["smoke.table2.resnet20.windows", "epoch 5"]),
-        ("profiles.smoke.table2.resnet20.windows", [[3, 2]], ["smoke.table2.resnet20.windows", "[3, 2]"]),
-        ("profiles.smoke.table2.resnet20.windows", [[1, 2, 3]], ["table2.resnet20.windows[0]", "2 values"]),
-        ("profiles.smoke.fig1.arch", "resnet18", ["profiles.smoke.fig1.arch", "resnet18", "resnet20"]),
-        ("profiles.smoke.table2.vgg", {"one_shot": [], "windows": []}, ["profiles.smoke.table2", "vgg"]),
         ("profiles.smoke.data.name", "mnist", ["profiles.smoke.data.name", "mnist", "cifar10"]),
         ("profiles.smoke.data.train", 3, ["profiles.smoke.data.train", "below 10"]),
         ("profiles.smoke.precision", "half", ["profiles.smoke.precision", "half", "bfloat16"]),
@@ -165,33 +157,7 @@ def test_the_file_names_the_default_profile(shipped: Path) -> None:
         ("replicate_sd.paper.resnet20", -0.2, ["replicate_sd.paper.resnet20", "above 0"]),
         ("replicate_sd.fast", {}, ["replicate_sd", "fast", "smoke"]),
         ("profiles.smoke.precision_of", {"resnet20": "half"}, ["profiles.smoke.precision_of.resnet20", "half"]),
-        ("profiles.smoke.fig4.resnet20.rates", [0.1, 0.1], ["smoke.fig4.resnet20.rates", "twice"]),
-        ("profiles.smoke.fig4.resnet20.every", 0, ["smoke.fig4.resnet20.every", "below 1"]),
-        ("profiles.smoke.fig6", {"vgg": {"rates": [0.1], "every": 1}}, ["profiles.smoke.fig6", "vgg"]),
-        ("profiles.smoke.fig5.sizes", [64, 1000], ["profiles.smoke.fig5.sizes", "1000", "128"]),
-        ("profiles.smoke.fig5.sizes", [64, 32], ["profiles.smoke.fig5.sizes", "increase"]),
-        ("profiles.smoke.table1.steps", [[2, 0.6], [3, 0.4]], ["profiles.smoke.table1.steps", "increase"]),
-        ("profiles.smoke.table1.further_milestones", [2], ["table1.further_milestones", "2", "schedule of 4"]),
         ("profiles.smoke.memorization.milestones", [3, 2], ["smoke.memorization.milestones", "increase"]),
-        ("profiles.smoke.table4.trainings", 1, ["profiles.smoke.table4.trainings", "below 2"]),
-        ("profiles.smoke.table4.share", 1.0, ["profiles.smoke.table4.share", "1.0"]),
-        ("profiles.smoke.table4.rewind", 5, ["profiles.smoke.table4.rewind", "epoch 5"]),
-        ("profiles.smoke.table4.imagenet", "resnet20", ["smoke.table4.imagenet", "resnet20", "resnet50"]),
-        ("profiles.smoke.batch_probe.resnet20.epochs", [4, 3], ["batch_probe.resnet20.epochs", "increase"]),
-        ("profiles.smoke.batch_probe.resnet20.epochs", [2, 3], ["batch_probe.resnet20.epochs", "start at 2"]),
-        ("profiles.smoke.batch_probe.resnet20.epochs", [], ["batch_probe.resnet20.epochs", "increase"]),
-        ("profiles.smoke.batch_probe.resnet20.epochs", [3, 5], ["batch_probe.resnet20.epochs", "epoch 5"]),
-        ("profiles.smoke.batch_probe.resnet20.start", -1, ["batch_probe.resnet20.start", "below 0"]),
-        ("profiles.smoke.batch_probe.resnet20.batch_sizes", [64, 32], ["batch_sizes", "increase"]),
-        ("profiles.smoke.batch_probe.resnet20.batch_sizes", [1, 32], ["batch_sizes", "1 is below 2"]),
-        ("profiles.smoke.batch_probe.resnet18", {"start": 0, "epochs": [1], "batch_sizes": [2]},
-         ["smoke.batch_probe", "resnet18", "resnet56"]),
-        ("profiles.smoke.fig5.arch", "resnet50", ["profiles.smoke.fig5.arch", "resnet50", "resnet56"]),
-        ("profiles.smoke.table2.resnet18", {"one_shot": [], "windows": []}, ["smoke.table2", "resnet18"]),
-        ("profiles.smoke.table3.resnet20", {"one_shot": [], "windows": []}, ["smoke.table3", "resnet20"]),
-        ("profiles.smoke.table3.resnet18.one_shot", [4], ["smoke.table3.resnet18.one_shot", "schedule's 3"]),
-        ("profiles.smoke.table3.resnet50.windows", [[2, 4]], ["smoke.table3.resnet50.windows", "epoch 4"]),
-        ("profiles.smoke.imagenet.recipe.epochs", 2, ["table3.resnet18.one_shot", "epoch 3", "schedule's 2"]),
         ("profiles.smoke.imagenet.recipe.micro_batches", 3, ["imagenet.recipe.micro_batches", "16", "3 equal"]),
         ("profiles.smoke.imagenet.recipe.micro_batches", 16, ["imagenet.recipe.micro_batches", "two images"]),
         ("profiles.smoke.imagenet.recipe.micro_batches", 0, ["imagenet.recipe.micro_batches", "below 1"]),
@@ -211,6 +177,60 @@ def test_a_wrong_file_is_refused_with_its_place(
             read(path)
         assert "\n" not in str(caught.value)
         assert [word for word in [str(path), *words] if word not in str(caught.value)] == []
+
+
+@pytest.mark.parametrize(
+    ("dotted", "value", "words"),
+    [
+        ("profiles.smoke.fig9", {}, ["profiles.smoke.fig9"]),
+        ("profiles.smoke.table2", [1], ["profiles.smoke.table2", "mapping"]),
+        ("profiles.smoke.fig1.s", [1, -2], ["profiles.smoke.fig1.s", "-2"]),
+        ("profiles.smoke.fig1.s", [1, 5], ["profiles.smoke.fig1: ", "no epoch 5, only 0 to 4"]),
+        ("profiles.smoke.fig1.v", [5], ["profiles.smoke.fig1: ", "no epoch 5"]),
+        ("profiles.smoke.fig3.s", [4, 5], ["profiles.smoke.fig3: ", "no epoch 5"]),
+        ("profiles.smoke.table2.resnet56.one_shot", [5], ["smoke.table2: dense resnet56", "no epoch 5"]),
+        ("profiles.smoke.table2.resnet20.windows", [[3, 5]], ["smoke.table2: epochs 3 to 5", "a schedule of 4"]),
+        ("profiles.smoke.table2.resnet20.windows", [[3, 2]], ["smoke.table2.resnet20.windows", "[3, 2]"]),
+        ("profiles.smoke.table2.resnet20.windows", [[1, 2, 3]], ["table2.resnet20.windows[0]", "2 values"]),
+        ("profiles.smoke.fig1.arch", "resnet18", ["profiles.smoke.fig1.arch", "resnet18", "resnet20"]),
+        ("profiles.smoke.table2.vgg", {"one_shot": [], "windows": []}, ["profiles.smoke.table2", "vgg"]),
+        ("profiles.smoke.fig4.resnet20.rates", [0.1, 0.1], ["smoke.fig4.resnet20.rates", "twice"]),
+        ("profiles.smoke.fig4.resnet20.every", 0, ["smoke.fig4.resnet20.every", "below 1"]),
+        ("profiles.smoke.fig6", {"vgg": {"rates": [0.1], "every": 1}}, ["profiles.smoke.fig6", "vgg"]),
+        ("profiles.smoke.fig5.sizes", [64, 1000], ["profiles.smoke.fig5: 1000", "data.train is 128"]),
+        ("profiles.smoke.fig5.sizes", [64, 32], ["profiles.smoke.fig5.sizes", "increase"]),
+        ("profiles.smoke.table1.steps", [[2, 0.6], [3, 0.4]], ["profiles.smoke.table1.steps", "increase"]),
+        ("profiles.smoke.table1.further_milestones", [2], ["table1: further_milestones", "2", "schedule of 4"]),
+        ("profiles.smoke.table4.trainings", 1, ["profiles.smoke.table4.trainings", "below 2"]),
+        ("profiles.smoke.table4.share", 1.0, ["profiles.smoke.table4.share", "1.0"]),
+        ("profiles.smoke.table4.rewind", 5, ["profiles.smoke.table4: dense", "no epoch 5"]),
+        ("profiles.smoke.table4.imagenet", "resnet20", ["smoke.table4.imagenet", "resnet20", "resnet50"]),
+        ("profiles.smoke.batch_probe.resnet20.epochs", [4, 3], ["batch_probe.resnet20.epochs", "increase"]),
+        ("profiles.smoke.batch_probe.resnet20.epochs", [2, 3], ["batch_probe.resnet20.epochs", "start at 2"]),
+        ("profiles.smoke.batch_probe.resnet20.epochs", [], ["batch_probe.resnet20.epochs", "increase"]),
+        ("profiles.smoke.batch_probe.resnet20.epochs", [3, 5], ["batch_probe: epochs 2 to 5", "schedule of 4"]),
+        ("profiles.smoke.batch_probe.resnet20.start", -1, ["batch_probe.resnet20.start", "below 0"]),
+        ("profiles.smoke.batch_probe.resnet20.batch_sizes", [64, 32], ["batch_sizes", "increase"]),
+        ("profiles.smoke.batch_probe.resnet20.batch_sizes", [1, 32], ["batch_sizes", "1 is below 2"]),
+        ("profiles.smoke.batch_probe.resnet18", {"start": 0, "epochs": [1], "batch_sizes": [2]},
+         ["smoke.batch_probe", "resnet18", "resnet56"]),
+        ("profiles.smoke.fig5.arch", "resnet50", ["profiles.smoke.fig5.arch", "resnet50", "resnet56"]),
+        ("profiles.smoke.table2.resnet18", {"one_shot": [], "windows": []}, ["smoke.table2", "resnet18"]),
+        ("profiles.smoke.table3.resnet20", {"one_shot": [], "windows": []}, ["smoke.table3", "resnet20"]),
+        ("profiles.smoke.table3.resnet18.one_shot", [4], ["table3: dense resnet18", "no epoch 4, only 0 to 3"]),
+        ("profiles.smoke.table3.resnet50.windows", [[2, 4]], ["smoke.table3: epochs 2 to 4", "a schedule of 3"]),
+        ("profiles.smoke.imagenet.recipe.epochs", 2, ["smoke.table3: dense resnet18", "no epoch 3, only 0 to 2"]),
+    ],
+)  # fmt: skip
+def test_a_wrong_block_of_an_artifact_is_refused_with_its_place(
+    shipped: Path, tmp_path: Path, dotted: str, value: Any, words: list[str]
+) -> None:
+    """In the file, and with --set."""
+    path = changed(shipped, tmp_path, dotted, value)
+    with pytest.raises(UsageError) as caught:
+        Workspace(Options(profile="smoke", params_file=path))
+    assert "\n" not in str(caught.value)
+    assert [word for word in [str(path), *words] if word not in str(caught.value)] == []
 
 
 def test_a_whole_number_stands_for_a_decimal(shipped: Path, tmp_path: Path) -> None:
@@ -310,9 +330,9 @@ def test_set_changes_nothing_that_shares_an_alias_with_it(shipped: Path, tmp_pat
     rows["resnet56"] = rows["resnet20"]  # dumped as an alias
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(tree))
-    plain = params.settings(path, "smoke").profile.table2
-    changed = params.settings(path, "smoke", {"table2.resnet20.one_shot": [1]}).profile.table2
-    assert changed["resnet20"].one_shot == (1,) != plain["resnet20"].one_shot
+    plain: Any = params.settings(path, "smoke").profile.blocks["table2"]
+    changed: Any = params.settings(path, "smoke", {"table2.resnet20.one_shot": [1]}).profile.blocks["table2"]
+    assert changed["resnet20"]["one_shot"] == [1] != plain["resnet20"]["one_shot"]
     assert changed["resnet56"] == plain["resnet56"]
 
 
@@ -331,8 +351,8 @@ def test_set_changes_that_value_alone_and_is_remembered(shipped: Path) -> None:
     plain = params.settings(shipped, "paper")
     found = params.settings(shipped, "paper", {"recipe.evaluate_every": 10, "fig1.s": [10, 20]})
     assert found.profile.recipe.evaluate_every == 10
-    assert found.profile.fig1.s == (10, 20)
-    assert found.profile.fig1.v == plain.profile.fig1.v
+    grids = [Study(settings, "").block("fig1", Grid) for settings in (found, plain)]
+    assert grids == [Grid("resnet20", (10, 20), grids[1].v), grids[1]] and grids[1].s != (10, 20)
     assert dict(found.overrides) == {"recipe.evaluate_every": 10, "fig1.s": [10, 20]}
 
 
@@ -350,7 +370,7 @@ def test_the_paper_profile_with_something_set_is_not_comparable(shipped: Path) -
         ("recipe.epochs", "1e2", ["recipe.epochs", "YAML reads 1e2 as text: write 100"]),
         ("extends", "nosuch", ["extends", "only params.yaml can set it", "--profile"]),
         ("recipe.epochs", -1, ["recipe.epochs", "-1"]),
-        ("recipe.epochs", 3, ["fig1.s", "epoch 4", "schedule's 3"]),
+        ("recipe.epochs", 3, ["smoke.fig1: ", "no epoch 4, only 0 to 3"]),
         ("fig1.s", 3, ["fig1.s", "list"]),
         ("fig1.arch", "vgg", ["fig1.arch", "vgg"]),
         ("recipe", {"epochs": 4}, ["'recipe.", "missing"]),
@@ -358,7 +378,7 @@ def test_the_paper_profile_with_something_set_is_not_comparable(shipped: Path) -
 )
 def test_a_wrong_set_is_refused_with_its_place(shipped: Path, dotted: str, value: Any, words: list[str]) -> None:
     with pytest.raises(UsageError) as caught:
-        params.settings(shipped, "smoke", {dotted: value})
+        Workspace(Options(profile="smoke", params_file=shipped)).with_settings({dotted: value})
     assert [word for word in ["--set", *words] if word not in str(caught.value)] == []
 
 

@@ -10,11 +10,13 @@ from statistics import fmean
 
 import pytest
 
-from repro import published
+from repro import artifacts, published
+from repro.artifacts import PAPER as ARTIFACTS
 from repro.errors import UsageError
-from repro.published import CURVES, PRINTED, Claim, Published, about, claims, load, lookup
+from repro.published import Claim, Published, claims, load, lookup, tables
 
 ROOT = Path(__file__).resolve().parent.parent
+PRINTED = ("fig1", "fig3", "table1", "table2", "table3", "table4", "text")
 PAPER = ROOT.parent / "shared" / "paper" / "paper.md"
 
 S = ("10", "20", "40", "60", "80", "100", "120", "140", "160", "180", "200")
@@ -56,8 +58,8 @@ def test_all_cells_come_in_the_order_of_the_paper() -> None:
     assert cells == [cell for artifact in PRINTED for cell in load(artifact)]
     assert len(cells) == 294
     assert len({(cell.artifact, *cell.key) for cell in cells}) == len(cells)
-    assert cells[0] == Published("fig1", "baseline", "baseline", "10", 80.26)
-    assert cells[11] == Published("fig1", "tickets", "0", "10", 89.81)
+    assert cells[0] == Published("fig1", "baseline", "baseline", "10", "80.26")
+    assert cells[11] == Published("fig1", "tickets", "0", "10", "89.81")
 
 
 @pytest.mark.parametrize(
@@ -146,17 +148,15 @@ def test_what_is_handed_out_is_a_copy() -> None:
     assert len(load("fig3")) == 21 and claims()
 
 
-@pytest.mark.parametrize("artifact", PRINTED + CURVES)
-def test_about(artifact: str) -> None:
-    it = about(artifact)
-    assert it.artifact == artifact
-    assert it.title and it.place and it.unit
-    number = {"fig": "Fig. ", "tab": "Table "}.get(artifact[:3])
-    assert number is None or it.place.startswith(number + artifact[-1])
+def test_every_table_is_of_an_artifact_or_of_the_text() -> None:
+    assert tuple(tables()) == PRINTED
+    assert {*PRINTED} - {*ARTIFACTS} == {"text"}
+    numbers = {name: f"{'Fig.' if name.startswith('fig') else 'Table'} {name[-1]}, Section " for name in ARTIFACTS}
+    assert all(artifacts.get(name).place.startswith(number) for name, number in numbers.items())
 
 
 def test_curves_have_no_printed_cells() -> None:
-    assert all(load(artifact) == [] and lookup(artifact) == {} for artifact in CURVES)
+    assert all(load(artifact) == [] and lookup(artifact) == {} for artifact in {*ARTIFACTS} - {*PRINTED})
 
 
 # ---- the claims --------------------------------------------------------------------------------------------
@@ -165,7 +165,7 @@ def test_curves_have_no_printed_cells() -> None:
 def test_claims_are_in_order() -> None:
     every = claims()
     assert len(every) >= 50
-    ids = [claim.id for claim in every] + [entry.id for entry in published.contradictions()]
+    ids = [claim.id for claim in every] + [entry.id for entry in published.sentences().contradictions]
     assert len(set(ids)) == len(ids)
     assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) for name in ids)
     statistics = [claim.full_statistic for claim in every]
@@ -175,21 +175,21 @@ def test_claims_are_in_order() -> None:
 
 @pytest.mark.parametrize("claim", claims(), ids=lambda claim: claim.id)
 def test_claim(claim: Claim) -> None:
-    assert set(claim.artifact) <= {*PRINTED, *CURVES}
+    assert set(claim.artifact) <= {*PRINTED, *ARTIFACTS}
     assert claim.claim.endswith(".") and len(claim.claim) <= 130
     assert claim.definition.endswith(".")
     assert claim.above is None or claim.below is None or claim.above < claim.below
 
 
 def test_every_artifact_has_a_claim() -> None:
-    assert {name for claim in claims() for name in claim.artifact} == {*PRINTED, *CURVES}
+    assert {name for claim in claims() for name in claim.artifact} == {*PRINTED, *ARTIFACTS}
 
 
 def quotes() -> Iterator[tuple[str, str]]:
     for claim in claims():
         yield claim.section, claim.quote
         yield from ((again.section, again.quote) for again in claim.repeats)
-    yield from ((entry.section, entry.quote) for entry in published.untested())
+    yield from ((entry.section, entry.quote) for entry in published.sentences().untested)
 
 
 def plain(text: str) -> str:
@@ -382,7 +382,7 @@ CONTRADICTIONS: dict[str, Callable[[list[float]], float]] = {
 
 
 def test_contradictions_follow_from_the_cells_that_they_name() -> None:
-    found = {entry.id: entry for entry in published.contradictions()}
+    found = {entry.id: entry for entry in published.sentences().contradictions}
     assert found.keys() == CONTRADICTIONS.keys()
     for name, entry in found.items():
         computed = CONTRADICTIONS[name]([cell.value for cell in entry.cells])
@@ -395,18 +395,22 @@ def test_contradictions_follow_from_the_cells_that_they_name() -> None:
 
 
 @pytest.fixture
-def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An own folder of tables, read instead of the paper's; the cache forgets it afterwards."""
     monkeypatch.setattr(published, "tables_dir", lambda: tmp_path)
-    published._file.cache_clear()
+    (tmp_path / "claims.yaml").touch()
+    forget()
     yield tmp_path
-    published._file.cache_clear()
+    forget()
+
+
+def forget() -> None:
+    published.tables.cache_clear()
+    published.sentences.cache_clear()
 
 
 GOOD = """
-artifact: fig3
 title: a
-place: b
 unit: c
 series:
   - name: hamming
@@ -417,8 +421,8 @@ series:
 """
 
 
-def test_a_small_table_is_read(tables: Path) -> None:
-    (tables / "fig3.yaml").write_text(GOOD)
+def test_a_small_table_is_read(folder: Path) -> None:
+    (folder / "fig3.yaml").write_text(GOOD)
     assert lookup("fig3") == {
         ("hamming", "100", "100"): 0, ("hamming", "100", "120"): 0.154, ("hamming", "120", "120"): 0,
     }  # fmt: skip
@@ -428,52 +432,34 @@ def test_a_small_table_is_read(tables: Path) -> None:
     ("old", "new", "says"),
     [
         ("[100, 0, 0.154]", "[100, 0]", "1 values under 2 columns"),
-        ("0.154", "15.4%", "yaml: series[0].rows[0][2]: float expected, not '15.4%'"),
-        ("0.154", "true", "float expected, not True"),
-        ("0.154", ".nan", "line 10: a text, a finite number or a filled list was expected, not '.nan'"),
-        ("0.154", "9" * 400, "series[0].rows[0][2]: float expected, not 999"),
-        ("[100, 0, 0.154]", "[1.5, 0, 0.154]", "series[0].rows[0][0]: str expected, not 1.5"),
-        ("[100, 0, 0.154]", "100", "series[0].rows[0]: a list was expected, not 100"),
-        ("[100, 0, 0.154]", "[]", "line 10: a text, a finite number or a filled list was expected, not []"),
-        ("[120, ~, 0]", "[100, ~, 0]", "occurs twice"),
-        ("artifact: fig3", "artifact: fig1", "not 'fig3'"),
+        ("0.154", "15.4%", "yaml: series[0].rows[0]: '15.4%' is no number"),
+        ("0.154", ".nan", "series[0].rows[0]: '.nan' is no number"),
+        ("0.154", "9" * 400, "series[0].rows[0]: '999"),
+        ("[100, 0, 0.154]", "100", "series[0].rows[0]: a list was expected, not '100'"),
         ("title: a", "titel: a", "yaml: unknown key 'titel'; did you mean 'title'?"),
-        ("title: a", "", "yaml: key 'title' is missing"),
-        ("title: a", "title: 1.5", "yaml: title: str expected, not 1.5"),
-        ("title: a", "title: ' '", "line 3: a text, a finite number or a filled list"),
-        ("rows:", "rows: [", "line 10: not YAML"),
-        ("0.154", "!!int abc", "not YAML (ValueError"),
-        ("0.154", "!!timestamp 2024-13-45", "not YAML (ValueError"),
-        ("0.154", "!!set [1]", "not YAML (TypeError"),
-        ("0.154", "2024-13-45", "float expected, not '2024-13-45'"),
-        ("0.154", "1:30", "line 10: 1:30 is 90 in YAML"),
-        ("0.154", "[" * 100 + "1" + "]" * 100, "float expected, not [[["),
+        ("rows:", "rows: [", "line 8: not YAML"),
+        ("0.154", "!!int abc", "'abc' is no number"),
+        ("0.154", "2024-13-45", "'2024-13-45' is no number"),
+        ("0.154", "1:30", "'1:30' is no number"),
+        ("0.154", "[" * 100 + "1" + "]" * 100, "str expected, not [[["),
         ("0.154", "[" * 3000 + "]" * 3000, "nested too deeply"),
         ("title: a", "title: a\ntitle: b", "key 'title' occurs twice"),
-        ("[100, 120]", "100", "series[0].columns: a list was expected, not 100"),
-        ("columns: [100, 120]", "cells: []", "a filled list was expected, not []"),
-        ("columns: [100, 120]", "", "series[0]: needs either `cells`, or `columns` and `rows`"),
-        ("series:", "curves:\n- {artifact: fig2, title: a, place: b, unit: c}\nseries:", "curves: none expected"),
+        ("[100, 120]", "100", "series[0].columns: a list was expected, not '100'"),
     ],
 )
-def test_a_bad_table_is_refused_with_its_place(tables: Path, old: str, new: str, says: str) -> None:
+def test_a_bad_table_is_refused_with_its_place(folder: Path, old: str, new: str, says: str) -> None:
     assert old in GOOD
-    (tables / "fig3.yaml").write_text(GOOD.replace(old, new))
+    (folder / "fig3.yaml").write_text(GOOD.replace(old, new))
     with pytest.raises(UsageError, match=re.escape(says)) as refusal:
         load("fig3")
     assert "fig3.yaml" in str(refusal.value)
     assert "\n" not in str(refusal.value)
 
 
-def test_a_missing_table_is_refused(tables: Path) -> None:
-    with pytest.raises(UsageError, match=r"cannot read .*fig1\.yaml"):
+def test_a_missing_table_is_refused(folder: Path) -> None:
+    (folder / "claims.yaml").unlink()
+    with pytest.raises(UsageError, match=r"cannot read .*claims\.yaml"):
         load("fig1")
-
-
-@pytest.mark.parametrize("ask", [load, lookup, about])
-def test_an_unknown_artifact_is_refused(ask: Callable[[str], object]) -> None:
-    with pytest.raises(UsageError, match="unknown artifact 'fig9'"):
-        ask("fig9")
 
 
 CLAIM = """
@@ -490,23 +476,20 @@ contradictions:
     ("old", "new", "says"),
     [
         (", above: 0", "", "claims[0].above: a claim needs `above`, `below` or both"),
-        ("above: 0", "above: much", "claims[0].above: float expected, not 'much'"),
+        ("above: 0", "above: much", "claims[0].above: 'much' is no number"),
         ("above: 0", "above: 0, repeats: [{quote: q}]", "key 'claims[0].repeats[0].section' is missing"),
-        ("[fig3]", "[fig9]", "claims[0].artifact[0]: unknown artifact 'fig9'"),
         (", unit: points", "", "yaml: key 'claims[0].unit' is missing"),
-        ("id: b", "id: a", "occurs twice"),
         ("100, 120]", "120, 100]", "yaml: contradictions[0].cells[0]: the paper prints no cell"),
-        ("100, 120]", "100]", "contradictions[0].cells[0]: a cell is [artifact, series"),
         ("why: w", "because: w", "unknown key 'untested[0].because'; it has section, quote, why"),
     ],
 )
-def test_bad_claims_are_refused(tables: Path, old: str, new: str, says: str) -> None:
-    (tables / "fig3.yaml").write_text(GOOD)
-    (tables / "claims.yaml").write_text(CLAIM)
+def test_bad_claims_are_refused(folder: Path, old: str, new: str, says: str) -> None:
+    (folder / "fig3.yaml").write_text(GOOD)
+    (folder / "claims.yaml").write_text(CLAIM)
     assert [(claim.above, claim.below) for claim in claims()] == [(0, None)]
-    published._file.cache_clear()
+    forget()
     assert old in CLAIM
-    (tables / "claims.yaml").write_text(CLAIM.replace(old, new))
+    (folder / "claims.yaml").write_text(CLAIM.replace(old, new))
     with pytest.raises(UsageError, match=re.escape(says)):
         claims()
 

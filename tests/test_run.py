@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from repro import run as run_module
+from repro.artifacts import batch_probe, table1, table4
 from repro.config.recipe import Recipe
 from repro.experiments import Study
 from repro.run import Checkpoint, Data, Mask, Run, ancestors, generations, start_epochs
@@ -256,13 +257,13 @@ def test_what_the_labels_of_the_papers_experiments_say(study: Callable[..., Stud
     mask = Mask(Checkpoint(paper.dense("resnet20", 1), 120), 0.8)
     found = [
         paper.dense("resnet20", 1),
-        paper.extended_dense("resnet20", 1, 240).run,
-        paper.stepwise("resnet20", 1),
+        table1.dense_at(paper, 1, 240).run,
+        table1.stepwise(paper, 1),
         paper.ppr("resnet20", 1, 60, 0.01),
         paper.memorization("resnet20", 1, mask, 5000),
-        paper.iterative("resnet20", 1, 8),
-        (branch := paper.branch("resnet20", 1, 120, 140, 64)),
-        paper.moved(branch, 125),
+        table4.iterative(paper, "resnet20", 1, 8),
+        (branched := batch_probe.branched(paper, "resnet20", 1, 120, 140, 64)),
+        batch_probe.moved(paper, branched, 125),
     ]
     assert [run.label for run in found] == [
         "dense resnet20 seed 1",
@@ -279,7 +280,7 @@ def test_what_the_labels_of_the_papers_experiments_say(study: Callable[..., Stud
 def test_iterative_pruning_prunes_what_its_last_training_left(study: Callable[..., Study]) -> None:
     """Table 4: eight trainings, the dense one first, each rewound to epoch 5; seven prunings leave 0.8^7."""
     paper = study("paper")
-    last = paper.iterative("resnet20", 0, 8)
+    last = table4.iterative(paper, "resnet20", 0, 8)
     chain = [run for run in ancestors([last]) if run.mask]
     assert [round(1 - run.mask.sparsity, 9) for run in chain if run.mask and run.mask.sparsity] == [
         round(0.8**k, 9) for k in range(1, 8)
@@ -294,7 +295,7 @@ def test_the_schedule_of_table_1_goes_on_to_epoch_240(study: Callable[..., Study
     from repro.schedule import learning_rate
 
     paper = study("paper")
-    beyond, stepwise = paper.extended_dense("resnet20", 0, 240).run, paper.stepwise("resnet20", 0)
+    beyond, stepwise = table1.dense_at(paper, 0, 240).run, table1.stepwise(paper, 0)
     for run in (beyond, stepwise):
         rates = [learning_rate(run.recipe, epoch) for epoch in (119, 120, 160, 200, 239)]
         assert rates == pytest.approx([0.1, 0.01, 1e-3, 1e-4, 1e-4])
@@ -302,4 +303,4 @@ def test_the_schedule_of_table_1_goes_on_to_epoch_240(study: Callable[..., Study
     assert (stepwise.first_epoch, stepwise.last_epoch) == (120, 240)
     assert stepwise.mask == Mask(Checkpoint(paper.dense("resnet20", 0), 120), 0.4)
     assert stepwise.prune_at == ((160, 0.6), (200, 0.7), (240, 0.8))
-    assert paper.extended_dense("resnet20", 0, 160) == Checkpoint(paper.dense("resnet20", 0), 160)
+    assert table1.dense_at(paper, 0, 160) == Checkpoint(paper.dense("resnet20", 0), 160)

@@ -13,31 +13,26 @@ import pkgutil
 import re
 from pathlib import Path
 
-from repro import published
 from repro.artifacts.base import Artifact, Results
 from repro.errors import UsageError
 from repro.machine import stdout_to_stderr
+
+__all__ = ["IMPLEMENTED", "PAPER", "Artifact", "Results", "get", "load_others"]
 
 
 def _shipped() -> dict[str, Artifact]:
     """Return the artifacts of all modules of this folder: the paper's in its order, then the others."""
     modules = [importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)]
     listed = [found for module in modules for found in vars(module).values() if isinstance(found, Artifact)]
-    listed.sort(key=lambda artifact: (not _in_paper(artifact.name), artifact.name))
+    listed.sort(key=lambda artifact: (not artifact.place, artifact.name))
     return {artifact.name: artifact for artifact in listed}
-
-
-def _in_paper(name: str) -> bool:
-    return name in (*published.PRINTED, *published.CURVES)
 
 
 IMPLEMENTED: dict[str, Artifact] = _shipped()
 _SHIPPED = tuple(IMPLEMENTED)
 
 # Every artifact of the paper, all of them regenerated.
-PAPER = tuple(filter(_in_paper, IMPLEMENTED))
-
-__all__ = ["IMPLEMENTED", "PAPER", "Artifact", "Results", "get", "load_others", "place"]
+PAPER = tuple(name for name, artifact in IMPLEMENTED.items() if artifact.place)
 
 
 def load_others() -> list[Artifact]:
@@ -70,16 +65,6 @@ def _load(file: Path) -> Artifact:
     if not isinstance(artifact, Artifact) or not re.fullmatch(r"[a-z][a-z0-9-]*", artifact.name):
         raise UsageError(f"$REPRO_ARTIFACTS: {file}: needs an ARTIFACT with a name of small letters and digits")
     return artifact
-
-
-def place(name: str) -> str:
-    """Return where the paper has it: "Fig. 1, Section 3.1"."""
-    return published.about(name).place if name in PAPER else "not in the paper"
-
-
-def title(name: str) -> str:
-    """Return the title, the paper's own where the artifact is the paper's."""
-    return published.about(name).title if name in PAPER else IMPLEMENTED[name].title
 
 
 def get(name: str) -> Artifact:

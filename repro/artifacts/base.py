@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from repro.artifacts.drawing import Drawing
 from repro.cells import Cell, cell
@@ -17,11 +18,6 @@ IMAGENET = (
     "imagenet_network", "imagenet_batch", "imagenet_last_batch", "imagenet_augmentation", "imagenet_unreadable",
     "weight_decay", "prunable",
 )  # fmt: skip
-
-
-def joined(*groups: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of several groups, each once."""
-    return tuple(dict.fromkeys(name for group in groups for name in group))
 
 
 @dataclass(frozen=True)
@@ -46,9 +42,59 @@ class Results:
 
 
 @dataclass(frozen=True)
+class Entry:
+    """A cell before it has a value: its place, and the ``runs``, one a seed, whose test accuracy it shows."""
+
+    series: str
+    row: str
+    col: str
+    runs: Sequence[Run]
+    published: float | None = None
+    epoch: int | None = None
+    """The epoch after which the accuracy is measured; None is the end."""
+    final: bool = True
+    """Whether it is the result of a whole schedule, which varies from seed to seed as params.yaml declares."""
+    comparable: bool = True
+
+    def cell(self, study: Study, results: Results) -> Cell:
+        """Return the cell that ``results`` give."""
+        arch = self.runs[0].arch if self.runs else ""
+        best = [record.best_top1 for record in results.done(self.runs) if self.final and self.epoch is None]
+        return cell(
+            self.series,
+            self.row,
+            self.col,
+            results.top1(self.runs, self.epoch),
+            best=[top1 for top1 in best if top1 is not None],
+            published=self.published,
+            replicate_sd=study.settings.replicate_sd.get(arch) if self.final else None,
+            comparable=self.comparable and study.comparable_for(arch),
+            diverged=self.epoch is None and results.diverged(self.runs),
+        )
+
+
+Table = Callable[[Study, Sequence[int]], Iterable[Entry]]
+"""The cells of an artifact with their Runs, for a study and seeds."""
+
+
+def runs_of(table: Table) -> Callable[[Study, Sequence[int]], list[Run]]:
+    """Return `Artifact.runs` of a table: the Runs of all its entries, each once."""
+    return lambda study, seeds: list({run.key: run for e in table(study, seeds) for run in e.runs}.values())
+
+
+def cells_of(table: Table) -> Callable[[Study, Results, Sequence[int]], list[Cell]]:
+    """Return `Artifact.cells` of a table: a cell for each of its entries."""
+    return lambda study, results, seeds: [entry.cell(study, results) for entry in table(study, seeds)]
+
+
+@dataclass(frozen=True)
 class Artifact:
     """One figure or table. ``runs(study, seeds)`` are the Runs that it needs, ``cells(study, results, seeds)``
-    what it makes of them; both are pure. ``assumptions`` are names from params.yaml that bear on it.
+    what it makes of them; both are pure, and `runs_of` and `cells_of` make them from one table of entries.
+    ``assumptions`` are names from params.yaml that bear on it. ``place`` is where the paper has it, if it does.
+
+    ``settings`` is the type of the artifact's block in a profile of params.yaml, a dataclass for instance; its
+    functions get it from ``study.block(name, settings)``.
 
     ``second_stage(study, results, seeds)`` are further Runs, which only the results of ``runs`` can name (Table
     1's number of examples): the best guess until these are finished. ``optional(study, seeds)`` are Runs that
@@ -59,9 +105,6 @@ class Artifact:
     The rest is presentation. ``axes`` name rows and columns in tables; ``rows`` and ``columns`` name them in
     pictures, where that takes more words. ``epochs`` says which of ``row`` and ``column`` count epochs (or windows
     of epochs) of the profile's schedule. ``note`` explains abbreviations, ``drawing`` chooses the picture.
-
-    ``params`` is the dataclass of the artifact's block in params.yaml, under ``artifacts:`` of a profile; `runs`
-    and `cells` get it from ``study.settings.profile.block(name, params)``.
     """
 
     name: str
@@ -69,6 +112,8 @@ class Artifact:
     runs: Callable[[Study, Sequence[int]], list[Run]]
     cells: Callable[[Study, Results, Sequence[int]], list[Cell]]
     assumptions: tuple[str, ...]
+    settings: Any = None
+    place: str = ""
     unit: str = "top-1 accuracy, %"
     second_stage: Callable[[Study, Results, Sequence[int]], list[Run]] | None = None
     optional: Callable[[Study, Sequence[int]], list[Run]] | None = None
@@ -80,7 +125,6 @@ class Artifact:
     epochs: tuple[str, ...] = ()
     note: str = ""
     drawing: Drawing | None = None
-    params: type | None = None
 
     @property
     def long_axes(self) -> tuple[str, str]:
@@ -90,18 +134,3 @@ class Artifact:
     def digits_of(self, column: str) -> int:
         """Return the number of decimals in ``column``."""
         return 0 if column in self.counted else self.digits
-
-
-def accuracy_cell(
-    study: Study, results: Results, runs: Sequence[Run], place: tuple[str, str, str], published: float | None
-) -> Cell:
-    """Test accuracy of ``runs`` (one a seed) at ``place`` = (series, row, col), beside the ``published`` one."""
-    return cell(
-        *place,
-        results.top1(runs),
-        best=[record.best_top1 for record in results.done(runs) if record.best_top1 is not None],
-        published=published,
-        replicate_sd=study.settings.replicate_sd.get(runs[0].arch),
-        comparable=study.comparable_for(runs[0].arch),
-        diverged=results.diverged(runs),
-    )

@@ -6,14 +6,34 @@ The paper never states its batch size. The dense network of an epoch goes on at 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated
 
 from repro.artifacts.base import Artifact, Results
 from repro.artifacts.drawing import Curves
-from repro.artifacts.fig3 import distance_cell
+from repro.artifacts.fig3 import Distances, distance_cell
 from repro.cells import Cell
-from repro.experiments import Study
-from repro.run import Run
+from repro.config.fields import INCREASING, Check, at_least
+from repro.config.recipe import CifarArch, Sizes
+from repro.experiments import Study, branch
+from repro.run import Checkpoint, Mask, Run
 
+
+@dataclass(frozen=True)
+class Probe:
+    """One network: continue its dense training from epoch ``start`` at each of ``batch_sizes``, and measure after
+    each of ``epochs`` how far its mask has moved."""
+
+    start: Annotated[int, at_least(0)]
+    epochs: Annotated[tuple[int, ...], INCREASING, Check(bool, "are none, and do not increase")]
+    batch_sizes: Sizes
+
+    def __post_init__(self) -> None:
+        if self.epochs[0] <= self.start:
+            raise ValueError(f"epochs: {list(self.epochs)} do not increase from the start at {self.start}")
+
+
+NETWORKS = dict[CifarArch, Probe]
 Place = tuple[str, str, tuple[int, int]]
 """Network, row, and the two epochs whose masks are compared."""
 
@@ -34,22 +54,34 @@ def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
     return found
 
 
+def branched(study: Study, arch: str, seed: int, first: int, last: int, batch_size: int) -> Run:
+    """Return the dense network of epoch ``first``, trained to ``last`` at another batch size."""
+    recipe, dense = replace(study.settings.profile.recipe_of(arch), batch_size=batch_size), study.dense(arch, seed)
+    return branch(dense, "batch-probe", recipe, Checkpoint(dense, first), first_epoch=first, last_epoch=last)
+
+
+def moved(study: Study, branched: Run, epoch: int) -> Run:
+    """Return the mask at the start of ``branched`` on its weights of ``epoch``, untrained: how far it moved."""
+    dense = study.dense(branched.arch, branched.seed)
+    mask = Mask(Checkpoint(dense, branched.first_epoch), study.settings.profile.sparsity)
+    return branch(dense, "batch-probe", branched.recipe, Checkpoint(branched, epoch), mask, last_epoch=0)
+
+
 def _table(study: Study, seeds: Sequence[int]) -> Iterator[tuple[Place, list[Run], list[Run], bool]]:
     """Yield (place of the cell, the networks trained on, the Runs that observe the distance, whether Fig. 3 judges
     it: at a batch size that is not the profile's it is another hypothesis)."""
-    profile = study.settings.profile
-    for arch, asked in profile.batch_probe.items():
-        of = f"{arch}, " if len(profile.batch_probe) > 1 else ""
-        dense = [study.dense(arch, seed) for seed in seeds]
-        own = profile.recipe_of(arch).batch_size
+    networks, fig3 = study.block("batch-probe", NETWORKS), study.block("fig3", Distances)
+    for arch, asked in networks.items():
+        of = f"{arch}, " if len(networks) > 1 else ""
         for size in asked.batch_sizes:
-            branches = [study.branch(arch, seed, asked.start, asked.epochs[-1], size) for seed in seeds]
+            branches = [branched(study, arch, seed, asked.start, asked.epochs[-1], size) for seed in seeds]
+            own = size == study.settings.profile.recipe_of(arch).batch_size
             for epoch in asked.epochs:
-                moved = [study.moved(branch, epoch) for branch in branches]
-                yield (arch, f"{of}batch {size}", (asked.start, epoch)), branches, moved, size == own
-        fig3 = profile.fig3.s if profile.fig3.arch == arch else ()
+                observed = [moved(study, branch, epoch) for branch in branches]
+                yield (arch, f"{of}batch {size}", (asked.start, epoch)), branches, observed, own
         for epoch in asked.epochs:
-            if asked.start in fig3 and epoch in fig3:
+            if fig3.arch == arch and {asked.start, epoch} <= {*fig3.s}:
+                dense = [study.dense(arch, seed) for seed in seeds]
                 apart = [study.mask_distance(arch, seed, asked.start, epoch) for seed in seeds]
                 yield (arch, f"{of}dense", (asked.start, epoch)), dense, apart, True
 
@@ -63,6 +95,7 @@ ARTIFACT = Artifact(
     title="How far the mask moves at one batch size and at another",
     runs=runs,
     cells=cells,
+    settings=NETWORKS,
     assumptions=(
         "batch_probe", "batch_size", "last_batch", "augmentation", "initialisation", "shortcut", "weight_decay",
         "prunable",

@@ -2,52 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from repro import published
-from repro.artifacts.base import CIFAR10, Artifact, Results, accuracy_cell
+from repro.artifacts.base import CIFAR10, Artifact, Entry, cells_of, runs_of
 from repro.artifacts.drawing import Heat
-from repro.cells import Cell, cell
+from repro.config.recipe import CifarArch, Epochs
 from repro.experiments import Study
-from repro.run import Run
 
 
-def runs(study: Study, seeds: Sequence[int]) -> list[Run]:
-    """Return the dense network and a ticket for every (s, v)."""
-    grid = study.settings.profile.fig1
-    tickets = [study.ticket(grid.arch, seed, s, v) for seed in seeds for v in grid.v for s in grid.s]
-    return [*(study.dense(grid.arch, seed) for seed in seeds), *tickets]
+@dataclass(frozen=True)
+class Grid:
+    """Structures from epochs ``s`` (columns), rewound to epochs ``v`` (rows)."""
+
+    arch: CifarArch
+    s: Epochs
+    v: Epochs
 
 
-def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
-    """Return the baseline row (the dense network's accuracy at epoch s), then the grid row by row."""
-    grid, settings = study.settings.profile.fig1, study.settings
+def table(study: Study, seeds: Sequence[int]) -> Iterator[Entry]:
+    """Yield the baseline row (the dense network's accuracy at epoch s), then the grid row by row."""
+    grid = study.block("fig1", Grid)
     # The paper's grid is ResNet20's: another network has nothing to stand beside.
-    table = published.lookup("fig1") if grid.arch == "resnet20" else {}
+    printed = published.lookup("fig1") if grid.arch == "resnet20" else {}
     paper = {epoch: study.published_epoch(epoch, grid.arch) or "" for epoch in (*grid.s, *grid.v)}
-    dense, found = [study.dense(grid.arch, seed) for seed in seeds], []
+    # At a rate of 0.1 the dense accuracy moves by points from epoch to epoch: no replicate noise is known.
+    fall = max(study.settings.profile.recipe.milestones, default=0)
+    dense = [study.dense(grid.arch, seed) for seed in seeds]
     for s in grid.s:
-        # At a rate of 0.1 the dense accuracy moves by points from epoch to epoch: no replicate noise is known.
-        late = s >= max(settings.profile.recipe.milestones, default=0)
-        found.append(
-            cell("baseline", "baseline", str(s), results.top1(dense, s),
-                 published=table.get(("baseline", "baseline", paper[s])),
-                 comparable=study.comparable_for(grid.arch),
-                 replicate_sd=settings.replicate_sd.get(grid.arch) if late else None)
-        )  # fmt: skip
+        number = printed.get(("baseline", "baseline", paper[s]))
+        yield Entry("baseline", "baseline", str(s), dense, number, epoch=s, final=s >= fall)
     for v in grid.v:
         for s in grid.s:
             tickets = [study.ticket(grid.arch, seed, s, v) for seed in seeds]
-            printed = table.get(("tickets", paper[v], paper[s]))
-            found.append(accuracy_cell(study, results, tickets, ("tickets", str(v), str(s)), printed))
-    return found
+            yield Entry("tickets", str(v), str(s), tickets, printed.get(("tickets", paper[v], paper[s])))
 
 
 ARTIFACT = Artifact(
     name="fig1",
     title="Extended lottery ticket experiments: structure from epoch s, weights from epoch v",
-    runs=runs,
-    cells=cells,
+    place="Fig. 1, Section 3.1",
+    runs=runs_of(table),
+    cells=cells_of(table),
+    settings=Grid,
     assumptions=("ticket", *CIFAR10, "result"),
     axes=("v", "s"),
     rows="weights from epoch v",

@@ -5,19 +5,28 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from repro.artifacts.base import CIFAR10, Artifact, Results
 from repro.artifacts.drawing import CurvePanel, Layers
 from repro.cells import Cell, cell
+from repro.config.recipe import CifarArch
 from repro.experiments import Study
 from repro.record import PROBED, Record
 from repro.run import Run
 from repro.schedule import predicted_shrinkage, updates_per_epoch
 
 
+@dataclass(frozen=True)
+class Curve:
+    """The dense training of one network."""
+
+    arch: CifarArch
+
+
 def runs(study: Study, seeds: Sequence[int]) -> list[Run]:
     """Return the dense networks, which record W_std and per-layer rates after every epoch."""
-    return [study.dense(study.settings.profile.fig2.arch, seed) for seed in seeds]
+    return [study.dense(study.block("fig2", Curve).arch, seed) for seed in seeds]
 
 
 def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
@@ -69,6 +78,8 @@ def _shape(record: Record) -> list[object]:
 ARTIFACT = Artifact(
     name="fig2",
     title="Standard deviation of weights and pseudo per-layer pruning rate while the dense network trains",
+    place="Fig. 2, Section 3.2",
+    settings=Curve,
     runs=runs,
     cells=cells,
     assumptions=CIFAR10,

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from repro import published
 from repro.artifacts.base import Artifact, Results
 from repro.artifacts.drawing import Heat
 from repro.cells import Cell, cell
+from repro.config.recipe import CifarArch, Epochs
 from repro.experiments import Study
 from repro.run import Run
+
+
+@dataclass(frozen=True)
+class Distances:
+    """Structures from epochs ``s``, compared pairwise."""
+
+    arch: CifarArch
+    s: Epochs
+
+    @property
+    def pairs(self) -> list[tuple[int, int]]:
+        """The epochs (x, y) with x <= y."""
+        epochs = sorted(self.s)
+        return [(x, y) for i, x in enumerate(epochs) for y in epochs[i:]]
 
 
 def runs(study: Study, seeds: Sequence[int]) -> list[Run]:
@@ -17,22 +33,22 @@ def runs(study: Study, seeds: Sequence[int]) -> list[Run]:
 
     A mask and itself need none.
     """
-    arch = study.settings.profile.fig3.arch
-    apart = [study.mask_distance(arch, seed, x, y) for x, y in pairs(study) if x < y for seed in seeds]
-    return [*(study.dense(arch, seed) for seed in seeds), *apart]
+    own = study.block("fig3", Distances)
+    apart = [study.mask_distance(own.arch, seed, x, y) for x, y in own.pairs if x < y for seed in seeds]
+    return [*(study.dense(own.arch, seed) for seed in seeds), *apart]
 
 
 def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
     """Return the upper triangle, x in rows and y in columns; on the diagonal 0 for every trained dense network."""
-    arch = study.settings.profile.fig3.arch
-    dense = [study.dense(arch, seed) for seed in seeds]
+    own = study.block("fig3", Distances)
+    dense = [study.dense(own.arch, seed) for seed in seeds]
     itself = [0.0 for _ in results.done(dense)]
     diverged = not itself and results.diverged(dense)
     found = []
-    for x, y in pairs(study):
-        apart = [study.mask_distance(arch, seed, x, y) for seed in seeds] if x < y else []
+    for x, y in own.pairs:
+        apart = [study.mask_distance(own.arch, seed, x, y) for seed in seeds] if x < y else []
         values = [record.mask_distance for record in results.done(apart)] if apart else itself
-        found.append(distance_cell(study, arch, (x, y), values, (str(x), str(y)), diverged))
+        found.append(distance_cell(study, own.arch, (x, y), values, (str(x), str(y)), diverged))
     return found
 
 
@@ -62,15 +78,11 @@ def distance_cell(
     )
 
 
-def pairs(study: Study) -> list[tuple[int, int]]:
-    """Return the epochs (x, y) with x <= y."""
-    epochs = sorted(study.settings.profile.fig3.s)
-    return [(x, y) for i, x in enumerate(epochs) for y in epochs[i:]]
-
-
 ARTIFACT = Artifact(
     name="fig3",
     title="Hamming distance between the structures of two epochs",
+    place="Fig. 3, Section 3.2",
+    settings=Distances,
     runs=runs,
     cells=cells,
     assumptions=("prunable", "shortcut", "batch_size", "augmentation", "initialisation", "weight_decay"),

@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from repro.artifacts.base import Artifact, Results, accuracy_cell
+from repro.artifacts.base import Artifact, Entry, cells_of, runs_of
 from repro.artifacts.drawing import Curves
-from repro.cells import Cell
+from repro.config.recipe import CifarArch, Epochs, Sizes
 from repro.experiments import Study
-from repro.run import Checkpoint, Mask, Run
+from repro.run import Checkpoint, Mask
 
 
-def runs(study: Study, seeds: Sequence[int]) -> list[Run]:
-    """Return a training on random labels for every structure and number of examples."""
-    own = study.settings.profile.fig5
-    return [run for s in own.s for size in own.sizes for run in _runs(study, seeds, s, size)]
+@dataclass(frozen=True)
+class Capacity:
+    """Structures from epochs ``s``, trained on ``sizes`` randomly labelled examples."""
+
+    arch: CifarArch
+    s: Epochs
+    sizes: Sizes
 
 
-def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
-    """Return the series ``memorization``: row = pruning epoch, col = number of examples; accuracy on those
+def table(study: Study, seeds: Sequence[int]) -> Iterator[Entry]:
+    """Yield the series ``memorization``: row = pruning epoch, col = number of examples; accuracy on those
     examples."""
-    own = study.settings.profile.fig5
-    return [
-        accuracy_cell(study, results, _runs(study, seeds, s, size), ("memorization", str(s), str(size)), None)
-        for s in own.s
-        for size in own.sizes
-    ]
-
-
-def _runs(study: Study, seeds: Sequence[int], s: int, size: int) -> list[Run]:
-    profile = study.settings.profile
-    arch = profile.fig5.arch
-    masks = [Mask(Checkpoint(study.dense(arch, seed), s), profile.sparsity) for seed in seeds]
-    return [study.memorization(arch, seed, mask, size) for seed, mask in zip(seeds, masks, strict=True)]
+    own = study.block("fig5", Capacity)
+    for s in own.s:
+        dense = [(seed, study.dense(own.arch, seed)) for seed in seeds]
+        masks = [(seed, Mask(Checkpoint(run, s), study.settings.profile.sparsity)) for seed, run in dense]
+        for size in own.sizes:
+            runs = [study.memorization(own.arch, seed, mask, size) for seed, mask in masks]
+            yield Entry("memorization", str(s), str(size), runs)
 
 
 ASSUMPTIONS = ("memorization", "memorization_schedule", "batch_size", "initialisation", "shortcut", "weight_decay",
@@ -40,8 +38,10 @@ ASSUMPTIONS = ("memorization", "memorization_schedule", "batch_size", "initialis
 ARTIFACT = Artifact(
     name="fig5",
     title="Memorization capacity of structures from different epochs",
-    runs=runs,
-    cells=cells,
+    place="Fig. 5, Section 3.3",
+    runs=runs_of(table),
+    cells=cells_of(table),
+    settings=Capacity,
     assumptions=ASSUMPTIONS,
     unit="accuracy on random labels, %",
     axes=("pruned at", "examples"),

@@ -1,27 +1,67 @@
-"""Fig. 4 and 6: PPR accuracy at every epoch of the dense training, beside the dense accuracy (3.3, 4.1, 4.2)."""
+"""Fig. 4 and 6: PPR accuracy at every epoch of the dense training, beside the dense accuracy (3.3, 4.1, 4.2).
+
+The paper draws these curves and prints no numbers.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated
 
-from repro.artifacts.base import CIFAR10, IMAGENET, Artifact, Results, accuracy_cell, joined
+from repro.artifacts.base import CIFAR10, IMAGENET, Artifact, Entry, cells_of
 from repro.artifacts.drawing import Curves
-from repro.cells import Cell, cell
-from repro.config.profile import PprParams
+from repro.config.fields import POSITIVE, at_least
+from repro.config.recipe import NO_REPETITION, Arch
 from repro.experiments import Study
 from repro.run import Run
 
 
-def _artifact(name: str, title: str, assumptions: tuple[str, ...]) -> Artifact:
-    """Return the artifact whose networks, rates and epochs are under ``name`` in the profile.
+@dataclass(frozen=True)
+class Checks:
+    """One network: after every ``every``-th epoch, retrain for one epoch at each constant rate."""
 
-    The paper draws these curves and prints no numbers.
-    """
+    rates: Annotated[tuple[Annotated[float, POSITIVE], ...], NO_REPETITION]
+    every: Annotated[int, at_least(1)]
+
+
+NETWORKS = dict[Arch, Checks]
+
+
+def _artifact(name: str, place: str, title: str, assumptions: tuple[str, ...]) -> Artifact:
+    """Return the artifact whose networks, rates and epochs are under ``name`` in the profile."""
+
+    def networks(study: Study) -> Iterator[tuple[str, Sequence[float], range]]:
+        """Yield every network with its rates and the epochs that are checked."""
+        for arch, own in study.block(name, NETWORKS).items():
+            yield arch, own.rates, range(own.every, study.schedule_of(arch) + 1, own.every)
+
+    def runs(study: Study, seeds: Sequence[int]) -> list[Run]:
+        """Return the dense networks, and one epoch's retraining from every checked epoch at every rate."""
+        found = [study.dense(arch, seed) for arch, _, _ in networks(study) for seed in seeds]
+        for arch, rates, epochs in networks(study):
+            for rate in rates:
+                found += [study.ppr(arch, seed, epoch, rate) for seed in seeds for epoch in epochs]
+        return found
+
+    def table(study: Study, seeds: Sequence[int]) -> Iterator[Entry]:
+        """Yield the series ``ppr <rate>`` for every rate, then ``baseline``; row = network, col = epoch."""
+        for arch, rates, epochs in networks(study):
+            for rate in rates:
+                for epoch in epochs:
+                    ppr = [study.ppr(arch, seed, epoch, rate) for seed in seeds]
+                    yield Entry(f"ppr {rate:g}", arch, str(epoch), ppr)
+            dense = [study.dense(arch, seed) for seed in seeds]
+            for epoch in epochs:
+                yield Entry("baseline", arch, str(epoch), dense, epoch=epoch)
+
     return Artifact(
         name=name,
         title=title,
-        runs=lambda study, seeds: runs(study, seeds, getattr(study.settings.profile, name)),
-        cells=lambda study, results, seeds: cells(study, results, seeds, getattr(study.settings.profile, name)),
+        place=place,
+        runs=runs,
+        cells=cells_of(table),
+        settings=NETWORKS,
         assumptions=("ppr", *assumptions),
         axes=("network", "epoch"),
         columns="epoch of the dense training",
@@ -30,41 +70,19 @@ def _artifact(name: str, title: str, assumptions: tuple[str, ...]) -> Artifact:
     )
 
 
-def runs(study: Study, seeds: Sequence[int], rows: Mapping[str, PprParams]) -> list[Run]:
-    """Return the dense networks, and one epoch's retraining from every checked epoch at every rate."""
-    found = [study.dense(arch, seed) for arch in rows for seed in seeds]
-    for arch, asked in rows.items():
-        for rate in asked.rates:
-            found += [study.ppr(arch, s, epoch, rate) for s in seeds for epoch in epochs(study, arch, asked)]
-    return found
-
-
-def cells(study: Study, results: Results, seeds: Sequence[int], rows: Mapping[str, PprParams]) -> list[Cell]:
-    """Return the series ``ppr <rate>`` for every rate, then ``baseline``; row = network, col = epoch."""
-    found = []
-    for arch, asked in rows.items():
-        for rate in asked.rates:
-            for epoch in epochs(study, arch, asked):
-                ppr = [study.ppr(arch, seed, epoch, rate) for seed in seeds]
-                found.append(accuracy_cell(study, results, ppr, (f"ppr {rate:g}", arch, str(epoch)), None))
-        dense = [study.dense(arch, seed) for seed in seeds]
-        for epoch in epochs(study, arch, asked):
-            found.append(cell("baseline", arch, str(epoch), results.top1(dense, epoch)))
-    return found
-
-
-def epochs(study: Study, arch: str, asked: PprParams) -> range:
-    """Return the epochs that are checked."""
-    return range(asked.every, study.schedule_of(arch) + 1, asked.every)
-
-
 def _name(series: str) -> str:
     return "dense baseline" if series == "baseline" else series.replace("ppr ", "PPR, rate ")
 
 
 FIG4 = _artifact(
-    "fig4", "Accuracy of pseudo-pruned-then-retrained (PPR) models from every epoch, ResNet20", CIFAR10
+    "fig4",
+    "Fig. 4, Section 3.3",
+    "Accuracy of pseudo-pruned-then-retrained (PPR) models from every epoch, ResNet20",
+    CIFAR10,
 )
 FIG6 = _artifact(
-    "fig6", "PPR accuracy check: ResNet56 on CIFAR-10 and ResNet18 on ImageNet", joined(CIFAR10, IMAGENET)
+    "fig6",
+    "Fig. 6, Section 4.1",
+    "PPR accuracy check: ResNet56 on CIFAR-10 and ResNet18 on ImageNet",
+    (*CIFAR10, *IMAGENET),
 )

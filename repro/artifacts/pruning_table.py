@@ -3,26 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated
 
 from repro import published
-from repro.artifacts.base import CIFAR10, IMAGENET, Artifact, Results, accuracy_cell
+from repro.artifacts.base import CIFAR10, IMAGENET, Artifact, Entry, cells_of, runs_of
 from repro.artifacts.drawing import Dots
-from repro.cells import Cell
-from repro.config.profile import PruningRow
+from repro.config.fields import Check
+from repro.config.recipe import IMAGENET_ARCHS, CifarArch, Epochs, ImageNetArch
 from repro.experiments import Study
-from repro.run import Run
 
-Place = tuple[str, str, str]
+Window = Annotated[tuple[int, int], Check(lambda w: 0 <= w[0] < w[1], "is no window: the first epoch is smaller")]
 
 
-def _artifact(name: str, title: str, assumptions: tuple[str, ...]) -> Artifact:
+@dataclass(frozen=True)
+class PruningRow:
+    """One network: epochs of one-shot pruning, and (first, last) epochs of gradual windows."""
+
+    one_shot: Epochs
+    windows: tuple[Window, ...]
+
+
+OF_CIFAR, OF_IMAGENET = dict[CifarArch, PruningRow], dict[ImageNetArch, PruningRow]
+Rows = Mapping[str, PruningRow]
+
+
+def windows_of(study: Study, arch: str) -> Sequence[tuple[int, int]]:
+    """Return the gradual windows of a network; none where the profile does not have it."""
+    of_imagenet = arch in IMAGENET_ARCHS
+    rows: Rows = study.block("table3", OF_IMAGENET) if of_imagenet else study.block("table2", OF_CIFAR)
+    return rows[arch].windows if arch in rows else ()
+
+
+def _artifact(
+    name: str, place: str, title: str, networks: type[dict[str, PruningRow]], assumptions: tuple[str, ...]
+) -> Artifact:
     """Return the artifact whose networks, epochs and windows are under ``name`` in the profile."""
+
+    def table(study: Study, seeds: Sequence[int]) -> Iterator[Entry]:
+        """Yield the series ``one-shot`` and ``gradual``, row = network, col = epoch or window.
+
+        One-shot at s is the ticket (s, s): on ResNet20 Fig. 1's diagonal, trained once for both.
+        """
+        rows, printed = study.block(name, networks), published.lookup(name)
+        for arch, row in rows.items():
+            for s in row.one_shot:
+                runs = [study.ticket(arch, seed, s, s) for seed in seeds]
+                number = printed.get(("one-shot", arch, study.published_epochs(str(s), arch) or ""))
+                yield Entry("one-shot", arch, str(s), runs, number)
+        for arch, row in rows.items():
+            for first, last in row.windows:
+                runs = [study.gradual(arch, seed, first, last) for seed in seeds]
+                window = f"{first}-{last}"
+                number = printed.get(("gradual", arch, study.published_epochs(window, arch) or ""))
+                yield Entry("gradual", arch, window, runs, number)
+
     return Artifact(
         name=name,
         title=title,
-        runs=lambda study, seeds: [run for _, _, found in _table(study, seeds, name) for run in found],
-        cells=lambda study, results, seeds: _cells(study, results, seeds, name),
-        assumptions=("ticket", "gradual_steps", "gradual_momentum", *assumptions),
+        place=place,
+        runs=runs_of(table),
+        cells=cells_of(table),
+        settings=networks,
+        assumptions=("ticket", "gradual_steps", "gradual_momentum", *assumptions, "result"),
         axes=("network", "pruned at"),
         columns="pruned at epoch",
         epochs=("column",),
@@ -30,35 +73,17 @@ def _artifact(name: str, title: str, assumptions: tuple[str, ...]) -> Artifact:
     )
 
 
-def _cells(study: Study, results: Results, seeds: Sequence[int], name: str) -> list[Cell]:
-    """Return the series ``one-shot`` and ``gradual``, row = network, col = epoch or window."""
-    printed = published.lookup(name)
-    return [
-        accuracy_cell(study, results, found, place, printed.get((*place[:2], counterpart or "")))
-        for place, counterpart, found in _table(study, seeds, name)
-    ]
-
-
-def _table(study: Study, seeds: Sequence[int], name: str) -> Iterator[tuple[Place, str | None, list[Run]]]:
-    """Yield (place of the cell, its column in the paper, its Runs).
-
-    One-shot at s is the ticket (s, s): on ResNet20 Fig. 1's diagonal, trained once for both.
-    """
-    rows: Mapping[str, PruningRow] = getattr(study.settings.profile, name)
-    for arch, row in rows.items():
-        for s in row.one_shot:
-            found = [study.ticket(arch, seed, s, s) for seed in seeds]
-            yield ("one-shot", arch, str(s)), study.published_epoch(s, arch), found
-    for arch, row in rows.items():
-        for first, last in row.windows:
-            a, b = study.published_epoch(first, arch), study.published_epoch(last, arch)
-            found = [study.gradual(arch, seed, first, last) for seed in seeds]
-            yield ("gradual", arch, f"{first}-{last}"), f"{a}-{b}" if a and b else None, found
-
-
 TABLE2 = _artifact(
-    "table2", "One-shot and gradual pruning for ResNet20 and ResNet56 on CIFAR-10", (*CIFAR10, "result")
+    "table2",
+    "Table 2, Section 4.1",
+    "One-shot and gradual pruning for ResNet20 and ResNet56 on CIFAR-10",
+    OF_CIFAR,
+    CIFAR10,
 )
 TABLE3 = _artifact(
-    "table3", "One-shot and gradual pruning for ResNet18 and ResNet50 on ImageNet", (*IMAGENET, "result")
+    "table3",
+    "Table 3, Section 4.2",
+    "One-shot and gradual pruning for ResNet18 and ResNet50 on ImageNet",
+    OF_IMAGENET,
+    IMAGENET,
 )

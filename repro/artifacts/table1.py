@@ -2,33 +2,56 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated
 
 from repro import published
 from repro.artifacts import fig5
-from repro.artifacts.base import Artifact, Results, accuracy_cell
+from repro.artifacts.base import Artifact, Entry, Results, runs_of
 from repro.artifacts.drawing import Dots
-from repro.cells import Cell, cell
-from repro.experiments import Study
+from repro.cells import Cell
+from repro.config.fields import FRACTION, Check, at_least
+from repro.config.recipe import CifarArch, Recipe, Sizes
+from repro.experiments import Study, branch
 from repro.record import DONE
 from repro.run import Checkpoint, Mask, Run
 
 ONE_SHOT, STEPWISE = "1-shot", "4-shot gradual"
 FIRST_CELL = (ONE_SHOT, "resnet20", "120")  # the number of examples is calibrated on it
+Steps = Annotated[
+    tuple[tuple[Annotated[int, at_least(0)], Annotated[float, FRACTION]], ...],
+    Check(lambda steps: len(steps) >= 2, "are too few: at least two are needed"),
+    Check(
+        lambda steps: all(a < c and b < d for (a, b), (c, d) in itertools.pairwise(steps)),
+        "do not increase in epoch and in rate",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Stepwise:
+    """Pruning ``steps`` of (epoch, rate) along the dense schedule. Beyond its end, training continues with
+    ``further_milestones``. The number of examples is calibrated among ``sizes``."""
+
+    arch: CifarArch
+    steps: Steps
+    further_milestones: tuple[int, ...]
+    sizes: Sizes
 
 
 def runs(study: Study, seeds: Sequence[int]) -> list[Run]:
     """Return what does not depend on the number of examples, and the calibration of that number (seed 0 alone)."""
-    arch, steps = study.settings.profile.table1.arch, study.settings.profile.table1.steps
-    ends = [study.extended_dense(arch, seed, steps[-1][0]).run for seed in seeds]
-    return [*ends, *(study.stepwise(arch, seed) for seed in seeds), *_calibration(study).values()]
+    last, _ = study.block("table1", Stepwise).steps[-1]
+    ends = [dense_at(study, seed, last).run for seed in seeds]
+    return [*ends, *(stepwise(study, seed) for seed in seeds), *_calibration(study).values()]
 
 
 def second_stage(study: Study, results: Results, seeds: Sequence[int]) -> list[Run]:
     """Return both rows at the calibrated number of examples, or at the largest one until that is known."""
-    size = calibrated(study, results) or study.settings.profile.table1.sizes[-1]
-    found = [run for _, _, _, found in _table(study, seeds, size) for run in found]
-    return list({run.key: run for run in found}.values())  # the first column is one network
+    size = calibrated(study, results) or study.block("table1", Stepwise).sizes[-1]
+    return runs_of(lambda study, seeds: _table(study, seeds, size))(study, seeds)
 
 
 def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
@@ -36,19 +59,10 @@ def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
 
     The columns of ``calibration`` are numbers of examples. The first column calibrates and is not compared.
     """
-    arch, printed = study.settings.profile.table1.arch, published.lookup("table1")
-    size = calibrated(study, results)
-    found = []
-    for series, epoch, first, asked in _table(study, seeds, size or study.settings.profile.table1.sizes[-1]):
-        place = (series, arch, study.published_epoch(epoch, arch) or "")
-        found.append(
-            # No replicate noise of the whole schedule is known: there is a band from three seeds on.
-            cell(series, arch, str(epoch), results.top1(asked) if size else [], published=printed.get(place),
-                 comparable=study.comparable_for(arch) and not first, diverged=results.diverged(asked))
-        )  # fmt: skip
-    for candidate, run in _calibration(study).items():
-        found.append(accuracy_cell(study, results, [run], ("calibration", arch, str(candidate)), None))
-    return found
+    arch, ladder = study.block("table1", Stepwise).arch, _calibration(study)
+    entries = [*_table(study, seeds, calibrated(study, results))]
+    entries += [Entry("calibration", arch, str(size), [run]) for size, run in ladder.items()]
+    return [entry.cell(study, results) for entry in entries]
 
 
 def calibrated(study: Study, results: Results) -> int | None:
@@ -60,38 +74,75 @@ def calibrated(study: Study, results: Results) -> int | None:
         return None
     tops = {size: r.top1 for size, r in records.items() if r and r.status == DONE and r.top1 is not None}
     target = published.lookup("table1")[FIRST_CELL]
-    return min(tops, key=lambda size: (abs(tops[size] - target), size), default=None)
+    return min(tops, key=lambda size: (abs(tops[size] - target), size), default=max(ladder))
+
+
+def dense_at(study: Study, seed: int, epoch: int) -> Checkpoint:
+    """Return the dense network at ``epoch``; beyond the schedule it is trained on at a lower rate."""
+    own = study.block("table1", Stepwise)
+    dense = study.dense(own.arch, seed)
+    if epoch <= study.schedule:
+        return Checkpoint(dense, epoch)
+    start, recipe = Checkpoint(dense, study.schedule), replace(_longer(study), evaluate_every=1)
+    more = branch(dense, "dense", recipe, start, first_epoch=study.schedule, last_epoch=own.steps[-1][0])
+    return Checkpoint(more, epoch)
+
+
+def stepwise(study: Study, seed: int) -> Run:
+    """Return the gradual pruning: the first step on the dense weights, the others during further training."""
+    own = study.block("table1", Stepwise)
+    (first, rate), *others = own.steps
+    start = dense_at(study, seed, first)
+    return branch(
+        study.dense(own.arch, seed), "gradual", _longer(study), start, Mask(start, rate), first_epoch=first,
+        last_epoch=others[-1][0], prune_at=tuple(others),
+    )  # fmt: skip
+
+
+def _longer(study: Study) -> Recipe:
+    """Return the dense recipe, extended to the last step."""
+    own, recipe = study.block("table1", Stepwise), study.settings.profile.recipe
+    for milestone in own.further_milestones:
+        if milestone < recipe.epochs:
+            raise ValueError(f"further_milestones: {milestone} lies within the schedule of {recipe.epochs}")
+    last = max(own.steps[-1][0], recipe.epochs)
+    return replace(recipe, epochs=last, milestones=(*recipe.milestones, *own.further_milestones))
 
 
 def _calibration(study: Study) -> dict[int, Run]:
-    own = study.settings.profile.table1
+    own = study.block("table1", Stepwise)
     epoch, rate = own.steps[0]
-    mask = Mask(study.extended_dense(own.arch, 0, epoch), rate)
+    mask = Mask(dense_at(study, 0, epoch), rate)
     return {size: study.memorization(own.arch, 0, mask, size) for size in own.sizes}
 
 
-def _table(study: Study, seeds: Sequence[int], size: int) -> Iterator[tuple[str, int, bool, list[Run]]]:
-    """Yield (series, epoch, whether it is the first column, Runs)."""
-    arch, steps = study.settings.profile.table1.arch, study.settings.profile.table1.steps
+def _table(study: Study, seeds: Sequence[int], size: int | None) -> Iterator[Entry]:
+    """Yield both rows at ``size`` examples; without Runs until it is known.
+
+    No replicate noise of the whole schedule is known: there is a band from three seeds on.
+    """
+    own, printed = study.block("table1", Stepwise), published.lookup("table1")
+    first = own.steps[0][0]  # one network in both rows
     for series in (ONE_SHOT, STEPWISE):
-        for epoch, rate in steps:
-            first = epoch == steps[0][0]
+        for epoch, rate in own.steps:
             asked = []
-            for seed in seeds:
-                if series == ONE_SHOT or first:
-                    mask = Mask(study.extended_dense(arch, seed, epoch), rate)
-                else:
-                    mask = Mask(Checkpoint(study.stepwise(arch, seed), epoch), None)
-                asked.append(study.memorization(arch, seed, mask, size))
-            yield series, epoch, first, asked
+            for seed in seeds if size else ():
+                mask = Mask(dense_at(study, seed, epoch), rate)
+                if series == STEPWISE and epoch != first:
+                    mask = Mask(Checkpoint(stepwise(study, seed), epoch), None)
+                asked.append(study.memorization(own.arch, seed, mask, size or 0))
+            number = printed.get((series, own.arch, study.published_epoch(epoch, own.arch) or ""))
+            yield Entry(series, own.arch, str(epoch), asked, number, final=False, comparable=epoch != first)
 
 
 ARTIFACT = Artifact(
     name="table1",
     title="Memorization capacity of one-shot and stepwise gradual pruning",
+    place="Table 1, Section 3.4",
     runs=runs,
     cells=cells,
     second_stage=second_stage,
+    settings=Stepwise,
     assumptions=("calibration", "beyond_the_schedule", "gradual_momentum", *fig5.ASSUMPTIONS),
     unit="accuracy on random labels, %",
     axes=("network", "pruned at"),

@@ -6,13 +6,17 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
 
 from repro import published
-from repro.artifacts.base import CIFAR10, IMAGENET, Artifact, Results, joined
+from repro.artifacts.base import CIFAR10, IMAGENET, Artifact, Results
 from repro.artifacts.drawing import Bars
+from repro.artifacts.pruning_table import windows_of
 from repro.cells import Cell, cell
-from repro.config.recipe import IMAGENET_ARCHS
-from repro.experiments import Study
+from repro.config.fields import FRACTION, at_least
+from repro.config.recipe import IMAGENET_ARCHS, CifarArch, ImageNetArch
+from repro.experiments import Study, iterative_round
 from repro.run import Run
 from repro.schedule import iterative_sparsity
 
@@ -25,21 +29,51 @@ Values = dict[str, list[float]]
 """One value a seed of every column."""
 
 
+@dataclass(frozen=True)
+class Iterative:
+    """``trainings`` of the whole schedule; after each but the last, prune ``share`` of the remaining weights and
+    rewind to epoch ``rewind`` of the dense training. ``imagenet`` is the network of ImageNet for
+    ``--with-iterative``."""
+
+    arch: CifarArch
+    imagenet: ImageNetArch
+    trainings: Annotated[int, at_least(2)]
+    share: Annotated[float, FRACTION]
+    rewind: Annotated[int, at_least(0)]
+
+
 def runs(study: Study, seeds: Sequence[int]) -> list[Run]:
     """Return the dense networks, the gradual windows of Tables 2 and 3, and iterative pruning on CIFAR-10."""
-    own = study.settings.profile.table4.arch
+    own = study.block("table4", Iterative).arch
     found: list[Run] = []
-    for arch in _networks(study):
-        windows = _windows(study, arch)
+    for arch in (own, *IMAGENET_ARCHS):
+        windows = windows_of(study, arch)
         if windows or arch == own:
             found += [study.dense(arch, seed) for seed in seeds]
-        found += [run for window in windows for run in _gradual(study, seeds, arch, window)]
-    return [*found, *_iterative(study, seeds, own)]
+        found += [study.gradual(arch, seed, *window) for window in windows for seed in seeds]
+    return [*found, *last_trainings(study, seeds, own)]
 
 
 def optional(study: Study, seeds: Sequence[int]) -> list[Run]:
     """Return iterative pruning on ImageNet: eight whole schedules, one after the other."""
-    return _iterative(study, seeds, study.settings.profile.table4.imagenet)
+    return last_trainings(study, seeds, study.block("table4", Iterative).imagenet)
+
+
+def last_trainings(study: Study, seeds: Sequence[int], arch: str) -> list[Run]:
+    """Return the last training of iterative pruning, where the profile has it for this network."""
+    own = study.block("table4", Iterative)
+    known = arch == own.arch or (arch == own.imagenet and bool(windows_of(study, arch)))
+    return [iterative(study, arch, seed, own.trainings) for seed in seeds] if known else []
+
+
+def iterative(study: Study, arch: str, seed: int, training: int) -> Run:
+    """Return the n-th training of iterative pruning; the first is the dense one."""
+    own, run = study.block("table4", Iterative), study.dense(arch, seed)
+    for pruned in range(1, training):
+        sparsity = iterative_sparsity(own.share, pruned)
+        recipe = study.settings.profile.recipe_of(arch)
+        run = iterative_round(study.dense(arch, seed), recipe, run, own.rewind, sparsity)
+    return run
 
 
 def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
@@ -47,7 +81,7 @@ def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
     points."""
     printed, found = published.lookup("table4"), []
     for series, of_network in ((GRADUAL, _gradually), (ITERATIVE, _iteratively)):
-        for arch in _networks(study):
+        for arch in (study.block("table4", Iterative).arch, *IMAGENET_ARCHS):
             asked, values = of_network(study, results, seeds, arch)
             noise = study.settings.replicate_sd.get(arch)
             for column in COLUMNS[series]:
@@ -63,18 +97,13 @@ def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
 
 def best_window(study: Study, results: Results, seeds: Sequence[int], arch: str) -> tuple[int, int] | None:
     """Return the gradual window with the highest mean accuracy, over the seeds for which all windows ran."""
-    tops = {
-        window: {seed: top1 for seed in seeds for top1 in results.top1(_gradual(study, [seed], arch, window))}
-        for window in _windows(study, arch)
-    }
-    whole = [seed for seed in seeds if all(seed in found for found in tops.values())]
-    if not tops or not whole:
+    windows = windows_of(study, arch)
+    tops = [[results.top1([study.gradual(arch, seed, *window)]) for window in windows] for seed in seeds]
+    whole = [[top for (top,) in of_seed] for of_seed in tops if all(of_seed)]
+    if not windows or not whole:
         return None
-    return max(tops, key=lambda window: statistics.fmean(tops[window][seed] for seed in whole))
-
-
-def _networks(study: Study) -> tuple[str, ...]:
-    return (study.settings.profile.table4.arch, *IMAGENET_ARCHS)
+    means = [statistics.fmean(of_window) for of_window in zip(*whole, strict=True)]
+    return windows[means.index(max(means))]
 
 
 def _gradually(study: Study, results: Results, seeds: Sequence[int], arch: str) -> tuple[list[Run], Values]:
@@ -82,7 +111,7 @@ def _gradually(study: Study, results: Results, seeds: Sequence[int], arch: str) 
     window = best_window(study, results, seeds, arch)
     if window is None:
         return [], {}
-    asked = _gradual(study, seeds, arch, window)
+    asked = [study.gradual(arch, seed, *window) for seed in seeds]
     return asked, {
         "pruning rate": [100 * study.settings.profile.sparsity],
         "accuracy delta": _deltas(study, results, seeds, asked),
@@ -93,7 +122,7 @@ def _gradually(study: Study, results: Results, seeds: Sequence[int], arch: str) 
 
 def _iteratively(study: Study, results: Results, seeds: Sequence[int], arch: str) -> tuple[list[Run], Values]:
     """Return the last trainings of iterative pruning, and their values."""
-    own, asked = study.settings.profile.table4, _iterative(study, seeds, arch)
+    own, asked = study.block("table4", Iterative), last_trainings(study, seeds, arch)
     deltas = _deltas(study, results, seeds, asked)
     if not deltas:
         return asked, {}
@@ -105,23 +134,6 @@ def _iteratively(study: Study, results: Results, seeds: Sequence[int], arch: str
     }
 
 
-def _windows(study: Study, arch: str) -> Sequence[tuple[int, int]]:
-    profile = study.settings.profile
-    row = (profile.table3 if arch in IMAGENET_ARCHS else profile.table2).get(arch)
-    return row.windows if row else ()
-
-
-def _gradual(study: Study, seeds: Sequence[int], arch: str, window: tuple[int, int]) -> list[Run]:
-    return [study.gradual(arch, seed, *window) for seed in seeds]
-
-
-def _iterative(study: Study, seeds: Sequence[int], arch: str) -> list[Run]:
-    """Return the last training of iterative pruning, where the profile has it for this network."""
-    own = study.settings.profile.table4
-    known = arch == own.arch or (arch == own.imagenet and bool(_windows(study, arch)))
-    return [study.iterative(arch, seed, own.trainings) for seed in seeds] if known else []
-
-
 def _deltas(study: Study, results: Results, seeds: Sequence[int], pruned: Sequence[Run]) -> list[float]:
     """Return the top-1 of each pruned Run less that of the dense network of its seed, in points."""
     pairs = [[run, study.dense(run.arch, seed)] for seed, run in zip(seeds, pruned, strict=False)]
@@ -131,11 +143,13 @@ def _deltas(study: Study, results: Results, seeds: Sequence[int], pruned: Sequen
 ARTIFACT = Artifact(
     name="table4",
     title="Performance gain of gradual pruning at the early ticket (GP + EWT) over iterative pruning (IP + WT)",
+    place="Table 4, Section 4.3",
     runs=runs,
     cells=cells,
     optional=optional,
+    settings=Iterative,
     assumptions=("iterative", "best_window", "gradual_steps", "gradual_momentum", "ticket",
-                 *joined(CIFAR10, IMAGENET), "result"),
+                 *CIFAR10, *IMAGENET, "result"),
     unit="pruning rate in %, accuracy delta in points, epochs",
     counted=("pruning epochs", "retraining epochs", "epochs"),
     axes=("network", ""),

@@ -46,9 +46,9 @@ def document(
                 **_fields(entry, "id", "says", "value", "computed"),
                 "cells": [[c.artifact, c.series, c.row, c.col, c.value] for c in entry.cells],
             }
-            for entry in published.contradictions()
+            for entry in published.sentences().contradictions
         ],
-        "untested": [_fields(entry, "section", "quote", "why") for entry in published.untested()],
+        "untested": [_fields(entry, "section", "quote", "why") for entry in published.sentences().untested],
     }
 
 

@@ -162,7 +162,7 @@ GROUPS = {
 def application() -> typer.Typer:
     """Make the application: the artifacts, those of $REPRO_ARTIFACTS included, then all other commands.
 
-    Raises `UsageError` if paper_tables/ or a user's file cannot be read."""
+    Raises `UsageError` if a user's file cannot be read."""
     app = typer.Typer(
         name="repro",
         help="Regenerates 'The Sooner the Better: Investigating Structure of Early Winning Lottery Tickets' and "
@@ -177,8 +177,7 @@ def application() -> typer.Typer:
         app.add_typer(group, name=name)
     artifacts.load_others()
     for name, artifact in artifacts.IMPLEMENTED.items():
-        place = artifacts.place(name)
-        text = f"{place[0].upper()}{place[1:]}. {artifact.title}."
+        text = f"{artifact.place or 'Not in the paper'}. {artifact.title}."
         takes = f"dry-run no-train json {TRAINING} {POOL} arch {'with-iterative' if artifact.optional else ''}"
         _add(app, Command(name, "repro.commands.train:produce", takes, text, artifact=name))
     for command in COMMANDS:

@@ -160,7 +160,7 @@ _OWN: dict[str, Option] = {
     ),
     "published": Option(bool, "judge the paper's printed numbers alone", "of_published"),
     "PRINTED": Option(
-        str | None, "an artifact, all by default", "name", published.PRINTED + published.CURVES,
+        str | None, "an artifact, all by default", "name", lambda: {*published.tables(), *artifacts.PAPER},
         metavar="ARTIFACT",
     ),
     # data

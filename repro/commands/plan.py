@@ -13,6 +13,7 @@ from rich.console import Console
 
 from repro import estimate, files
 from repro.artifacts import Artifact
+from repro.artifacts.pruning_table import windows_of
 from repro.config.recipe import IMAGENET_ARCHS
 from repro.estimate import Pace
 from repro.experiments import PAPER_EPOCHS
@@ -137,8 +138,8 @@ def alternatives(work: Workspace, paces: Mapping[str, Pace]) -> list[dict[str, A
     ways: list[tuple[str, list[str], Workspace]] = [("as asked", [], work)]
     if len(archs) > 1:
         ways += [(f"--arch {arch}", ["--arch", arch], work.with_settings(arch=arch)) for arch in archs]
-    rows = {arch: row.windows for arch, row in work.settings.profile.table3.items() if row.windows}
-    if windows := {arch: _nearest(rows[arch], work) for arch in of_imagenet if arch in rows}:
+    rows = {arch: windows_of(work.study, arch) for arch in of_imagenet}
+    if windows := {arch: _nearest(own, work) for arch, own in rows.items() if own}:
         changes = {f"table3.{arch}": {"one_shot": [], "windows": [own]} for arch, own in windows.items()}
         settings = [f"table3.{arch}={{one_shot: [], windows: [{own}]}}" for arch, own in windows.items()]
         options = [word for setting in settings for word in ("--set", setting)]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 from repro import claims
 from repro.artifacts import IMPLEMENTED, PAPER, Results
+from repro.artifacts.fig1 import Grid
 from repro.claims import SeedTable
 from repro.experiments import Study
 from repro.record import DONE, Record
@@ -44,7 +45,7 @@ def parts(work: Workspace, *, anywhere: bool = False) -> dict[str, list[Run]]:
     """
     store, study = work.store, work.study
     found: dict[str, list[Run]] = {}
-    kinds = _kinds(study, study.settings.profile.fig1.arch)
+    kinds = _kinds(study, study.block("fig1", Grid).arch)
     for run in ancestors(work.asked()):
         if store.record(run) or run.data.name in work.options.without:
             continue

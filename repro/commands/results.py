@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from repro import artifacts, published
+from repro.errors import UsageError
 from repro.options import Options
 from repro.plan import cost
 from repro.report import terminal
@@ -26,8 +27,8 @@ def list_artifacts(options: Options, as_json: bool) -> None:
         found.append(
             {
                 "artifact": name,
-                "place": artifacts.place(name),
-                "title": artifacts.title(name),
+                "place": artifact.place or "not in the paper",
+                "title": artifact.title,
                 "state": state if runs else "not in this profile",
                 "runs": len(runs),
                 "done": done,
@@ -45,6 +46,9 @@ def list_artifacts(options: Options, as_json: bool) -> None:
 
 def show_published(options: Options, name: str | None = None, as_json: bool = False) -> None:
     """Print the published numbers, of one artifact or all. They do not depend on ``options``."""
+    printed = published.tables()
+    if name not in (None, *printed, *artifacts.PAPER):
+        raise UsageError(f"unknown artifact {name!r}: one of {', '.join(sorted({*printed, *artifacts.PAPER}))}")
     cells = published.load(name)
     if as_json:
         keys = ("artifact", "series", "row", "col", "value")
@@ -52,9 +56,9 @@ def show_published(options: Options, name: str | None = None, as_json: bool = Fa
         return
     out = terminal.console()
     for artifact in dict.fromkeys(cell.artifact for cell in cells):
-        about = published.about(artifact)
+        about = printed[artifact]
         rows = [[c.series, c.row, c.col, c.printed] for c in cells if c.artifact == artifact]
         header = ["series", "row", "column", "value"]
-        out.print(terminal.table(header, rows, f"{artifact}: {about.title} ({about.place}; {about.unit})", left=2))
+        out.print(terminal.table(header, rows, f"{artifact}: {about.title} ({about.unit})", left=2))
     if not cells:
         out.print(f"the paper draws {name} without numbers; its sentences are in paper_tables/claims.yaml")

@@ -89,11 +89,11 @@ def build(kind: Any, value: Any, place: str) -> Any:
         if len(kinds) != len(value):
             raise ValueError(f"{place}: {len(kinds)} values were expected, not {value!r}")
         return tuple(build(k, v, f"{place}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True)))
-    if origin is Mapping:
+    if origin in (Mapping, dict):
         if not isinstance(value, dict):
             raise ValueError(f"{place}: a mapping was expected, not {value!r}")
         pairs = [(build(args[0], str(k), place), build(args[1], v, _at(place, k))) for k, v in value.items()]
-        return types.MappingProxyType(dict(pairs))
+        return dict(pairs) if origin is dict else types.MappingProxyType(dict(pairs))
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
         with contextlib.suppress(OverflowError):
             return float(value)

@@ -1,8 +1,9 @@
-"""Load params.yaml as frozen values: the dataclasses of `profile` and `recipe`, checked by `yaml_loader`."""
+"""Load params.yaml as frozen values, checked by `fields` and `yaml_loader`: profiles, assumptions, and noise."""
 
 from __future__ import annotations
 
 import copy
+import dataclasses
 import functools
 import re
 from collections.abc import Collection, Mapping
@@ -10,10 +11,63 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from repro.config.fields import POSITIVE, build
-from repro.config.profile import Profile
+from repro.config.fields import FRACTION, POSITIVE, at_least, build
+from repro.config.recipe import (
+    IMAGENET_ARCHS,
+    Arch,
+    DataParams,
+    ImageNetParams,
+    MemorizationParams,
+    PhotoParams,
+    Precision,
+    Recipe,
+)
 from repro.config.yaml_loader import extended, mapping, parse, replace_value
 from repro.errors import MissingInput, UsageError
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One way to run everything: data, recipes, and what is set for each artifact.
+
+    ``data`` and ``recipe`` are for the networks of CIFAR-10, ``imagenet`` for those of ImageNet. A profile that
+    follows the paper's text is ``comparable``: its results are compared with the published numbers. ``supposes``
+    lists the assumptions that differ from the file's own.
+    """
+
+    comparable: bool
+    supposes: Mapping[str, str]
+
+    data: DataParams
+    recipe: Recipe
+    imagenet: ImageNetParams
+    memorization: MemorizationParams
+    precision: Precision
+    precision_of: Mapping[Arch, Precision]
+    """Networks that need another precision."""
+    sparsity: Annotated[float, FRACTION]
+    seeds: Annotated[int, at_least(1)]
+    blocks: Mapping[str, object]
+    """All other keys, as in the file: what is set for an artifact. Its module says how that must look."""
+
+    def recipe_of(self, arch: str) -> Recipe:
+        """Return the recipe of ``arch``."""
+        return self.imagenet.recipe if arch in IMAGENET_ARCHS else self.recipe
+
+    def data_of(self, arch: str) -> DataParams | PhotoParams:
+        """Return the data of ``arch``."""
+        return self.imagenet.data if arch in IMAGENET_ARCHS else self.data
+
+
+def _with_blocks(raw: Any) -> Any:
+    """Move the keys of artifacts into ``blocks``."""
+    if not isinstance(raw, dict):
+        return raw
+    own = {item.name for item in dataclasses.fields(Profile)} - {"blocks"}
+    return {k: v for k, v in raw.items() if k in own} | {"blocks": {k: v for k, v in raw.items() if k not in own}}
+
+
+InFile = Annotated[Profile, _with_blocks]
 
 
 @dataclass(frozen=True)
@@ -23,7 +77,7 @@ class Params:
     profile: str
     assumptions: Mapping[str, str]
     replicate_sd: Mapping[str, Mapping[str, Annotated[float, POSITIVE]]]
-    profiles: Mapping[str, Profile]
+    profiles: Mapping[str, InFile]
 
     def __post_init__(self) -> None:
         named: list[tuple[str, str, Collection[str]]] = [("profile", self.profile, self.profiles)]
@@ -73,7 +127,7 @@ def settings(path: Path, name: str | None = None, overrides: Mapping[str, Any] |
         for dotted, value in overrides.items():
             replace_value(tree, dotted, value)
         try:
-            profile = build(Profile, tree, "")
+            profile = build(InFile, tree, "")
         except ValueError as error:
             raise UsageError(f"--set {', '.join(overrides)}: {error}") from None
     noise = params.replicate_sd

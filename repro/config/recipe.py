@@ -14,6 +14,13 @@ DATASETS = ("cifar10", "synthetic")
 PHOTO_SETS = ("imagenet", "synthetic-ilsvrc")
 PRECISIONS = ("auto", "float32", "tf32", "bfloat16")
 
+Arch = Annotated[str, one_of(ARCHS)]
+CifarArch = Annotated[str, one_of(CIFAR_ARCHS)]
+ImageNetArch = Annotated[str, one_of(IMAGENET_ARCHS)]
+Precision = Annotated[str, one_of(PRECISIONS)]
+NO_REPETITION = Check(lambda values: len(set(values)) == len(values), "names one twice")
+Epochs = Annotated[tuple[Annotated[int, at_least(0)], ...], NO_REPETITION]
+Sizes = Annotated[tuple[Annotated[int, at_least(2)], ...], INCREASING, Check(bool, "names none")]
 Images = Annotated[int, at_least(10)]
 Milestones = Annotated[
     tuple[int, ...], INCREASING, Check(lambda epochs: min(epochs, default=1) >= 1, "are below 1")
@@ -96,3 +103,13 @@ class ImageNetParams:
 
     data: PhotoParams
     recipe: MicroBatchRecipe
+
+
+@dataclass(frozen=True)
+class MemorizationParams:
+    """Training on random labels (Fig. 5, Table 1): the profile's recipe without augmentation and with its own
+    schedule, since the number of memorized examples depends on its length."""
+
+    epochs: Annotated[int, at_least(1)]
+    milestones: Milestones
+    batch_size: Annotated[int, at_least(2)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,48 +14,27 @@ from repro.config.fields import did_you_mean
 from repro.errors import UsageError, one_line
 
 
-def mapping(path: Path, content: bytes, loader: type[Strict] | None = None) -> dict[str, Any]:
-    """Parse the ``content`` of a file that contains a mapping. Raises `UsageError` with the line of an error."""
-    try:
-        raw = parse(content.decode(), loader)
-    except UnicodeDecodeError:
-        raise UsageError(f"{path}: not UTF-8 text") from None
-    except ValueError as error:
-        raise UsageError(f"{path}{error}") from None
-    if not isinstance(raw, dict):
-        raise UsageError(f"{path}: a mapping was expected at its top")
-    return raw
-
-
-def parse(text: str, loader: type[Strict] | None = None) -> Any:
-    """Parse YAML into plain values; aliases are copied, so that no two values are the same object.
-
-    Raises ValueError with the line (", line 3: ...") if it is not YAML, or if a value is ambiguous (`Strict`).
-    """
-    try:
-        return _copied(yaml.load(text, loader or Strict))
-    except yaml.YAMLError as error:
-        where, why = getattr(error, "problem_mark", None), getattr(error, "problem", None) or str(error)
-        why = why if isinstance(error, _Refused) else f"not YAML ({' '.join(why.split())})"
-        raise ValueError(f", line {where.line + 1}: {why}" if where else f": {why}") from None
-    except RecursionError:
-        raise ValueError(": nested too deeply") from None
-    except Exception as error:  # an explicit tag (!!int abc) raises whatever its constructor meets
-        raise ValueError(f": not YAML ({one_line(error)})") from None
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _copied(inner) for key, inner in value.items()}
-    return [_copied(inner) for inner in value] if isinstance(value, list) else value
-
-
 class _Refused(yaml.MarkedYAMLError):
     """A value that is valid YAML but not accepted."""
 
 
-class Strict(yaml.SafeLoader):
-    """Refuse a repeated key, 010 (8 in YAML) and 1:30 (90 in YAML). Read dates as text."""
+class _UniqueKeys(yaml.constructor.BaseConstructor):
+    """Refuse a key that occurs twice in a mapping."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.MarkedYAMLError(problem=f"key '{key}' occurs twice", problem_mark=node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+class Verbatim(_UniqueKeys, yaml.BaseLoader):
+    """Read every value as the text that is written: 94.00 has two decimals."""
+
+
+class Strict(_UniqueKeys, yaml.SafeLoader):
+    """Refuse 010 (8 in YAML) and 1:30 (90 in YAML). Read dates as text."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012  (PyYAML's own)
         first: [pair for pair in pairs if pair[0] != "tag:yaml.org,2002:timestamp"]
@@ -72,40 +50,45 @@ class Strict(yaml.SafeLoader):
             raise _Refused(problem=why, problem_mark=node.start_mark)
         return value
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.MarkedYAMLError(problem=f"key '{key}' occurs twice", problem_mark=node.start_mark)
-        return super().construct_mapping(node, deep)
-
 
 for _kind in ("int", "float"):
     Strict.add_constructor(f"tag:yaml.org,2002:{_kind}", Strict.number)
 
 
-class _Written(float):
-    """A float that keeps its text: 94.00 equals 94, but has two decimals."""
+def mapping(path: Path, content: bytes, loader: type[Verbatim | Strict] = Strict) -> dict[str, Any]:
+    """Parse the ``content`` of a file that contains a mapping. Raises `UsageError` with the line of an error."""
+    try:
+        raw = parse(content.decode(), loader)
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: not UTF-8 text") from None
+    except ValueError as error:
+        raise UsageError(f"{path}{error}") from None
+    if not isinstance(raw, dict):
+        raise UsageError(f"{path}: a mapping was expected at its top")
+    return raw
 
-    text: str
 
-    def __str__(self) -> str:
-        return self.text
+def parse(text: str, loader: type[Verbatim | Strict] = Strict) -> Any:
+    """Parse YAML into plain values; aliases are copied, so that no two values are the same object.
+
+    Raises ValueError with the line (", line 3: ...") if it is not YAML, or if a value is ambiguous (`Strict`).
+    """
+    try:
+        return _copied(yaml.load(text, loader))
+    except yaml.YAMLError as error:
+        where, why = getattr(error, "problem_mark", None), getattr(error, "problem", None) or str(error)
+        why = why if isinstance(error, _Refused) else f"not YAML ({' '.join(why.split())})"
+        raise ValueError(f", line {where.line + 1}: {why}" if where else f": {why}") from None
+    except RecursionError:
+        raise ValueError(": nested too deeply") from None
+    except Exception as error:  # an explicit tag (!!int abc) raises whatever its constructor meets
+        raise ValueError(f": not YAML ({one_line(error)})") from None
 
 
-class Exact(Strict):
-    """Keep the digits of decimal numbers, and refuse empty and non-finite values."""
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        value = super().construct_object(node, deep)
-        infinite = isinstance(value, float) and not math.isfinite(value)
-        if infinite or not node.value or str(node.value).isspace():
-            why = f"a text, a finite number or a filled list was expected, not {node.value!r}"
-            raise _Refused(problem=why, problem_mark=node.start_mark)
-        if isinstance(value, float):
-            value = _Written(value)
-            value.text = node.value
-        return value
+def _copied(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copied(inner) for key, inner in value.items()}
+    return [_copied(inner) for inner in value] if isinstance(value, list) else value
 
 
 def replace_value(tree: Any, dotted: str, value: Any) -> None:
