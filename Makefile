@@ -34,7 +34,7 @@ env: $(READY) ## build the environment, if it is not up to date
 reproduce: $(READY) ## regenerate the results; options through ARGS="--profile smoke"
 	$(BIN)/repro reproduce $(ARGS)
 
-cluster: $(READY) ## add Ray and submitit to the environment (docs/cluster.md)
+cluster: $(READY) ## add Ray to the environment (docs/cluster.md)
 	$(UV) pip install --python $(BIN)/python --require-hashes -r requirements-cluster.lock
 
 test: $(READY) ## the tests, with the slowest named; options through ARGS
@@ -54,7 +54,7 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate
   --no-emit-index-url --no-header $(ARGS)
 lock: $(if $(VENV_READY),,$(UV)) ## write the three locks anew
 	$(COMPILE) pyproject.toml --extra dev --extra build -o requirements.lock
-	$(COMPILE) pyproject.toml --extra ray --extra slurm -c requirements.lock -o requirements-cluster.lock
+	$(COMPILE) pyproject.toml --extra ray -c requirements.lock -o requirements-cluster.lock
 	echo uv | $(COMPILE) - -o requirements-uv.lock
 
 image: ## build the image with docker, podman or buildah; BASE_IMAGE=... replaces the base

@@ -76,7 +76,7 @@ def gone_through(
     with patch("repro.engine.wave.first_valid", lambda *_: device):
         start = time.perf_counter()
         for finished in waves.train(runs, ["eager"], min(wave, len(runs))):
-            store.finish_all(finished)
+            store.finish(finished)
         return time.perf_counter() - start, device.busy
 
 

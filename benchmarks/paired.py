@@ -80,7 +80,7 @@ def train(way: Way, args: argparse.Namespace, data: InMemoryData, fingerprint: s
         with store.lock():
             waves = Waves(data, store, {}, Ends(), lambda seconds: True, None)
             for finished in waves.train(left, [way.strategy], min(way.wave, len(left))):
-                store.finish_all(finished)
+                store.finish(finished)
     records = [record for run in runs if (record := store.record(run))]
     for record in records:
         if record.provenance["strategy"] != way.strategy:

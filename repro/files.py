@@ -15,7 +15,6 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from repro.errors import MissingInput, UsageError
@@ -63,14 +62,6 @@ def unique(folder: Path) -> Path:
     return folder / f".{secrets.token_hex(8)}.tmp"
 
 
-def make_folder(path: Path) -> None:
-    """Create ``path`` and its parents if they are missing. Raises `MissingInput`."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise unusable(path, error) from None
-
-
 def parse_json(text: str | bytes, constant: Callable[[str], Any] | None = None) -> Any:
     """Parse JSON; ``constant`` handles NaN and infinities. Raises ValueError for anything else."""
     try:
@@ -111,94 +102,71 @@ def existing(folder: Path) -> Path:
     return folder
 
 
-POLL = 0.1  # longest pause, in seconds, between attempts to lock
+POLL = 0.05  # seconds between attempts to lock
 BUSY = (errno.EAGAIN, errno.EACCES)
 UNKNOWN = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 WITHOUT = "REPRO_NO_LOCKS"
 
 
-class Lock:
-    """A lock on the file ``path``: ``with Lock(path) as lock: if lock.take(): ...``
+@contextlib.contextmanager
+def locked(path: Path, busy: str | Callable[[float], None], seconds: float = 0.0) -> Iterator[None]:
+    """Hold a lock on the file ``path``, which is created and stays; its existence does not mean that it is locked.
 
-    The file is created with the usual umask and stays; its existence does not mean that it is locked."""
+    If another process holds the lock for longer than ``seconds``, raise `UsageError` with the message ``busy``. A
+    function ``busy`` is called instead before each further attempt, with the seconds waited so far, and raises to
+    give up. Raises `MissingInput` if the folder cannot be written to or its file system has no locks.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = _open(path)
+    except OSError as error:
+        raise unusable(path, error) from None
+    try:
+        waited = 0.0
+        while not _flock(descriptor, path):
+            if callable(busy):
+                busy(waited)
+            elif waited >= seconds:
+                raise UsageError(busy)
+            time.sleep(POLL)
+            waited += POLL
+        yield
+    finally:
+        os.close(descriptor)
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._file: int | None = None
 
-    def take(self, seconds: float = 0.0) -> bool:
-        """Lock within ``seconds``; return False if another process holds the lock for longer.
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except PermissionError:
+        if not os.path.exists(path):
+            raise
+        return os.open(path, os.O_RDONLY)  # another user's file: sufficient for a lock, except over NFS
 
-        Raises `MissingInput` if its folder cannot be written to or its file system has no locks.
-        """
-        end, pause = time.monotonic() + seconds, 0.01
-        make_folder(self.path.parent)
-        while not self._take():
-            left = end - time.monotonic()
-            if left <= 0:
-                return False
-            time.sleep(min(pause, left))
-            pause = min(2 * pause, POLL)
-        return True
 
-    def __enter__(self) -> Lock:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        self._release()
-
-    def _release(self) -> None:
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
-
-    def _take(self) -> bool:
-        try:
-            self._file = self._open()
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if self._file is None:
-                raise unusable(self.path, error) from None
-            if error.errno in UNKNOWN and os.environ.get(WITHOUT):
-                return True
-            self._release()
-            if error.errno in BUSY:
-                return False
-            if error.errno not in UNKNOWN:
-                raise unusable(self.path, error) from None
+def _flock(descriptor: int, path: Path) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in BUSY:
+            return False
+        if error.errno not in UNKNOWN:
+            raise unusable(path, error) from None
+        if not os.environ.get(WITHOUT):
             raise MissingInput(
-                f"{self.path.parent} is on a file system where files cannot be locked ({error.strerror}), and two "
+                f"{path.parent} is on a file system where files cannot be locked ({error.strerror}), and two "
                 "commands at a time would lose each other's results: choose a folder on another one, mount it "
                 f"with flock, or set {WITHOUT}=1 and run one command at a time"
             ) from None
-        return True
-
-    def _open(self) -> int:
-        try:
-            return os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
-        except PermissionError:
-            if not os.path.exists(self.path):
-                raise
-            return os.open(self.path, os.O_RDONLY)  # another user's file: sufficient for a lock, except over NFS
-
-
-@contextlib.contextmanager
-def locked(path: Path, busy: str, seconds: float = 0.0) -> Iterator[None]:
-    """Hold the lock ``path``. Raises `UsageError` with the message ``busy`` if another process does not release it
-    within ``seconds``."""
-    with Lock(path) as lock:
-        if not lock.take(seconds):
-            raise UsageError(busy)
-        yield
+    return True
 
 
 def check_lockable(folder: Path) -> None:
     """Raise `MissingInput` now rather than after hours if ``folder`` cannot be written to or has no locks."""
     check_writable(folder)
-    with Lock(unique(existing(folder))) as probe:
-        try:
-            probe.take()
-        finally:
-            probe.path.unlink(missing_ok=True)
+    probe = unique(existing(folder))
+    try:
+        with locked(probe, "another process locks this folder's files"):
+            pass
+    finally:
+        probe.unlink(missing_ok=True)

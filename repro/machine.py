@@ -22,7 +22,7 @@ COMPILER_CACHE = "TORCHINDUCTOR_CACHE_DIR"  # the variable
 
 def name_user() -> None:
     """Set $USER if neither /etc/passwd nor a variable names the user (a container with another ``--user``):
-    torch.compile and submitit fail without a name."""
+    torch.compile fails without a name."""
     try:
         getpass.getuser()
     except (KeyError, OSError):  # OSError from Python 3.13 on

@@ -83,7 +83,7 @@ def make_plan(asked: Iterable[Run], store: Store, everything: Iterable[Run] = ()
         begun = store.newest_state(run) is not None  # it contains what the Run took from its parents
         for parent in run.parents:
             finished = store.record(parent.run) is not None
-            if not finished or not (begun or store.has_checkpoint(parent.run, parent.epoch)):
+            if not finished or not (begun or store.checkpoint(parent.run, parent.epoch)):
                 wanted.add(parent.run.key)
                 if finished:
                     replays.add(parent.run.key)
@@ -117,7 +117,7 @@ def keeping_final(plan: Plan, also: Iterable[Run] = ()) -> Plan:
 def forgotten(runs: Iterable[Run], store: Store) -> list[Run]:
     """Return the ``runs`` that trained a network whose final weights were not kept."""
     ended = (run for run in runs if trains_a_network(run) and store.record(run) and not diverged(store, run))
-    return [run for run in ended if not store.has_checkpoint(run, run.last_epoch)]
+    return [run for run in ended if not store.checkpoint(run, run.last_epoch)]
 
 
 def diverged(store: Store, run: Run) -> bool:

@@ -122,7 +122,7 @@ def train_all(
     waves = Waves(bench(device), store, keep or {}, observer, has_time, None)  # type: ignore[arg-type]
     found: dict[str, Record] = {}
     for finished in waves.train(runs, names, count):
-        store.finish_all(finished)
+        store.finish(finished)
         found |= {run.label: record for run, record in finished}
     return found
 

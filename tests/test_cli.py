@@ -192,7 +192,7 @@ def test_export_and_import_round_trip(command: Command, trained: Path) -> None:
 
     (members,) = archive.read(parts).values()
     first = archive.import_runs(other, members)
-    assert (first.new, first.conflicts) == (TINY_RUNS, ())
+    assert (first.new, first.conflicts) == (TINY_RUNS, [])
     assert first.checkpoints == 3  # dense at 0, 1 and 2
     again = archive.import_runs(other, members)
     assert (again.new, again.known, again.checkpoints) == (0, TINY_RUNS, 0)

@@ -16,7 +16,6 @@ from repro.data import cifar10
 from repro.engine.speeds import Choice
 from repro.errors import MissingInput
 from repro.estimate import Pace
-from repro.files import Lock
 from repro.report import terminal
 
 Command = Callable[..., tuple[int, str, str]]
@@ -105,10 +104,10 @@ def test_folders_are_tried_before_anything_is_trained_and_left_as_they_were(
     assert code == 0 and states["runs"][0] == states["results"][0] == "ok"
     assert not list(tmp_path.iterdir())
 
-    def refuse(lock: Lock) -> bool:
+    def refuse(*_: object) -> bool:
         raise MissingInput("this mount has no locks")
 
-    monkeypatch.setattr(Lock, "take", refuse)
+    monkeypatch.setattr("repro.files._flock", refuse)
     code, states = checked("--profile", "smoke")
     assert code == 3 and states["runs"][0] == "problem" and "no locks" in states["runs"][1]
 

@@ -168,7 +168,7 @@ def test_a_shipped_checkpoint_is_found_without_dvc_and_nothing_is_written(
     clone: Store, run: Run, tmp_path: Path
 ) -> None:
     before = sorted(tmp_path.rglob("*"))
-    assert clone.has_checkpoint(run, 10) and not clone.has_checkpoint(run, 1)
+    assert clone.checkpoint(run, 10) and not clone.checkpoint(run, 1)
     found = clone.load_checkpoint(run, 10)
     assert found is not None
     assert torch.equal(found[0]["weight"], torch.arange(6.0))
@@ -187,7 +187,7 @@ def test_a_shipped_checkpoint_that_was_altered_is_set_aside(clone: Store, run: R
     path = kept.path
     path.write_bytes(path.read_bytes()[:-1] + b"\xff")
     assert clone.load_checkpoint(run, 10) is None
-    assert not clone.has_checkpoint(run, 10)  # so that it is trained again
+    assert not clone.checkpoint(run, 10)  # so that it is trained again
 
 
 @pytest.mark.parametrize("what", ["list", "pointer"])
@@ -208,7 +208,7 @@ def test_what_dvc_keeps_elsewhere_is_not_here_and_shipping_more_wants_it_first(
     """After `dvc add` and `dvc push` to a remote of the user's, in a clone that has not pulled from it."""
     (listing,) = (tmp_path / shipped.REMOTE).rglob("*.dir")
     listing.unlink()
-    assert not Store(tmp_path / "runs", clone.ledger).has_checkpoint(run, 10)
+    assert not Store(tmp_path / "runs", clone.ledger).checkpoint(run, 10)
     with pytest.raises(MissingInput, match=r"checkpoints.dvc names files that are not here: run `dvc pull` first"):
         shipped.unpack(tmp_path / "results" / "paper")
 

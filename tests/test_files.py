@@ -14,8 +14,7 @@ import pytest
 from conftest import Strangers
 
 from repro import files
-from repro.errors import MissingInput
-from repro.files import Lock
+from repro.errors import MissingInput, UsageError
 from repro.record import Record
 from repro.run import Run
 from repro.store import Store, ledger
@@ -55,8 +54,8 @@ def test_a_new_file_follows_the_umask(tmp_path: Path) -> None:
     before = os.umask(0o002)
     try:
         files.write_text(tmp_path / "result.json", "")
-        with Lock(tmp_path / ".lock") as lock:
-            assert lock.take()
+        with files.locked(tmp_path / ".lock", "busy"):
+            pass
     finally:
         os.umask(before)
     assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o664}
@@ -100,14 +99,13 @@ def test_two_containers_with_one_process_id_write_one_file(
 
 def test_a_lock_is_one_holders_and_free_again_after_an_error(tmp_path: Path) -> None:
     path = tmp_path / "a" / ".lock"
-    with pytest.raises(RuntimeError, match="in between"), Lock(path) as first:
-        assert first.take()
-        with Lock(path) as second:
-            assert not second.take()
-            assert not second.take(0.03)
+    with pytest.raises(RuntimeError, match="in between"), files.locked(path, "busy"):
+        for seconds in (0.0, 0.03):
+            with pytest.raises(UsageError, match=r"^busy$"), files.locked(path, "busy", seconds):
+                raise AssertionError
         raise RuntimeError("in between")
-    with Lock(path) as third:
-        assert third.take()
+    with files.locked(path, "busy"):
+        pass
 
 
 NO_LOCKS = [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS]
@@ -147,7 +145,7 @@ def test_one_command_at_a_time_goes_without_locks_where_it_is_told_to(
 ) -> None:
     monkeypatch.setenv(files.WITHOUT, "1")
     with store.lock(), store.run_lock(some_run):
-        store.finish(some_run, record_of(some_run))
+        store.finish([(some_run, record_of(some_run))])
     assert list(ledger.read(store.ledger)) == [some_run.key]
 
 
@@ -177,8 +175,8 @@ def test_a_lock_file_of_somebody_elses_is_held_all_the_same(strangers: Strangers
     """Two users of one group, before whose files the first one's umask was 022."""
     path = strangers.folder / ".lock"
     path.touch(0o644)
-    with Lock(path) as first:
-        with strangers.acting(), Lock(path) as second:
-            assert second.take()
-            assert not first.take()
-        assert first.take()
+    theirs, ours = files.locked(path, "busy"), files.locked(path, "busy")
+    with strangers.acting(), theirs, pytest.raises(UsageError, match="busy"), ours:
+        raise AssertionError
+    with files.locked(path, "busy"):
+        pass

@@ -54,4 +54,4 @@ def test_a_run_of_photographs_trains_and_says_where_the_time_went(tmp_path: Path
     record = train(RUN, bench, store, {2}, QUIET, lambda _: True)
     assert record.curve["epoch"] == [1, 2] and record.curve["train_loss"][0] < 20
     assert set(record.provenance["throughput"]) == {"images_per_second", "waiting_for_images"}
-    assert RECIPE.micro_batches == 2 and store.has_checkpoint(RUN, 2)
+    assert RECIPE.micro_batches == 2 and store.checkpoint(RUN, 2)

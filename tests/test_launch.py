@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from repro.engine.events import Observer
 from repro.errors import BudgetSpent, CheckpointGone, Interrupted, MissingInput, RunFailed, UsageError
 from repro.experiments import Study
 from repro.launch import driver
-from repro.launch.task import Launcher, Task
+from repro.launch.task import LOST, Launcher, Task
 from repro.plan import Plan, make_plan
 from repro.record import DIVERGED, DONE, Record
 from repro.run import Run
@@ -23,13 +23,13 @@ from repro.store import Store
 
 Study_of = Callable[..., Study]
 Record_of = Callable[..., Record]
-KILLED, LOST = -9, None
+KILLED = -9
 
 
 class Workers(Launcher):
     """A launcher. ``script`` holds, by Run label, how its workers end, one after another: ``done``, ``diverged``,
-    an exit status, or None for lost; ``done`` where nothing is said. ``before`` hears of each Run about to end.
-    """
+    or an exit status; ``done`` where nothing is said. ``before`` hears of each Run about to end; after it has set
+    ``stuck`` no other does. A job is a Run's label."""
 
     name = "a script"
 
@@ -38,36 +38,41 @@ class Workers(Launcher):
         plan: Plan,
         store: Store,
         record_of: Record_of,
-        script: dict[str, list[str | int | None]] | None = None,
+        script: dict[str, list[str | int]] | None = None,
     ) -> None:
-        self.runs = {run.key: run for run in plan.runs}
+        self.runs = {run.label: run for run in plan.runs}
         self.keep, self.store, self.record_of, self.script = plan.keep, store, record_of, script or {}
         self.before: Callable[[Run], None] = lambda run: None
         self.out: list[str] = []
         self.submitted: list[str] = []
         self.most = self.cancelled = 0
+        self.stuck = False
 
-    def submit(self, task: Task) -> None:
-        assert task.key not in self.out
-        self.out.append(task.key)
+    def start(self, task: Task) -> str:
+        assert task.label not in self.out
+        self.out.append(task.label)
         self.submitted.append(task.label)
         self.most = max(self.most, len(self.out))
+        return task.label
 
-    def wait(self, seconds: float) -> list[tuple[str, int | None]]:
-        run = self.runs[self.out.pop(0)]
+    def poll(self, job: str) -> int | None:
+        if self.stuck:
+            return None
+        run = self.runs[job]
+        self.out.remove(job)
         self.before(run)
         end = (self.script.get(run.label) or ["done"]).pop(0)
         if not isinstance(end, str):
-            return [(run.key, end)]
+            return end
         for epoch in self.keep.get(run.key, ()):
             leave_checkpoint(self.store, run, epoch)
         record = self.record_of(run, status=DONE if end == "done" else DIVERGED, label=run.label)
         files.write_text(self.store.folder(run) / "result.json", record.line() + "\n")
-        return [(run.key, 0 if end == "done" else RunFailed.exit_code)]
+        return 0 if end == "done" else RunFailed.exit_code
 
-    def cancel(self) -> None:
-        self.cancelled = len(self.out)
-        self.out.clear()
+    def cancel(self, jobs: Collection[str]) -> None:
+        assert sorted(jobs) == sorted(self.out)
+        self.cancelled = len(jobs)
 
 
 class Ears(Observer):
@@ -88,8 +93,8 @@ def leave_checkpoint(store: Store, run: Run, epoch: int) -> None:
     files.write_bytes(store.folder(run) / f"epoch-{epoch:04d}-0123456789abcdef.safetensors", b"")
 
 
-def task_for(store: Store) -> Callable[[Run, float | None], Task]:
-    return lambda run, left: Task(run.key, run.label, (), {}, store.folder(run) / "worker.log")
+def task_for(store: Store) -> Callable[[Run, float], Task]:
+    return lambda run, left: Task(run.label, (), {}, store.folder(run) / "worker.log")
 
 
 def go(plan: Plan, store: Store, workers: Workers, count: int = 2, deadline: float | None = None) -> Ears:
@@ -164,7 +169,7 @@ def test_three_deaths_in_a_row_give_a_run_up_and_what_grows_from_it(
 
 def log(store: Store, run: Run, *lines: str) -> None:
     store.folder(run).mkdir(parents=True, exist_ok=True)
-    with open(task_for(store)(run, None).log, "a") as file:
+    with open(task_for(store)(run, 0.0).log, "a") as file:
         file.write("".join(f"{line}\n" for line in lines))
 
 
@@ -207,7 +212,7 @@ def test_missing_input_is_tried_elsewhere_and_then_stops_everything(
 
 def test_three_runs_given_up_in_a_row_stop_everything(fig1: Plan, store: Store, record_of: Record_of) -> None:
     """Where every worker dies at once, the rest of a large plan would die as well."""
-    script: dict[str, list[str | int | None]] = {label: [1] * 3 for label in labels(fig1.missing)[1:]}
+    script: dict[str, list[str | int]] = {label: [1] * 3 for label in labels(fig1.missing)[1:]}
     workers = Workers(fig1, store, record_of, script)
     with pytest.raises(RunFailed):
         go(fig1, store, workers, 1)
@@ -282,8 +287,8 @@ def test_a_result_counts_even_if_its_worker_was_lost(fig1: Plan, store: Store, r
 
     def finish(run: Run) -> None:
         if run is dense:
-            done.out.append(run.key)
-            done.wait(0)
+            done.out.append(run.label)
+            done.poll(run.label)
 
     workers.before = finish
     ears = go(fig1, store, workers)
@@ -299,7 +304,13 @@ def test_a_signal_ends_the_workers_before_it_takes_effect(fig1: Plan, store: Sto
         raise Interrupted
 
     usual = signal.signal(signal.SIGTERM, leave)
-    workers.before = lambda run: os.kill(os.getpid(), signal.SIGTERM) if run is fig1.missing[1] else None
+
+    def end(run: Run) -> None:
+        if run is fig1.missing[1]:
+            workers.stuck = True
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    workers.before = end
     try:
         with pytest.raises(Interrupted):
             go(fig1, store, workers, 4)
@@ -312,10 +323,10 @@ def test_what_a_worker_finished_without_a_driver_reaches_the_ledger(
     fig1: Plan, store: Store, record_of: Record_of, tmp_path: Path
 ) -> None:
     orphan = Workers(fig1, store, record_of)
-    orphan.out = [run.key for run in fig1.missing[:2]]
-    orphan.wait(0), orphan.wait(0)
+    orphan.out = labels(fig1.missing[:2])
+    orphan.poll(orphan.out[0]), orphan.poll(orphan.out[0])
     later = Store(store.runs_dir, store.ledger)
-    assert later.gather(fig1.runs) == 2 and later.gather(fig1.runs) == 0
+    later.add([record for run in fig1.runs if (record := later.record(run))])  # as `train.execute` does
     assert {record.key for record in Store(tmp_path / "none", store.ledger).records()} == {
         run.key for run in fig1.missing[:2]
     }

@@ -72,7 +72,7 @@ def test_a_rank_of_torchruns_knows_its_place(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_uid_without_a_name_gets_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A container's --user: torch.compile, submitit and squeue ask for the user's name."""
+    """A container's --user: torch.compile asks for the user's name."""
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.setenv(name, "")
 

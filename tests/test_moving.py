@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from repro.artifacts import table1
-from repro.commands import transfer
+from repro.commands import runs
 from repro.experiments import Study
 from repro.options import Options
 from repro.record import Record, empty_curve
@@ -29,14 +29,14 @@ def known(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
     """The keys of each profile once for all tests here: those of four profiles take a while."""
     monkeypatch.chdir(root)
     monkeypatch.delenv("REPRO_DATA", raising=False)
-    keys_of = transfer._keys_of
+    keys_of = runs._keys_of
 
     def once(profile: str, seeds: int, options: Options) -> frozenset[str]:
         if (profile, seeds) not in KEYS:
             KEYS[profile, seeds] = keys_of(profile, seeds, options)
         return KEYS[profile, seeds]
 
-    monkeypatch.setattr(transfer, "_keys_of", once)
+    monkeypatch.setattr(runs, "_keys_of", once)
 
 
 def study(profile: str) -> Study:
@@ -79,27 +79,27 @@ def test_runs_come_home_to_the_profile_whose_keys_they_have(exported: Exported, 
     assert ours.key != theirs.key
     told = {run.key: exported(run, under_way=under_way) for run in (ours, theirs)}
     assert len(told[ours.key]) == 2
-    sorted_out = transfer.by_profile({"paper": told[ours.key] | told[theirs.key]}, Options())
+    sorted_out = runs.by_profile({"paper": told[ours.key] | told[theirs.key]}, Options())
     assert sorted_out == {"paper": told[ours.key], "paper-128": told[theirs.key]}
 
 
 def test_runs_of_further_seeds_come_home_too(exported: Exported) -> None:
     theirs = exported(study("paper-128").dense("resnet20", 4))
-    assert transfer.by_profile({"paper": theirs}, Options()) == {"paper-128": theirs}
+    assert runs.by_profile({"paper": theirs}, Options()) == {"paper-128": theirs}
 
 
 def test_a_changed_profiles_runs_with_the_plain_ones_keys_are_the_plain_ones(exported: Exported) -> None:
     plain = study("smoke").dense("resnet20", 0)
     same, other = exported(plain), exported(unknown(plain))
-    found = transfer.by_profile({"smoke+3fa2c1": same | other}, Options())
+    found = runs.by_profile({"smoke+3fa2c1": same | other}, Options())
     assert found == {"smoke": same, "smoke+3fa2c1": other}
 
 
 def test_what_two_profiles_ask_for_stays_where_it_was(exported: Exported, monkeypatch: pytest.MonkeyPatch) -> None:
     run = study("smoke").dense("resnet20", 0)
-    monkeypatch.setattr(transfer, "_keys_of", lambda profile, seeds, options: frozenset([run.key]))
+    monkeypatch.setattr(runs, "_keys_of", lambda profile, seeds, options: frozenset([run.key]))
     for told in ("pilot", "paper-128"):
-        assert list(transfer.by_profile({told: exported(run)}, Options())) == [told]
+        assert list(runs.by_profile({told: exported(run)}, Options())) == [told]
 
 
 def test_a_run_that_no_profile_asks_for_goes_where_its_parents_go(exported: Exported) -> None:
@@ -112,7 +112,7 @@ def test_a_run_that_no_profile_asks_for_goes_where_its_parents_go(exported: Expo
     for under_way in (False, True):
         found = exported(child, mask.of.run, under_way=under_way)
         found |= exported(grandchild, child, under_way=under_way)
-        assert transfer.by_profile({"paper": found}, Options()) == {"paper-128": found}
+        assert runs.by_profile({"paper": found}, Options()) == {"paper-128": found}
 
 
 def test_runs_that_nobody_knows_keep_the_name_of_their_folder(exported: Exported) -> None:
@@ -120,12 +120,12 @@ def test_runs_that_nobody_knows_keep_the_name_of_their_folder(exported: Exported
     first = unknown(study("smoke").dense("resnet20", 0))
     second = replace(first, seed=1)
     found = exported(first, second) | exported(second, first, under_way=True)
-    assert transfer.by_profile({"my-own": found}, Options()) == {"my-own": found}
+    assert runs.by_profile({"my-own": found}, Options()) == {"my-own": found}
 
 
 def test_files_of_many_folders_are_sorted_into_each(exported: Exported) -> None:
     ours, theirs = (exported(study(name).dense("resnet20", 1)) for name in ("paper", "paper-128"))
-    assert transfer.by_profile({"paper": theirs, "paper-128": ours}, Options()) == {
+    assert runs.by_profile({"paper": theirs, "paper-128": ours}, Options()) == {
         "paper": ours,
         "paper-128": theirs,
     }

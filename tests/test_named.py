@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -43,15 +44,15 @@ def test_a_data_folder_with_either_data_set_is_taken(tmp_path: Path) -> None:
         (["--device", "cuda"], 3, "--device cuda: PyTorch sees no CUDA device here"),
         (["--gpus", "2"], 2, "--gpus 2: there is no CUDA device here"),
         (["--launcher", "ray"], 3, "--launcher ray needs the package ray"),
-        (["--launcher", "slurm"], 3, "--launcher slurm needs the package submitit"),
+        (["--launcher", "slurm"], 3, "--launcher slurm: no sbatch here"),
     ],
 )
 def test_a_device_or_a_launcher_that_is_not_here(
     command: Command, monkeypatch: pytest.MonkeyPatch, words: list[str], code: int, said: str
 ) -> None:
     monkeypatch.setattr("repro.launch.local.cuda_devices", list)
-    for package in ("ray", "submitit"):
-        monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setenv("PATH", os.devnull)
     found, out, err = command(*FINISHED, *words)
     assert (found, out) == (code, "")
     assert said in err and err.count("\n") == 1

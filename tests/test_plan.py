@@ -79,7 +79,7 @@ def test_waves_hold_each_run_once_after_its_parents(study: Study_of, store: Stor
 def test_a_finished_run_is_not_missing(study: Study_of, store: Store, record_of: Record_of) -> None:
     runs = asked(study(), "fig1")
     for run in runs:
-        store.finish(run, record_of(run))
+        store.finish([(run, record_of(run))])
     plan = make_plan(runs, store)
     assert plan.missing == ()
     assert plan.waves == []
@@ -90,7 +90,7 @@ def test_a_parent_without_the_checkpoint_that_is_needed_is_trained_again(
     study: Study_of, store: Store, record_of: Record_of
 ) -> None:
     dense, ticket = study().dense("resnet20", 0), study().ticket("resnet20", 0, 2, 1)
-    store.finish(dense, record_of(dense))
+    store.finish([(dense, record_of(dense))])
     plan = make_plan([ticket], store)
     assert plan.missing == (dense, ticket)
     assert plan.replays == {dense.key}
@@ -107,7 +107,7 @@ def test_a_run_under_way_needs_its_parents_checkpoints_no_more(
 ) -> None:
     """Its state holds weights and mask; where that turns out to be damaged, its parent is trained again."""
     dense, ticket = study().dense("resnet20", 0), study().ticket("resnet20", 0, 2, 1)
-    store.finish(dense, record_of(dense))
+    store.finish([(dense, record_of(dense))])
     state = store.folder(ticket) / "state-e0003-0000000000000000.safetensors"
     state.parent.mkdir(parents=True)
     state.touch()
@@ -121,7 +121,7 @@ def test_a_run_under_way_needs_its_parents_checkpoints_no_more(
 def test_no_replay_for_what_nobody_needs(study: Study_of, store: Store, record_of: Record_of) -> None:
     dense, ticket = study().dense("resnet20", 0), study().ticket("resnet20", 0, 2, 1)
     for run in (dense, ticket):
-        store.finish(run, record_of(run))
+        store.finish([(run, record_of(run))])
     assert make_plan([dense, ticket], store).missing == ()
 
 
@@ -132,7 +132,7 @@ def test_a_replay_reaches_as_far_back_as_it_must(study: Study_of, store: Store, 
     window = retrained.weights.run
     dense = retrained.weights.run.weights.run
     for run in (dense, window):
-        store.finish(run, record_of(run))
+        store.finish([(run, record_of(run))])
     plan = make_plan([retrained], store)
     assert plan.missing == (dense, window, retrained)
     assert plan.replays == {dense.key, window.key}
@@ -154,7 +154,7 @@ def test_a_diverged_parent_is_not_trained_again_and_again(
 ) -> None:
     """Its result is that it diverged: the same training would diverge again, and its ticket never starts."""
     dense, ticket = study().dense("resnet20", 0), study().ticket("resnet20", 0, 2, 1)
-    store.finish(dense, record_of(dense, status="diverged", top1=None))
+    store.finish([(dense, record_of(dense, status="diverged", top1=None))])
     other = study().ticket("resnet20", 1, 2, 1)  # of another seed: it goes on
     plan = make_plan([ticket, other], store)
     assert [run.seed for run in plan.missing] == [1, 1]

@@ -168,11 +168,11 @@ def test_workers_are_told_by_what_their_runs_have_behind_them(
     tell.started(plan, "4 workers here")
     for run in runs[:4]:
         tell.handed_out(run)
-    tell.looked("jobs wait")
-    tell.looked("jobs wait")  # neither the note again nor a line so soon
+    tell.looked()
+    tell.looked()  # no line so soon
     now[0] += 100
     epochs[runs[0].key] = 100
-    tell.looked("")
+    tell.looked()
     provenance = {"wall_s": 90.0, "diverged_at": 7}
     tell.run_done(runs[0], record_of(runs[0], provenance=provenance), 143)
     tell.run_done(runs[1], record_of(runs[1], status="diverged", top1=None, provenance=provenance), 142)
@@ -182,7 +182,6 @@ def test_workers_are_told_by_what_their_runs_have_behind_them(
     work = cost(plan.missing).images + 100 * EPOCH  # all, while one Run has 100 epochs of it behind it
     assert said.getvalue().splitlines() == [
         "144 Runs to train, 28,800 epochs, on 4 workers here",
-        "jobs wait",
         f"0 of 144 Runs done, 4 running: {four.format(0, 0, 0)} and 1 other",
         f"0 of 144 Runs done, 4 running: {four.format(100, 0, 0)} and 1 other, "
         f"{(work / EPOCH - 100) / 3600:.1f} h left for everything",

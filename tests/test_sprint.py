@@ -372,19 +372,17 @@ def member(name: str, size: int) -> tuple[str, bytes]:
 
 def test_the_dearest_goes_first_where_not_all_may_go(tmp_path: Path) -> None:
     members = [member(f"checkpoints/x/{n}/e", 10_000) for n in range(10)]
-    exported = archive.export(members, tmp_path / "a.zip", 25_000, "paper", max_total=60_000)
-    left = [name for name, _ in members[-len(exported.left_out) :]]
-    assert list(exported.left_out) == left
-    held = [
-        name for path in exported.files for name in zipfile.ZipFile(path).namelist() if name != "manifest.json"
-    ]
+    written, left_out = archive.export(members, tmp_path / "a.zip", 25_000, "paper", max_total=60_000)
+    assert left_out == [name for name, _ in members[-len(left_out) :]]
+    held = [name for path in written for name in zipfile.ZipFile(path).namelist() if name != "manifest.json"]
     assert held == [name for name, _ in members[: len(held)]]
     assert 4 <= len(held) <= 5
 
 
 def test_a_state_here_that_is_as_far_is_kept(tmp_path: Path) -> None:
     store = Store(tmp_path / "runs", tmp_path / "l.jsonl")
-    assert store.import_state("dense", "k", "state-e0003-aa.safetensors", b"x")
-    assert not store.import_state("dense", "k", "state-e0003-bb.safetensors", b"y")
-    assert not store.import_state("dense", "k", "state-e0002-cc.safetensors", b"y")
-    assert store.import_state("dense", "k", "state-e0004.000012-dd.safetensors", b"y")
+    header = json.dumps({"__metadata__": {"history": json.dumps({"provenance": {}})}}).encode()
+    content = len(header).to_bytes(8, "little") + header
+    for name, taken in (("e0003-aa", 1), ("e0003-bb", 0), ("e0002-cc", 0), ("e0004.000012-dd", 1)):
+        members = {f"states/dense/k/state-{name}.safetensors": content}
+        assert archive.import_runs(store, members).states == taken

@@ -125,8 +125,8 @@ def test_with_both_states_truncated_the_run_starts_over(store: Store, run: Run, 
 def test_a_checkpoint_comes_back_with_its_hash(store: Store, run: Run) -> None:
     assert store.load_checkpoint(run, 10) is None
     digest = store.save_checkpoint(run, 10, tensors(1))
-    assert store.has_checkpoint(run, 10)
-    assert not store.has_checkpoint(run, 1)
+    assert store.checkpoint(run, 10)
+    assert not store.checkpoint(run, 1)
     found = store.load_checkpoint(run, 10)
     assert found is not None
     assert equal(found[0], tensors(1))
@@ -150,7 +150,7 @@ def test_a_flipped_byte_in_a_checkpoint_is_found(store: Store, run: Run, positio
     path = kept.path
     flip(path, position)
     assert store.load_checkpoint(run, 10) is None
-    assert not store.has_checkpoint(run, 10)  # so that planning trains it again
+    assert not store.checkpoint(run, 10)  # so that planning trains it again
     assert path.with_name(path.name + ".damaged").exists()
 
 
@@ -162,7 +162,7 @@ def test_a_shipped_checkpoint_is_found_beside_its_ledger(tmp_path: Path, store: 
     shipped = tmp_path / "shipped" / "checkpoints" / run.key
     shipped.mkdir(parents=True)
     os.replace(path, shipped / path.name)
-    assert not store.has_checkpoint(run, 10)
+    assert not store.checkpoint(run, 10)
     fresh = Store(tmp_path / "runs", tmp_path / "results" / "runs.jsonl", [tmp_path / "shipped" / "runs.jsonl"])
     found = fresh.load_checkpoint(run, 10)
     assert found is not None
@@ -197,8 +197,8 @@ def test_a_number_that_json_does_not_have_is_not_written(run: Run, record_of: Re
 def test_finished_runs_are_found_by_a_new_store(store: Store, run: Run, other: Run, record_of: Record_of) -> None:
     first, second = record_of(run), record_of(other, top1=50.0)
     assert store.record(run) is None
-    store.finish(run, first)
-    store.finish(other, second)
+    store.finish([(run, first)])
+    store.finish([(other, second)])
     assert store.record(run) == first
     assert list(ledger.read(store.ledger).values()) == [first, second]
     again = Store(store.runs_dir, store.ledger)
@@ -210,9 +210,9 @@ def test_finished_runs_are_found_by_a_new_store(store: Store, run: Run, other: R
 
 
 def test_finish_never_replaces_a_record(store: Store, run: Run, record_of: Record_of) -> None:
-    store.finish(run, record_of(run, top1=91.0))
-    store.finish(run, record_of(run, top1=92.0))
-    Store(store.runs_dir, store.ledger).finish(run, record_of(run, top1=93.0))
+    store.finish([(run, record_of(run, top1=91.0))])
+    store.finish([(run, record_of(run, top1=92.0))])
+    Store(store.runs_dir, store.ledger).finish([(run, record_of(run, top1=93.0))])
     assert [record.top1 for record in ledger.read(store.ledger).values()] == [91.0]
     found = Store(store.runs_dir, store.ledger).record(run)
     assert found is not None
@@ -224,14 +224,14 @@ def test_finishing_removes_the_states_and_leaves_the_checkpoints(
 ) -> None:
     store.save_state(run, state(3))
     store.save_checkpoint(run, 2, tensors(2))
-    store.finish(run, record_of(run))
+    store.finish([(run, record_of(run))])
     assert store.load_state(run) is None
-    assert store.has_checkpoint(run, 2)
+    assert store.checkpoint(run, 2)
 
 
 def test_add_takes_what_is_new(store: Store, run: Run, other: Run, record_of: Record_of) -> None:
-    assert store.add([record_of(run, top1=91.0)]) == 1
-    assert store.add([record_of(run, top1=92.0), record_of(other)]) == 1
+    store.add([record_of(run, top1=91.0)])
+    store.add([record_of(run, top1=92.0), record_of(other)])
     assert [record.top1 for record in ledger.read(store.ledger).values()] == [91.0, 41.5]
 
 
@@ -239,8 +239,8 @@ def test_two_stores_do_not_lose_each_others_lines(
     store: Store, run: Run, other: Run, record_of: Record_of
 ) -> None:
     second = Store(store.runs_dir, store.ledger)
-    store.finish(run, record_of(run))
-    second.finish(other, record_of(other))
+    store.finish([(run, record_of(run))])
+    second.finish([(other, record_of(other))])
     assert {record.key for record in ledger.read(store.ledger).values()} == {run.key, other.key}
 
 
@@ -249,8 +249,8 @@ def test_of_a_run_that_two_processes_trained_the_first_record_counts_for_both(
 ) -> None:
     """Each with a store of its own, and one results folder."""
     second = Store(store.runs_dir.with_name("other"), store.ledger)
-    store.finish(run, record_of(run, top1=91.0))
-    second.finish(run, record_of(run, top1=92.0))
+    store.finish([(run, record_of(run, top1=91.0))])
+    second.finish([(run, record_of(run, top1=92.0))])
     found = [second.record(run), Record.parse((second.folder(run) / "result.json").read_text())]
     assert [record and record.top1 for record in found] == [91.0, 91.0]
 
@@ -265,8 +265,8 @@ def test_a_shipped_ledger_is_read_and_not_written(
     found = store.record(run)
     assert found is not None
     assert found.top1 == 91.0
-    store.finish(other, record_of(other))
-    store.finish(run, record_of(run, top1=92.0))  # trained again for a checkpoint that was not shipped
+    store.finish([(other, record_of(other))])
+    store.finish([(run, record_of(run, top1=92.0))])  # trained again for a checkpoint that was not shipped
     assert shipped.read_bytes() == before
     assert [record.top1 for record in ledger.read(store.ledger).values()] == [41.5, 91.0]
 
@@ -376,7 +376,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_content(
 def test_a_full_disk_leaves_ledger_and_states_as_they_were(
     store: Store, run: Run, other: Run, record_of: Record_of, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.finish(run, record_of(run))
+    store.finish([(run, record_of(run))])
     for epoch in (1, 2):
         store.save_state(other, state(epoch))
     monkeypatch.setattr(os, "fsync", failing(errno.ENOSPC))
@@ -405,7 +405,7 @@ def test_what_counts_as_finished_is_in_the_ledger(
 
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(MissingInput):
-        store.finish(run, record_of(run))
+        store.finish([(run, record_of(run))])
     monkeypatch.undo()
     finished = Store(store.runs_dir, store.ledger).record(run) is not None
     assert finished == (run.key in {record.key for record in ledger.read(store.ledger).values()})

@@ -134,13 +134,13 @@ COMMANDS = (
     ),
     Command(
         "runs export",
-        "repro.commands.transfer:export_runs",
+        "repro.commands.runs:export_runs",
         f"FILE artifact max-size left-only with-states with-final {READING} seeds",
         "Write finished Runs, and the checkpoints that other Runs start from, to FILE.",
     ),
     Command(
         "runs import",
-        "repro.commands.transfer:import_runs",
+        "repro.commands.runs:import_runs",
         "FILES ship runs-dir out",
         "Import Runs, each into the profile that contains it; a Run that is finished here is never replaced.",
     ),

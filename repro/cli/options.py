@@ -234,8 +234,8 @@ def check(options: Options) -> None:
     elif options.launcher == "slurm":
         from repro.launch import slurm
 
-        slurm.package()
+        slurm.check_installed()
     elif options.device == "cuda" or (options.gpus > 1 and options.device != "cpu"):  # this alone imports torch
         from repro.launch.local import LocalPool
 
-        LocalPool(options.workers, options.gpus, options.device)
+        LocalPool(options)

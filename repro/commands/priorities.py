@@ -52,7 +52,7 @@ def parts(work: Workspace, *, anywhere: bool = False) -> dict[str, list[Run]]:
         if not anywhere and store.progress(run):
             name = UNDER_WAY
         elif not anywhere and any(
-            store.record(p.run) and not store.has_checkpoint(p.run, p.epoch) for p in run.parents
+            store.record(p.run) and not store.checkpoint(p.run, p.epoch) for p in run.parents
         ):
             name = LAST
         else:

@@ -1,53 +1,31 @@
-"""`repro runs list` and `repro runs show`: all Runs, their results, and their files."""
+"""`repro runs list`, `show`, `export` and `import`: all Runs, their results and files, moved between machines."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
+from repro import files, workspace
+from repro.config import params
 from repro.errors import UsageError
 from repro.options import RUN_STATES, Options
-from repro.plan import forgotten
+from repro.places import find_root, params_file
+from repro.plan import final_epochs, forgotten
 from repro.record import Record
 from repro.report import terminal
-from repro.run import Run, ancestors
-from repro.store import CHECKPOINT, Store, checkpoints_of
+from repro.run import Run, ancestors, start_epochs
+from repro.store import CHECKPOINT, Store, archive, history_of, shipped
+from repro.store.archive import Members
 from repro.words import counted
 from repro.workspace import Workspace
 
 DONE, _, BEGUN, MISSING = RUN_STATES
 MOST = 5  # keys in a message
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A Run of the profile (``run``), a finished Run (``record``), or both."""
-
-    key: str
-    label: str
-    spec: dict[str, Any]
-    run: Run | None
-    record: Record | None
-    epochs: int = 0
-    """Epochs done, if the Run is begun but not finished."""
-
-    @property
-    def state(self) -> str:
-        """One of `RUN_STATES`."""
-        if self.record:
-            return self.record.status
-        return BEGUN if self.epochs else MISSING
-
-    @property
-    def standing(self) -> str:
-        """The state, with the number of epochs if it is begun."""
-        return f"begun, {self.epochs} of {self.run.epochs} epochs" if self.run and self.epochs else self.state
-
-
-Keyed = TypeVar("Keyed", Run, Entry)
+Keyed = TypeVar("Keyed", bound=Run | Record)
 
 
 def list_runs(
@@ -58,13 +36,15 @@ def list_runs(
     if state not in (None, *RUN_STATES):
         raise UsageError(f"--state {state}: there are {', '.join(RUN_STATES)}")
     work = Workspace(options, names)
-    runs = ancestors(work.asked() if names else work.every_run())
-    found = [entry for entry in _entries(work, runs, others=not names) if state in (None, entry.state)]
+    runs = {run.key: run for run in ancestors(work.asked() if names else work.every_run())}
+    every = [*runs.values(), *(_others(work.store, runs) if not names else ())]
+    found = [_summary(work.store, one) for one in every]
+    found = [shown for shown in found if state in (None, shown["state"])]
     if as_json:
-        print(json.dumps({"profile": work.settings.name, "runs": list(map(_summary, found))}))
+        print(json.dumps({"profile": work.settings.name, "runs": found}))
         return
     out = terminal.console()
-    rows = [[e.key, e.label, e.standing, _percent(e.record.top1 if e.record else None)] for e in found]
+    rows = [[each["key"], each["label"], _standing(each), _percent(each["top1"])] for each in found]
     out.print(terminal.table(["key", "Run", "state", "top-1"], rows, f"profile {work.settings.name}", left=3))
     out.print(counted(len(found), "Run"))
 
@@ -74,34 +54,30 @@ def show_run(options: Options, key: str, as_json: bool = False) -> None:
 
     Raises `UsageError` if no Run, or more than one, has such a key."""
     work = Workspace(options)
+    store = work.store
     by_artifact = {artifact.name: ancestors(work.runs(artifact, work.all_seeds)) for artifact in work.artifacts}
-    runs = list({run.key: run for runs in (*by_artifact.values(), work.every_run()) for run in runs}.values())
-    entry, store = by_key(_entries(work, runs, others=True), key, work.settings.name), work.store
-    results = [path.parent for path in (store.ledger, *store.shipped)]
-    kept = checkpoints_of(entry.key, store.runs_dir, results).get(entry.key, {})
-    shown = _summary(entry) | {
-        "spec": entry.spec,
-        "asked_by": [name for name, of in by_artifact.items() if entry.key in {run.key for run in of}],
-        "provenance": entry.record.provenance if entry.record else {},
-        "folder": str(store.runs_dir / str(entry.spec["experiment"]) / entry.key),
+    runs = {run.key: run for runs in (*by_artifact.values(), work.every_run()) for run in runs}
+    every: list[Run | Record] = [*runs.values(), *_others(store, runs)]
+    found = by_key(every, key, work.settings.name)
+    if isinstance(found, Run):
+        run, record, spec = found, store.record(found), found.spec()
+    else:
+        run, record, spec = None, found, found.spec
+    kept = store.checkpoints(spec["experiment"], found.key)
+    shown = _summary(store, found) | {
+        "spec": spec,
+        "asked_by": [name for name, runs in by_artifact.items() if found.key in {run.key for run in runs}],
+        "provenance": record.provenance if record else {},
+        "folder": str(store.runs_dir / spec["experiment"] / found.key),
         "checkpoints": {str(epoch): str(kept[epoch].path) for epoch in sorted(kept)},
     }
     if as_json:
         print(json.dumps(shown))
         return
-    for line in _lines(store, entry, shown):
+    for line in _lines(shown, record):
         print(line)
-
-
-def _entries(work: Workspace, runs: Sequence[Run], others: bool) -> list[Entry]:
-    """Return an entry for each of ``runs``; with ``others``, also for finished Runs of other seeds or settings."""
-    store, found = work.store, list[Entry]()
-    for run in runs:
-        record = store.record(run)
-        found.append(Entry(run.key, run.label, run.spec(), run, record, 0 if record else store.progress(run)))
-    asked = {run.key for run in runs}
-    more = [record for record in store.records() if record.key not in asked] if others else []
-    return found + [Entry(record.key, record.label, record.spec, None, record) for record in more]
+    if run and forgotten([run], store):
+        print(f"final weights not kept: `repro runs train {found.key} --keep-final` trains it again")
 
 
 def by_key(among: Sequence[Keyed], key: str, profile: str, hint: str = "`repro runs list`") -> Keyed:
@@ -116,24 +92,40 @@ def by_key(among: Sequence[Keyed], key: str, profile: str, hint: str = "`repro r
     raise UsageError(f"'{key}' begins the keys of {len(found)} Runs: {some}{', ...' if found[MOST:] else ''}")
 
 
-def _summary(entry: Entry) -> dict[str, Any]:
-    record = entry.record
+def _others(store: Store, runs: Mapping[str, Run]) -> list[Record]:
+    """Return the finished Runs of other seeds or settings than those of ``runs``."""
+    return [record for record in store.records() if record.key not in runs]
+
+
+def _summary(store: Store, one: Run | Record) -> dict[str, Any]:
+    if isinstance(one, Run):
+        record, first, last = store.record(one), one.first_epoch, one.last_epoch
+        done = one.epochs if record else store.progress(one)
+    else:
+        record, first, last = one, one.spec["first_epoch"], one.spec["last_epoch"]
+        done = last - first
     return {
-        "key": entry.key,
-        "label": entry.label,
-        "state": entry.state,
-        "epochs": [entry.spec["first_epoch"], entry.spec["last_epoch"]],
-        "epochs_done": entry.spec["last_epoch"] - entry.spec["first_epoch"] if record else entry.epochs,
+        "key": one.key,
+        "label": one.label,
+        "state": record.status if record else BEGUN if done else MISSING,
+        "epochs": [first, last],
+        "epochs_done": done,
         "top1": record.top1 if record else None,
         "best_top1": record.best_top1 if record else None,
         "train_top1": record.train_top1 if record else None,
     }
 
 
-def _lines(store: Store, entry: Entry, shown: dict[str, Any]) -> list[str]:
-    spec, record = entry.spec, entry.record
-    data, recipe = spec["data"], spec["recipe"]
-    lines = [f"{entry.key}  {entry.label}", f"state        {entry.standing}"]
+def _standing(shown: Mapping[str, Any]) -> str:
+    """Return the state, with the number of epochs if the Run is begun."""
+    first, last = shown["epochs"]
+    of = f", {shown['epochs_done']} of {last - first} epochs" if shown["state"] == BEGUN else ""
+    return f"{shown['state']}{of}"
+
+
+def _lines(shown: Mapping[str, Any], record: Record | None) -> list[str]:
+    spec, data, recipe = shown["spec"], shown["spec"]["data"], shown["spec"]["recipe"]
+    lines = [f"{shown['key']}  {shown['label']}", f"state        {_standing(shown)}"]
     if record and record.top1 is not None:
         lines.append(f"top-1        {_percent(record.top1)} %, on training images {_percent(record.train_top1)} %")
     if record and record.best_epoch is not None:
@@ -150,14 +142,12 @@ def _lines(store: Store, entry: Entry, shown: dict[str, Any]) -> list[str]:
     if record:
         by, ended = record.provenance.get("device", "?"), record.provenance.get("ended", "?")
         lines.append(f"trained      on {by}, until {ended}")
-    lines += [f"checkpoint   epoch {epoch}: {path}" for epoch, path in shown["checkpoints"].items()]
-    if shown["checkpoints"]:
-        epoch, file = list(shown["checkpoints"].items())[-1]
+    for epoch, path in shown["checkpoints"].items():
+        lines.append(f"checkpoint   epoch {epoch}: {path}")
+    if shown["checkpoints"]:  # the last one
         # A shipped file's name in DVC is only a hash; its key works from any folder of the project.
-        place = repr(file) if CHECKPOINT.fullmatch(Path(file).name) else f"{entry.key!r}, epoch={epoch}"
+        place = repr(path) if CHECKPOINT.fullmatch(Path(path).name) else f"{shown['key']!r}, epoch={epoch}"
         lines.append(f"load         model, masks = repro.load_checkpoint({place})")
-    if entry.run and entry.state == DONE and forgotten([entry.run], store):
-        lines.append(f"final weights not kept: `repro runs train {entry.key} --keep-final` trains it again")
     return lines
 
 
@@ -174,3 +164,108 @@ def _masked(mask: dict[str, Any] | None) -> str:
         return "none"
     how = "as it was" if mask["sparsity"] is None else f"global magnitude pruning at {mask['sparsity']:.0%}"
     return f"{_from(mask)}, {how}"
+
+
+def export_runs(
+    options: Options,
+    file: Path,
+    max_size: str,
+    names: Sequence[str] = (),
+    left_only: bool = False,
+    with_states: bool = False,
+    with_final: bool = False,
+) -> None:
+    """Write finished Runs and the checkpoints that other Runs need to ``file``.
+
+    With ``left_only``, only the checkpoints that missing Runs of any artifact need; with ``with_states``, also
+    states of unfinished Runs; with ``with_final``, also final weights.
+    """
+    size = archive.parse_size(max_size)
+    archive.check_target(file)
+    work = Workspace(options, names)
+    store, runs = work.store, ancestors(work.asked())
+    if left_only:
+        keep = start_epochs(run for run in ancestors(work.every_run()) if store.record(run) is None)
+    else:
+        keep = work.plan().keep
+    if with_final:
+        final = final_epochs(runs)
+        keep = {key: keep.get(key, set()) | final.get(key, set()) for key in (*keep, *final)}
+    members = [*archive.records(store, runs), *archive.checkpoints(store, runs, keep)]
+    members += archive.states(store, runs) if with_states else ()
+    report_exported(*archive.export(members, file, size, work.out.name))
+
+
+def report_exported(written: Sequence[Path], left_out: Sequence[str]) -> None:
+    """Print the files written, and what was left out."""
+    for path in written:
+        if path.is_file():
+            print(f"written: {path} ({terminal.size(path.stat().st_size)})")
+    if left_out:
+        kinds = [name.partition("/")[0] for name in left_out]
+        counts = " and ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
+        print(f"left out because of --max-total: {counts}")
+
+
+def import_runs(options: Options, paths: Sequence[Path], ship: bool) -> None:
+    """Import Runs from ``paths``, each into the results folder of the profile that contains its key."""
+    root = find_root()
+    results = options.out or root / "results"
+    for name, members in by_profile(archive.read(paths), options).items():
+        out = results / name
+        files.check_writable(out)
+        ledger = workspace.shipped_results(root) / name / "runs.jsonl"
+        store = Store(options.runs_dir or root / "runs", out / "runs.jsonl", [ledger])
+        with store.lock():
+            if ship:
+                shipped.unpack(out)
+            result = archive.import_runs(store, members, out / shipped.FOLDER if ship else None)
+        states = f", {counted(result.states, 'state')} of unfinished Runs" if result.states else ""
+        print(
+            f"{out}: {counted(result.new, 'Run')} new, {result.known} known already, "
+            f"{counted(result.checkpoints, 'checkpoint')}{states}"
+        )
+        if ship and result.checkpoints:
+            print(shipped.hand_to_dvc(out))
+        for label in result.conflicts:
+            print(f"kept ours: {label} differs from the one in the file", file=sys.stderr)
+
+
+def by_profile(arrived: Mapping[str, Members], options: Options) -> dict[str, Members]:
+    """Sort imported members by results folder: the profile in params.yaml that contains a Run's key, or one of its
+    ancestors; if there is none, the folder that it came from."""
+    parents: dict[str, set[str]] = {}
+    seeds = 1
+    together = [(source, name, content) for source in arrived for name, content in arrived[source].items()]
+    for _, name, content in together:
+        about: Mapping[str, Any] = {}
+        if name.startswith("records/"):
+            record = Record.parse(content.decode())
+            seeds, about = max(seeds, 1 + record.seed), record.provenance
+        elif name.startswith("states/"):
+            about = history_of(content)["provenance"]
+        parents.setdefault(_key_of(name), set()).update(p.partition("@")[0] for p in about.get("parents", {}))
+    keys = {name: _keys_of(name, seeds, options) for name in params.load(params_file()).profiles}
+
+    def home(key: str, source: str, path: tuple[str, ...] = ()) -> str | None:
+        if profiles := [name for name in keys if key in keys[name]]:
+            return source if source in profiles else profiles[0]
+        of_parents = (home(p, source, (*path, key)) for p in sorted(parents.get(key, ())) if p not in path)
+        return next(filter(None, of_parents), None)
+
+    by_folder: dict[str, Members] = {}
+    for source, name, content in together:
+        by_folder.setdefault(home(_key_of(name), source) or source, {})[name] = content
+    return by_folder
+
+
+def _key_of(member: str) -> str:
+    """Parse the key in a member's name: ``records/<key>.json``, ``states/<experiment>/<key>/<file>``."""
+    path = PurePosixPath(member)
+    return path.stem if path.parts[0] == "records" else path.parent.name
+
+
+def _keys_of(profile: str, seeds: int, options: Options) -> frozenset[str]:
+    """Return the keys of all Runs of a profile."""
+    work = Workspace(replace(options, profile=profile, seeds=seeds))
+    return frozenset(run.key for run in ancestors(work.every_run()))

@@ -10,6 +10,7 @@ the next device resumes there (`repro runs import`).
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -17,7 +18,8 @@ from pathlib import Path
 from rich.console import Console
 
 from repro import files
-from repro.commands import priorities, reproduce, train, transfer
+from repro.commands import priorities, reproduce, train
+from repro.commands.runs import report_exported
 from repro.engine.speeds import Choice
 from repro.errors import BudgetSpent, CheckpointGone, ReproError, RunFailed, UsageError
 from repro.options import Options
@@ -54,7 +56,7 @@ def sprint(
     if dry_run:
         show(options, names)
         return
-    sizes = archive.parse_size(max_size), archive.parse_size(max_total, "--max-total") if max_total else None
+    sizes = archive.parse_size(max_size), archive.parse_size(max_total, "--max-total") if max_total else math.inf
     archive.check_target(export)
     work = _workspace(options, names)
     files.check_writable(export.resolve().parent)
@@ -87,10 +89,10 @@ def show(options: Options, names: Sequence[str]) -> None:
         out.print("\n".join(decides), markup=False)
 
 
-def _export(work: Workspace, to: Path, max_size: int, max_total: int | None) -> None:
+def _export(work: Workspace, to: Path, max_size: int, max_total: float) -> None:
     members = _dearest_first(work)
     if members:
-        transfer.report_exported(archive.export(members, to, max_size, work.out.name, max_total))
+        report_exported(*archive.export(members, to, max_size, work.out.name, max_total))
     else:
         print(f"nothing is missing that can be trained here: nothing was exported to {to}")
 

@@ -101,7 +101,8 @@ def execute(work: Workspace, log: Console, then: Callable[[], None] = lambda: No
         log.print(f"{are(len(runs), 'Run')} left out ($REPRO_WITHOUT), on {names}: their cells stay 'not run'")
     plan = work.plan_for(work.asked())
     if work.options.is_main:
-        work.store.gather(plan.runs)
+        # Also what workers left after their driver died.
+        work.store.add([record for run in plan.runs if (record := work.store.record(run))])
     finished = [run for run in plan.runs if run not in plan.missing]
     if work.options.keep_final and (gone := forgotten(finished, work.store)):  # no command trains them by itself
         one = f"`repro runs train {gone[0].key} --keep-final` trains one again ({gone[0].label})"

@@ -73,8 +73,8 @@ class Observer:
     def worker_died(self, run: Run, why: str, again: bool, last: list[str]) -> None:
         """A worker ended without a result; ``last`` are the last lines of its log. ``again``: another resumes."""
 
-    def looked(self, note: str) -> None:
-        """Whenever the driver has checked its workers; ``note`` is the launcher's, if any."""
+    def looked(self) -> None:
+        """Whenever the driver has checked its workers."""
 
     def ended(self) -> None:
         """After everything else, whatever the reason."""

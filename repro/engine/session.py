@@ -185,7 +185,7 @@ class _Session:
 
     def _finish(self, finished: Finished) -> None:
         if self.group.is_main:
-            self.store.finish_all(finished)
+            self.store.finish(finished)
         for run, record in finished:
             self.left -= 1
             self.observer.run_done(run, record, self.left)

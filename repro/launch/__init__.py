@@ -12,10 +12,16 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 
 from repro.launch.driver import Driver
+from repro.launch.local import LocalPool
+from repro.launch.ray_pool import RayPool
+from repro.launch.slurm import SlurmPool
 from repro.launch.task import Launcher, task_for
+from repro.options import Options
 from repro.plan import Plan
 from repro.report.progress import TrainingProgress
 from repro.workspace import Workspace
+
+LAUNCHERS: dict[str, Callable[[Options], Launcher]] = {"local": LocalPool, "ray": RayPool, "slurm": SlurmPool}
 
 
 @contextlib.contextmanager
@@ -26,19 +32,7 @@ def trainer(work: Workspace, log: Console, then: Callable[[], None]) -> Iterator
     Raises `UsageError` or `MissingInput` where the launcher is not installed or cannot give what is asked.
     """
     options = work.options
-    launcher: Launcher
-    if options.launcher == "ray":
-        from repro.launch.ray_pool import RayPool
-
-        launcher = RayPool(options.workers, options.gpus, options.device)
-    elif options.launcher == "slurm":
-        from repro.launch.slurm import SlurmPool
-
-        launcher = SlurmPool(work.store.runs_dir / ".slurm", options.gpus, options.device, options.slurm)
-    else:
-        from repro.launch.local import LocalPool
-
-        launcher = LocalPool(options.workers, options.gpus, options.device)
+    launcher = LAUNCHERS[options.launcher](options)
 
     def train(plan: Plan | None) -> bool:
         if plan:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from repro import signals, words
 from repro.engine.events import Observer
 from repro.errors import BudgetSpent, CheckpointGone, MissingInput, RunFailed, UsageError
-from repro.launch.task import Launcher, Task
+from repro.launch.task import LOST, Launcher, Task
 from repro.plan import Plan, cost, diverged
 from repro.record import Record
 from repro.run import Run
@@ -18,10 +21,20 @@ from repro.store import Store
 
 TRIES = 3  # times in a row that a worker may die before its Run is given up; an epoch in between starts again
 PATIENCE = 3  # Runs given up in a row before everything stops
-LOOK_EVERY = 0.5  # seconds
+LOOK_EVERY = 0.2  # seconds
 ARRIVES_IN = 60.0  # seconds after which a file written on another machine is visible here (NFS)
 OVERTIME = 5.0  # seconds past the deadline in which workers may still end by themselves
 STOPPED = (-signal.SIGTERM, 128 + signal.SIGINT)
+
+
+@dataclass
+class Worker:
+    """The launcher's ``job`` trains ``run``; its output goes to ``log``, behind the first ``log_size`` bytes."""
+
+    run: Run
+    job: Any
+    log: Path
+    log_size: int
 
 
 @dataclass
@@ -32,7 +45,7 @@ class Driver:
     store: Store
     launcher: Launcher
     observer: Observer
-    task_for: Callable[[Run, float | None], Task]
+    task_for: Callable[[Run, float], Task]
     workers: int
     deadline: float | None
 
@@ -41,7 +54,7 @@ class Driver:
         order = sorted(self.plan.missing, key=lambda run: -waiting[run.key])  # equals in the plan's order
         self._unfinished = {run.key: run for run in order}
         self._blocked: set[str] = set()  # given up, or a parent's checkpoint is not there
-        self._running: dict[str, tuple[Run, Task, int]] = {}  # with the length of its log when it was submitted
+        self._running: dict[str, Worker] = {}
         self._deaths: dict[str, tuple[int, int]] = {}  # how many in a row, at which epoch
         self._given_up: dict[str, str] = {}  # by key, why
         self._given_up_in_a_row = 0
@@ -63,63 +76,80 @@ class Driver:
             try:
                 self._drive(pending)
             finally:
-                self.launcher.cancel()
+                self.launcher.cancel([worker.job for worker in self._running.values()])
                 self.observer.ended()
         self._raise_failures()
 
     def _drive(self, pending: signals.Pending) -> None:
-        """Submit and collect until nothing more can be trained, time is over, or an error or a signal comes."""
+        """Start and collect workers until nothing more can be trained, time is over, or a signal comes."""
         while not pending:
-            left = None if self.deadline is None else self.deadline - time.monotonic()
-            self._out_of_time = self._out_of_time or (left is not None and left <= 0)
+            left = math.inf if self.deadline is None else self.deadline - time.monotonic()
+            self._out_of_time = self._out_of_time or left <= 0
             if not self._out_of_time:
-                self._submit_ready(left)
-            if not self._running or (left is not None and left < -OVERTIME):
+                self._start_ready(left)
+            if not self._running or left < -OVERTIME:
                 return
-            for key, status in self.launcher.wait(LOOK_EVERY):
-                self._collect(*self._running.pop(key), status)
-            self.observer.looked(self.launcher.note())
+            ended = False
+            for key, worker in list(self._running.items()):
+                if (status := self.launcher.poll(worker.job)) is not None:
+                    del self._running[key]
+                    self._collect(worker, status)
+                    ended = True
+            self.observer.looked()
+            if not ended:
+                time.sleep(LOOK_EVERY)
 
-    def _submit_ready(self, left: float | None) -> None:
-        """Submit Runs whose parents are finished, those first that most others wait for."""
-        for run in list(self._unfinished.values()):
-            if len(self._running) >= self.workers:
+    def _start_ready(self, left: float) -> None:
+        """Start Runs whose parents are finished, those first that most others wait for."""
+        for run in self._unfinished.values():
+            if len(self._running) == self.workers:
                 return
-            if run.key in self._running or not self._is_ready(run):
+            if run.key in self._running or run.key in self._blocked:
+                continue
+            if any(parent.run.key in self._unfinished for parent in run.parents):
+                continue
+            if not self.store.can_continue(run) or any(diverged(self.store, p.run) for p in run.parents):
+                self._blocked.add(run.key)
                 continue
             task = self.task_for(run, left)
             log_size = task.log.stat().st_size if task.log.exists() else 0
-            self.launcher.submit(task)
-            self._running[run.key] = (run, task, log_size)
+            self._running[run.key] = Worker(run, self.launcher.start(task), task.log, log_size)
             self.observer.handed_out(run)
 
-    def _is_ready(self, run: Run) -> bool:
-        if run.key in self._blocked or any(parent.run.key in self._unfinished for parent in run.parents):
-            return False
-        ready = self.store.can_continue(run) and not any(diverged(self.store, p.run) for p in run.parents)
-        if not ready:
-            self._blocked.add(run.key)
-        return ready
-
-    def _collect(self, run: Run, task: Task, log_size: int, status: int | None) -> None:
-        """Store the Record of a worker that ended, or decide what its failure means."""
-        record = self._result(run, status)
-        if record:
+    def _collect(self, worker: Worker, status: int) -> None:
+        """Store the Record of a worker that ended, or decide what its failure means: the Run is tried again or
+        given up, or nothing more is started, or `train` raises."""
+        run = worker.run
+        if record := self._result(run, status):
             self.store.add([record])
             del self._unfinished[run.key]
             self._given_up_in_a_row = 0
             self.observer.run_done(run, record, len(self._unfinished))
             return
-        last = _last_lines(task, log_size)
+        last = _last_lines(worker)
         message = next((line.removeprefix("repro: ") for line in reversed(last) if line.startswith("repro: ")), "")
         if status == UsageError.exit_code:
-            raise UsageError(message or f"{run.label}: its worker refused; see {task.log}")
+            raise UsageError(message or f"{run.label}: its worker refused; see {worker.log}")
         if status == BudgetSpent.exit_code and self.deadline is not None:
             self._out_of_time = True
-        else:
-            self._retry_or_give_up(run, task, status, message, last)
+            return
+        epoch = self.store.progress(run)
+        deaths, at = self._deaths.get(run.key, (0, epoch))
+        deaths = deaths + 1 if epoch == at else 1
+        self._deaths[run.key] = deaths, epoch
+        self.observer.worker_died(run, _how(status), deaths < TRIES, last)
+        if deaths < TRIES:
+            return
+        why = f"{run.label}: its worker {_how(status)} {TRIES} times; {message or f'see {worker.log}'}"
+        if status == MissingInput.exit_code:
+            raise MissingInput(message or why)
+        self._blocked.add(run.key)
+        self._given_up[run.key] = why
+        self._given_up_in_a_row += 1
+        if self._given_up_in_a_row == PATIENCE:
+            raise RunFailed("; ".join(self._given_up.values()))
 
-    def _result(self, run: Run, status: int | None) -> Record | None:
+    def _result(self, run: Run, status: int) -> Record | None:
         """The Record that the worker left. A lost worker may have finished before, and the files of one that
         reported success on another machine may take a moment to be visible here."""
         deadline = time.monotonic() + (ARRIVES_IN if status == 0 else 0)
@@ -127,26 +157,8 @@ class Driver:
             time.sleep(LOOK_EVERY)
         if run.key not in self.plan.replays:
             return record
-        kept = all(self.store.has_checkpoint(run, epoch) for epoch in self.plan.keep.get(run.key, ()))
+        kept = all(self.store.checkpoint(run, epoch) for epoch in self.plan.keep.get(run.key, ()))
         return record if status == 0 and kept else None  # it had a Record before: its checkpoints were missing
-
-    def _retry_or_give_up(self, run: Run, task: Task, status: int | None, message: str, last: list[str]) -> None:
-        reached = self.store.progress(run)
-        before, at = self._deaths.get(run.key, (0, reached))
-        deaths = before + 1 if reached == at else 1
-        self._deaths[run.key] = deaths, reached
-        retry = deaths < TRIES
-        self.observer.worker_died(run, _how(status), retry, last)
-        if retry:
-            return
-        why = f"{run.label}: its worker {_how(status)} {TRIES} times; {message or f'see {task.log}'}"
-        self._blocked.add(run.key)
-        self._given_up[run.key] = why
-        self._given_up_in_a_row += 1
-        if status == MissingInput.exit_code:
-            raise MissingInput(message or why)
-        if self._given_up_in_a_row >= PATIENCE:
-            raise RunFailed("; ".join(self._given_up.values()))
 
     def _raise_failures(self) -> None:
         """Raise what `train` documents, if anything went wrong."""
@@ -174,8 +186,8 @@ def descendants(runs: Sequence[Run]) -> dict[str, int]:
     return {key: len(keys) for key, keys in children.items()}
 
 
-def _how(status: int | None) -> str:
-    if status is None:
+def _how(status: int) -> str:
+    if status == LOST:
         return "was lost with its machine"
     if status in STOPPED:
         return "was asked to end"
@@ -184,11 +196,11 @@ def _how(status: int | None) -> str:
     return f"ended with status {status}"
 
 
-def _last_lines(task: Task, start: int, count: int = 8) -> list[str]:
-    """The last lines of a worker's log behind its first ``start`` bytes."""
+def _last_lines(worker: Worker, count: int = 8) -> list[str]:
+    """The last lines of its output."""
     try:
-        with open(task.log, "rb") as log:
-            log.seek(start)
+        with open(worker.log, "rb") as log:
+            log.seek(worker.log_size)
             lines = log.read().decode(errors="replace").splitlines()
     except OSError:
         return []

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from subprocess import Popen
+from typing import NamedTuple
 
 from repro.errors import MissingInput, UsageError
 from repro.launch import task as tasks
 from repro.launch.task import Launcher, Task
+from repro.options import Options
 from repro.words import counted
 
 
@@ -22,53 +23,52 @@ class Slot:
     cores: frozenset[int]
 
 
-class LocalPool(Launcher):
-    """``workers`` processes at a time, each with ``gpus`` CUDA devices where ``device`` is not the CPU."""
+class Job(NamedTuple):
+    """A worker's process, in its slot."""
 
-    def __init__(self, workers: int, gpus: int, device: str) -> None:
+    process: Popen[bytes]
+    slot: Slot
+
+
+class LocalPool(Launcher):
+    """``--workers`` processes at a time, each with ``--gpus`` CUDA devices where ``--device`` is not the CPU."""
+
+    def __init__(self, options: Options) -> None:
         """Raises `UsageError` for more GPUs than there are, `MissingInput` for ``cuda`` without any."""
-        devices = [] if device == "cpu" else cuda_devices()
-        if device == "cuda" and not devices:
+        workers, gpus = options.workers, options.gpus
+        devices = [] if options.device == "cpu" else cuda_devices()
+        if options.device == "cuda" and not devices:
             raise MissingInput("--device cuda: PyTorch sees no CUDA device here; `repro doctor` says more")
-        if gpus > 1 and not devices and device != "cpu":
+        if gpus > 1 and not devices and options.device != "cpu":
             raise UsageError(
                 f"--gpus {gpus}: there is no CUDA device here (--device cpu: that many processes train together)"
             )
-        self._free = list(slots(workers, gpus, devices, frozenset(os.sched_getaffinity(0))))
-        self._running: dict[str, tuple[subprocess.Popen[bytes], Slot]] = {}
+        self._free = slots(workers, gpus, devices, frozenset(os.sched_getaffinity(0)))
         each = f", {counted(gpus, 'GPU')} each" if devices else f", {gpus} processes each" if gpus > 1 else ""
         self.name = f"{counted(workers, 'worker')} here{each}"
 
-    def submit(self, task: Task) -> None:
+    def start(self, task: Task) -> Job:
         """Start ``task`` in a free slot, of which there has to be one."""
         slot = self._free.pop(0)
         before = os.sched_getaffinity(0)
         os.sched_setaffinity(0, slot.cores)  # inherited by the process that is started
         try:
-            self._running[task.key] = (tasks.start(task, slot.devices), slot)
+            return Job(tasks.start(task, slot.devices), slot)
         finally:
             os.sched_setaffinity(0, before)
 
-    def wait(self, seconds: float) -> list[tuple[str, int | None]]:
+    def poll(self, job: Job) -> int | None:
         """See `Launcher`."""
-        deadline = time.monotonic() + seconds
-        while True:
-            ended: list[tuple[str, int | None]] = []
-            for key, (process, slot) in list(self._running.items()):
-                if process.poll() is not None:
-                    tasks.kill_session(process)  # processes that a killed worker left may hold its GPU
-                    del self._running[key]
-                    self._free.append(slot)
-                    ended.append((key, process.returncode))
-            if ended or time.monotonic() >= deadline:
-                return ended
-            time.sleep(tasks.TICK)
+        status = job.process.poll()
+        if status is not None:
+            tasks.kill_session(job.process)  # processes that a killed worker left may hold its GPU
+            self._free.append(job.slot)
+        return status
 
-    def cancel(self) -> None:
+    def cancel(self, jobs: Collection[Job]) -> None:
         """See `Launcher`."""
-        tasks.end(process for process, _ in self._running.values())
-        self._free += [slot for _, slot in self._running.values()]
-        self._running.clear()
+        tasks.end([job.process for job in jobs])
+        self._free += [job.slot for job in jobs]
 
 
 def slots(workers: int, gpus: int, devices: Sequence[str], cores: frozenset[int]) -> list[Slot]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import time
+from collections.abc import Collection
 from typing import Any
 
 from repro.errors import MissingInput, UsageError
 from repro.launch import task as tasks
-from repro.launch.task import Launcher, Task
+from repro.launch.task import LOST, Launcher, Task
+from repro.options import Options
 
 
 def package() -> Any:
@@ -24,54 +27,61 @@ def package() -> Any:
 
 
 class RayPool(Launcher):
-    """Each Task is a Ray task with one CPU and ``gpus`` GPUs, or none if ``device`` is cpu, or auto on a cluster
-    without. Ray itself retries nothing: the driver does."""
+    """Each Task is a Ray task with one CPU and `gpus_each` GPUs. Ray itself retries nothing: the driver does."""
 
-    def __init__(self, workers: int, gpus: int, device: str) -> None:
+    def __init__(self, options: Options) -> None:
         """Raises `MissingInput` without the package or the cluster, `UsageError` for GPUs that no node has."""
         ray = self._ray = package()
         address = os.environ.get("RAY_ADDRESS")
-        _connect(ray, address, workers)
+        _connect(ray, address, options.workers)
         try:
-            wanted = gpus_each([node["Resources"] for node in ray.nodes() if node["Alive"]], gpus, device)
+            nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+            wanted = gpus_each(nodes, options.gpus, options.device)
         except UsageError:
             ray.shutdown()
             raise
-        self._call = ray.remote(num_cpus=1, num_gpus=wanted, max_retries=0)(tasks.call)
-        self._running: dict[Any, str] = {}
+        self._call = ray.remote(num_cpus=1, num_gpus=wanted, max_retries=0)(call)
         each = f", {wanted} GPU{'s' if wanted > 1 else ''} each" if wanted else ""
-        self.name = f"Ray {f'at {address}' if address else 'here'}, {workers} Runs at a time{each}"
+        self.name = f"Ray {f'at {address}' if address else 'here'}, {options.workers} Runs at a time{each}"
 
-    def submit(self, task: Task) -> None:
+    def start(self, task: Task) -> Any:
         """See `Launcher`."""
-        self._running[self._call.options(name=task.label).remote(task)] = task.key
+        return self._call.options(name=task.label).remote(task)
 
-    def wait(self, seconds: float) -> list[tuple[str, int | None]]:
+    def poll(self, job: Any) -> int | None:
         """See `Launcher`."""
-        over, _ = self._ray.wait(list(self._running), num_returns=1, timeout=seconds)
-        return [(self._running.pop(reference), self._status(reference)) for reference in over]
+        over, _ = self._ray.wait([job], timeout=0)
+        try:
+            return int(self._ray.get(job)) if over else None
+        except self._ray.exceptions.RayError:  # the process that held the task, or its node, is gone
+            return LOST
 
-    def cancel(self) -> None:
+    def cancel(self, jobs: Collection[Any]) -> None:
         """See `Launcher`."""
-        for reference in self._running:
-            self._ray.cancel(reference, force=False)  # interrupts `call`, which asks its process to end
-        if self._running:
-            self._ray.wait(list(self._running), num_returns=len(self._running), timeout=tasks.GRACE + 5)
-            self._running.clear()
+        for job in jobs:
+            self._ray.cancel(job, force=False)  # interrupts `call`, which asks its process to end
+        if jobs:
+            self._ray.wait(list(jobs), num_returns=len(jobs), timeout=tasks.GRACE + 5)
 
     def close(self) -> None:
         """Leave the cluster, or stop the local Ray."""
         self._ray.shutdown()
 
-    def _status(self, reference: Any) -> int | None:
-        try:
-            return int(self._ray.get(reference))
-        except self._ray.exceptions.RayError:  # the process that held the task, or its node, is gone
-            return None
+
+def call(task: Task) -> int:
+    """Run ``task`` in a process of Ray's; returns its exit status."""
+    process = tasks.start(task)
+    try:
+        while process.poll() is None:  # not `wait`, which Ray cannot interrupt
+            time.sleep(4 * tasks.TICK)
+        return process.returncode
+    finally:  # also when Ray cancels the task
+        tasks.end([process])
 
 
 def gpus_each(nodes: list[dict[str, float]], gpus: int, device: str) -> int:
-    """GPUs to request, given the resources of the ``nodes``. Raises `UsageError` for more than any has."""
+    """GPUs to request: none if ``device`` is cpu, or auto and the ``nodes`` have none. Raises `UsageError` for
+    more than any has."""
     most = int(max((node.get("GPU", 0) for node in nodes), default=0))
     if device == "cpu" or (device == "auto" and most == 0 and gpus == 1):
         return 0
@@ -85,7 +95,9 @@ def _connect(ray: Any, address: str | None, workers: int) -> None:
     before = signal.getsignal(signal.SIGTERM)
     try:
         if address:
-            _check_reachable(address)
+            host, colon, port = address.removeprefix("ray://").rpartition(":")
+            if colon and port.isdigit():  # if nothing listens there, Ray would end this process
+                socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
             ray.init(address=address, **quiet)
         else:
             ray.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
@@ -95,10 +107,3 @@ def _connect(ray: Any, address: str | None, workers: int) -> None:
         raise MissingInput(f"--launcher ray: no Ray {where}: {first}") from None
     finally:
         signal.signal(signal.SIGTERM, before)  # Ray's handler would exit without a message
-
-
-def _check_reachable(address: str) -> None:
-    """Raise OSError if nothing listens at ``host:port``, for which Ray would end this process."""
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if colon and port.isdigit():
-        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()

@@ -5,19 +5,21 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import dataclasses
+import math
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from repro.run import Run
 from repro.workspace import Workspace
 
+LOST = 256  # the exit status of a worker whose machine failed: no process has it
 GRACE = 30.0  # seconds between SIGTERM to a worker and SIGKILL
 TICK = 0.05
 STARTED_BY = "REPRO_STARTED_BY"
@@ -28,10 +30,9 @@ PATHS = ("REPRO_DATA", "REPRO_ARTIFACTS", "REPRO_PAPER_TABLES")  # variables tha
 
 @dataclass(frozen=True)
 class Task:
-    """The command ``argv``, with ``environment`` added to its worker's; its output is appended to ``log``. ``key``
-    is the Run's, ``label`` is for people."""
+    """The command ``argv``, with ``environment`` added to its worker's; its output is appended to ``log``.
+    ``label`` is for people."""
 
-    key: str
     label: str
     argv: tuple[str, ...]
     environment: Mapping[str, str]
@@ -39,44 +40,39 @@ class Task:
 
 
 class Launcher(Protocol):
-    """Starts Tasks, on whatever machines it has."""
+    """Starts Tasks, on whatever machines it has. `start` returns a job, which stands for the Task from then on."""
 
     name: str
     """For people: ``2 workers here``."""
 
-    def submit(self, task: Task) -> None:
-        """Start ``task``, or queue it. There is never more than one task of a key."""
+    def start(self, task: Task) -> Any:
+        """Start ``task``, or queue it."""
 
-    def wait(self, seconds: float) -> list[tuple[str, int | None]]:
-        """Keys and exit statuses of tasks that ended: as soon as there is one, or none after ``seconds``.
+    def poll(self, job: Any) -> int | None:
+        """The exit status of a job, negative for a signal, or `LOST`; None if it has not ended. Not called again
+        for one that has."""
 
-        A negative status is a signal; None means no status, for instance because the machine failed.
-        """
-
-    def note(self) -> str:
-        """Why tasks do not start, for people; empty if there is no reason."""
-        return ""
-
-    def cancel(self) -> None:
-        """Ask all tasks to end, then kill them; leaves no process behind."""
+    def cancel(self, jobs: Collection[Any]) -> None:
+        """Ask all ``jobs``, which have not ended, to end, then kill them; leaves no process behind."""
 
     def close(self) -> None:
-        """Release the launcher's own resources, if it has any; nothing is submitted afterwards."""
+        """Release the launcher's own resources, if it has any; nothing is started afterwards."""
         return
 
 
-def task_for(work: Workspace) -> Callable[[Run, float | None], Task]:
-    """Makes the Task of a Run, given the seconds that are left (None: no time budget): `repro runs train` with the
-    options of this command, so that the worker has the same settings and keeps the same checkpoints."""
+def task_for(work: Workspace) -> Callable[[Run, float], Task]:
+    """Makes the Task of a Run, given the seconds that are left (infinite without a time budget): `repro runs
+    train` with the options of this command, so that the worker has the same settings and keeps the same
+    checkpoints."""
     options = dataclasses.replace(work.options, params_file=work.params_file, runs_dir=work.store.runs_dir)
     artifacts = [word for name in work.names for word in ("--artifact", name)]
     environment = _environment() | {"REPRO_HOME": str(work.root.resolve())}
 
-    def make(run: Run, seconds: float | None) -> Task:
-        budget = None if seconds is None else f"{seconds:.1f}s"
+    def make(run: Run, seconds: float) -> Task:
+        budget = f"{seconds:.1f}s" if seconds < math.inf else None
         given = dataclasses.replace(options, time_budget=budget).for_worker()
         argv = (sys.executable, "-m", "repro", "runs", "train", run.key, *artifacts, "--options", given)
-        return Task(run.key, run.label, argv, environment, work.store.folder(run).resolve() / "worker.log")
+        return Task(run.label, argv, environment, work.store.folder(run).resolve() / "worker.log")
 
     return make
 
@@ -112,20 +108,8 @@ def exit_with_parent() -> None:
         signal.raise_signal(signal.SIGTERM)
 
 
-def call(task: Task) -> int:
-    """Run ``task`` in a process of a cluster; returns its exit status."""
-    process = start(task)
-    try:
-        while process.poll() is None:  # not `wait`, which Ray cannot interrupt
-            time.sleep(4 * TICK)
-        return process.returncode
-    finally:  # also when the cluster cancels the task
-        end([process])
-
-
-def end(processes: Iterable[subprocess.Popen[bytes]]) -> None:
+def end(processes: Collection[subprocess.Popen[bytes]]) -> None:
     """Send SIGTERM, wait up to `GRACE` seconds, then kill what is left of the processes and their children."""
-    processes = list(processes)
     for process in processes:
         process.terminate()
     deadline = time.monotonic() + GRACE

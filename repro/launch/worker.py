@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from rich.console import Console
@@ -26,14 +26,16 @@ from repro.workspace import Workspace
 class RunStore(Store):
     """The store of a worker, which holds its Run's lock and leaves the ledger to the driver."""
 
-    @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self) -> contextlib.AbstractContextManager[None]:
         """Locks nothing: other workers use the store at the same time."""
-        yield
+        return contextlib.nullcontext()
 
-    def add(self, records: Sequence[Record]) -> int:
+    def run_lock(self, run: Run, deadline: float | None = None) -> contextlib.AbstractContextManager[None]:
+        """Locks nothing: the worker did."""
+        return contextlib.nullcontext()
+
+    def add(self, records: Sequence[Record]) -> None:
         """Adds nothing: the driver reads the Record in the Run's folder."""
-        return 0
 
 
 def train_run(options: Options, key: str, names: Sequence[str] = (), given: str | None = None) -> None:
@@ -49,14 +51,15 @@ def train_run(options: Options, key: str, names: Sequence[str] = (), given: str 
     exit_with_parent()
     options = Options.of_worker(given) if given else options
     work = Workspace(options, names)
-    work.store = RunStore(work.store.runs_dir, work.store.ledger, work.store.shipped)
     runs = ancestors([*work.every_run(), *work.asked()])
     hint = "an artifact's --dry-run lists them (with the same --set, --arch, --precision and --seeds)"
     run = by_key(runs, key, work.settings.name, hint)
+    run_lock = work.store.run_lock(run, options.deadline)
+    work.store = RunStore(work.store.runs_dir, work.store.ledger, work.store.shipped)
     if options.gpus > 1 and not ranked() and isinstance(run.data, Photos):
         from repro.engine import ranks
 
-        with work.store.run_lock(run, options.deadline):  # waits for an orphan here, not in every rank
+        with run_lock:  # waits for an orphan here, not in every rank
             pass
         os.environ[STARTED_BY] = str(os.getpid())  # the ranks end with this process
         ranks.launch(sys.argv[1:], options.gpus)
@@ -67,7 +70,7 @@ def train_run(options: Options, key: str, names: Sequence[str] = (), given: str 
     how = session.SessionOptions(options.deadline, options.strategy, options.wave)
     observer = partial(TrainingProgress, log, work.store, line_every=0.0)
     with (
-        work.store.run_lock(run, options.deadline) if options.is_main else contextlib.nullcontext(),
+        run_lock if options.is_main else contextlib.nullcontext(),
         session.trainer(work.store, work.folders, options.device, observer, how) as train,
     ):
         train(_alone(work, run, runs, log) if options.is_main else None)  # rank 0 plans
@@ -95,5 +98,5 @@ def _check_parents(store: Store, run: Run) -> None:
             raise CheckpointGone(f"{what}, which is not finished: {train}")
         if diverged(store, parent.run):
             raise RunFailed(f"{what}, which diverged")
-        if not store.can_continue(run) and not store.has_checkpoint(parent.run, parent.epoch):
+        if not store.can_continue(run) and not store.checkpoint(parent.run, parent.epoch):
             raise CheckpointGone(f"{what}, whose checkpoint is not at hand: {train}")

@@ -103,7 +103,6 @@ class TrainingProgress(Progress, Observer):
         super().__init__(console, line_every)
         self._store, self._then = store, then
         self._out: dict[str, Run] = {}  # the Runs that are with a worker
-        self._note = ""
 
     def started(self, plan: Plan, where: str) -> None:
         work = cost(plan.missing, self._store)
@@ -160,10 +159,7 @@ class TrainingProgress(Progress, Observer):
         for line in last if not again else ():
             self.said(f"  {line}")
 
-    def looked(self, note: str) -> None:
-        if note and note != self._note:
-            self.said(note)
-        self._note = note
+    def looked(self) -> None:
         if not self.due(LOOK_EVERY):
             return
         running, done = [], self._done

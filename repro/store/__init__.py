@@ -17,23 +17,22 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import re
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from repro import files
 from repro.errors import BudgetSpent, MissingInput, UsageError
-from repro.files import Lock
 from repro.record import Record
 from repro.run import Run
-from repro.store import ledger
+from repro.store import ledger as ledgers
 from repro.store.shipped import FOLDER, listed
 
 if TYPE_CHECKING:
@@ -55,10 +54,15 @@ class State:
 
 
 class Kept(NamedTuple):
-    """A kept checkpoint. ``name`` contains epoch and hash; a shipped file has another name, in ``path``."""
+    """A kept checkpoint or state. ``name`` ends in its hash; a shipped file has another name, in ``path``."""
 
     name: str
     path: Path
+
+    @property
+    def hash(self) -> str:
+        """The start of the SHA-256 that its content should have."""
+        return self.name.removesuffix(".safetensors").rsplit("-", 1)[1]
 
 
 class Store:
@@ -69,11 +73,15 @@ class Store:
         self.runs_dir = runs_dir
         self.ledger = ledger
         self.shipped = [path for path in shipped if path.resolve() != ledger.resolve()]
-        self._locked: set[str] = set()  # keys of Runs whose lock this process holds
+        self._records: dict[str, Record] = {}
+        for path in [*self.shipped, ledger]:  # if several contain a key, the first one wins
+            self._records |= {
+                key: record for key, record in ledgers.read(path).items() if key not in self._records
+            }
         self._verified: set[str] = set()  # keys of Records whose spec was compared with the Run's
-        self._results = [path.parent for path in [ledger, *self.shipped]]
-        self._shipped_files = {name: path for folder in self._results for name, path in listed(folder).items()}
-        self._records = self._read_ledgers()
+        results = [path.parent for path in [ledger, *self.shipped]]
+        self._checkpoint_folders = [folder / FOLDER for folder in results]
+        self._shipped_files = {name: path for folder in results for name, path in listed(folder).items()}
 
     # Finished Runs
 
@@ -83,38 +91,38 @@ class Store:
 
     def record(self, run: Run) -> Record | None:
         """Return the Record of a finished Run, else None. Raises `UsageError` if it has another Run's spec."""
-        if run.key not in self._records:
-            path = self.folder(run) / "result.json"
-            try:
-                parsed = Record.parse(path.read_text())
-                if not parsed.matches(run):
-                    raise ValueError("the Record of another Run")
-                self._records[run.key] = parsed
-            except (FileNotFoundError, NotADirectoryError):
-                pass
-            except OSError as error:
-                raise MissingInput(f"{path} cannot be read: {error.strerror or error}") from None
-            except (ValueError, TypeError):
-                set_aside(path)
         record = self._records.get(run.key)
+        if record is None and (record := self._left_by_a_worker(run)):
+            self._records[run.key] = record
         if record and run.key not in self._verified:
             if not record.matches(run):
-                source = next((path for path in self.shipped if run.key in ledger.read(path)), self.ledger)
+                source = next((path for path in self.shipped if run.key in ledgers.read(path)), self.ledger)
                 raise UsageError(
                     f"{source}: the Record of {run.key} has another spec than that Run; restore the file from git"
                 )
             self._verified.add(run.key)
         return record
 
+    def _left_by_a_worker(self, run: Run) -> Record | None:
+        path = self.folder(run) / "result.json"
+        try:
+            record = Record.parse(path.read_text())
+            if not record.matches(run):
+                raise ValueError("the Record of another Run")
+            return record
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise MissingInput(f"{path} cannot be read: {error.strerror or error}") from None
+        except (ValueError, TypeError):
+            set_aside(path)
+            return None
+
     def records(self) -> list[Record]:
         """Return all finished Runs in the ledgers."""
         return list(self._records.values())
 
-    def finish(self, run: Run, record: Record) -> None:
-        """Call `finish_all` for one Run."""
-        self.finish_all([(run, record)])
-
-    def finish_all(self, ended: Sequence[tuple[Run, Record]]) -> None:
+    def finish(self, ended: Sequence[tuple[Run, Record]]) -> None:
         """Write Records to the ledger, then to each Run's folder, and delete resume states.
 
         An existing Record is never replaced: a Run that was trained again for its checkpoints keeps its first one.
@@ -122,51 +130,31 @@ class Store:
         # The ledger first: every finished Run must be in it. Another process may already have added this one.
         self.add([self._records.get(run.key, record) for run, record in ended])
         for run, record in ended:
-            kept = self._records.setdefault(run.key, record)  # a worker's store adds nothing
+            kept = self._records.get(run.key, record)  # a worker's store adds nothing
             files.write_text(self.folder(run) / "result.json", kept.line() + "\n")
-            for path in self.folder(run).glob("state-*.safetensors"):
+            for path in states_in(self.folder(run)):
                 path.unlink(missing_ok=True)
 
-    def add(self, records: Sequence[Record]) -> int:
-        """Add the ``records`` whose keys are not in the ledger yet; return how many there were."""
-        new = ledger.add(self.ledger, records)
-        known = ledger.read(self.ledger)
+    def add(self, records: Sequence[Record]) -> None:
+        """Add the ``records`` whose keys are not in the ledger yet."""
+        known = ledgers.add(self.ledger, records)
         for record in records:
             self._records.setdefault(record.key, known[record.key])
-        return len(new)
-
-    def gather(self, runs: Sequence[Run]) -> int:
-        """Add to the ledger what workers left for ``runs`` after their driver died; return how many Records."""
-        known = self._read_ledgers()
-        return self.add([record for run in runs if run.key not in known and (record := self.record(run))])
-
-    def _read_ledgers(self) -> dict[str, Record]:
-        """Read all ledgers. If several contain a key, the first one wins."""
-        records: dict[str, Record] = {}
-        for path in [*self.shipped, self.ledger]:
-            records |= {key: record for key, record in ledger.read(path).items() if key not in records}
-        return records
 
     # Checkpoints
 
-    def checkpoint(self, run: Run, epoch: int) -> Kept | None:
-        """Find a kept checkpoint, in the Run's folder or among shipped files."""
-        stem = f"epoch-{epoch:04d}-"
-        for folder in [self.folder(run), *(results / FOLDER / run.key for results in self._results)]:
-            for path in folder.glob(f"{stem}*.safetensors"):
-                return Kept(path.name, path)
-        for name, path in self._shipped_files.items():
-            if name.startswith(f"{run.key}/{stem}") and path.exists():
-                return Kept(name.removeprefix(f"{run.key}/"), path)
-        return None
+    def checkpoints(self, experiment: str, key: str) -> dict[int, Kept]:
+        """Find a Run's kept checkpoints by epoch, in its folder and among shipped files."""
+        folders = [self.runs_dir / experiment, *self._checkpoint_folders]
+        return checkpoints_of(key, folders, self._shipped_files).get(key, {})
 
-    def has_checkpoint(self, run: Run, epoch: int) -> bool:
-        """Return whether `load_checkpoint` would find a file."""
-        return self.checkpoint(run, epoch) is not None
+    def checkpoint(self, run: Run, epoch: int) -> Kept | None:
+        """Find a kept checkpoint; it may turn out to be damaged."""
+        return self.checkpoints(run.experiment, run.key).get(epoch)
 
     def can_continue(self, run: Run) -> bool:
         """Return whether ``run`` can start now: it has a resume state, or all its parents' checkpoints exist."""
-        return bool(self.newest_state(run)) or all(self.has_checkpoint(p.run, p.epoch) for p in run.parents)
+        return bool(self.newest_state(run)) or all(self.checkpoint(p.run, p.epoch) for p in run.parents)
 
     def save_checkpoint(self, run: Run, epoch: int, tensors: dict[str, Tensor]) -> str:
         """Save the network after ``epoch`` epochs; return the file's hash."""
@@ -175,8 +163,8 @@ class Store:
     def load_checkpoint(self, run: Run, epoch: int) -> tuple[dict[str, Tensor], str] | None:
         """Return tensors and hash; None if there is no checkpoint, or if it was damaged and is now set aside."""
         kept = self.checkpoint(run, epoch)
-        loaded = _load(kept.path, kept.name) if kept else None
-        return (loaded[0], _hash_in(kept.name)) if loaded and kept else None
+        loaded = kept and _load(kept)
+        return (loaded[0], kept.hash) if kept and loaded else None
 
     # Running Runs
 
@@ -190,67 +178,51 @@ class Store:
         """Save a resume state, and delete all but the latest two."""
         batches = f".{state.batches:06d}" if state.batches else ""
         self._save(run, f"state-e{state.epoch:04d}{batches}", state.tensors, state.history)
-        for path in sorted(self.folder(run).glob("state-e*.safetensors"))[:-STATES]:
+        for path in states_in(self.folder(run))[:-STATES]:
             path.unlink(missing_ok=True)
 
     def load_state(self, run: Run) -> State | None:
         """Return the latest undamaged resume state, if there is one."""
-        for path in sorted(self.folder(run).glob("state-e*.safetensors"), reverse=True):
-            loaded = _load(path, path.name)
-            if loaded:
-                epoch, batches = _progress_of(path)
-                return State(epoch, loaded[0], loaded[1], batches)
+        for path in reversed(states_in(self.folder(run))):
+            if loaded := _load(Kept(path.name, path)):
+                epoch, batches = progress_of(path)
+                return State(epoch, *loaded, batches)
         return None
+
+    def newest_state(self, run: Run) -> Path | None:
+        """Return the latest state's file, damaged or not; None if the Run has not begun or is finished."""
+        return max(states_in(self.folder(run)), default=None)
 
     def progress(self, run: Run) -> int:
         """Return how many of its own epochs an unfinished Run has completed, judging by file names."""
         newest = self.newest_state(run)
-        return _progress_of(newest)[0] - run.first_epoch if newest else 0
+        return progress_of(newest)[0] - run.first_epoch if newest else 0
 
-    def newest_state(self, run: Run) -> Path | None:
-        """Return the latest state's file, damaged or not; None if the Run has not begun or is finished."""
-        return max(self.folder(run).glob("state-e*.safetensors"), default=None)
-
-    def import_state(self, experiment: str, key: str, file: str, content: bytes) -> bool:
-        """Save a state from another machine under its name ``file``; return False if ours is at least as far."""
-        target = self.runs_dir / experiment / key / file
-        newest = max(target.parent.glob("state-e*.safetensors"), default=None)
-        if newest and _progress_of(newest) >= _progress_of(target):
-            return False
-        files.write_bytes(target, content)
-        return True
-
-    @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self) -> contextlib.AbstractContextManager[None]:
         """Lock the store for training. Raises `UsageError` if another process holds the lock."""
 
-        def refuse(who: str) -> float:
+        def refuse(waited: float) -> None:
+            who = _owner(self.runs_dir)
             raise UsageError(f"{self.runs_dir} is in use by {who}: wait for it to end, or pass another --runs-dir")
 
-        with _lock(self.runs_dir, refuse):
-            yield
+        return _locked(self.runs_dir, refuse)
 
-    @contextlib.contextmanager
-    def run_lock(self, run: Run, deadline: float | None = None) -> Iterator[None]:
+    def run_lock(self, run: Run, deadline: float | None = None) -> contextlib.AbstractContextManager[None]:
         """Lock one Run. If another process holds the lock (a worker whose driver died), print a message and wait.
 
-        Afterwards, check whether that process has written the Record. The lock may be nested within one process.
-        Raises `BudgetSpent` at ``deadline`` (on `time.monotonic`'s clock).
+        Afterwards, check whether that process has written the Record. Raises `BudgetSpent` at ``deadline`` (on
+        `time.monotonic`'s clock).
         """
-        if run.key in self._locked:
-            yield
-            return
+        folder = self.folder(run)
 
-        def wait(who: str) -> float:
-            print(f"{run.label} is being trained by {who}: waiting for it", file=sys.stderr, flush=True)
-            return math.inf if deadline is None else max(0.0, deadline - time.monotonic())
+        def wait(waited: float) -> None:
+            who = _owner(folder)
+            if not waited:
+                print(f"{run.label} is being trained by {who}: waiting for it", file=sys.stderr, flush=True)
+            if deadline is not None and time.monotonic() >= deadline:
+                raise BudgetSpent(f"time budget spent waiting for {who}; run the same command again to resume")
 
-        with _lock(self.folder(run), wait):
-            self._locked.add(run.key)
-            try:
-                yield
-            finally:
-                self._locked.discard(run.key)
+        return _locked(folder, wait)
 
     def _save(self, run: Run, stem: str, tensors: dict[str, Tensor], history: dict[str, Any] | None) -> str:
         from safetensors.torch import save
@@ -267,21 +239,10 @@ class Store:
 
 
 @contextlib.contextmanager
-def _lock(folder: Path, on_busy: Callable[[str], float]) -> Iterator[None]:
-    """Lock ``folder`` by its ``.lock``, which the kernel releases when this process dies, also over NFS.
-
-    If another process holds the lock, ``on_busy`` is called with its description and returns how many seconds to
-    wait, or raises. Raises `BudgetSpent` after that time.
-    """
+def _locked(folder: Path, busy: Callable[[float], None]) -> Iterator[None]:
+    """Lock ``folder`` (`files.locked`); its ``.owner`` says meanwhile which process holds the lock."""
     owner = folder / ".owner"
-    with Lock(folder / ".lock") as lock:
-        if not lock.take():
-            try:
-                who = owner.read_text().strip()
-            except OSError:
-                who = "another process"
-            if not lock.take(on_busy(who)):
-                raise BudgetSpent(f"time budget spent waiting for {who}; run the same command again to resume")
+    with files.locked(folder / ".lock", busy):
         files.write_text(owner, f"process {os.getpid()} on {socket.gethostname()}\n")
         try:
             yield
@@ -289,19 +250,30 @@ def _lock(folder: Path, on_busy: Callable[[str], float]) -> Iterator[None]:
             owner.unlink(missing_ok=True)
 
 
-def checkpoints_of(key: str, runs_dir: Path, results: Sequence[Path]) -> dict[str, dict[int, Kept]]:
-    """Find kept checkpoints by epoch, for every Run whose key starts with ``key``.
+def _owner(folder: Path) -> str:
+    try:
+        return (folder / ".owner").read_text().strip()
+    except OSError:
+        return "another process"
 
-    ``results`` are profiles' folders with shipped checkpoints; a file in ``runs_dir`` takes precedence.
+
+def checkpoints_of(
+    pattern: str, folders: Iterable[Path], shipped: Mapping[str, Path]
+) -> dict[str, dict[int, Kept]]:
+    """Find kept checkpoints by epoch, for every Run whose key matches ``pattern``, in which ``*`` is any text.
+
+    Args:
+        pattern: a key, or its beginning and ``*``.
+        folders: contain a folder of each Run, named by its key; the first one takes precedence.
+        shipped: further files by ``<key>/<name>``, as `listed` returns them.
     """
-    folders = [*runs_dir.glob(f"*/{key}*"), *(run for each in results for run in (each / FOLDER).glob(f"{key}*"))]
-    paths = [(folder.name, path.name, path) for folder in folders for path in sorted(folder.glob("epoch-*"))]
-    for each in results:
-        paths += [(*name.partition("/")[::2], path) for name, path in listed(each).items() if name.startswith(key)]
+    found = [path for folder in folders for path in sorted(folder.glob(f"{pattern}/epoch-*"))]
+    paths = [(path.parent.name, path.name, path) for path in found]
+    paths += [(*name.partition("/")[::2], path) for name, path in shipped.items()]
     by_key: dict[str, dict[int, Kept]] = {}
-    for run_key, name, path in paths:
-        if (match := CHECKPOINT.fullmatch(name)) and path.exists():
-            by_key.setdefault(run_key, {}).setdefault(int(match[1]), Kept(name, path))
+    for key, name, path in paths:
+        if fnmatchcase(key, pattern) and (match := CHECKPOINT.fullmatch(name)) and path.exists():
+            by_key.setdefault(key, {}).setdefault(int(match[1]), Kept(name, path))
     return by_key
 
 
@@ -312,23 +284,24 @@ def set_aside(path: Path) -> None:
         os.replace(path, path.with_name(path.name + ".damaged"))
 
 
-def _progress_of(path: Path) -> tuple[int, int]:
+def states_in(folder: Path) -> list[Path]:
+    """Return the resume states in a Run's folder, the latest one last."""
+    return sorted(folder.glob("state-e*.safetensors"))
+
+
+def progress_of(state: Path) -> tuple[int, int]:
     """Parse whole epochs and further batches from a state's file name."""
-    epoch, _, batches = path.name.split("-")[1].removeprefix("e").partition(".")
+    epoch, _, batches = state.name.split("-")[1].removeprefix("e").partition(".")
     return int(epoch), int(batches or 0)
 
 
-def _hash_in(name: str) -> str:
-    return name.removesuffix(".safetensors").rsplit("-", 1)[1]
-
-
-def _load(path: Path, name: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """Return tensors and history; if the content does not match the hash in ``name``, set the file aside."""
+def _load(kept: Kept) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """Return tensors and history; if the content does not match the hash in its name, set the file aside."""
     from safetensors.torch import load
 
-    content = path.read_bytes()
-    if files.sha256(content)[:HASH] != _hash_in(name):
-        set_aside(path)
+    content = kept.path.read_bytes()
+    if files.sha256(content)[:HASH] != kept.hash:
+        set_aside(kept.path)
         return None
     return load(content), history_of(content)
 

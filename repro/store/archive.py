@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import json
 import lzma
+import math
 import re
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from repro import files
 from repro.errors import MissingInput, UsageError
 from repro.record import Record, check_history
 from repro.run import Run
-from repro.store import Store, history_of
+from repro.store import Store, history_of, progress_of, states_in
 
 MANIFEST = "manifest.json"
 Member = tuple[str, bytes]
@@ -33,23 +35,15 @@ MEMBER = re.compile(
 UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, RuntimeError)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Imported:
     """Counts of an import: Runs ``new`` and ``known`` before, files copied, and the labels of ``conflicts``."""
 
-    new: int
-    known: int
-    checkpoints: int
-    states: int
-    conflicts: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Exported:
-    """The files written, and the names of members that did not fit into ``max_total``."""
-
-    files: tuple[Path, ...]
-    left_out: tuple[str, ...]
+    new: int = 0
+    known: int = 0
+    checkpoints: int = 0
+    states: int = 0
+    conflicts: list[str] = field(default_factory=list)
 
 
 def records(store: Store, runs: Sequence[Run]) -> Iterator[Member]:
@@ -75,8 +69,8 @@ def states(store: Store, runs: Sequence[Run]) -> Iterator[Member]:
 
 
 def export(
-    members: Iterable[Member], path: Path, max_size: int, results: str, max_total: int | None = None
-) -> Exported:
+    members: Iterable[Member], path: Path, max_size: int, results: str, max_total: float = math.inf
+) -> tuple[list[Path], list[str]]:
     """Write ``members``, the most valuable first, to ``path``.
 
     Args:
@@ -86,33 +80,49 @@ def export(
         results: the name of the results folder to which the members belong.
         max_total: bytes of all files together; members that do not fit are left out.
 
+    Returns:
+        The files, and the names of members that were left out.
+
     Raises:
         MissingInput: there are no members.
         UsageError: a single member is larger than ``max_size``.
     """
-    parts: list[list[Member]] = [[]]
+    parts: list[Members] = [{}]
     left_out: list[str] = []
-    room, total = max_size, 0
     for name, content in members:
-        size = len(content) + OVERHEAD
-        if size > max_size - OVERHEAD:
+        more = len(content) + OVERHEAD
+        if more + OVERHEAD > max_size:
             raise UsageError(f"--max-size {max_size}: {name} alone has {len(content):,} bytes")
-        if max_total is not None and total + size > max_total - OVERHEAD * (len(parts) + 1):
+        if sum(map(_size, parts)) + more + OVERHEAD > max_total:
             left_out.append(name)
             continue
-        if size > room - OVERHEAD:
-            parts.append([])
-            room = max_size
-        parts[-1].append((name, content))
-        room, total = room - size, total + size
+        if _size(parts[-1]) + more > max_size:
+            parts.append({})
+        parts[-1][name] = content
     if not parts[0]:
         raise MissingInput("nothing to export: none of these Runs has begun")
-    written = []
-    for number, part in enumerate(parts, 1):
-        target = path if len(parts) == 1 else path.with_name(f"{path.stem}-{number:02d}{path.suffix}")
+    written = [path.with_name(f"{path.stem}-{number:02d}{path.suffix}") for number in range(1, len(parts) + 1)]
+    if len(parts) == 1:
+        written = [path]
+    for target, part in zip(written, parts, strict=True):
         files.write_bytes(target, _pack(part, results))
-        written.append(target)
-    return Exported(tuple(written), tuple(left_out))
+    return written, left_out
+
+
+def _size(part: Members) -> int:
+    """Bound the bytes of a file by those of its members, uncompressed, and of its manifest."""
+    return OVERHEAD + sum(len(content) + OVERHEAD for content in part.values())
+
+
+def _pack(part: Members, results: str) -> bytes:
+    sums = {name: files.sha256(content) for name, content in part.items()}
+    manifest = json.dumps({"results": results, "sha256": sums}, indent=0).encode()
+    buffer = BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in [*part.items(), (MANIFEST, manifest)]:
+            # A fixed date: the same Runs give the same bytes.
+            archive.writestr(zipfile.ZipInfo(name, (2000, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
 
 
 def check_target(path: Path) -> None:
@@ -128,108 +138,26 @@ def read(paths: Sequence[Path]) -> dict[str, Members]:
     """
     by_results: dict[str, Members] = {}
     for path in paths:
-        results, members = _unpack(path)
+        try:
+            with zipfile.ZipFile(path) as archive:
+                members = {name: archive.read(name) for name in archive.namelist()}
+            manifest = files.parse_json(members.pop(MANIFEST))
+            sums, results = dict(manifest["sha256"]), str(manifest["results"])
+        except FileNotFoundError:
+            raise MissingInput(f"no file {path}") from None
+        except (*UNREADABLE, TypeError, KeyError) as error:
+            raise MissingInput(f"{path}: not a whole export of repro ({error}); nothing was imported") from None
+        for name in sorted(sums.keys() | members.keys()):
+            if name not in members or sums.get(name) != files.sha256(members[name]):
+                raise MissingInput(f"{path}: {name} was altered or is missing; nothing was imported")
+            try:
+                _check(name, members[name])
+            except (ValueError, TypeError) as error:
+                raise MissingInput(f"{path}: {name}: {error}; nothing was imported") from None
+        if not results or results[0] == "." or Path(results).name != results or not results.isprintable():
+            raise MissingInput(f"{path}: {results!r} names no results folder; nothing was imported")
         by_results.setdefault(results, {}).update(members)
     return by_results
-
-
-def import_runs(store: Store, members: Members, checkpoints_to: Path | None = None) -> Imported:
-    """Add ``members``, as returned by `read`, to the store.
-
-    A Run that is finished here is not replaced. It is a conflict if the imported Record differs from ours, or if a
-    Run was trained from a parent checkpoint with another hash than ours. Checkpoints are written to the store, or
-    to ``checkpoints_to``/<key>/ (for DVC). A state is skipped if the Run is finished, or at least as far, here.
-    """
-    imported = [Record.parse(content.decode()) for name, content in members.items() if name.startswith("records/")]
-    ours = {record.key: record for record in store.records()}
-    differing = [record for record in imported if ours.get(record.key, record) != record]
-    new = [record for record in imported if record.key not in ours]
-    foreign = [record for record in new if _other_parent(record.provenance.get("parents", {}), ours)]
-    accepted = [record for record in new if record not in foreign]
-    refused = {record.key for record in (*differing, *foreign)}
-    conflicts = [r.label for r in differing] + [f"{r.label} (trained from another parent)" for r in foreign]
-    ours |= {record.key: record for record in accepted}
-    copied = begun = 0
-    for name, content in members.items():
-        kind, *location = name.split("/")
-        if kind == "checkpoints" and location[1] not in refused:
-            experiment, key, file = location
-            target = (checkpoints_to / key if checkpoints_to else store.runs_dir / experiment / key) / file
-            if not target.exists():
-                files.write_bytes(target, content)
-                copied += 1
-        elif kind == "states" and location[1] not in ours:
-            experiment, key, file = location
-            if _other_parent(parents_of_state(content), ours):
-                conflicts.append(f"{experiment} {key} (unfinished, trained from another parent)")
-            else:
-                begun += store.import_state(experiment, key, file, content)
-    store.add(accepted)
-    known = len(imported) - len(accepted) - len(differing) - len(foreign)
-    return Imported(len(accepted), known, copied, begun, tuple(conflicts))
-
-
-def parents_of_state(content: bytes) -> dict[str, str]:
-    """Return the parents of a state's Run: "key@epoch" -> hash."""
-    parents: dict[str, str] = history_of(content)["provenance"].get("parents", {})
-    return parents
-
-
-def parse_size(text: str, option: str = "--max-size") -> int:
-    """Parse ``15MiB``, ``900kB`` or ``1000000`` into bytes. Raises `UsageError` for anything else."""
-    units = {"": 1, "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
-    digits = text.rstrip("kKMGiB ")
-    unit = text[len(digits) :].strip()
-    try:
-        size = int(float(digits) * units[unit])
-    except (KeyError, ValueError, OverflowError):
-        size = 0
-    if size < 1:
-        raise UsageError(f"{option} {text}: write 15MiB or 900kB")
-    return size
-
-
-def _other_parent(parents: Mapping[str, str], ours: Mapping[str, Record]) -> bool:
-    """Return whether one of ``parents`` ("key@epoch" -> hash) has another hash in our Records."""
-    for parent, digest in parents.items():
-        key, _, epoch = parent.partition("@")
-        known = ours[key].checkpoints.get(epoch) if key in ours else None
-        if known is not None and known != digest:
-            return True
-    return False
-
-
-def _pack(members: Sequence[tuple[str, bytes]], results: str) -> bytes:
-    sums = {name: files.sha256(content) for name, content in members}
-    manifest = json.dumps({"results": results, "sha256": sums}, indent=0).encode()
-    buffer = BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in [*members, (MANIFEST, manifest)]:
-            # A fixed date: the same Runs give the same bytes.
-            archive.writestr(zipfile.ZipInfo(name, (2000, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
-    return buffer.getvalue()
-
-
-def _unpack(path: Path) -> tuple[str, Members]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = {name: archive.read(name) for name in archive.namelist()}
-        manifest = files.parse_json(members.pop(MANIFEST))
-        sums, results = dict(manifest["sha256"]), str(manifest["results"])
-    except FileNotFoundError:
-        raise MissingInput(f"no file {path}") from None
-    except (*UNREADABLE, TypeError, KeyError) as error:
-        raise MissingInput(f"{path}: not a whole export of repro ({error}); nothing was imported") from None
-    for name in sorted(sums.keys() | members.keys()):
-        if name not in members or sums.get(name) != files.sha256(members[name]):
-            raise MissingInput(f"{path}: {name} was altered or is missing; nothing was imported")
-        try:
-            _check(name, members[name])
-        except (ValueError, TypeError) as error:
-            raise MissingInput(f"{path}: {name}: {error}; nothing was imported") from None
-    if not results or results[0] == "." or Path(results).name != results or not results.isprintable():
-        raise MissingInput(f"{path}: {results!r} names no results folder; nothing was imported")
-    return results, members
 
 
 def _check(name: str, content: bytes) -> None:
@@ -243,3 +171,73 @@ def _check(name: str, content: bytes) -> None:
         raise ValueError("its content does not match the hash in its name")
     if name.startswith("states/"):
         check_history(history_of(content))
+
+
+def import_runs(store: Store, members: Members, checkpoints_to: Path | None = None) -> Imported:
+    """Add ``members``, as returned by `read`, to the store.
+
+    A Run that is finished here is not replaced. It is a conflict if the imported Record differs from ours, or if a
+    Run was trained from a parent checkpoint with another hash than ours. Checkpoints are written to the store, or
+    to ``checkpoints_to``/<key>/ (for DVC). A state is skipped if the Run is finished, or at least as far, here.
+    """
+    done = Imported()
+    ours = {record.key: record for record in store.records()}
+    new, refused = dict[str, Record](), set[str]()
+    for name, content in members.items():
+        if not name.startswith("records/"):
+            continue
+        record = Record.parse(content.decode())
+        if ours.get(record.key) == record:
+            done.known += 1
+        elif record.key in ours:
+            done.conflicts.append(record.label)
+            refused.add(record.key)
+        elif _other_parent(record.provenance, ours):
+            done.conflicts.append(f"{record.label} (trained from another parent)")
+            refused.add(record.key)
+        else:
+            new[record.key] = record
+    done.new = len(new)
+    ours |= new
+    for name, content in members.items():
+        kind, *location = name.split("/")
+        if kind == "records":
+            continue
+        experiment, key, file = location
+        folder = store.runs_dir / experiment / key
+        if kind == "checkpoints" and key not in refused:
+            target = (checkpoints_to / key if checkpoints_to else folder) / file
+            if not target.exists():
+                files.write_bytes(target, content)
+                done.checkpoints += 1
+        elif kind == "states" and key not in ours:
+            newest = max(map(progress_of, states_in(folder)), default=(-1, 0))
+            if _other_parent(history_of(content)["provenance"], ours):
+                done.conflicts.append(f"{experiment} {key} (unfinished, trained from another parent)")
+            elif progress_of(folder / file) > newest:
+                files.write_bytes(folder / file, content)
+                done.states += 1
+    store.add(list(new.values()))
+    return done
+
+
+def _other_parent(provenance: Mapping[str, Any], ours: Mapping[str, Record]) -> bool:
+    """Return whether one of its ``parents`` ("key@epoch" -> hash) has another hash in our Records."""
+    for parent, digest in provenance.get("parents", {}).items():
+        key, _, epoch = parent.partition("@")
+        if key in ours and ours[key].checkpoints.get(epoch, digest) != digest:
+            return True
+    return False
+
+
+def parse_size(text: str, option: str = "--max-size") -> int:
+    """Parse ``15MiB``, ``900kB`` or ``1000000`` into bytes. Raises `UsageError` for anything else."""
+    units = {"": 1, "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+    digits = text.rstrip("kKMGiB ")
+    try:
+        size = int(float(digits) * units[text[len(digits) :].strip()])
+    except (KeyError, ValueError, OverflowError):
+        size = 0
+    if size < 1:
+        raise UsageError(f"{option} {text}: write 15MiB or 900kB")
+    return size

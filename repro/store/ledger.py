@@ -35,27 +35,29 @@ def read(path: Path) -> Mapping[str, Record]:
     return _known[path][1]
 
 
-def add(path: Path, records: Sequence[Record]) -> list[Record]:
-    """Add the ``records`` whose keys are not in the ledger yet; return those.
+def add(path: Path, records: Sequence[Record]) -> Mapping[str, Record]:
+    """Add the ``records`` whose keys are not in the ledger yet; return all its Records by key.
 
     Raises `MissingInput` if it cannot be written, `UsageError` if another process does not release it.
     """
     path = Path(os.path.realpath(path))
     known = read(path)
     if all(record.key in known for record in records):
-        return []
+        return known
     busy = f"{path} is locked by another process, for {PATIENCE / 60:g} minutes now: end that one"
     with files.locked(path.with_name(f".{path.name}.lock"), busy, PATIENCE):
-        known, new = read(path), dict[str, Record]()
+        content = path.read_bytes() if (known := read(path)) else b""
+        if not content.endswith(b"\n") and content:
+            content += b"\n"
+        together = dict(known)
         for record in records:
-            if record.key not in known:
-                new.setdefault(record.key, record)
-        if new:
-            content = path.read_bytes() if known else b""
-            end = b"" if content.endswith(b"\n") or not content else b"\n"
-            files.write_bytes(path, content + end + "".join(r.line() + "\n" for r in new.values()).encode())
-            _known[path] = _stamp(os.stat(path)), {**known, **new}
-    return list(new.values())
+            if record.key not in together:
+                together[record.key] = record
+                content += record.line().encode() + b"\n"
+        if len(together) > len(known):
+            files.write_bytes(path, content)
+            _known[path] = _stamp(os.stat(path)), together
+    return together
 
 
 def _parsed(path: Path, content: bytes) -> dict[str, Record]:

@@ -160,7 +160,7 @@ def train(
     while not (stop and stop(progress.epoch, trainer)):
         if progress.over:
             record = progress.record()
-            store.finish(run, record)
+            store.finish([(run, record)])
             return record
         began = time.perf_counter()
         totals = trainer.epoch(run, progress.epoch)
