@@ -17,8 +17,9 @@ def are(count: int, what: str) -> str:
 
 
 def tally(counts: Mapping[str, int]) -> str:
-    """``11 within, 143 not run``; empty without counts."""
-    return ", ".join(f"{count:,} {what}" for what, count in counts.items())
+    """``11 within, 143 not run``; ``1 holds, 2 fail``; empty without counts."""
+    several = {"holds": "hold", "fails": "fail"}
+    return ", ".join(f"{n:,} {what if n == 1 else several.get(what, what)}" for what, n in counts.items() if n)
 
 
 def budget_spent(runs: int, epochs: int) -> str:

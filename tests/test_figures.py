@@ -165,9 +165,9 @@ def test_what_a_page_says_beside_the_figure_is_aside() -> None:
 def test_cells_and_seeds_are_counted() -> None:
     doc = printed("fig1", shift=0.7)
     within, outside = doc.verdicts[compare.WITHIN], doc.verdicts[compare.OUTSIDE]
-    told = f"154 cells: {within} are within their bands and {outside} are outside their bands"
+    told = f"154 cells: {within} within the 95 % band, {outside} outside"
     assert reading.summary(doc) == told and outside > 1
-    assert reading.summary(without(doc)) == "154 cells: none was run"
+    assert reading.summary(without(doc)) == "154 cells: 154 not run"
     several = [cell("s", "r", str(n), [1.0] * n) for n in (1, 3)]
     assert [reading.seeds(found) for found in ([], several[:1], several[1:], several)] == [
         "", "one seed", "mean of 3 seeds", "mean of up to 3 seeds",
@@ -388,7 +388,7 @@ def test_fig2_draws_every_layer_and_eq5_from_the_first_drop_on() -> None:
     assert len([line for line in right.get_lines() if line.get_linestyle() == "-"]) == 18
     assert "layers that are never pruned (first, last)" in texts(figure)
     assert any("12 of 58 layers" in text for text in texts(figures.draw(curves(58, 15, 12))))
-    assert "978 cells: none was run" in " ".join(texts(figures.draw(without(curves()))))
+    assert "978 cells: 978 not run" in " ".join(texts(figures.draw(without(curves()))))
 
 
 # ---- dots --------------------------------------------------------------------------------------------------

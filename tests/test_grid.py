@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from repro.report import terminal
-from repro.report.grid import Grid
+from repro.report.terminal import Grid
 
 HEADER = ("name", "what", "where", "state", "epochs")
 ROWS = [

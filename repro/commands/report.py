@@ -58,33 +58,33 @@ def write_report(work: Workspace, as_json: bool = False) -> list[Document]:
     date, and return their documents. Print what was written, ``as_json`` as one JSON object."""
     work.check_results_folder()
     documents = [_up_to_date(work, artifact) for artifact in work.artifacts]
-    found = decided(work)
-    others = hypotheses.around(work)
-    written = {"claims.json": found, "diff.json": diff.compared(work, documents)}
-    written |= {"hypotheses.json": others} if others else {}
-    for name, content in written.items():
-        files.write_text(work.out / name, json.dumps(content, indent=1) + "\n")
-    metrics.put(work.out / metrics.FOLDER / "claims.json", metrics.of_claims(found))
-    files.write_text(work.out / "claims.md", claims_table.as_markdown(found))
-    files.write_text(work.out / "index.html", page(documents, found, published_claims(work), others))
-    files.write_text(work.out / "README.md", readme(documents, found, others))
-    beside = ["README.md", "claims.md", *written]
+    found, others = decided(work), hypotheses.around(work)
+    values = {"claims.json": found, "diff.json": diff.compared(work, documents), "hypotheses.json": others}
+    written = {
+        "index.html": page(documents, found, published_claims(work), others),
+        "README.md": readme(documents, found, others),
+        "claims.md": claims_table.as_markdown(found),
+        **{name: json.dumps(value, indent=1) + "\n" for name, value in values.items() if value},
+    }
+    for name, text in written.items():
+        files.write_text(work.out / name, text)
+    metrics.put(work.out / metrics.FOLDER / "claims.json", metrics.of_claims(found["counts"]))
     if as_json:
         summary = {
             "profile": work.settings.name,
-            "written": [str(work.out / name) for name in ("index.html", *beside)],
+            "written": [str(work.out / name) for name in written],
             "artifacts": {made.artifact: str(work.out / f"{made.artifact}.json") for made in documents},
             "claims": found["counts"],
         }
         print(json.dumps(summary))
     else:
-        print(f"written: {work.out / 'index.html'}, {', '.join(beside)} beside it")
+        print(f"written: {work.out / 'index.html'}, {', '.join([*written][1:])} beside it")
     return documents
 
 
 def decided(work: Workspace) -> Verdicts:
     """Return the claims' document from all Runs and seeds in the store."""
-    tables = _tables(work)
+    tables = claims.tables_of(work.study, work.results(), work.all_seeds)
     found = claims.judge(tables, work.settings.replicate_sd)
     return claims.document(
         found,
@@ -98,10 +98,6 @@ def decided(work: Workspace) -> Verdicts:
             for images, arch in (("CIFAR-10", CIFAR_ARCHS[0]), ("ImageNet", IMAGENET_ARCHS[0]))
         ],
     )
-
-
-def _tables(work: Workspace) -> list[claims.SeedTable]:
-    return claims.tables_of(work.study, work.results(), work.all_seeds)
 
 
 def _waits(work: Workspace, tables: Sequence[claims.SeedTable], ids: Sequence[str]) -> dict[str, dict[str, Any]]:

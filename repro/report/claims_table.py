@@ -6,12 +6,11 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from repro.report.grid import Grid
 from repro.report.numbers import amount
-from repro.report.reading import words
 from repro.report.statistic import basis, epochs, told
 from repro.report.templates import render
-from repro.words import counted
+from repro.report.terminal import Grid
+from repro.words import counted, tally
 
 Verdicts = dict[str, Any]
 HEADER = ("verdict", "claim", "statistic (95 % interval)", "bounds", "seeds", "waits for", "section", "id")
@@ -51,7 +50,7 @@ def heading(found: Verdicts) -> str:
             f" in profile {found['profile']}, which is not the paper's setting and decides none of them "
             "(statistics are for orientation)"
         )
-    return f"The paper's claims{where}: {words(found['counts'])}"
+    return f"The paper's claims{where}: {tally(found['counts'])}"
 
 
 def notes(found: Verdicts) -> list[str]:

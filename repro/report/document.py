@@ -18,7 +18,9 @@ from repro.cells import Cell, count
 from repro.config.recipe import CIFAR_ARCHS, IMAGENET_ARCHS
 from repro.experiments import Study
 from repro.record import Record, measured
+from repro.report import metrics
 from repro.report.numbers import MOST_PRINTED, fixed
+from repro.report.reading import standing
 from repro.report.tables import grids, markdown_table
 
 FIELDS = ("series", "row", "col", "published", "reproduced", "difference", "n", "sd", "best_epoch", "band", "z",
@@ -76,11 +78,6 @@ class Document:
         """Whether the paper prints any of its numbers."""
         return any(cell.published is not None for cell in self.cells)
 
-    @property
-    def corner(self) -> str:
-        """What rows and columns are, for the corner of a table."""
-        return " \\ ".join(filter(None, self.long_axes))
-
     def number(self, cell: Cell, field: str) -> str:
         """Format a number of one of its cells; empty where there is none."""
         value = getattr(cell, field)
@@ -93,10 +90,6 @@ class Document:
     def in_paper(self, label: str) -> str:
         """Return what the paper calls a row or column."""
         return self.paper_epochs.get(label, label)
-
-    def both(self, label: str) -> str:
-        """Return ``1 (10)``: the profile's epoch and, in brackets as its numbers are, the paper's."""
-        return f"{label} ({self.paper_epochs[label]})" if label in self.paper_epochs else label
 
     def capped(self, value: float) -> float:
         """Return the end of a band or error bar: no percentage lies beyond 0 and 100."""
@@ -144,19 +137,15 @@ def _titled(title: str, archs: Sequence[str], synthetic: Sequence[str]) -> str:
     Of two networks that are named, one that the profile does not have is dropped; synthetic images replace the
     paper's.
     """
-
-    def present(found: re.Match[str]) -> str:
-        first, where, second, other = found.groups()
+    if pair := re.search(r"(ResNet\d+)( on \S+)? and (ResNet\d+)( on \S+)", title):
+        first, where, second, other = pair.groups()
         has = [name.lower() in archs for name in (first, second)]
-        if has == [True, False]:
-            return f"{first}{where or other}"
-        return f"{second}{other}" if has == [False, True] else found[0]
-
-    title = re.sub(r"(ResNet\d+)( on \S+)? and (ResNet\d+)( on \S+)", present, title)
-    named = re.sub(f"on ({'|'.join(synthetic)})", "on synthetic images", title) if synthetic else title
-    if not synthetic or named != title:
-        return named
-    return f"{title}{',' if title[-1:].isalnum() else ''} on synthetic images"
+        if sum(has) == 1:
+            title = title.replace(pair[0], f"{first}{where or other}" if has[0] else f"{second}{other}")
+    if not synthetic:
+        return title
+    named = re.sub(f"on ({'|'.join(synthetic)})", "on synthetic images", title)
+    return named if named != title else f"{title}, on synthetic images"
 
 
 def _paper_epochs(artifact: Artifact, study: Study, cells: Sequence[Cell]) -> dict[str, str]:
@@ -165,13 +154,13 @@ def _paper_epochs(artifact: Artifact, study: Study, cells: Sequence[Cell]) -> di
     The networks of one artifact with such numbers share a schedule.
     """
     printed = {cell.series for cell in cells if cell.published is not None}
-    labels: dict[str, str] = {}
+    found: dict[str, str] = {}
     for cell in (cell for cell in cells if cell.series in printed):
         arch = cell.row if cell.row in IMAGENET_ARCHS else CIFAR_ARCHS[0]
-        axes = [cell.row] if "row" in artifact.epochs else []
-        axes += [cell.col] if "column" in artifact.epochs else []
-        labels |= {label: study.published_epochs(label, arch) or label for label in axes}
-    return {label: paper for label, paper in labels.items() if paper != label}
+        for axis, name in (("row", cell.row), ("column", cell.col)):
+            if axis in artifact.epochs and (paper := study.published_epochs(name, arch)) not in (None, name):
+                found[name] = paper
+    return found
 
 
 def provenance(study: Study, records: Sequence[Record], archs: Sequence[str]) -> dict[str, Any]:
@@ -205,18 +194,16 @@ def provenance(study: Study, records: Sequence[Record], archs: Sequence[str]) ->
     }
 
 
-def write(document: Document, folder: Path) -> list[Path]:
-    """Write the four files into ``folder`` and return their paths. Raises `MissingInput` if that fails."""
-    from repro.report import figures, metrics
+def write(document: Document, folder: Path) -> None:
+    """Write the four files and the metrics into ``folder``. Raises `MissingInput` if that fails."""
+    from repro.report import figures
 
     stem = folder / document.artifact
-    paths = [stem.with_suffix(suffix) for suffix in (".json", ".csv", ".md", ".png")]
-    files.write_text(paths[0], as_json(document))
-    files.write_text(paths[1], as_csv(document))
-    files.write_text(paths[2], as_markdown(document))
-    figures.write(document, paths[3])
+    files.write_text(stem.with_suffix(".json"), as_json(document))
+    files.write_text(stem.with_suffix(".csv"), as_csv(document))
+    files.write_text(stem.with_suffix(".md"), as_markdown(document))
+    figures.write(document, stem.with_suffix(".png"))
     metrics.write(document, folder)
-    return paths
 
 
 def as_json(document: Document) -> str:
@@ -253,17 +240,19 @@ def as_csv(document: Document) -> str:
 
 def as_markdown(document: Document) -> str:
     """Return a page of its own: what it is, tables, assumptions and provenance."""
-    from repro.report.reading import standing
-
-    about, name = document.provenance, document.artifact
+    name, about = document.artifact, document.provenance
     lines = [f"# {name}: {document.title}", "", standing(document), "", f"![{name}]({name}.png)", ""]
     for heading, header, rows in grids(document):
         lines += [f"## {heading}", "", markdown_table(header, rows), ""]
-    lines += ["## Assumptions", "", *(f"- {name}: {text}" for name, text in document.assumptions.items())]
-    lines += ["", "## Provenance", ""]
-    shown = [(key, value) for key, value in about.items() if key not in ("keys", "packages")]
-    lines += [
-        f"- {key}: {', '.join(map(str, value)) if isinstance(value, list) else value}" for key, value in shown
-    ]
-    lines += [f"- packages: {', '.join(f'{n} {v}' for n, v in p.items())}" for p in about["packages"]]
+    lines += ["## Assumptions", "", *(f"- {key}: {text}" for key, text in document.assumptions.items()), ""]
+    lines += ["## Provenance", "", *(f"- {key}: {listed(value)}" for key, value in about.items() if key != "keys")]
     return "\n".join(lines) + "\n"
+
+
+def listed(value: object) -> str:
+    """Write a value of the provenance in words."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {version}" for name, version in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(listed, value)) or "none"
+    return "unknown" if value is None else str(value)

@@ -14,12 +14,14 @@ import re
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from repro import files
 from repro.cells import NOT_RUN, OUTSIDE, WITHIN, Cell
 from repro.record import measured
-from repro.report.document import Document
+
+if TYPE_CHECKING:
+    from repro.report.document import Document
 
 Numbers = dict[str, float]
 FOLDER = "metrics"
@@ -40,24 +42,23 @@ def of_document(document: Document) -> dict[str, Numbers]:
     """Return the numbers by file name: ``all``, and the cells that are published and reproduced."""
     whole: Numbers = {"cells": len(document.cells)}
     whole |= {name.replace(" ", "_"): document.verdicts.get(name, 0) for name in (WITHIN, OUTSIDE, NOT_RUN)}
-    gaps = [abs(cell.difference) for cell in document.cells if cell.judged and cell.difference is not None]
+    found, gaps = {"all": whole}, []
+    for cell in document.cells:
+        if cell.reproduced is not None and cell.published is not None:
+            difference = cell.reproduced - cell.published
+            gaps += [abs(difference)] if cell.judged else []
+            numbers = found[_name(document.axes, cell)] = {"reproduced": measured(cell.reproduced)}
+            if document.comparable:
+                numbers |= {"published": cell.published, "difference": measured(difference)}
     if gaps:
         whole |= {"mean_difference": measured(statistics.fmean(gaps)), "largest_difference": measured(max(gaps))}
-    found = {"all": whole}
-    for cell in document.cells:
-        if cell.reproduced is None or cell.published is None or cell.difference is None:
-            continue
-        numbers = {"reproduced": measured(cell.reproduced)}
-        if document.comparable:
-            numbers |= {"published": cell.published, "difference": measured(cell.difference)}
-        found[_name(document.axes, cell)] = numbers
     return found
 
 
-def of_claims(document: Mapping[str, Any]) -> Numbers:
+def of_claims(counts: Mapping[str, int]) -> Numbers:
     """Return how many claims hold, fail, are undecided or wait for Runs."""
     shown = ("holds", "fails", "undecided", NOT_RUN)
-    return {name.replace(" ", "_"): count for name, count in document["counts"].items() if name in shown}
+    return {name.replace(" ", "_"): count for name, count in counts.items() if name in shown}
 
 
 def put(path: Path, numbers: Numbers) -> None:
@@ -69,10 +70,7 @@ def put(path: Path, numbers: Numbers) -> None:
 
 def _name(axes: Sequence[str], cell: Cell) -> str:
     """Return ``tickets.v20.s100``: series, row and column, fit for a file; one-letter axes precede numbers."""
-    letters = [axis if len(axis) == 1 else "" for axis in axes]
-    row, col = (
-        prefix + text if text.isdigit() else text
-        for prefix, text in zip(letters, (cell.row, cell.col), strict=True)
-    )
-    parts = dict.fromkeys((cell.series, row, col))  # each once: Fig. 1's baseline is series and row
-    return ".".join(re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-") for part in parts)
+    places = zip(axes, (cell.row, cell.col), strict=True)
+    parts = [axis + name if len(axis) == 1 and name.isdigit() else name for axis, name in places]
+    once = dict.fromkeys((cell.series, *parts))  # Fig. 1's baseline is series and row
+    return ".".join(re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-") for part in once)

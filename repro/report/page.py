@@ -7,8 +7,6 @@ phone, in dark mode and in print (page.css), and without a script; page.js adds 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 from markupsafe import Markup
@@ -25,50 +23,6 @@ from repro.words import counted
 
 Claims = Mapping[str, Any]
 """The claims' document (repro/claims/report.py)."""
-TEXT = "text"  # the artifact of sentences about numbers that stand in no figure or table
-
-
-@dataclass(frozen=True)
-class Section:
-    """A figure or table and all claims that rest on it; without a document, the sentences in the text."""
-
-    name: str
-    document: Document | None
-    claims: Sequence[Claim]
-
-    @property
-    def label(self) -> str:
-        """The paper's name: ``Fig. 1``."""
-        return reading.label(self.name) if self.document else "Text"
-
-    @property
-    def id(self) -> str:
-        """The id of its part of the page."""
-        return f"{'artifact' if self.document else 'claims'}-{slug(self.name)}"
-
-    @property
-    def own(self) -> list[Claim]:
-        """The claims that are listed under it: it is the first artifact that they name."""
-        return [claim for claim in self.claims if claim["artifact"][0] == self.name]
-
-    @property
-    def verdicts(self) -> dict[str, int]:
-        """The number of its cells by verdict."""
-        return self.document.verdicts if self.document else {}
-
-    @property
-    def facts(self) -> list[str]:
-        """Say how many cells, seeds and Runs it has, and what they took."""
-        if not self.document or not self.document.cells:
-            return ["This profile asks for nothing of it"]
-        runs, seconds = (self.document.provenance.get(name) for name in ("runs", "training_seconds"))
-        found = [
-            reading.summary(self.document),
-            reading.seeds(self.document.cells),
-            counted(runs, "Run") if runs else "",
-            f"{duration(seconds)} of training" if seconds else "",
-        ]
-        return [fact for fact in found if fact]
 
 
 def page(documents: Sequence[Document], claims: Claims, published: Claims, others: Claims | None = None) -> str:
@@ -89,8 +43,6 @@ def page(documents: Sequence[Document], claims: Claims, published: Claims, other
         their_counts=published["counts"],
         panel=inline_svg(beside, "profiles") if beside else "",
         pictures={document.artifact: picture(document) for document in documents},
-        css=_file("page.css"),
-        js=_file("page.js"),
     )
 
 
@@ -108,7 +60,6 @@ def picture(document: Document) -> Markup:
 
 def _values(documents: Sequence[Document], claims: Claims, others: Claims | None) -> dict[str, Any]:
     """Return what the templates of page and README share."""
-    by_name: dict[str, Document | None] = {document.artifact: document for document in documents}
     keys = {key for document in documents for key in document.provenance.get("keys", ())}
     ended = max((str(d.provenance["ended"]) for d in documents if d.provenance.get("ended")), default="")
     return {
@@ -117,13 +68,37 @@ def _values(documents: Sequence[Document], claims: Claims, others: Claims | None
         "caveat": "" if claims["comparable"] else _caveat(documents[0]),
         "counts": {name: n for name, n in claims["counts"].items() if n or name != UNPUBLISHED},
         "epochs": epochs(claims),
-        "sections": [
-            Section(name, document, [claim for claim in claims["claims"] if name in claim["artifact"]])
-            for name, document in (by_name | {TEXT: None}).items()
-        ],
+        "sections": [_section(document, claims["claims"]) for document in (*documents, None)],
         "runs": len(keys),
         "ended": ended.replace("T", " ")[:16],
         "hypotheses": hypotheses_table.view(others) if others else None,
+    }
+
+
+def _section(document: Document | None, claims: Sequence[Claim]) -> dict[str, Any]:
+    """Return a figure or table, all ``claims`` that rest on it, and its own, which name it first. Numbers in the
+    text have no document."""
+    name = document.artifact if document else "text"
+    found: dict[str, Any] = {
+        "name": name,
+        "document": document,
+        "claims": [claim for claim in claims if name in claim["artifact"]],
+        "own": [claim for claim in claims if claim["artifact"][0] == name],
+    }
+    if not document:
+        return found | {"label": "Text", "id": "claims-text", "verdicts": {}}
+    runs, seconds = (document.provenance.get(field) for field in ("runs", "training_seconds"))
+    facts = [
+        reading.summary(document),
+        reading.seeds(document.cells),
+        counted(runs, "Run") if runs else "",
+        f"{duration(seconds)} of training" if seconds else "",
+    ]
+    return found | {
+        "label": reading.label(name),
+        "id": f"artifact-{slug(name)}",
+        "verdicts": document.verdicts,
+        "facts": [*filter(None, facts)],
     }
 
 
@@ -154,7 +129,3 @@ def _caveat(document: Document) -> str:
         f"{why}: {', '.join(filter(None, setting))}. It decides nothing about the paper: published numbers stand "
         "beside it for orientation only."
     )
-
-
-def _file(name: str) -> Markup:
-    return Markup(resources.files("repro.report").joinpath(name).read_text(encoding="utf-8"))

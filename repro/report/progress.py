@@ -15,16 +15,16 @@ from rich.text import Text
 from repro.data.imagenet import preparation
 from repro.engine.events import EpochReport, Observer, StepReport
 from repro.plan import Plan, cost
-from repro.record import DONE, Record
+from repro.record import Record
 from repro.report.terminal import duration
 from repro.run import Photos, Run
 from repro.store import Store
 from repro.words import counted
 
 LINE_EVERY = 10.0  # seconds between plain lines
+LOOK_EVERY = 1.0  # seconds; each look at the workers' Runs reads the store
 BAR = 24  # columns
 SHOWN = 3  # running Runs on one line
-LOOK_EVERY = 1.0  # seconds; each look at the workers' Runs reads the store
 # Multiply-adds of an image, in those of ResNet20 on 32 pixels; of ResNet18 and ResNet50 on NATIVE pixels.
 WORK = {"resnet20": 1.0, "resnet56": 3.1, "resnet18": 44.5, "resnet50": 100.0}
 NATIVE = 224
@@ -33,6 +33,8 @@ NATIVE = 224
 class Progress:
     """Show a bar on a terminal; elsewhere print a plain line when ``line_every`` seconds have passed."""
 
+    LEFT = "left"
+
     def __init__(self, console: Console, line_every: float = LINE_EVERY) -> None:
         self._console, self._line_every = console, line_every
         self._bar: _Bar | None = None
@@ -40,29 +42,29 @@ class Progress:
 
     def open(self, what: str, total: float | None) -> None:
         """Start the clock; on a terminal, show a bar unless ``total`` is 0. A ``total`` of None is unknown."""
-        self._began = time.monotonic()
+        self._began, self._total = time.monotonic(), total
         if self._console.is_terminal and total != 0:
             self._bar = _Bar(console=self._console)
             self._task = self._bar.add_task(what, total=total, note="")
             self._bar.start()
 
-    def due(self, bar_every: float = 0.0) -> bool:
-        """Tell whether `show` would show anything now, if the bar changed every ``bar_every`` seconds at most."""
-        return time.monotonic() - self._last >= (bar_every if self._bar else self._line_every)
-
-    def show(self, what: str, note: str = "", done: float | None = None, total: float | None = None) -> None:
+    def show(self, what: str, *notes: str, done: float | None = None, total: float | None = None) -> None:
         """Update the bar or print a line, if one is due. The bar keeps ``done`` and ``total`` if they are None."""
-        if not self.due():
-            return
-        self._last = time.monotonic()
+        note = ", ".join(filter(None, notes))
         if self._bar:
             self._bar.update(self._task, description=what, note=note, completed=done, total=total)
-        else:
-            self.said(", ".join(filter(None, (what, note))))
+        elif time.monotonic() - self._last >= self._line_every:
+            self._last = time.monotonic()
+            self.said(f"{what}, {note}" if note else what)
 
     def said(self, line: str) -> None:
         """Print a line now."""
         self._console.print(line, markup=False)
+
+    def left(self, done: float) -> str:
+        """Tell the time until the end if all work takes as long as what is ``done``; empty without any."""
+        spent = time.monotonic() - self._began
+        return f"{duration(spent * ((self._total or 0.0) / done - 1))} {self.LEFT}" if done else ""
 
     def ended(self) -> None:
         """Stop the bar. Its last state stays on the screen."""
@@ -76,21 +78,22 @@ class ImagesProgress(Progress, preparation.Observer):
 
     def began(self, what: str, total: int) -> None:
         """Begin a part of the work. The first line is due later: a short part needs none."""
-        self._what, self._total, self._done = what, total, 0
+        self._what, self._done = what, 0
         self.open(what, total)
         self._last = self._began
 
     def advanced(self, images: int) -> None:
         """Add ``images`` to those done."""
         self._done += images
-        speed = max(self._done, 1) / max(time.monotonic() - self._began, 1e-3)
-        left = duration((self._total - self._done) / speed)
-        note = f"{self._done:,} of {self._total:,}, {speed:,.0f} images/s, {left} left"
-        self.show(self._what, note, self._done)
+        speed = self._done / max(time.monotonic() - self._began, 1e-3)
+        done = f"{self._done:,} of {self._total:,}"
+        self.show(self._what, done, f"{speed:,.0f} images/s", self.left(self._done), done=self._done)
 
 
 class TrainingProgress(Progress, Observer):
     """Report which Run trains or which are with a worker, the epoch, accuracy, images/s, and the time left."""
+
+    LEFT = "left for everything"
 
     def __init__(
         self,
@@ -103,10 +106,10 @@ class TrainingProgress(Progress, Observer):
         super().__init__(console, line_every)
         self._store, self._then = store, then
         self._out: dict[str, Run] = {}  # the Runs that are with a worker
+        self._finished, self._done, self._looked = 0, 0.0, -math.inf
 
     def started(self, plan: Plan, where: str) -> None:
         work = cost(plan.missing, self._store)
-        self._runs, self._finished, self._done = work.runs, 0, 0.0
         self._work = {run.key: self._work_left(run) for run in plan.missing}
         self.said(f"{counted(work.runs, 'Run')} to train, {counted(work.epochs, 'epoch')}, on {where}")
         for run in plan.missing:
@@ -115,38 +118,38 @@ class TrainingProgress(Progress, Observer):
         self.open("starting", sum(self._work.values()))
 
     def measuring(self, what: str) -> None:
-        (self.show if self._bar else self.said)(f"timing {what}")
+        self.show(f"timing {what}")
 
     def run_started(self, run: Run) -> None:
         if run.epochs:
-            self.show(f"{self._where(run, run.first_epoch + 1)} begins", self._left(self._done))
+            self.show(f"{self._where(run, run.first_epoch + 1)} begins", self.left(self._done))
 
     def step_done(self, report: StepReport) -> None:
         """Report images within a long epoch, and the share of the time in which none were ready."""
         run, done = report.run, self._done + report.images * work_per_image(report.run)
-        waiting = f", {report.waiting:.0%} waiting for images" if report.waiting >= 0.01 else ""
-        note = f"{report.images:,} of {run.data.train:,} images, {report.speed:,.0f} images/s{waiting}"
-        self.show(self._where(run, report.epoch), f"{note}, {self._left(done)}", done)
+        images, speed = f"{report.images:,} of {run.data.train:,} images", f"{report.speed:,.0f} images/s"
+        waiting = f"{report.waiting:.0%} waiting for images" if report.waiting >= 0.01 else ""
+        self.show(self._where(run, report.epoch), images, speed, waiting, self.left(done), done=done)
 
     def epoch_done(self, report: EpochReport) -> None:
         run, wave = report.run, report.wave
         images = report.images + (run.data.test // 3 if run.evaluates_after(report.epoch) else 0)
         self._done += images * work_per_image(run)
-        several = f", {wave} Runs at a time" if wave > 1 else ""
-        top1 = "" if report.test_top1 is None else f", top-1 {report.test_top1:.2f} %"
-        # All lanes of a wave train in step, so each has the same speed.
-        note = f"{wave * images / report.seconds:,.0f} images/s{several}{top1}, {self._left(self._done)}"
-        self.show(self._where(run, report.epoch), note, self._done)
+        speed = f"{wave * images / report.seconds:,.0f} images/s"  # the lanes of a wave train in step
+        several = f"{wave} Runs at a time" if wave > 1 else ""
+        top1 = "" if report.test_top1 is None else f"top-1 {report.test_top1:.2f} %"
+        left = self.left(self._done)
+        self.show(self._where(run, report.epoch), speed, several, top1, left, done=self._done)
 
     def run_done(self, run: Run, record: Record, left: int) -> None:
         if self._out.pop(run.key, None):  # a worker's epochs were not reported
             self._done += self._work[run.key]
         self._finished += 1
         if run.epochs:
-            end = f"top-1 {record.top1:.2f} %" if record.status == DONE else ""
-            end = end or f"diverged at epoch {record.provenance['diverged_at']}"
-            took = duration(record.provenance["wall_s"])
-            self.said(f"done {self._finished}/{self._runs}  {run.label}: {end}, {took}")
+            about = record.provenance
+            end = "" if record.top1 is None else f"top-1 {record.top1:.2f} %"
+            end = end or f"diverged at epoch {about['diverged_at']}"
+            self.said(f"done {self._finished}/{len(self._work)}  {run.label}: {end}, {duration(about['wall_s'])}")
         self._then()
 
     def handed_out(self, run: Run) -> None:
@@ -160,31 +163,25 @@ class TrainingProgress(Progress, Observer):
             self.said(f"  {line}")
 
     def looked(self) -> None:
-        if not self.due(LOOK_EVERY):
+        if time.monotonic() - self._looked < min(self._line_every, LOOK_EVERY):
             return
+        self._looked = time.monotonic()
         running, done = [], self._done
         for run in self._out.values():
             epoch = run.first_epoch + self._store.progress(run)
             running.append(f"{run.label} epoch {epoch}/{run.last_epoch}")
             done += max(0.0, self._work[run.key] - self._work_left(run))
         more = f" and {counted(len(running) - SHOWN, 'other')}" if len(running) > SHOWN else ""
-        what = f"{self._finished} of {counted(self._runs, 'Run')} done, {len(running)} running"
+        what = f"{self._finished} of {counted(len(self._work), 'Run')} done, {len(running)} running"
         what += f": {', '.join(running[:SHOWN])}{more}"
-        self.show(what, self._left(done), done)
+        self.show(what, self.left(done), done=done)
 
     def _where(self, run: Run, epoch: int) -> str:
-        return f"[{self._finished + 1}/{self._runs}] {run.label}: epoch {epoch}/{run.last_epoch}"
+        return f"[{self._finished + 1}/{len(self._work)}] {run.label}: epoch {epoch}/{run.last_epoch}"
 
     def _work_left(self, run: Run) -> float:
         """Return the work of a Run, less the epochs that the store has of it."""
         return cost([run], self._store).images * work_per_image(run)
-
-    def _left(self, done: float) -> str:
-        """Return the time that the rest takes if all work takes as long as what is ``done``; empty without any."""
-        if not done:
-            return ""
-        left = (time.monotonic() - self._began) * (sum(self._work.values()) / done - 1)
-        return f"{duration(left)} left for everything"
 
 
 def work_per_image(run: Run) -> float:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from repro import cells as compare
-from repro.cells import Cell
+from repro.cells import DIVERGED, NOT_RUN, Cell
 from repro.config.recipe import CIFAR_ARCHS, IMAGENET_ARCHS
-from repro.report.document import Document
-from repro.words import counted, machines
+from repro.words import counted, machines, tally
+
+if TYPE_CHECKING:
+    from repro.report.document import Document
 
 
 def label(artifact: str) -> str:
@@ -33,7 +35,7 @@ def network(name: str, document: Document) -> str:
 
 def without_value(cell: Cell) -> str:
     """Say why a cell has no value."""
-    return compare.DIVERGED if cell.verdict == compare.DIVERGED else compare.NOT_RUN
+    return DIVERGED if cell.verdict == DIVERGED else NOT_RUN
 
 
 def told(cell: Cell, document: Document, at: Sequence[str] = (), *, unit: str | None = None) -> str:
@@ -73,31 +75,13 @@ def _in_paper(cell: Cell, document: Document) -> str:
     return f" (the paper's {', '.join(differ)})" if differ else ""
 
 
-SEVERAL = {
-    "holds": ("holds", "hold"), "fails": ("fails", "fail"), "undecided": ("is undecided", "are undecided"),
-    compare.NOT_RUN: ("was not run", "were not run", "none was run"),
-    compare.UNPUBLISHED: ("has no published number", "have no published number", "none has a published number"),
-    compare.WITHIN: ("is within its band", "are within their bands"),
-    compare.OUTSIDE: ("is outside its band", "are outside their bands"),
-    compare.NOT_COMPARABLE: ("is not comparable", "are not comparable", "none is comparable"),
-}  # fmt: skip
-"""Verdicts of one claim or cell, of several, and of all where that is not "all" and the second."""
-
-
-def words(found: Mapping[str, int]) -> str:
-    """Return counts in words: ``31 hold, 4 fail and 8 are undecided``."""
-    every, parts = sum(found.values()), []
-    for name, n in found.items():
-        one, several, *none = SEVERAL.get(name, (name, name))
-        if n == every > 1:
-            return none[0] if none else f"all {several}"
-        parts += [f"{n:,} {one if n == 1 else several}"] if n else []
-    return ", ".join(parts[:-1]) + " and " + parts[-1] if len(parts) > 1 else "".join(parts) or "none"
-
-
 def summary(document: Document) -> str:
     """Count the cells, and say how they compare."""
-    return f"{counted(len(document.cells), 'cell')}: {words(document.verdicts)}" if document.cells else ""
+    if not document.cells:
+        return "no cells in this profile"
+    return f"{counted(len(document.cells), 'cell')}: {tally(document.verdicts)}".replace(
+        "within", "within the 95 % band"
+    )
 
 
 def seeds(cells: Sequence[Cell]) -> str:
@@ -136,6 +120,6 @@ def warning(document: Document) -> str:
 def standing(document: Document) -> str:
     """Say how the numbers compare with the paper's, and whether they may be compared."""
     brackets = "Epochs in brackets are the paper's" if document.paper_epochs else ""
-    told = f"{document.unit}: {words(document.verdicts)}" if document.cells else "no cells in this profile"
-    parts = [warning(document) or f"{document.profile} profile", brackets, told]
+    unit = document.unit if document.cells else ""
+    parts = [warning(document) or f"{document.profile} profile", brackets, unit, summary(document)]
     return ". ".join(filter(None, parts)) + "."

@@ -16,20 +16,20 @@ COUNTED = ("points", "%", "epochs")  # units that follow a number without a comm
 
 @dataclass(frozen=True)
 class Told:
-    """A claim's numbers as text, each empty where there is none."""
+    """A claim's numbers as text, each empty where there is none.
+
+    ``value`` is the statistic, ``unbounded`` for a curve that never settles; ``range`` its 95 % interval and unit,
+    ``(0.15 to 0.40) points``; ``printed`` the same statistic of the paper's own numbers. Within its ``bounds``,
+    ``> -0.5 and < 0.5``, the claim is true. What would decide it: ``needed``, ``about 7 seeds``; or ``waits``,
+    ``waits for: gradual pruning (71 Runs)``, a part of a sprint.
+    """
 
     value: str
-    """The statistic, ``unbounded`` for a curve that never settles."""
     range: str
-    """Its 95 % interval and unit: ``(0.15 to 0.40) points``; ``(2 to 4) epochs of 200 (here 0.2 of 20)``."""
     printed: str
-    """The same statistic of the paper's own numbers, with its unit."""
     bounds: str
-    """``> -0.5 and < 0.5``: between them the claim is true."""
     needed: str
-    """``about 7 seeds``: as many would decide it."""
     waits: str
-    """``waits for: gradual pruning (71 Runs)``: a part of a sprint."""
 
     @property
     def statistic(self) -> str:

@@ -35,13 +35,18 @@ def grouped(cells: Iterable[Cell], *fields: str) -> dict[tuple[str, ...], list[C
 
 def tables(document: Document) -> list[tuple[str, list[str], list[tuple[str, list[Cell | None]]]]]:
     """Return (caption, labels of columns, rows of a label and cells) of each series; of many columns every few."""
+
+    def named(label: str) -> str:
+        """``1 (10)``: the profile's epoch and, in brackets as its numbers are, the paper's."""
+        return f"{label} ({document.paper_epochs[label]})" if label in document.paper_epochs else label
+
     found = []
     for (series,), cells in grouped(document.cells, "series").items():
         names, cols, placed = pivot(cells)
         step = -(-len(cols) // THINNED) if len(cols) > MOST_COLUMNS else 1
-        rows = [(document.both(name), [placed.get((name, col)) for col in cols[::step]]) for name in names]
+        rows = [(named(name), [placed.get((name, col)) for col in cols[::step]]) for name in names]
         more = f" (every {step}th column; all are in the CSV)" if step > 1 else ""
-        found.append((series + more, [document.both(col) for col in cols[::step]], rows))
+        found.append((series + more, [*map(named, cols[::step])], rows))
     return found
 
 

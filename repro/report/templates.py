@@ -11,8 +11,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from repro.report.document import listed
 from repro.report.numbers import amount, brief
-from repro.report.reading import label, words
+from repro.report.reading import label
 from repro.report.statistic import basis, places, told
 from repro.report.tables import markdown_table, tables
 from repro.words import counted, machines, tally
@@ -38,8 +39,8 @@ def _environment(html: bool) -> Environment:
         keep_trailing_newline=True,
     )
     filters = (
-        amount, basis, brief, counted, label, listed, machines, places, section, slug, spaced, state, table,
-        tables, tally, told, typeset, verdicts, words,
+        amount, basis, brief, counted, label, listed, machines, places, section, slug, state, table,
+        tables, tally, told, typeset, verdicts,
     )  # fmt: skip
     found.filters |= {function.__name__: function for function in filters}
     return found
@@ -64,7 +65,7 @@ def table(rows: Sequence[Sequence[object]], header: Sequence[object]) -> Markup:
 def verdicts(claims: Sequence[Mapping[str, Any]]) -> str:
     """Count claims by verdict, in words."""
     found = Counter(claim["verdict"] for claim in claims)
-    return words({verdict: found[verdict] for verdict in SIGNS}) if claims else ""
+    return tally({verdict: found[verdict] for verdict in SIGNS})
 
 
 def slug(words: object) -> str:
@@ -85,15 +86,3 @@ def typeset(words: str) -> str:
 def section(where: str) -> str:
     """Return ``Section 3.1`` for ``3.1``; names of other places stay."""
     return f"Section {where}" if where[:1].isdigit() else where
-
-
-def spaced(name: str) -> str:
-    """Write a name as words: ``batch_size`` -> ``batch size``."""
-    return name.replace("_", " ")
-
-
-def listed(value: object) -> str:
-    """Write a value of a document's provenance."""
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or "none"
-    return "unknown" if value is None else str(value)

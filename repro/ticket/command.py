@@ -212,7 +212,7 @@ class SearchProgress(Progress):
         left = (now - self._began) * event.left / max(1, event.spent - self._earlier)
         speed = "" if event.images_per_second is None else f"{event.images_per_second:,.0f} images/s, "
         note = f"{speed}{duration(left)} left for everything at most"
-        self.show(str(event), note, event.spent, event.spent + event.left)
+        self.show(str(event), note, done=event.spent, total=event.spent + event.left)
         if self._deadline is not None and event.left and 2 * now - previous > self._deadline:
             epochs = counted(event.left, "epoch")
             raise BudgetSpent(
