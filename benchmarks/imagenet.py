@@ -160,8 +160,9 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     peak = _peak(device)
     ceilings = {each: matmul_flops(device, each) for each in {dtype, torch.float32}}
     study = Study(settings, "any", photos=OFFICIAL)
-    work = cost(ancestors(artifacts.get("table3").runs(study, range(1)))).images_by_arch
     archs = args.arch or list(IMAGENET_ARCHS)
+    table3 = ancestors(artifacts.get("table3").runs(study, range(1)))
+    work = {arch: cost([run for run in table3 if run.arch == arch]).images for arch in archs}
     ours = {arch: Ours(arch, recipe, device, dtype) for arch in archs}
     tasks: list[tuple[str, str, torch.dtype, Callable[[], tuple[float, float | None]]]] = []
 

@@ -22,31 +22,36 @@ BUSY = 2  # load per core above which a measurement is unreliable
 
 @dataclass(frozen=True)
 class Pace:
-    """The speed of one network; ``way`` describes to the user how it trains."""
+    """The measured speed of one network; ``way`` describes to the user how it trains, ``cuda`` says where."""
 
     choice: Choice
     way: str = ""
+    cuda: bool = False
 
     @property
     def best(self) -> float:
         """Images per second of as many Runs as train at a time."""
         return self.choice.speed(self.choice.lanes)
 
-    @property
-    def source(self) -> str:
-        """How the speed is known, for the user."""
-        return f"calibrated {ago(self.choice.measured)}"
+    def describe(self) -> str:
+        """For the user: ``6,000 images/s (eager, one Run at a time; calibrated 2 h ago)``."""
+        known = filter(None, (self.way, f"calibrated {ago(self.choice.measured)}"))
+        return f"{terminal.speed(self.best)} ({'; '.join(known)})"
 
 
 def paces(
     runs: Sequence[Run], device_name: str, store: Store, log: Console | None = None, again: bool = False
-) -> tuple[dict[str, Pace], bool]:
-    """Return the pace of every network in ``runs``, as far as it is known, and whether the device is CUDA.
+) -> dict[str, Pace]:
+    """Return the pace of every network in ``runs``, as far as it is known.
 
     With a ``log``, what is not known (or everything ``again``) is timed: it takes seconds and is reported there.
     """
-    if not (first := first_of_each(runs)):
-        return {}, False
+    by_arch: dict[str, list[Run]] = {}
+    for run in runs:
+        if run.epochs:
+            by_arch.setdefault(run.arch, []).append(run)
+    if not by_arch:
+        return {}
     from repro.engine import calibration, device  # imports torch, which a plan without missing Runs does not need
 
     chosen, timed, found = device.choose(device_name), list[str](), dict[str, Pace]()
@@ -57,28 +62,30 @@ def paces(
         if log:
             log.print(f"timing {what}", markup=False)
 
-    for arch, run in first.items():
-        images = cost([other for other in runs if other.arch == arch], store).images
+    for arch, of_arch in by_arch.items():
+        run = of_arch[0]
         small = not isinstance(run.data, Photos)
+        # A session on a CPU trains few images without timing strategies.
+        few = small and not chosen.cuda and cost(of_arch, store).images < calibration.CALIBRATE_FROM
         if log:
-            choice = calibration.measure(run, chosen, cache, report=report, again=again)
+            choice = calibration.measure(run, chosen, cache, [EAGER] if few else [], report, again=again)
         else:
             choice = calibration.known(run, chosen, cache)
-        # A session on a CPU trains few images without comparing strategies.
-        if small and not chosen.cuda and images < calibration.CALIBRATE_FROM:
+        if few:
             eager = {name: speed for name, speed in choice.speeds.items() if name == EAGER}
             choice = dataclasses.replace(choice, speeds=eager)
-        bfloat16 = device.resolve_precision(run.precision, chosen) == "bfloat16"
-        emulated = ", bfloat16 emulated" if bfloat16 and not device.fast_bfloat16(chosen) else ""
         if choice.speeds:
-            found[arch] = Pace(choice, choice.describe() + emulated if small else "")
+            way = [choice.describe()] if small else []
+            if device.resolve_precision(run.precision, chosen) == "bfloat16" and not device.fast_bfloat16(chosen):
+                way.append("bfloat16 emulated, timed on few images")
+            found[arch] = Pace(choice, ", ".join(way), chosen.cuda)
     if log and timed and not chosen.cuda and (load := os.getloadavg()[0]) > BUSY * cores():
         log.print(
             f"this machine is busy (load {load:.0f} on {cores()} cores), so times may be overestimated: "
             "run `repro plan --calibrate` again when it is idle",
             markup=False,
         )
-    return found, chosen.cuda
+    return found
 
 
 def seconds(runs: Sequence[Run], known: Mapping[str, Pace], store: Store | None = None) -> float | None:
@@ -94,15 +101,6 @@ def seconds(runs: Sequence[Run], known: Mapping[str, Pace], store: Store | None 
             return None
         total += max(end_times(images, min(pace.choice.lanes, len(images)), pace.choice.speed_of))
     return total
-
-
-def first_of_each(runs: Sequence[Run]) -> dict[str, Run]:
-    """Return the first of ``runs`` that trains each network; it is timed for all of them."""
-    first: dict[str, Run] = {}
-    for run in runs:
-        if run.epochs:
-            first.setdefault(run.arch, run)
-    return first
 
 
 def ago(date: str) -> str:

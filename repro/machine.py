@@ -15,7 +15,7 @@ from pathlib import Path
 
 from repro import files
 from repro.errors import MissingInput
-from repro.options import placed, ranked
+from repro.options import placed
 
 COMPILER_CACHE = "TORCHINDUCTOR_CACHE_DIR"  # the variable
 
@@ -74,7 +74,7 @@ def share(of: int) -> int:
 def threads() -> int:
     """Return this process's number of threads: one per core, or fewer if OMP_NUM_THREADS says so."""
     most, asked = share(cores()), os.environ.get("OMP_NUM_THREADS", "")
-    if ranked() or not asked.isdecimal():  # torchrun always sets 1
+    if placed().ranks > 1 or not asked.isdecimal():  # torchrun always sets 1
         return most
     return max(1, min(most, int(asked)))
 

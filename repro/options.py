@@ -7,7 +7,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ RUN_STATES = ("done", "diverged", "begun", "missing")
 PATHS = ("data_dir", "runs_dir", "out", "params_file")
 DRIVERS = ("workers", "launcher", "slurm", "without", "started")
 """Options that are not passed to workers. (They inherit $REPRO_WITHOUT.)"""
-MOST_SEEDS = 64
+MOST_SEEDS = 64  # of --seeds, and that a claim may be said to need
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,10 @@ class Options:
     with_iterative: bool = False
     keep_final: bool = False
     """Also keep the final weights of networks, not only the checkpoints that other Runs start from."""
-    without: Sequence[str] = field(default_factory=lambda: data_left_out())
-    """Data sets that are not available, whose Runs are not trained (``$REPRO_WITHOUT``)."""
+    without: Sequence[str] = field(
+        default_factory=lambda: os.environ.get("REPRO_WITHOUT", "").replace(",", " ").split()
+    )
+    """Data sets that are not available, whose Runs are not trained (``$REPRO_WITHOUT``, with commas or spaces)."""
     params_file: Path | None = None
     strategy: str = "auto"
     wave: int = 0
@@ -68,7 +70,8 @@ class Options:
         }  # fmt: skip
         for name, names in known.items():
             if getattr(self, name) not in names:
-                raise UsageError(f"--{name} {getattr(self, name)}: choose {choice(names)}")
+                *others, last = [f'"{known}"' if "," in known else known for known in names if known]
+                raise UsageError(f"--{name} {getattr(self, name)}: choose {', '.join(others)} or {last}")
         for name, value in (("gpus", self.gpus), ("workers", self.workers)):
             if value < 1:
                 raise UsageError(f"--{name} {value}: choose 1 or more")
@@ -99,23 +102,12 @@ class Options:
     @property
     def is_main(self) -> bool:
         """Whether this process writes results and messages: rank 0 under torchrun, every process without it."""
-        return rank() == 0
+        return placed().rank == 0
 
     @property
     def deadline(self) -> float | None:
         """The end of the time budget, on `time.monotonic`'s clock."""
         return self.started + parse_duration(self.time_budget) if self.time_budget else None
-
-
-def choice(names: Iterable[str | None]) -> str:
-    """List names as ``auto, cpu or cuda``, with quotes around those that contain a comma."""
-    *others, last = [f'"{name}"' if "," in name else name for name in names if name]
-    return f"{', '.join(others)} or {last}"
-
-
-def data_left_out() -> list[str]:
-    """Return the data sets in ``$REPRO_WITHOUT``, separated by commas or spaces."""
-    return os.environ.get("REPRO_WITHOUT", "").replace(",", " ").split()
 
 
 class Placed(NamedTuple):
@@ -146,16 +138,6 @@ def placed() -> Placed:
 
 
 _TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
-
-
-def ranked() -> bool:
-    """Return whether torchrun started this process as one of several."""
-    return placed().ranks > 1
-
-
-def rank() -> int:
-    """Return the rank of this process; 0 without torchrun."""
-    return placed().rank
 
 
 def parse_duration(text: str) -> float:

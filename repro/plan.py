@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import dataclasses
 import functools
 import heapq
 from collections.abc import Callable, Iterable, Sequence
@@ -67,14 +66,18 @@ class Cost:
     runs: int
     epochs: int
     images: int
-    images_by_arch: dict[str, int]
 
 
-def make_plan(asked: Iterable[Run], store: Store, everything: Iterable[Run] = ()) -> Plan:
-    """Plan the Runs ``asked``; checkpoints are also kept for ``everything`` that may be trained later."""
+def make_plan(
+    asked: Iterable[Run], store: Store, everything: Iterable[Run] = (), keep_final: bool = False
+) -> Plan:
+    """Plan the Runs ``asked``; checkpoints are also kept for ``everything`` that may be trained later, and with
+    ``keep_final`` after the last epoch of each network."""
     asked = list(asked)
     keep = start_epochs(ancestors([*asked, *everything]))
     runs = ancestors(asked)
+    for key, epochs in final_epochs(runs).items() if keep_final else ():
+        keep[key] = keep.get(key, set()) | epochs
     wanted: set[str] = {run.key for run in asked if store.record(run) is None}
     replays: set[str] = set()
     for run in reversed(runs):  # children first, so that their needs are known at their parents
@@ -106,14 +109,6 @@ def final_epochs(runs: Iterable[Run]) -> dict[str, set[int]]:
     return {run.key: {run.last_epoch} for run in runs if trains_a_network(run)}
 
 
-def keeping_final(plan: Plan, also: Iterable[Run] = ()) -> Plan:
-    """Return ``plan`` with a checkpoint after the last epoch (mask included) of each network and of ``also``."""
-    keep = dict(plan.keep)
-    for run in (*filter(trains_a_network, plan.missing), *also):
-        keep[run.key] = {*keep.get(run.key, ()), run.last_epoch}
-    return dataclasses.replace(plan, keep=keep)
-
-
 def forgotten(runs: Iterable[Run], store: Store) -> list[Run]:
     """Return the ``runs`` that trained a network whose final weights were not kept."""
     ended = (run for run in runs if trains_a_network(run) and store.record(run) and not diverged(store, run))
@@ -129,14 +124,12 @@ def diverged(store: Store, run: Run) -> bool:
 def cost(runs: Iterable[Run], store: Store | None = None) -> Cost:
     """Return the cost of ``runs``; with a ``store``, of the epochs that their resume states do not cover."""
     epochs = images = count = 0
-    by_arch: dict[str, int] = {}
     for run in runs:
         left = run.epochs - (store.progress(run) if store else 0)
         tests = sum(run.evaluates_after(epoch) for epoch in range(run.last_epoch - left + 1, run.last_epoch + 1))
-        work = left * run.data.train + tests * run.data.test // 3
-        count, epochs, images = count + 1, epochs + left, images + work
-        by_arch[run.arch] = by_arch.get(run.arch, 0) + work
-    return Cost(count, epochs, images, by_arch)
+        count, epochs = count + 1, epochs + left
+        images += left * run.data.train + tests * run.data.test // 3
+    return Cost(count, epochs, images)
 
 
 def disk_bytes(runs: Iterable[Run], keep: dict[str, set[int]]) -> int:

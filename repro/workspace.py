@@ -5,24 +5,23 @@ Imports no torch until something must be trained.
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from repro import artifacts, data, files, places
+from repro import artifacts, data, places
 from repro.artifacts import Artifact, Results
 from repro.cells import Cell
 from repro.config import params, recipe
 from repro.errors import UsageError
 from repro.experiments import Study
 from repro.options import Options
-from repro.plan import Plan, keeping_final, make_plan
+from repro.plan import Plan, make_plan
 from repro.record import Record
 from repro.report import document
 from repro.report.document import Document
@@ -49,15 +48,17 @@ class Workspace:
         self.settings = params.settings(self.params_file, options.profile, overrides)
         self.seeds = range(options.seeds or self.settings.profile.seeds)
         self.folders = data_folders(options.data_dir, self.root)
-        sets = (self.settings.profile.data.name, self.settings.profile.imagenet.data.name)
-        images, photos = (data.fingerprint(name, self.folders) for name in sets)
-        official = [data.official(*pair) for pair in zip(sets, (images, photos), strict=True)]
+        small, large = self.settings.profile.data.name, self.settings.profile.imagenet.data.name
+        images, photos = data.fingerprint(small, self.folders), data.fingerprint(large, self.folders)
+        official = data.official(small, images), data.official(large, photos)
         self.study = Study(self.settings, images, official[0], photos, official[1])
         self._made: dict[tuple[object, tuple[int, ...]], list[Run]] = {}
         self._check_blocks()
         if options.arch and (other := self._arch_overrides(options.arch, names)):
             overrides |= other
-            self._set(overrides)
+            self.settings = params.settings(self.params_file, options.profile, overrides)
+            self.study, self._made = dataclasses.replace(self.study, settings=self.settings), {}
+            self._check_blocks()
         results = options.out or self.root / "results"
         # The shipped ledger is in the results folder itself, so ignoring it needs another folder.
         separate = "+anew" if options.ignore_shipped and options.out is None and not overrides else ""
@@ -75,14 +76,14 @@ class Workspace:
 
         Runs that depend on results are included once these exist; with ``guess`` always, by the best guess.
         """
-        runs = self._all_runs(artifact, self.seeds if seeds is None else seeds, guess, self.options.with_iterative)
+        seeds = self.seeds if seeds is None else seeds
+        runs = self.runs_of_cells(artifact, seeds, guess, self.options.with_iterative)
         return [run for run in runs if self.options.arch in (None, run.arch)]
 
-    def runs_of_cells(self, artifact: Artifact, seeds: Sequence[int]) -> list[Run]:
+    def runs_of_cells(
+        self, artifact: Artifact, seeds: Sequence[int], guess: bool = True, optional: bool = True
+    ) -> list[Run]:
         """Return all Runs that the artifact's cells of ``seeds`` are made from, whatever the options."""
-        return self._all_runs(artifact, seeds, guess=True, optional=True)
-
-    def _all_runs(self, artifact: Artifact, seeds: Sequence[int], guess: bool, optional: bool) -> list[Run]:
         runs = self._make(artifact.runs, seeds)
         if artifact.second_stage and (guess or all(self.store.record(run) for run in runs)):
             runs = [*runs, *artifact.second_stage(self.study, self.results(), seeds)]
@@ -109,21 +110,17 @@ class Workspace:
         """Return the Runs that are not trained because of ``$REPRO_WITHOUT``."""
         return [run for run in ancestors(self._needed()) if self._leaves_out(run)]
 
-    def plan(self) -> Plan:
-        """Plan the missing Runs of this command's artifacts, guesses included."""
-        return self.plan_for([run for artifact in self.artifacts for run in self.runs(artifact)])
-
-    def plan_for(self, asked: Sequence[Run]) -> Plan:
-        """Plan the missing ones of the Runs ``asked``. Checkpoints are kept for all artifacts, and with
-        ``--keep-final`` after the last epoch."""
-        plan = make_plan(asked, self.store, self.every_run())
-        return keeping_final(plan) if self.options.keep_final else plan
+    def plan(self, asked: Sequence[Run] | None = None) -> Plan:
+        """Plan the missing ones of ``asked`` (default: the Runs of this command's artifacts, guesses included).
+        Checkpoints are kept for all artifacts, and with ``--keep-final`` after the last epoch."""
+        if asked is None:
+            asked = [run for artifact in self.artifacts for run in self.runs(artifact)]
+        return make_plan(asked, self.store, self.every_run(), self.options.keep_final)
 
     def every_run(self) -> list[Run]:
         """Return the Runs of all artifacts, guesses and optional ones included."""
-        every = artifacts.IMPLEMENTED.values()
-        optional = [run for a in every if a.optional for run in self._make(a.optional, self.seeds)]
-        return [*(run for artifact in every for run in self.runs(artifact)), *optional]
+        every = [run for a in artifacts.IMPLEMENTED.values() for run in self.runs_of_cells(a, self.seeds)]
+        return [run for run in every if self.options.arch in (None, run.arch)]
 
     def cells(self, artifact: Artifact) -> tuple[list[Cell], list[Record]]:
         """Return the artifact's cells, over all seeds that have results, and the Records behind them."""
@@ -143,10 +140,6 @@ class Workspace:
             document.write(made, self.out)
         return made
 
-    def check_results_folder(self) -> None:
-        """Raise `MissingInput` before hours of training if results could not be written."""
-        files.check_lockable(self.out)
-
     @property
     def all_seeds(self) -> list[int]:
         """The seeds of the paper's artifacts, which its claims are judged by."""
@@ -164,20 +157,9 @@ class Workspace:
 
         return [*self.seeds, *filter(has_results, sorted(known - {*self.seeds}))]
 
-    def with_settings(self, changes: Mapping[str, Any] | None = None, **options: Any) -> Workspace:
-        """Return this workspace with other ``options``, or, for planning only, with ``changes`` of the profile
-        (dotted keys). Raises `UsageError` if one is not valid."""
-        other = copy.copy(self)
-        other.options = dataclasses.replace(self.options, **options)
-        overrides = {**self.settings.overrides, **(changes or {})}
-        other._set(overrides)
-        return other
-
-    def _set(self, overrides: Mapping[str, Any]) -> None:
-        """Apply ``overrides`` to the profile. Raises `UsageError` if one is not valid."""
-        self.settings = params.settings(self.params_file, self.settings.name, overrides)
-        self.study, self._made = dataclasses.replace(self.study, settings=self.settings), {}
-        self._check_blocks()
+    def changed(self, **options: Any) -> Workspace:
+        """Return the workspace of the same command with other ``options``. Raises `UsageError` as the command."""
+        return Workspace(dataclasses.replace(self.options, **options), self.names)
 
     def _check_blocks(self) -> None:
         """Raise `UsageError` if a block of the profile is no artifact's, or if it names what cannot be: unknown
@@ -220,10 +202,6 @@ class Workspace:
                 )
             overrides[f"{block}.arch"] = arch
         return overrides
-
-    def in_profile(self, profile: str) -> Workspace:
-        """Return the workspace of the same command in another profile. Raises `UsageError` for an unknown one."""
-        return Workspace(dataclasses.replace(self.options, profile=profile), self.names)
 
     @property
     def hypotheses(self) -> list[str]:

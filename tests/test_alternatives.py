@@ -108,8 +108,8 @@ def test_time_and_gpu_hours_follow_from_the_measured_speeds(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     speeds = {"resnet18": 2000.0, "resnet50": 1000.0}
-    paces = {arch: Pace(Choice({"eager": {1: speed}})) for arch, speed in speeds.items()}
-    monkeypatch.setattr(estimate, "paces", lambda *given, **how: (paces, True))
+    paces = {arch: Pace(Choice({"eager": {1: speed}}), cuda=True) for arch, speed in speeds.items()}
+    monkeypatch.setattr(estimate, "paces", lambda *given, **how: paces)
     _, out, _ = command("plan", "table3", "--profile", "paper", "--json")
     told = json.loads(out)
     images = {other["what"]: other["images"] for other in told["alternatives"]}

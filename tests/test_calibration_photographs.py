@@ -88,6 +88,18 @@ def test_cache_tells_apart_what_changes_the_speed(tmp_path: Path, measured: Call
     assert speed(cache, recipe=replace(RECIPE, epochs=7, lr=0.01)) == 100.0  # these do not
 
 
+@pytest.mark.parametrize("fast", [True, False])
+def test_emulated_bfloat16_is_timed_on_few_images(
+    measured: Calls, monkeypatch: pytest.MonkeyPatch, fast: bool
+) -> None:
+    """A part of a batch would take a minute or more."""
+    monkeypatch.setattr(calibration.devices, "fast_bfloat16", lambda device: fast)
+    for precision in ("bfloat16", "float32"):
+        speed(None, replace(RECIPE, batch_size=64), precision=precision)
+    sizes = [run.recipe.batch_size // run.recipe.micro_batches for run, *_ in measured]  # type: ignore[attr-defined]
+    assert sizes == [32 if fast else calibration.FEW, 32]
+
+
 def test_what_is_measured_anew_replaces_what_is_known_and_its_date(
     tmp_path: Path, measured: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -75,10 +75,10 @@ def test_an_estimate_of_months_is_a_warning(
     pace = Pace(Choice({"eager": {1: 30.0}}), "eager, one Run at a time")
     monkeypatch.setattr(estimate, "ago", lambda date: "2 h ago")
     slow = {arch: pace for arch in ("resnet20", "resnet56")}
-    monkeypatch.setattr(estimate, "paces", lambda *_: (slow, False))
+    monkeypatch.setattr(estimate, "paces", lambda *_: slow)
     code, states = checked("--profile", "paper")
     assert code == 0 and states["time"][0] == "warning" and "days of training left" in states["time"][1]
-    assert "calibrated 2 h ago; `repro plan --calibrate` measures it again" in states["speed"][1]
+    assert "calibrated 2 h ago); `repro plan --calibrate` measures it again" in states["speed"][1]
 
 
 def test_a_cpu_that_was_not_timed_is_warned_of_much_work(

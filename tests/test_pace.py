@@ -109,9 +109,9 @@ def test_plan_and_doctor_say_how_this_device_trains(
     timed.clear()
     _, out, err = command(*ask)
     assert not timed and "timing" not in err
-    assert "resnet20: 6,000 images/s here (streams, 4 Runs at a time; calibrated just now)" in out
+    assert "resnet20: 6,000 images/s (streams, 4 Runs at a time; calibrated just now)" in out
     _, out, _ = command("doctor", "--profile", "smoke")
-    assert "resnet20: 6,000 images/s, streams, 4 Runs at a time" in out
+    assert "resnet20: 6,000 images/s (streams, 4 Runs at a time; calibrated just now)" in out
 
 
 CPU = device.Device(torch.device("cpu"), "some processor, 1 thread")
@@ -140,21 +140,22 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def speed_of(run: Run, store: Store, anew: bool = False) -> tuple[float, str, str]:
     """Images a second, how they are known, and what was said."""
     said = Console(record=True, width=200, file=io.StringIO())
-    paces, _ = estimate.paces([run], "auto", store, said, anew)
-    return paces["resnet20"].best, paces["resnet20"].source, said.export_text()
+    pace = estimate.paces([run], "auto", store, said, anew)["resnet20"]
+    return pace.best, pace.describe(), said.export_text()
 
 
 def test_a_calibration_is_repeated_where_that_is_asked_for(run: Run, timed: list[str], store: Store) -> None:
-    assert speed_of(run, store)[:2] == (100.0, "calibrated just now") and len(timed) == 1
+    known = "100 images/s (eager, one Run at a time; calibrated just now)"
+    assert speed_of(run, store)[:2] == (100.0, known) and len(timed) == 1
     assert speed_of(run, store)[0] == 100.0 and len(timed) == 1
-    assert speed_of(run, store, anew=True)[:2] == (100.0, "calibrated just now") and len(timed) == 2
+    assert speed_of(run, store, anew=True)[:2] == (100.0, known) and len(timed) == 2
 
 
 def test_little_work_is_estimated_as_it_is_trained_without_timing_strategies(
     run: Run, timed: list[str], store: Store
 ) -> None:
     """A session under `CALIBRATE_FROM` images takes one Run after another on a CPU."""
-    assert estimate.paces([run], "auto", store, Console(quiet=True))[0]["resnet20"].choice.lanes == 1
+    assert estimate.paces([run], "auto", store, Console(quiet=True))["resnet20"].choice.lanes == 1
     assert timed == ["eager"]
 
 
@@ -163,7 +164,7 @@ def test_a_plan_with_nothing_to_train_needs_no_torch(
 ) -> None:
     monkeypatch.setattr(device, "choose", lambda name: pytest.fail("the device was looked for"))
     observed = [run for run in artifacts.get("fig3").runs(study("paper"), (0,)) if not run.epochs]
-    assert estimate.paces(observed, "auto", store, Console(quiet=True)) == ({}, False)
+    assert estimate.paces(observed, "auto", store, Console(quiet=True)) == {}
 
 
 @pytest.mark.parametrize(("load", "busy"), [(1.0, False), (1000.0, True)])

@@ -199,7 +199,7 @@ def test_parts_that_can_train_side_by_side_share_the_lanes(
     def execute(self: sprint.Sprint, name: str, runs: list[Run], lanes: int, of: int) -> bool:
         begun.append(list(runs))
         if (choice := self._choice(runs)).speeds:
-            left[0] -= max(end_times(self._images(runs), lanes, choice.speed_of))
+            left[0] -= max(end_times([cost([run], work.store).images for run in runs], lanes, choice.speed_of))
         end(runs)
         return True
 

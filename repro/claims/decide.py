@@ -16,13 +16,13 @@ from repro.claims.intervals import Sample
 from repro.claims.noise import UnknownNoise
 from repro.claims.statistics import expression_of
 from repro.claims.tables import Cell, CellIndex, MissingCells, SeedTable
+from repro.options import MOST_SEEDS
 from repro.published import Claim
 
 HOLDS, FAILS, UNDECIDED, NOT_RUN, UNPUBLISHED = "holds", "fails", "undecided", "not run", "unpublished"
 NOT_COMPARABLE = "not comparable"
 VERDICTS = (HOLDS, FAILS, UNDECIDED, NOT_RUN, UNPUBLISHED)
 REFUTED = "; what there is decides it"
-MOST_SEEDS = 64
 
 
 @dataclass(frozen=True)

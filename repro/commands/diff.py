@@ -59,59 +59,48 @@ def show(
         return 0
     work = reading(options, names)
     found = compared(work, [work.render(artifact, write=False) for artifact in work.artifacts])
+    cells = found["cells"]
+    with_result = [cell for cell in cells if cell["reproduced"] is not None]
     if as_json:
         print(json.dumps(found))
     else:
-        _show(work, found, every)
-    if any(cell["verdict"] == OUTSIDE for cell in found["cells"]):
-        return 0 if no_fail else OUTSIDE_BAND
-    if not found["cells"] or _with_result(found):
-        return 0
-    terminal.console(stderr=True).print(
-        f"repro: nothing was compared: none of the {counted(len(found['cells']), 'printed number')} has a "
-        f"result in profile {found['profile']} yet",
-        markup=False,
-    )
-    return 0 if no_fail else NOTHING_COMPARED
+        _print(work, found, cells if every else with_result[:FIRST])
+    code = OUTSIDE_BAND if any(cell["verdict"] == OUTSIDE for cell in cells) else 0
+    if cells and not with_result:
+        code = NOTHING_COMPARED
+        terminal.console(stderr=True).print(
+            f"repro: nothing was compared: none of the {counted(len(cells), 'printed number')} has a result in "
+            f"profile {found['profile']} yet",
+            markup=False,
+        )
+    return 0 if no_fail else code
 
 
-def _show(work: Workspace, found: Differences, every: bool) -> None:
-    out = terminal.console()
+def _print(work: Workspace, found: Differences, cells: Sequence[dict[str, Any]]) -> None:
+    out, comparable = terminal.console(), work.study.comparable
     for name, counts in found["verdicts"].items():
         out.print(f"{name}: {tally(counts) or 'no cells'}")
-    if work.settings.comparable and not work.study.comparable:
+    if work.settings.comparable and not comparable:
         out.print("some images are not the official ones: their numbers are not compared")
-    elif not work.study.comparable:
+    elif not comparable:
         out.print(
             f"profile {work.settings.name} is not the paper's: nothing is compared; published numbers are shown "
             "for orientation only"
         )
-    cells = found["cells"] if every else _with_result(found)[:FIRST]
     if cells:
-        found_in = {artifact.name: artifact for artifact in work.artifacts}
-        rows = [_row(cell, found_in[cell["artifact"]].digits_of(cell["col"])) for cell in cells]
+        digits_of = {artifact.name: artifact.digits_of for artifact in work.artifacts}
+        rows = [_row(cell, digits_of[cell["artifact"]](cell["col"])) for cell in cells]
+        spare = ("z", "n", "band") if comparable else ("z", "n", "band", "verdict")
         out.print()
-        alike = () if work.study.comparable else ("verdict",)  # nothing is compared
-        out.print(terminal.table(HEADER, rows, folds=HEADER[:1], spare=("z", "n", "band", *alike)))
+        out.print(terminal.table(HEADER, rows, folds=HEADER[:1], spare=spare))
     if left := len(found["cells"]) - len(cells):
         out.print(f"{counted(left, 'printed number')} not shown: --all shows every one")
 
 
-def _with_result(found: Differences) -> list[dict[str, Any]]:
-    return [cell for cell in found["cells"] if cell["reproduced"] is not None]
-
-
 def _row(cell: dict[str, Any], digits: int) -> list[str]:
-    def number(name: str, form: str) -> str:
-        return "" if cell[name] is None else f"{cell[name]:{form}}"
-
-    return [
-        f"{cell['artifact']} {cell['series']}, {cell['row']}, {cell['col']}",
-        number("reproduced", f".{digits}f"),
-        number("published", f".{min(digits, MOST_PRINTED)}f"),
-        number("difference", f"+.{digits}f"),
-        number("band", f".{digits}f"),
-        number("z", "+.1f"),
-        str(cell["n"] or ""),
-        cell["verdict"],
-    ]
+    """Return a cell's row under `HEADER`."""
+    form, printed = f".{digits}f", f".{min(digits, MOST_PRINTED)}f"
+    forms = {"reproduced": form, "published": printed, "difference": f"+{form}", "band": form, "z": "+.1f"}
+    numbers = ["" if cell[name] is None else f"{cell[name]:{form}}" for name, form in forms.items()]
+    name = f"{cell['artifact']} {cell['series']}, {cell['row']}, {cell['col']}"
+    return [name, *numbers, str(cell["n"] or ""), cell["verdict"]]

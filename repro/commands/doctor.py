@@ -14,13 +14,15 @@ from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 
+import torch
 from rich.text import Text
 
 from repro import estimate, files, machine
 from repro.commands import data as data_commands
 from repro.data import cifar10
 from repro.data.imagenet import index
-from repro.errors import MissingInput, ReproError
+from repro.engine import device as devices
+from repro.errors import MissingInput, ReproError, UsageError
 from repro.options import Options
 from repro.plan import cost, disk_bytes
 from repro.report import terminal
@@ -29,7 +31,6 @@ from repro.words import counted
 from repro.workspace import Workspace
 
 Check = tuple[str, str, str]  # what, state (ok, note, warning, problem), finding
-GRAVE = ("problem", "warning")
 LONG = 30 * 86400  # seconds of training that deserve a warning
 MANY = 50_000_000  # images: a day at 600 a second
 
@@ -38,19 +39,18 @@ def report(options: Options, as_json: bool) -> int:
     """Print all checks, rather than raise at the first problem; return the exit code, 3 if one found a problem."""
     found = [*_software(), *_device(), *_account(), *_project(options)]
     counts = Counter(state for _, state, _ in found)
-    code = MissingInput.exit_code if counts["problem"] else 0
     if as_json:
         print(json.dumps([dict(zip(("what", "state", "finding"), check, strict=True)) for check in found]))
-        return code
-    out = terminal.console()
-    for what, state, finding in found:
-        begin = f"{state:8} {what:11} "
-        for line in Text(finding).wrap(out, max(out.width - len(begin), 20)):
-            out.print(begin, line, sep="", soft_wrap=True)
-            begin = " " * len(begin)
-    grave = [counted(counts[state], state) for state in GRAVE if counts[state]]
-    out.print(", ".join(grave) or "no problems found")
-    return code
+    else:
+        out = terminal.console()
+        for what, state, finding in found:
+            begin = f"{state:8} {what:11} "
+            for line in Text(finding).wrap(out, max(out.width - len(begin), 20)):
+                out.print(begin, line, sep="", soft_wrap=True)
+                begin = " " * len(begin)
+        grave = [counted(counts[state], state) for state in ("problem", "warning") if counts[state]]
+        out.print(", ".join(grave) or "no problems found")
+    return MissingInput.exit_code if counts["problem"] else 0
 
 
 def _software() -> Iterator[Check]:
@@ -67,10 +67,6 @@ def _software() -> Iterator[Check]:
 
 
 def _device() -> Iterator[Check]:
-    import torch
-
-    from repro.engine import device as devices
-
     chosen = devices.choose("auto")
     precision = devices.resolve_precision("auto", chosen)
     yield "device", "ok", f"{chosen.name}; precision auto is {precision} here"
@@ -112,16 +108,15 @@ def _project(options: Options) -> Iterator[Check]:
         return
     plan = work.plan()
     missing = [run for run in plan.missing if run.data.name not in options.without]
-    wanted = {run.data.name for run in missing}
     yield "params", "ok", f"{work.params_file}, profile {work.settings.name}"
-    yield "data", *_images("cifar10", work.folders, "cifar10" in wanted)
-    yield "imagenet", *_images("imagenet", work.folders, "imagenet" in wanted)
-    for name, folder in (("runs", work.store.runs_dir), ("results", work.out)):
+    for what, name in (("data", "cifar10"), ("imagenet", "imagenet")):
+        yield what, *_images(name, work.folders, any(run.data.name == name for run in missing))
+    for what, folder in (("runs", work.store.runs_dir), ("results", work.out)):
         try:
             files.check_lockable(folder)
-            yield name, "ok", f"{folder}, writable, with file locks"
+            yield what, "ok", f"{folder}, writable, with file locks"
         except ReproError as error:
-            yield name, "problem", str(error)
+            yield what, "problem", str(error)
     needed = disk_bytes(missing, plan.keep)
     free = shutil.disk_usage(files.existing(work.store.runs_dir)).free
     space = f"{terminal.size(needed)} of checkpoints to come, {terminal.size(free)} free"
@@ -133,11 +128,10 @@ def _project(options: Options) -> Iterator[Check]:
 
 def _images(name: str, folders: list[Path], wanted: bool) -> tuple[str, str]:
     """Judge a data set: missing images are a problem only if Runs need them (``wanted``)."""
-    find = cifar10.find if name == "cifar10" else index.find
     try:
         info, line = data_commands.find(name, folders)
     except MissingInput as error:
-        absent = find(folders) is None
+        absent = (cifar10.find if name == "cifar10" else index.find)(folders) is None
         more = "; or set REPRO_WITHOUT=imagenet to leave out its Runs" if absent and name == "imagenet" else ""
         return ("problem", f"{error}{more}") if wanted or not absent else ("note", str(error))
     if info["official"]:
@@ -147,26 +141,21 @@ def _images(name: str, folders: list[Path], wanted: bool) -> tuple[str, str]:
 
 def _time(runs: Sequence[Run], work: Workspace) -> Iterator[Check]:
     """Report how fast each missing network trains, as far as it was measured, and how long everything takes."""
-    from repro.engine import device
-
-    chosen, ask = device.choose("auto"), f"`repro plan --profile {work.settings.name}`"
+    ask = f"`repro plan --profile {work.settings.name}`"
     try:
-        for precision in {run.precision for run in runs}:
-            device.resolve_precision(precision, chosen)
-    except ReproError as error:
+        paces = estimate.paces(runs, "auto", work.store)
+    except UsageError as error:  # a precision that this device does not have
         yield "precision", "problem", f"{error}, with --precision"
         return
-    paces, _ = estimate.paces(runs, "auto", work.store)
-    for arch in estimate.first_of_each(runs):
+    for arch in dict.fromkeys(run.arch for run in runs if run.epochs):
         if pace := paces.get(arch):
-            known = ", ".join(filter(None, (terminal.speed(pace.best), pace.way, pace.source)))
-            yield "speed", "ok", f"{arch}: {known}; `repro plan --calibrate` measures it again"
+            yield "speed", "ok", f"{arch}: {pace.describe()}; `repro plan --calibrate` measures it again"
         else:
             yield "speed", "note", f"{arch}: not calibrated yet ({ask} does it, in seconds)"
     seconds, images = estimate.seconds(runs, paces, work.store), cost(runs, work.store).images
     if seconds:
         state = "warning" if seconds > LONG else "ok"
         yield "time", state, f"{terminal.duration(seconds)} of training left on this device"
-    elif seconds is None and not chosen.cuda and images > MANY:
+    elif seconds is None and images > MANY and not torch.cuda.is_available():
         left = f"{images / 1e6:,.0f} million images left to train, which takes a CPU days to months"
         yield "time", "warning", f"{left}: {ask} estimates how long"

@@ -40,7 +40,7 @@ def show(options: Options, names: Sequence[str], profiles: str, *, as_json: bool
     work = Workspace(dataclasses.replace(options, profile=None), names)
     if len({*chosen} - {""}) < max(2, len(chosen)):
         raise UsageError(f"{given}: name two or more, each once, {','.join(work.hypotheses)} for instance")
-    works = [work.in_profile(name) for name in chosen]
+    works = [work.changed(profile=name) for name in chosen]
     for one in works:
         if not one.settings.comparable:
             raise UsageError(
@@ -58,7 +58,7 @@ def around(work: Workspace) -> Document | None:
     """Compare ``work``'s profile with all other comparable ones that have results; None if there are none."""
     if not work.settings.comparable:
         return None
-    every = [work if name == work.settings.name else work.in_profile(name) for name in work.hypotheses]
+    every = [work if name == work.settings.name else work.changed(profile=name) for name in work.hypotheses]
     found = [other for other in every if other is work or other.store.records()]
     return document(found) if len(found) > 1 else None
 

@@ -56,7 +56,7 @@ def report(options: Options, as_json: bool) -> None:
 def write_report(work: Workspace, as_json: bool = False) -> list[Document]:
     """Write ``index.html``, ``README.md`` and the JSON that they are made from; first bring all artifacts up to
     date, and return their documents. Print what was written, ``as_json`` as one JSON object."""
-    work.check_results_folder()
+    files.check_lockable(work.out)
     documents = [_up_to_date(work, artifact) for artifact in work.artifacts]
     found, others = decided(work), hypotheses.around(work)
     values = {"claims.json": found, "diff.json": diff.compared(work, documents), "hypotheses.json": others}
@@ -105,7 +105,7 @@ def _waits(work: Workspace, tables: Sequence[claims.SeedTable], ids: Sequence[st
 
     Assumes that all images and checkpoints exist and no Run is unfinished, so that results rendered on another
     machine are the same."""
-    everywhere = work.with_settings(without=()) if work.options.without else work
+    everywhere = work.changed(without=()) if work.options.without else work
     parts, found = priorities.parts(everywhere, anywhere=True) if ids else {}, dict[str, dict[str, Any]]()
     runs = images = 0
     completed = priorities.decided(everywhere, parts.values(), tables, ids) if parts else []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from repro import workspace
+from repro import files, workspace
 from repro.artifacts import Artifact
 from repro.commands import report as conclude
 from repro.commands import train
@@ -35,18 +35,18 @@ def reproduce(options: Options) -> None:
     chosen, why = choose(options.profile, folders)
     work = Workspace(replace(options, profile=chosen))
     without = sorted({*options.without, *left_out(work)})
-    work = work.with_settings(without=without)
+    work = work.changed(without=without)
     log = terminal.console(stderr=True)
     if options.is_main:
         _show_shipped(work, log)
     log.print(f"profile {chosen}: {why}", markup=False)
     if without:
         log.print(f"{', '.join(without)}: missing or not prepared; its Runs are left out", markup=False)
-    work.check_results_folder()
+    files.check_lockable(work.out)
     failed = _train(work, log)
     if not options.is_main:
         return
-    print(_summary(conclude.write_report(work)))
+    _summarise(conclude.write_report(work))
     print(f"figures and tables: {work.out}")
     print(f"what holds and what does not: {work.out / 'index.html'}")
     print(f"this was profile {chosen}: {why}")
@@ -90,15 +90,14 @@ def _train(work: Workspace, log: Console) -> RunFailed | None:
     waiting = list(work.artifacts) if work.options.is_main else []
     failed = None
 
-    def render(artifact: Artifact) -> None:
-        made = work.render(artifact)
-        waiting.remove(artifact)
-        log.print(f"{artifact.name}: {work.out / artifact.name}.png; {_verdicts(made)}", markup=False)
+    def render(artifacts: Sequence[Artifact]) -> None:
+        for artifact in artifacts:
+            made = work.render(artifact)
+            waiting.remove(artifact)
+            log.print(f"{artifact.name}: {work.out / artifact.name}.png; {_verdicts(made)}", markup=False)
 
     def render_complete() -> None:
-        for artifact in list(waiting):
-            if all(work.store.record(run) for run in work.runs(artifact, guess=False)):
-                render(artifact)
+        render([a for a in waiting if all(work.store.record(run) for run in work.runs(a, guess=False))])
 
     render_complete()
     if not train.renders_only(work, log):
@@ -106,8 +105,7 @@ def _train(work: Workspace, log: Console) -> RunFailed | None:
             train.execute(work, log, render_complete)
         except RunFailed as error:
             failed = error
-    for artifact in list(waiting):
-        render(artifact)
+    render(list(waiting))
     return failed
 
 
@@ -123,13 +121,13 @@ def _show_shipped(work: Workspace, log: Console) -> None:
     except MissingInput as error:  # the folder belongs to another user
         log.print(f"not written: {error}", markup=False)
         documents = [shipped.render(artifact, write=False) for artifact in shipped.artifacts]
-    print(_summary(documents))
+    _summarise(documents)
     sys.stdout.flush()
 
 
-def _summary(documents: Sequence[Document]) -> str:
-    """Return a line per artifact with its verdicts."""
-    return "\n".join(f"  {made.artifact:<12}{_verdicts(made)}" for made in documents)
+def _summarise(documents: Sequence[Document]) -> None:
+    for made in documents:
+        print(f"  {made.artifact:<12}{_verdicts(made)}")
 
 
 def _verdicts(made: Document) -> str:

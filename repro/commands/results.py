@@ -23,19 +23,10 @@ def list_artifacts(options: Options, as_json: bool) -> None:
         runs = ancestors(work.runs(artifact))
         done = sum(work.store.record(run) is not None for run in runs)
         state = "done" if done == len(runs) else f"{done} of {counted(len(runs), 'Run')}"
+        entry = {"artifact": name, "place": artifact.place or "not in the paper", "title": artifact.title}
+        entry["state"] = state if runs else "not in this profile"
         whole = cost(runs)
-        found.append(
-            {
-                "artifact": name,
-                "place": artifact.place or "not in the paper",
-                "title": artifact.title,
-                "state": state if runs else "not in this profile",
-                "runs": len(runs),
-                "done": done,
-                "epochs": whole.epochs,
-                "images": whole.images,
-            }
-        )
+        found.append(entry | {"runs": len(runs), "done": done, "epochs": whole.epochs, "images": whole.images})
     if as_json:
         print(json.dumps({"profile": work.settings.name, "artifacts": found}))
         return

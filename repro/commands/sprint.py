@@ -20,11 +20,13 @@ from rich.console import Console
 from repro import files
 from repro.commands import priorities, reproduce, train
 from repro.commands.runs import report_exported
+from repro.engine import calibration, device, session
 from repro.engine.speeds import Choice
 from repro.errors import BudgetSpent, CheckpointGone, ReproError, RunFailed, UsageError
 from repro.options import Options
 from repro.plan import SLACK, cost, final_epochs, most_in_time, wave_shape
 from repro.report import terminal
+from repro.report.progress import TrainingProgress
 from repro.run import Photos, Run, ancestors, start_epochs
 from repro.store import archive
 from repro.store.archive import Member
@@ -53,15 +55,18 @@ def sprint(
     A signal or an error ends the training, but not the export. Raises `RunFailed` after the export if a Run
     diverged.
     """
-    if dry_run:
-        show(options, names)
-        return
+    if not options.time_budget:
+        raise UsageError("--time-budget is missing: how long may the device be used? 10m, for instance")
     sizes = archive.parse_size(max_size), archive.parse_size(max_total, "--max-total") if max_total else math.inf
+    work = Workspace(options, names)
+    work = work.changed(without=reproduce.left_out(work))
+    if dry_run:
+        _show(work)
+        return
     archive.check_target(export)
-    work = _workspace(options, names)
     files.check_writable(export.resolve().parent)
-    work.check_results_folder()
-    train.check_inputs(work, work.plan_for(work.asked()))
+    files.check_lockable(work.out)
+    train.check_inputs(work, work.plan(work.asked()))
     runner = Sprint(work, terminal.console(stderr=True))
     try:
         runner.train()
@@ -74,10 +79,9 @@ def sprint(
         raise runner.failed
 
 
-def show(options: Options, names: Sequence[str]) -> None:
-    """Print the parts of a sprint in their order, and what each would decide; train nothing."""
-    work, out = _workspace(options, names), terminal.console()
-    parts, rows, decides = priorities.parts(work), list[list[str]](), list[str]()
+def _show(work: Workspace) -> None:
+    """Print the parts of a sprint in their order, and what each would decide."""
+    out, parts, rows, decides = terminal.console(), priorities.parts(work), list[list[str]](), list[str]()
     for (name, runs), ids in zip(parts.items(), priorities.decided(work, parts.values()), strict=True):
         price = cost(runs, work.store)
         rows.append([name, f"{price.runs:,}", f"{price.images / 1e6:,.1f}", str(len(ids))])
@@ -90,26 +94,16 @@ def show(options: Options, names: Sequence[str]) -> None:
 
 
 def _export(work: Workspace, to: Path, max_size: int, max_total: float) -> None:
-    members = _dearest_first(work)
-    if members:
+    if members := _dearest_first(work):
         report_exported(*archive.export(members, to, max_size, work.out.name, max_total))
     else:
         print(f"nothing is missing that can be trained here: nothing was exported to {to}")
-
-
-def _workspace(options: Options, names: Sequence[str]) -> Workspace:
-    if not options.time_budget:
-        raise UsageError("--time-budget is missing: how long may the device be used? 10m, for instance")
-    work = Workspace(options, names)
-    return work.with_settings(without=reproduce.left_out(work))
 
 
 class Sprint:
     """Trains the Runs of ``work`` on one device until its time budget ends."""
 
     def __init__(self, work: Workspace, log: Console) -> None:
-        from repro.engine import device
-
         options = work.options
         assert options.deadline is not None
         self._work, self._log = work, log
@@ -140,7 +134,7 @@ class Sprint:
             runs = [run for of_part in wave.values() for run in of_part]
             choice, seconds = self._choice(runs), self.left
             if priorities.LAST in wave and choice.speeds:  # other Runs are trained again, for their checkpoints
-                replays = [run for run in self._work.plan_for(runs).missing if run not in runs]
+                replays = [run for run in self._work.plan(runs).missing if run not in runs]
                 seconds -= SLACK * cost(replays).images / choice.speed(1)
             count, lanes = self._packed(runs, choice, seconds)
             begun = {run.key for run in runs[:count]}
@@ -177,31 +171,27 @@ class Sprint:
         most = min(self._work.options.wave or choice.lanes, len(runs))
         if not choice.speeds:
             return len(runs), most
-        return most_in_time(self._images(runs), most, choice.speed_of, seconds)
-
-    def _images(self, runs: Sequence[Run]) -> list[int]:
-        """Return the images left of each Run."""
-        return [cost([run], self._work.store).images for run in runs]
+        images = [cost([run], self._work.store).images for run in runs]
+        return most_in_time(images, most, choice.speed_of, seconds)
 
     def _choice(self, runs: Sequence[Run]) -> Choice:
         """Return the strategies for ``runs`` and their speeds here; with ``--strategy``, only that one.
 
         No speeds if the Runs are too short to be worth timing."""
-        from repro.engine import calibration
-
         first, strategy = max(runs, key=lambda run: run.epochs * run.data.train), self._work.options.strategy
         if not first.epochs:
             return Choice()
-        photos = isinstance(first.data, Photos)  # they have one strategy
-        cache, device = self._work.store.runs_dir / calibration.CACHE, self._device
-        choice = calibration.known(first, device, cache)
+        if isinstance(first.data, Photos):  # they have one strategy
+            strategy = "auto"
+        cache = self._work.store.runs_dir / calibration.CACHE
+        choice = calibration.known(first, self._device, cache)
         large = cost(runs, self._work.store).images >= calibration.CALIBRATE_FROM
-        if large and not choice.speeds and (strategy == "auto" or photos):
+        if large and not choice.speeds and strategy == "auto":
             began = time.monotonic()
             until = began + max(self._to_time, LEAST / 2)
-            choice = calibration.measure(first, device, cache, report=self._timing, until=until)
+            choice = calibration.measure(first, self._device, cache, report=self._timing, until=until)
             self._to_time -= time.monotonic() - began
-        if strategy == "auto" or photos:
+        if strategy == "auto":
             return choice
         speeds = {strategy: speed} if (speed := choice.speeds.get(strategy)) else {}
         return Choice(speeds, (strategy, choice.lanes))
@@ -212,11 +202,8 @@ class Sprint:
     def _execute(self, name: str, runs: Sequence[Run], lanes: int, of: int) -> bool:
         """Train ``runs`` and what they need, until all are done or the time is over. Return False if a checkpoint
         was missing: it is set aside now, so what needs it comes last."""
-        from repro.engine import session
-        from repro.report.progress import TrainingProgress
-
         work, options = self._work, self._work.options
-        plan = work.plan_for(runs)
+        plan = work.plan(runs)
         spent, images = time.monotonic() - options.started, cost(plan.missing, work.store).images
         when = f"{terminal.duration(spent)} of {terminal.duration(self._budget)} spent"
         at_a_time = f", {lanes} at a time" if lanes > 1 else ""

@@ -13,7 +13,7 @@ from rich.console import Console
 from repro import files
 from repro.data import cifar10, imagenet
 from repro.errors import CheckpointGone, MissingInput, RunFailed, UsageError
-from repro.options import Options, ranked
+from repro.options import Options, placed
 from repro.plan import Plan, cost, disk_bytes, forgotten
 from repro.report import terminal
 from repro.report.document import as_json as document_json
@@ -22,9 +22,7 @@ from repro.words import are, counted
 from repro.workspace import Workspace, reading
 
 
-def produce(
-    options: Options, names: Sequence[str], *, dry_run: bool, as_json: bool, no_train: bool = False
-) -> None:
+def produce(options: Options, names: Sequence[str], *, dry_run: bool, as_json: bool, no_train: bool) -> None:
     """Train the missing Runs of the artifacts, then render and compare them. Only render with ``no_train``, and if
     there are finished Runs but no images to train on (a clone that shows what it ships)."""
     work = reading(options, names) if no_train else Workspace(options, names)
@@ -32,40 +30,36 @@ def produce(
     if dry_run:
         _print_plan(work, work.plan(), as_json)
         return
-    shown = no_train or renders_only(work, log)
+    shown, write = no_train or renders_only(work, log), True
     try:
-        work.check_results_folder()
+        files.check_lockable(work.out)
     except MissingInput as error:
-        plan = work.plan_for(work.asked())
+        plan = work.plan(work.asked())
         if not shown and (plan.missing or plan.blocked):
             raise
-        _show(work, as_json, write=False)
+        shown, write = True, False
         log.print(f"nothing was written: {error}", markup=False)
-        return
+    failed = None
     if not shown:
         try:
             execute(work, log)
-        except RunFailed:  # reported at the end; show what finished, with diverged cells marked
-            _show(work, as_json)
-            raise
-    if options.is_main:
-        _show(work, as_json)
-
-
-def _show(work: Workspace, as_json: bool, write: bool = True) -> None:
-    for artifact in work.artifacts:
+        except RunFailed as error:  # first show what finished, with diverged cells marked
+            failed = error
+    for artifact in work.artifacts if options.is_main else ():
         document = work.render(artifact, write)
         if as_json:
             print(document_json(document), end="")
-        else:
-            terminal.show(document, terminal.console())
-        if write and not as_json:
+            continue
+        terminal.show(document, terminal.console())
+        if write:
             print(f"written: {work.out / artifact.name}.json, .csv, .md and .png")
+    if failed:
+        raise failed
 
 
 def renders_only(work: Workspace, log: Console) -> bool:
     """Return whether nothing can be trained since images are missing, but there are results to show; log it."""
-    plan = work.plan_for(work.asked())
+    plan = work.plan(work.asked())
     left = [run for run in plan.missing if run.key not in plan.replays]
     if work.options.data_dir or not left or len(left) == len(plan.runs):
         return False
@@ -77,7 +71,7 @@ def renders_only(work: Workspace, log: Console) -> bool:
     return False
 
 
-def _print_plan(work: Workspace, plan: Plan, as_json: bool = False) -> None:
+def _print_plan(work: Workspace, plan: Plan, as_json: bool) -> None:
     left, out = cost(plan.missing, work.store), terminal.console()
     if as_json:
         totals = {"profile": work.settings.name, "runs": len(plan.runs), "waves": len(plan.waves)}
@@ -99,7 +93,7 @@ def execute(work: Workspace, log: Console, then: Callable[[], None] = lambda: No
     if runs := work.left_out():
         names = ", ".join(sorted({run.data.name for run in runs}))
         log.print(f"{are(len(runs), 'Run')} left out ($REPRO_WITHOUT), on {names}: their cells stay 'not run'")
-    plan = work.plan_for(work.asked())
+    plan = work.plan(work.asked())
     if work.options.is_main:
         # Also what workers left after their driver died.
         work.store.add([record for run in plan.runs if (record := work.store.record(run))])
@@ -116,10 +110,10 @@ def execute(work: Workspace, log: Console, then: Callable[[], None] = lambda: No
                 if not train(plan if plan.missing or plan.blocked else None):
                     return
             except CheckpointGone as error:  # it is set aside now, so the next plan trains its Run again
-                if ranked():
+                if placed().ranks > 1:
                     raise
                 log.print(f"{error}: trained again", markup=False)
-            plan = work.plan_for(work.asked())
+            plan = work.plan(work.asked())
 
 
 def _trainer(
@@ -128,7 +122,7 @@ def _trainer(
     """Return a function that trains a plan (False for None): in this process and its ranks, or in workers."""
     options = work.options
     if options.pooled:
-        if ranked():
+        if placed().ranks > 1:
             raise UsageError("--gpus, --workers and --launcher start their own processes: do not use torchrun")
         from repro import launch
 

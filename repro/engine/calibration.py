@@ -47,6 +47,7 @@ STEPS = 8  # in the epoch of random images that is repeated
 MEMORY = 0.8  # fraction of the device's memory that lanes may use
 WARM_UP = 2  # steps: the first chooses kernels and allocates memory
 LEAST = 3  # measurements of a time
+FEW = 2  # images in a step that is timed in emulated bfloat16
 PATIENCE = 10.0  # seconds after which one measurement is enough: a step in emulated bfloat16 takes that long
 
 Report = Callable[[str], None]
@@ -120,7 +121,7 @@ def measure(
             if not _gains(counts) or time.monotonic() >= until:
                 break
             report(f"{run.arch}: {name}, {count} at a time")
-            counts[count] = _time_or_fail(name, run, device, count, seconds, report)
+            counts[count] = _time_or_fail(name, _with_few_images(run, device), device, count, seconds, report)
             speeds[name] = counts
             cached.keep(cache, key, {name: counts})
     return replace(known(run, device, cache), speeds=_working(speeds))
@@ -143,6 +144,16 @@ def _gains(counts: Mapping[int, float]) -> bool:
     last = max(counts)
     others = (speed for count, speed in counts.items() if count < last)
     return counts[last] > 0 and (last <= 2 or counts[last] >= GAIN * max(others, default=0.0))
+
+
+def _with_few_images(run: Run, device: Device) -> Run:
+    """Return ``run`` with steps of few images on a CPU that emulates bfloat16: there each image takes seconds, and
+    as many in a small step as in a large one."""
+    if devices.resolve_precision(run.precision, device) != "bfloat16" or devices.fast_bfloat16(device):
+        return run
+    if isinstance(run.recipe, MicroBatchRecipe):
+        return replace(run, recipe=replace(run.recipe, batch_size=FEW, micro_batches=1))
+    return replace(run, recipe=replace(run.recipe, batch_size=FEW))
 
 
 def _time_or_fail(name: str, run: Run, device: Device, count: int, seconds: float, report: Report) -> float:

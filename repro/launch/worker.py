@@ -13,8 +13,8 @@ from rich.console import Console
 from repro.commands.runs import by_key
 from repro.errors import CheckpointGone, RunFailed
 from repro.launch.task import STARTED_BY, exit_with_parent
-from repro.options import Options, ranked
-from repro.plan import Plan, diverged, forgotten, keeping_final
+from repro.options import Options, placed
+from repro.plan import Plan, diverged, forgotten
 from repro.record import Record
 from repro.report import terminal
 from repro.report.progress import TrainingProgress
@@ -56,7 +56,7 @@ def train_run(options: Options, key: str, names: Sequence[str] = (), given: str 
     run = by_key(runs, key, work.settings.name, hint)
     run_lock = work.store.run_lock(run, options.deadline)
     work.store = RunStore(work.store.runs_dir, work.store.ledger, work.store.shipped)
-    if options.gpus > 1 and not ranked() and isinstance(run.data, Photos):
+    if options.gpus > 1 and placed().ranks == 1 and isinstance(run.data, Photos):
         from repro.engine import ranks
 
         with run_lock:  # waits for an orphan here, not in every rank
@@ -80,14 +80,14 @@ def _alone(work: Workspace, run: Run, runs: Sequence[Run], log: Console) -> Plan
     """The plan of training only ``run``; None if it is finished and has all its checkpoints."""
     if diverged(work.store, run):
         raise RunFailed(f"{run.label}: its loss was not finite; it is not trained again")
-    plan = work.plan_for(runs)
+    plan = work.plan(runs)
     again = forgotten([run], work.store) if work.options.keep_final else []
     if work.store.record(run) and run not in (*plan.missing, *again):
         log.print(f"{run.label} is finished already", markup=False)
         return None
     _check_parents(work.store, run)
     replays = (plan.replays & {run.key}) | {its.key for its in again}
-    return Plan((run,), (run,), keeping_final(plan, again).keep if again else plan.keep, replays)
+    return Plan((run,), (run,), plan.keep, replays)
 
 
 def _check_parents(store: Store, run: Run) -> None:

@@ -15,7 +15,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markup import escape
 from rich.text import Text
 
-from repro.options import rank
+from repro.options import placed
 from repro.report import reading
 from repro.report.document import Document
 from repro.report.tables import grids
@@ -42,7 +42,7 @@ def console(stderr: bool = False) -> Console:
     ``$NO_COLOR`` is set. Of many ranks only the first prints.
     """
     settings: dict[str, Any] = {"color_system": None} if os.environ.get("NO_COLOR") else {}
-    found = Console(stderr=stderr, highlight=False, quiet=rank() > 0, **settings)
+    found = Console(stderr=stderr, highlight=False, quiet=placed().rank > 0, **settings)
     if not found.is_terminal:
         asked = os.environ.get("COLUMNS", "")
         found.width = int(asked) if asked.isdecimal() and int(asked) else UNBOUNDED
