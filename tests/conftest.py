@@ -179,6 +179,13 @@ def some_run(study: Callable[..., Study]) -> Run:
 
 
 @pytest.fixture
+def unplaced(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the places of a figure's axes open, which takes most of the time, but for tests marked ``placed``."""
+    if "placed" not in request.keywords:
+        monkeypatch.setattr("repro.report.figures.Sheet._place_axes", lambda sheet: None)
+
+
+@pytest.fixture
 def quickly_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are files: how they look is the business of tests of their own, and takes a second each."""
     monkeypatch.setattr("repro.report.figures.write", lambda document, path: path.write_bytes(b"\x89PNG"))

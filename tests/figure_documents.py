@@ -7,14 +7,17 @@ import random
 import re
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from repro import artifacts, published
 from repro import cells as compare
 from repro.report.document import Document
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from repro.report.figures import Sheet
 
 
 def from_values(values: Mapping[str, Any]) -> Document:
@@ -245,3 +248,31 @@ def texts(figure: Figure) -> list[str]:
     from matplotlib.text import Text
 
     return [text.get_text() for text in figure.findobj(Text) if isinstance(text, Text) and text.get_text()]
+
+
+def points(axes: Axes) -> set[tuple[float, float]]:
+    """Every place of a line or marker in data coordinates, rounded."""
+    lines = [line for line in axes.get_lines() if line.get_transform() is axes.transData or line.get_gid()]
+    pairs = [pair for line in lines for pair in zip(*cast(Any, line.get_data()), strict=True)]
+    return {(round(float(x), 6), round(float(y), 6)) for x, y in pairs if math.isfinite(y)}
+
+
+def marks(figure: Sheet) -> dict[str, Any]:
+    """The artist behind every title."""
+    found = {artist.get_gid(): artist for artist in figure.findobj() if artist.get_gid() in figure.titles}
+    assert set(found) == set(figure.titles)
+    return found
+
+
+def marked(figure: Sheet, *words: str) -> list[str]:
+    """The titles that have all of ``words``."""
+    return [title for title in figure.titles.values() if all(word in title for word in words)]
+
+
+def ticks(axes: Axes, which: str = "x") -> list[str]:
+    return [label.get_text() for label in getattr(axes, f"get_{which}ticklabels")()]
+
+
+def titled(figure: Sheet, title: str) -> Axes:
+    (found,) = [axes for axes in figure.axes if axes.get_title("left") == title]
+    return found

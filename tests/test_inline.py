@@ -24,7 +24,7 @@ def figure(**attributes: Any) -> Any:
         axes.plot([0, 1, 2], [0.123456, 1, 0], gid="line")
         axes.add_patch(Rectangle((0, 0), 1, 1, facecolor="#f9fdcc", gid="tile"))
         axes.add_patch(Rectangle((1, 0), 1, 1, facecolor="#fafafa", hatch="//"))
-        axes.text(0.5, 0.5, "on colour", color=ON_COLOUR[0])
+        axes.text(0.5, 0.5, "on colour", color=ON_COLOUR)
         axes.text(1.5, 0.5, "0.123456 <b>", color="#202124")
         found.text(0.02, 0.97, "a heading")
     vars(found).update({"aside": [], "titles": {}} | attributes)
@@ -52,7 +52,7 @@ def test_colours_are_the_pages_but_for_text_on_a_coloured_ground() -> None:
     text = svg(figure())
     texts = dict(re.findall(r"<text style=\"([^\"]*)\"[^>]*>(on colour|0\.123456|a heading)", text)[i][::-1]
                  for i in range(3))  # fmt: skip
-    assert ON_COLOUR[0] in texts["on colour"] and "currentColor" in texts["0.123456"]
+    assert ON_COLOUR in texts["on colour"] and "currentColor" in texts["0.123456"]
     assert "currentColor" in texts["a heading"] and "#f9fdcc" in text and "#fafafa" not in text
     assert "var(--faint)" in text and "#ffffff" not in text
 

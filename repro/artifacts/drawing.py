@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -22,22 +22,11 @@ class Heat:
 
 
 @dataclass(frozen=True)
-class CurvePanel:
-    """One panel of curves: a series with a title and a unit of its own."""
-
-    series: str
-    title: str
-    unit: str
-    expected: str = ""
-    """A series that is drawn dashed over this one."""
-    log: bool = False
-    percent: bool = False
-    """Whether values are shares, shown in percent."""
-
-
-@dataclass(frozen=True)
 class Curves:
-    """Values along numeric columns: a panel for each ``panel`` and a curve for each other label of a cell."""
+    """Values along numeric columns: a panel for each ``panel`` and a curve for each other label of a cell.
+
+    More curves than there are looks are coloured by their order.
+    """
 
     panel: str = "row"
     """``row`` or ``series``."""
@@ -49,35 +38,23 @@ class Curves:
     """Whether the mean over the later half of the columns is drawn with each curve."""
     source: str = ""
     """Where the paper prints the numbers of single points, for instance ``Fig. 3``."""
-
-
-@dataclass(frozen=True)
-class Layers:
-    """Many curves coloured by their order: a panel for each of ``panels``, a curve for each row."""
-
-    panels: tuple[CurvePanel, ...]
-    bar: str
-    """The label of the colour bar, which counts the rows."""
-    start: str
-    """What happens at the first column of the expected series."""
-    expected: str
-    """What the expected series are."""
-    missing: str
-    """Which rows have no curve in every panel."""
+    titles: Mapping[str, str] = field(default_factory=dict)
+    """The panels to draw and what each shows, where they differ in their unit."""
+    log: str = ""
+    """The panel that has a logarithmic scale."""
+    predicted: str = ""
+    """What the series ``<panel> predicted`` is, which is drawn dashed over a panel."""
+    partial: str = ""
+    """Which curves, drawn grey, are not in every panel."""
 
 
 @dataclass(frozen=True)
 class Dots:
-    """A dot at every column, reproduced beside published."""
+    """A dot at every column, reproduced beside published: a panel for each series and row."""
 
     ladder: str = ""
-    """A series whose columns are numbers, drawn as a curve, and calibrated on the first column of the others.
-
-    With one, the others share a panel, in pairs; without one, each series has a panel of its own.
-    """
-    ladder_columns: str = ""
-    """What its columns are."""
-    series: Mapping[str, str] | None = None
+    """A series whose columns are numbers, calibrated on the first column of the others, which share a panel."""
+    series: Mapping[str, str] = field(default_factory=dict)
     """What the columns of a series are, where it is not the artifact's ``columns``."""
 
 
@@ -93,4 +70,4 @@ class Bars:
     """The other columns, and the unit behind their number."""
 
 
-Drawing = Heat | Curves | Layers | Dots | Bars
+Drawing = Heat | Curves | Dots | Bars

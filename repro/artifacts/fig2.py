@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from repro.artifacts.base import CIFAR10, Artifact, Results
-from repro.artifacts.drawing import CurvePanel, Layers
+from repro.artifacts.drawing import Curves
 from repro.cells import Cell, cell
 from repro.config.recipe import CifarArch
 from repro.experiments import Study
@@ -87,16 +87,12 @@ ARTIFACT = Artifact(
     digits=4,
     axes=("layer", "epoch"),
     epochs=("column",),
-    drawing=Layers(
-        panels=(
-            CurvePanel("w_std", "Standard deviation of each layer's weights", "standard deviation (log scale)",
-                       expected="w_std predicted", log=True),
-            CurvePanel("layer pruning rate", "Pseudo per-layer pruning rate: nothing is pruned",
-                       "share of the layer's weights removed", percent=True),
-        ),
-        bar="layer, counted from the input",
-        start="first drop of the learning rate",
-        expected="predicted by Eq. 5 from that epoch on",
-        missing="layers that are never pruned (first, last)",
+    drawing=Curves(
+        panel="series",
+        titles={"w_std": "Standard deviation of each layer's weights (log scale)",
+                "layer pruning rate": "Pseudo per-layer pruning rate: nothing is pruned"},
+        log="w_std",
+        predicted="predicted by Eq. 5 from the first drop of the learning rate on",
+        partial="layers that are never pruned (first, last)",
     ),
 )  # fmt: skip

@@ -148,5 +148,5 @@ ARTIFACT = Artifact(
     axes=("network", "pruned at"),
     columns="pruned at epoch",
     epochs=("column",),
-    drawing=Dots(ladder="calibration", ladder_columns="number of examples with random labels"),
+    drawing=Dots(ladder="calibration", series={"calibration": "number of examples with random labels"}),
 )

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import io
 import re
-from typing import TYPE_CHECKING
 
+import matplotlib
 from markupsafe import Markup, escape
 
-from repro.report import figures
-
-if TYPE_CHECKING:
-    from repro.report.figures.sheet import Sheet
+from repro.report.figures import Sheet, styled
 
 THEME = {
     "#000000": "currentColor", "#202124": "currentColor", "#5f6368": "var(--soft)", "#9aa0a6": "var(--faint)",
@@ -31,12 +28,10 @@ def inline_svg(figure: Sheet, name: str) -> Markup:
     ``figure.titles`` gets that text as its ``<title>``. ``name`` is its label; figures of different names share no
     id, so that they may stand in one page.
     """
-    import matplotlib
-
     for artist in figure.aside:
         artist.set_visible(False)
     buffer = io.StringIO()
-    with figures.styled():
+    with styled():
         matplotlib.rc("svg", hashsalt=name)
         figure.savefig(buffer, format="svg", transparent=True, bbox_inches="tight", pad_inches=0.04)
     svg = DROPPED.sub("", buffer.getvalue().partition("<svg")[2])

@@ -13,8 +13,6 @@ from torch import Tensor, nn
 
 from repro import files
 from repro.pruning import Masks
-from repro.report import figures
-from repro.report.figures import BLUE, INK, MUTED, VERMILION
 from repro.report.tables import markdown_table
 from repro.ticket.network import on_cpu
 from repro.ticket.search_spec import ITERATIVE, SearchSpec
@@ -29,7 +27,6 @@ COUNTED = (
     "Trainings that strategies share count in each of them."
 )
 Kind = Literal["note", "epoch", "check", "safe", "unsettled", "done"]
-COLOURS = {"ticket": VERMILION, "one-shot": INK, "iterative": BLUE}
 
 
 @dataclass(frozen=True)
@@ -215,11 +212,13 @@ def write(result: Result, name: str, profile: str = "own", more: Mapping[str, An
 
     Raises `MissingInput` if the disk is full or read-only.
     """
+    from repro.report.figures import as_png
+
     paths = [result.folder / f"ticket.{suffix}" for suffix in ("json", "md", "png")]
     document = {**result.document(), "name": name, "profile": profile, **(more or {})}
     files.write_text(paths[0], json.dumps(document, indent=1) + "\n")
     files.write_text(paths[1], markdown(result, name))
-    files.write_bytes(paths[2], figures.as_png(figure(result, name, profile)))
+    files.write_bytes(paths[2], as_png(figure(result, name, profile)))
     return paths
 
 
@@ -242,16 +241,16 @@ def figure(result: Result, name: str, profile: str) -> Figure:
     """Draw PPR and dense accuracy by epoch, the safe epoch, the window, and the final accuracies."""
     from matplotlib.ticker import MaxNLocator
 
-    from repro.report.figures.sheet import Sheet
+    from repro.report.figures import BLUE, INK, MUTED, VERMILION, Sheet, styled
 
+    colours = {"ticket": VERMILION, "one-shot": INK, "iterative": BLUE}
     spec, made = result.spec, result.provenance
-    with figures.styled():
+    with styled():
         sheet = Sheet(8.6, 4.0)
-        sheet.note(" ".join(result.sentences()))
+        sheet.notes.append(" ".join(result.sentences()))
         axes = sheet.subplots()
         axes.set(xlabel="epoch of the dense training", ylabel="top-1 accuracy, %", xlim=(0, spec.schedule * 1.02))
         axes.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True))
-        axes.grid(axis="y")
         axes.plot([*result.dense], [*result.dense.values()], color=MUTED, linewidth=1.4, label="dense")
         check = f"PPR: pruned to {100 * spec.sparsity:g} %, retrained for one epoch at {spec.ppr_rate:g}"
         dots = "o-" if len(result.checks) <= 60 else "-"
@@ -265,7 +264,7 @@ def figure(result: Result, name: str, profile: str) -> Figure:
         for outcome in (result.ticket, *result.baselines.values()):
             label = f"{outcome.name}, retrained: {outcome.top1:.2f} % after {counted(outcome.epochs, 'epoch')}"
             axes.axhline(
-                outcome.top1, label=label, color=COLOURS[outcome.name], linewidth=1.1, linestyle=(0, (1, 1.5))
+                outcome.top1, label=label, color=colours[outcome.name], linewidth=1.1, linestyle=(0, (1, 1.5))
             )
         for artist, label in zip(*axes.get_legend_handles_labels(), strict=True):
             sheet.key(label, artist)

@@ -2,134 +2,97 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from repro import cells as compare
 from repro.artifacts.drawing import Bars
-from repro.cells import Cell
+from repro.cells import DIVERGED, NOT_RUN, OUTSIDE, Cell
 from repro.report import reading as read
 from repro.report.document import Document
-from repro.report.figures import BLUE, FAINT, INK, MUTED
-from repro.report.figures.sheet import Sheet, hatched
+from repro.report.figures import BLUE, FAINT, INK, MUTED, Sheet, hatched
 from repro.report.numbers import fixed
-from repro.report.tables import ordered
+from repro.report.tables import grouped
 
-Row = Mapping[str, Cell]
-"""The cells of one row and series, by column."""
 COLOURS = ((BLUE, 1.0), (BLUE, 0.4), (FAINT, 1.0))  # each with its opacity: paler in dark mode as well
-HEADING, PITCH = 0.34, 0.52  # inches
 OUT = "◆"  # outside the band
+GAP = 0.4  # of a row's height, between networks
 
 
 def draw(document: Document, drawing: Bars) -> Sheet:
     """Draw reproduced and published side by side, on one scale where they are comparable."""
-    cells, against_paper = document.cells, document.comparable
-    names, series = (ordered(getattr(cell, field) for cell in cells) for field in ("row", "series"))
-    rows: dict[tuple[str, str], dict[str, Cell]] = {(name, one): {} for name in names for one in series}
-    for cell in cells:
-        rows[cell.row, cell.series][cell.col] = cell
-    high = len(names) * (HEADING + PITCH * len(series)) + 0.1
-    sheet = Sheet(10.2, high + 0.9)
-    fields = {"reproduced": "Reproduced", "published": "Published" + " (orientation only)" * (not against_paper)}
-    every = sheet.subplots(1, 2, sharex=against_paper)
-    for axes, (field, title) in zip(every, fields.items(), strict=True):
-        axes.set(title=title, xlabel=drawing.unit, ylim=(high, 0))
+    networks = [list(grouped(own, "series").values()) for own in grouped(document.cells, "row").values()]
+    rows = [(GAP * n, cells, own[-1]) for n, own in enumerate(networks) for cells in own]
+    sheet = Sheet(10.2, 0.6 * len(rows) + 0.9)
+    every = sheet.subplots(1, 2, sharex=document.comparable, sharey=True)
+    titles = ("Reproduced", "Published" if document.comparable else "Published (orientation only)")
+    for axes, field, title in zip(every, ("reproduced", "published"), titles, strict=True):
+        axes.set(title=title, xlabel=drawing.unit)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, steps=[1, 2, 4, 5, 10]))
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-        ticks: dict[float, str] = {}
-        y = 0.0
-        for name in names:
-            y += HEADING
-            ticks[y - 0.1] = read.pretty(name)
-            saving = _saving([rows[name, one] for one in series], series, field, drawing)
-            _write(axes, y - 0.06, saving, MUTED)
-            for one in series:
-                ticks[y + 0.3] = one
-                if rows[name, one]:
-                    _row(sheet, axes, rows[name, one], field, y, document, drawing)
-                y += PITCH
-        axes.set_yticks(list(ticks), list(ticks.values()) if field == "reproduced" else [""] * len(ticks))
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.grid(False)
         axes.tick_params(axis="y", length=0)
-        for label in axes.get_yticklabels():
-            label.set_fontweight("normal" if label.get_text() in series else "bold")
+        for index, (gap, cells, last) in enumerate(rows):
+            _row(sheet, axes, index + gap, cells, last, field, document, drawing)
+    names = [f"{read.pretty(cells[0].row)}, {cells[0].series}" for _, cells, _ in rows]
+    every[0].set_yticks([index + gap for index, (gap, _, _) in enumerate(rows)], names)
+    every[0].set_ylim(len(rows) - 0.5 + rows[-1][0], -0.6)
     return sheet
 
 
-def words_of(row: Row, field: str, document: Document, drawing: Bars) -> str:
-    """Return what a row comes to; numbers outside their band have a mark."""
-    ours, parts = field == "reproduced", [cell for col, cell in row.items() if col in drawing.parts]
-    values = [cell.value(field) for cell in parts]
-    total = " + ".join("?" if value is None else f"{value:,.0f}" for value in values)
-    found = [(f"{total} {drawing.unit}", parts)] if parts else []
-    for col, cell in row.items():
-        value, unit = cell.value(field), drawing.texts.get(col, "")
-        if col in drawing.parts:
-            continue
-        words = f"{col}: {read.without_value(cell) if ours else 'not printed'}"
-        if value is not None:
+def words_of(cells: Sequence[Cell], last: Sequence[Cell], field: str, document: Document, drawing: Bars) -> str:
+    """Return a row's numbers, those outside their band marked, and its share of the network's ``last`` row."""
+    ours, parts, texts = field == "reproduced", [], []
+    for cell in cells:
+        value, unit = cell.value(field), drawing.texts.get(cell.col, "")
+        mark = f" {OUT}" if ours and cell.verdict == OUTSIDE else ""
+        if cell.col in drawing.parts:
+            parts.append(("?" if value is None else f"{value:,.0f}") + mark)
+        elif value is None:
+            texts.append(f"{cell.col}: {read.without_value(cell) if ours else 'not printed'}")
+        else:
             digits = 1 if unit.startswith("%") else document.digits_of("published")
             spread = f" ± {fixed(cell.sd, digits)}" if ours and cell.sd else ""
-            words = f"{fixed(value, digits, sign=unit == 'points')}{spread} {unit}"
-        found.append((words, [cell]))
-    return "     ".join(
-        f"{words} {OUT}" if ours and any(cell.verdict == compare.OUTSIDE for cell in cells) else words
-        for words, cells in found
-    )
+            texts.append(f"{fixed(value, digits, sign=unit == 'points')}{spread} {unit}{mark}")
+    own, whole = _total(cells, field, drawing), _total(last, field, drawing)
+    share = f" ({100 * own / whole:.0f} % of {last[0].series})" if cells is not last and own and whole else ""
+    return "     ".join([f"{' + '.join(parts)} {drawing.unit}{share}", *texts] if parts else texts)
 
 
-def _stack(row: Row, field: str, drawing: Bars) -> dict[str, float]:
-    """Return the parts of a row that are known."""
-    found = {col: row[col].value(field) for col in drawing.parts if col in row}
-    return {col: value for col, value in found.items() if value is not None and value >= 0}
+def _total(cells: Sequence[Cell], field: str, drawing: Bars) -> float | None:
+    """Return the sum of a row's parts, None where one is missing."""
+    values = [cell.value(field) for cell in cells if cell.col in drawing.parts]
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
 
 
-def _saving(rows: Sequence[Row], series: Sequence[str], field: str, drawing: Bars) -> str:
-    """Say what share of the second series the first one takes; empty where a part is missing."""
-    stacks = [_stack(row, field, drawing) for row in rows]
-    whole = all(
-        s and len(s) == sum(col in drawing.parts for col in row) for s, row in zip(stacks, rows, strict=True)
-    )
-    if len(rows) != 2 or not whole or not (second := sum(stacks[1].values())):
-        return ""
-    share = 100 * sum(stacks[0].values()) / second
-    return f"{series[0]} takes {share:.0f} % of the {drawing.unit} of {series[1]}"
-
-
-def _row(sheet: Sheet, axes: Axes, row: Row, field: str, y: float, document: Document, drawing: Bars) -> None:
+def _row(
+    sheet: Sheet, axes: Axes, y: float, cells: Sequence[Cell], last: Sequence[Cell], field: str,
+    document: Document, drawing: Bars,
+) -> None:  # fmt: skip
     """Draw a row's bar with its text above, or hatch it where there is neither."""
-    first = next(iter(row.values()))
-    name = f"{read.pretty(first.row)}, {first.series}"
-    if all(cell.value(field) is None for cell in row.values()):
-        if field == "published":
-            _write(axes, y + 0.32, "–  not printed in the paper", MUTED)
-            return
-        missing = {read.without_value(cell) for cell in row.values()}
-        word = compare.DIVERGED if compare.DIVERGED in missing else compare.NOT_RUN
-        box = hatched(sheet, (0, y + 0.12), 1, PITCH - 0.2, word)
+    name = f"{read.pretty(cells[0].row)}, {cells[0].series}"
+    write: dict[str, Any] = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points", "size": 8.0}
+    if any(cell.value(field) is not None for cell in cells):
+        words = words_of(cells, last, field, document, drawing)
+        axes.annotate(words, (0, y - 0.3), (5, 0), va="center", color=INK, **write)
+        if OUT in words:
+            sheet.key("outside the band", linestyle="", marker="D", color=INK, markersize=4)
+    elif field == "published":
+        axes.annotate("–  not printed in the paper", (0, y), (5, 0), va="center", color=MUTED, **write)
+    else:
+        word = DIVERGED if DIVERGED in map(read.without_value, cells) else NOT_RUN
+        box = hatched(sheet, (0, y - 0.25), 1, 0.5, word)
         box.set_transform(axes.get_yaxis_transform())
         axes.add_patch(box)
         sheet.mark(box, f"{name}: {word}")
-        return
-    words = words_of(row, field, document, drawing)
-    _write(axes, y + 0.21, words, INK)
-    if OUT in words:
-        sheet.key("outside the band", Line2D([], [], linestyle="", marker="D", color=INK, markersize=4))
     end = 0.0
-    for col, value in _stack(row, field, drawing).items():
-        colour, alpha = COLOURS[list(drawing.parts).index(col) % len(COLOURS)]
-        style: dict[str, Any] = {"align": "edge", "color": colour, "alpha": alpha, "edgecolor": "white"}
-        bars = axes.barh(y + 0.28, value, 0.17, end, linewidth=0.6, **style)
-        sheet.mark(bars[0], read.told(row[col], document, [name, drawing.parts[col]], unit=drawing.unit))
-        sheet.key(drawing.parts[col], bars)
-        end += value
-
-
-def _write(axes: Axes, y: float, words: str, colour: str) -> None:
-    """Write at the left end of a row."""
-    style: dict[str, Any] = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points"}
-    axes.annotate(words, (0, y), (5, 0), size=8.0, color=colour, **style)
+    for cell in cells:
+        if cell.col in drawing.parts and (value := cell.value(field)) is not None:
+            colour, alpha = COLOURS[[*drawing.parts].index(cell.col) % len(COLOURS)]
+            bar = axes.barh(y, value, 0.3, end, color=colour, alpha=alpha, edgecolor="white", linewidth=0.6)
+            sheet.mark(bar[0], read.told(cell, document, [name, drawing.parts[cell.col]], unit=drawing.unit))
+            sheet.key(drawing.parts[cell.col], bar)
+            end += value

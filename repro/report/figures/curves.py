@@ -1,25 +1,23 @@
-"""Draw values along numeric columns: Fig. 4 and 6 (PPR), Fig. 5 (memorization), the batch probe."""
+"""Draw values along numeric columns: Fig. 2 (layers), 4 and 6 (PPR), 5 (memorization), the batch probe."""
 
 from __future__ import annotations
 
-import math
-import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
+import numpy
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import LogLocator, MaxNLocator
+from numpy.typing import NDArray
 
-from repro import cells as compare
 from repro.artifacts.drawing import Curves
-from repro.cells import Cell
+from repro.cells import DIVERGED, NOT_RUN, OUTSIDE, Cell
 from repro.report import reading as read
 from repro.report.document import Document
-from repro.report.figures import BLUE, INK, MUTED, VERMILION
-from repro.report.figures.heat import without_outliers
-from repro.report.figures.sheet import Sheet, band, number_ticks, of_nothing, said, text_width, value_axis
+from repro.report.figures import BLUE, FAINT, HOLLOW, INK, MUTED, RING, VERMILION, Sheet, band
+from repro.report.figures.heat import scale, without_outliers
 from repro.report.numbers import fixed
 from repro.report.tables import grouped, ordered
 
@@ -27,6 +25,7 @@ REACH = 4  # neighbours to each side that a median is taken of
 MANY = 60  # a curve of more points is drawn thin, under the medians of neighbours
 MARKS = 20  # points of a curve that say their value, at most
 Look = Mapping[str, Any]
+Values = NDArray[numpy.float64]
 # Shape and dashes differ as well: the curves are told apart without colour.
 LOOKS: Sequence[Look] = (
     {"color": VERMILION, "marker": "s", "linestyle": "-"},
@@ -37,197 +36,160 @@ LOOKS: Sequence[Look] = (
 )
 DENSE: Look = {"color": MUTED, "marker": ".", "linestyle": (0, (4, 2))}
 POINT: Look = {"markersize": 4.6, "markerfacecolor": "white", "markeredgewidth": 1.3}
+CROSS: Look = {"linestyle": "", "marker": "x", "markersize": 4.5}
 LEVEL: Look = {"linewidth": 0.9, "linestyle": (0, (1, 2))}
-RING: Look = {"linestyle": "", "marker": "D", "markersize": 11, "markerfacecolor": "none", "markeredgecolor": INK}
-HOLLOW: Look = {"linestyle": "", "markerfacecolor": "white", "markeredgecolor": MUTED, "markeredgewidth": 1.3}
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Cells over a number, in increasing order. A cell without a value is a gap."""
-
-    name: str
-    look: Look
-    cells: Sequence[Cell]
-    levelled: bool
-
-    @property
-    def xs(self) -> list[float]:
-        """Return the columns as numbers."""
-        return [cell.x or 0.0 for cell in self.cells]
-
-    @property
-    def values(self) -> list[float]:
-        """Return the heights, NaN in gaps."""
-        return [math.nan if (value := cell.shown) is None else value for cell in self.cells]
-
-    @property
-    def line(self) -> list[float]:
-        """Return the heights at which the curve is drawn: of many values, medians of neighbours."""
-        return medians(self.values) if len(self.cells) > MANY else self.values
-
-    @property
-    def level(self) -> float | None:
-        """Return the mean over the later half of the columns; None where one is missing, or none is drawn."""
-        half = [cell.shown for cell in self.cells if (cell.x or 0.0) >= self.xs[-1] / 2]
-        known = [value for value in half if value is not None]
-        return statistics.fmean(known) if self.levelled and len(known) == len(half) > 1 else None
-
-    @property
-    def gaps(self) -> str:
-        """Say what was not run or diverged; empty where all is there."""
-        empty = [read.without_value(cell) for cell in self.cells if cell.shown is None]
-        if empty.count(compare.NOT_RUN) == len(self.cells):
-            return compare.NOT_RUN
-        parts = [(word, empty.count(word)) for word in (compare.NOT_RUN, compare.DIVERGED)]
-        return ", ".join(f"{count} of {len(self.cells)} {word}" for word, count in parts if count)
+PREDICTED: Look = {"color": INK, "linewidth": 0.75, "linestyle": (0, (4, 3))}
 
 
 def draw(document: Document, drawing: Curves) -> Sheet:
     """Draw a panel for each row or series, curves over the columns."""
-    cells = [cell for cell in document.cells if cell.x is not None]
-    if not cells:
-        return of_nothing(document)
-    panels = panels_of(document, drawing, cells)
-    across = min(len(panels), 2)
-    deep = -(-len(panels) // across)
-    wide, high = (6.6, 4.2) if across == 1 else (4.0, 4.0 if deep == 1 else 3.2)
-    names = max(text_width(curve.name) for curves in panels.values() for curve in curves) + 0.5
-    sheet = Sheet(across * (0.7 + wide + names), deep * high)
+    cells = sorted((cell for cell in document.cells if cell.x is not None), key=lambda cell: cell.x or 0.0)
+    line = "series" if drawing.panel == "row" else "row"
+    panels = {
+        panel: grouped([cell for cell in cells if getattr(cell, drawing.panel) == panel], line)
+        for panel in drawing.titles or ordered(getattr(cell, drawing.panel) for cell in document.cells)
+    }
+    names = ordered(name for curves in panels.values() for (name,) in curves)
+    plain = [name for name in dict.fromkeys((*drawing.order, *names)) if not name.endswith(("baseline", "dense"))]
+    many, order = len(plain) > len(LOOKS), scale("viridis", 0, 0.92, 1, len(names))
+    across, deep = min(len(panels), 2), -(-len(panels) // 2)
+    sheet = Sheet(8.6 if across == 1 else 12.2, 4.3 if deep == 1 else 3.2 * deep)
     every = sheet.subplots(deep, across, squeeze=False).flatten()
     for axes in every[len(panels) :]:
         axes.remove()
-    for axes, (title, curves) in zip(every, panels.items(), strict=False):
-        axes.set(title=title, xlabel=document.long_axes[1], ylabel=document.unit)
-        value_axis(axes)
-        number_ticks(axes, [x for curve in curves for x in curve.xs])
-        own = [cell for curve in curves for cell in curve.cells if cell.published is not None]
-        for cell in increasing(sorted(own, key=lambda cell: cell.band or 0.0)) if document.comparable else ():
-            _printed(sheet, axes, cell, document, drawing)  # of each column one, the one with the widest band
-        for curve in curves:
-            _curve(sheet, axes, curve, document)
-        _name(axes, curves, document.digits)
-        _cut(sheet, axes, curves, f"{title}: " if len(panels) > 1 else "")
+    for index, (axes, (panel, curves)) in enumerate(zip(every, panels.items(), strict=False)):
+        letter = f"({chr(ord('a') + index)})  " if len(panels) > 1 else ""
+        title = read.network(panel, document) if letter or drawing.panel == "row" else ""
+        axes.set(title=letter + drawing.titles.get(panel, title), xlabel=document.long_axes[1])
+        axes.set_ylabel("" if drawing.titles else document.unit)
+        own = [cell for curve in curves.values() for cell in curve]
+        values = [value for cell in own if (value := cell.shown) is not None]
+        if not values:
+            axes.set(xticks=[], yticks=[])
+            why = read.without_value(own[0]) if own else NOT_RUN
+            axes.text(0.5, 0.5, why, transform=axes.transAxes, size=11, ha="center", va="center", color=MUTED)
+            continue
+        xs = sorted({cell.x or 0.0 for cell in own})
+        axes.margins(x=0.02)
+        axes.xaxis.set_major_formatter("{x:,g}")
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, steps=[1, 2, 5, 10]))
+        axes.set_xticks(xs if len(xs) <= 12 else [], minor=True)
+        if panel == drawing.log:
+            axes.set_yscale("log", subs=[])
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 6, 8)))
+            axes.yaxis.set_major_formatter("{x:.3g}")
+        # The curve that ends highest comes first, in the legend too.
+        for (name,), curve in sorted(curves.items(), key=lambda item: item[1][-1].shown or 0.0, reverse=True):
+            if many:
+                number = names.index(name) + 1
+                partial = drawing.partial and not all((name,) in other for other in panels.values())
+                colour = FAINT if partial else cast(Any, order).to_rgba(number)
+                _thin(sheet, axes, curve, f"{document.axes[0]} {number}, {name}", colour, document)
+                continue
+            look = LOOKS[plain.index(name)] if name in plain else DENSE
+            told = read.pretty(drawing.name(name))
+            if told == name and line == "row" and name.isdecimal():
+                told = f"{document.long_axes[0]} {name}"
+            _curve(sheet, axes, curve, told, look, document, drawing)
+        for curve in grouped(document.of(f"{panel} predicted"), "row").values():
+            axes.plot(*_points(curve), zorder=3, **PREDICTED)
+            sheet.key(f"{drawing.predicted} (epoch {curve[0].col})", **PREDICTED)
+        if not many:
+            axes.legend(labelcolor="mec", labelspacing=1.0, loc="center left", bbox_to_anchor=(1, 0.5))
+            _cut(sheet, axes, values, f"{title}: " if letter else "")
+    if many:
+        if drawing.partial:
+            sheet.key(drawing.partial, color=FAINT)
+        bar = sheet.colorbar(
+            order, ax=list(every), fraction=0.02, aspect=28, pad=0.01,
+            ticks=MaxNLocator(integer=True), label=f"{document.axes[0]}, in order",
+        )  # fmt: skip
+        bar.outline.set_visible(False)
+        bar.ax.invert_yaxis()
+        sheet.notes.append(f"{len(names)} {document.axes[0]}s")
     return sheet
 
 
-def panels_of(document: Document, drawing: Curves, cells: Sequence[Cell]) -> dict[str, list[Curve]]:
-    """Return curves by the title of their panel, a curve of the same name in the same look in each."""
-    line = "series" if drawing.panel == "row" else "row"
-    plain = [name for name in ordered(getattr(cell, line) for cell in cells) if not _dense(name)]
-    order = list(dict.fromkeys((*drawing.order, *plain)))
-    found: dict[str, list[Curve]] = {}
-    groups = grouped(cells, drawing.panel)
-    for (panel,), own in groups.items():
-        letter = f"({chr(ord('a') + len(found))})  " if len(groups) > 1 else ""
-        title = letter + read.network(panel, document) if drawing.panel == "row" or letter else ""
-        for label in ordered(getattr(cell, line) for cell in own):
-            look = DENSE if _dense(label) else LOOKS[order.index(label) % len(LOOKS)]
-            points = increasing([cell for cell in own if getattr(cell, line) == label])
-            name = drawing.name(label)
-            if name == label and line == "row" and label.isdecimal():
-                name = f"{document.long_axes[0]} {label}"
-            found.setdefault(title, []).append(
-                Curve(read.pretty(name), look, points, drawing.levels and look is not DENSE)
-            )
-    return found
-
-
-def increasing(cells: Sequence[Cell]) -> list[Cell]:
-    """Return cells by column, one for each."""
-    found = {x: cell for cell in cells if (x := cell.x) is not None}
-    return [found[x] for x in sorted(found)]
-
-
-def medians(values: Sequence[float]) -> list[float]:
-    """Return each value in the median of its neighbours; gaps stay gaps.
+def medians(values: Values) -> Values:
+    """Return each value in the median of its neighbours; gaps (NaN) stay gaps.
 
     Unlike a mean, a median keeps the steps at drops of the learning rate. The window shrinks at the start, or the
     steep rise there would be lost.
     """
-    found = []
-    for index, value in enumerate(values):
+    found = values.copy()
+    for index in numpy.flatnonzero(~numpy.isnan(values)).tolist():
         reach = min(REACH, index)
-        near = [near for near in values[index - reach : index + reach + 1] if not math.isnan(near)]
-        found.append(value if math.isnan(value) else statistics.median(near))
+        found[index] = numpy.nanmedian(values[index - reach : index + reach + 1])
     return found
 
 
-def _dense(name: str) -> bool:
-    return name.endswith(("baseline", "dense"))
+def _points(cells: Sequence[Cell]) -> tuple[Values, Values]:
+    """Return columns and values, NaN where there is none."""
+    return numpy.array([cell.x for cell in cells], float), numpy.array([cell.shown for cell in cells], float)
 
 
-def _curve(sheet: Sheet, axes: Axes, curve: Curve, document: Document) -> None:
-    colour, xs, values, line = curve.look["color"], curve.xs, curve.values, curve.line
-    if any(cell.sd is not None for cell in curve.cells):
-        reach = [cell.sd or 0.0 for cell in curve.cells]
-        low, high = ([document.capped(v + s * r) for v, r in zip(values, reach, strict=True)] for s in (-1, 1))
+def _thin(sheet: Sheet, axes: Axes, cells: Sequence[Cell], name: str, colour: Any, document: Document) -> None:
+    """Draw one of many curves, which says its first and its last value."""
+    (drawn,) = axes.plot(*_points(cells), color=colour, linewidth=1.2)
+    ends = (read.told(cell, document, read.where(cell, document)[:1]) for cell in (cells[0], cells[-1]))
+    sheet.mark(drawn, "\n".join([name, *ends]))
+
+
+def _curve(
+    sheet: Sheet, axes: Axes, cells: Sequence[Cell], name: str, look: Look, document: Document, drawing: Curves
+) -> None:
+    """Draw one of few curves: spread, level, a title for each point, and what was not run or diverged."""
+    colour, label, (xs, values) = look["color"], name, _points(cells)
+    line = medians(values) if len(cells) > MANY else values
+    if any(cell.sd for cell in cells):
+        spread, limits = (
+            numpy.array([cell.sd or 0.0 for cell in cells]),
+            (0, 100) if document.percent else (None, None),
+        )
+        low, high = (numpy.clip(values + side * spread, *limits) for side in (-1, 1))
         axes.fill_between(xs, low, high, color=colour, alpha=0.16, linewidth=0, zorder=1.5)
         sheet.key("± sd over the seeds", Patch(facecolor=MUTED, alpha=0.25))
-    if line != values and any(cell.shown is not None for cell in curve.cells):
+    if line is not values:
         axes.plot(xs, values, color=colour, linewidth=0.6, alpha=0.45, zorder=2)
-        unit = document.axes[1]
-        sheet.key(f"every {unit}", Line2D([], [], color=MUTED, linewidth=0.6))
-        sheet.key(f"median of {2 * REACH + 1} {unit}s", Line2D([], [], color=MUTED, linewidth=1.7))
-    axes.plot(xs, line, color=colour, linestyle=curve.look["linestyle"], linewidth=1.7, zorder=3)
-    known = [index for index, cell in enumerate(curve.cells) if cell.shown is not None]
+        sheet.key(f"every {document.axes[1]}", linewidth=0.6)
+        sheet.key(f"median of {2 * REACH + 1} {document.axes[1]}s", linewidth=1.7)
+    late = values[xs >= xs[-1] / 2]
+    if drawing.levels and look is not DENSE and len(late) > 1 and not numpy.isnan(late).any():
+        axes.axhline(late.mean(), color=colour, zorder=2.5, **LEVEL)
+        sheet.key("mean of the later half of the epochs", **LEVEL)
+        label += f"\nlater half {fixed(late.mean(), document.digits)}"
+    gaps = Counter(read.without_value(cell) for cell in cells if cell.shown is None)
+    label += "".join(f"\n{count} of {len(cells)} {why}" for why, count in gaps.items())
+    axes.plot(xs, line, label=label, markevery=[], linewidth=1.7, zorder=3, **look, **POINT)
+    known = numpy.flatnonzero(~numpy.isnan(values)).tolist()
     marked = known[:: -(-len(known) // MARKS) or 1]
-    for index, (x, cell) in enumerate(zip(xs, curve.cells, strict=True)):
-        title = read.told(cell, document, [curve.name, *read.where(cell, document)[:1]])
-        if cell.verdict == compare.DIVERGED:
-            style: Look = {"linestyle": "", "marker": "x", "markersize": 4.5}
-            (cross,) = axes.plot(x, 0.025, color=colour, transform=axes.get_xaxis_transform(), **style)
-            sheet.mark(cross, title)
-            sheet.key("diverged", Line2D([], [], color=MUTED, **style))
-        if cell.verdict == compare.OUTSIDE:
-            axes.plot(x, values[index], zorder=4, **RING)
-            sheet.key("outside the band", Line2D([], [], **RING))
+    for index, cell in enumerate(cells):
+        x, told = xs[index], read.told(cell, document, [name, *read.where(cell, document)[:1]])
+        if cell.published is not None and document.comparable:
+            (point,) = axes.plot(x, cell.published, markersize=8, zorder=2.8, linestyle="", **HOLLOW)
+            sheet.mark(point, read.told(cell, document))
+            sheet.key(f"Published, {drawing.source}" if drawing.source else "Published", point)
+            ends = [document.capped(cell.published + side * (cell.band or 0.0)) for side in (-1, 1)]
+            band(sheet, axes, [x, x], ends, 16)
+        if cell.verdict == DIVERGED:
+            (cross,) = axes.plot(x, 0.025, color=colour, transform=axes.get_xaxis_transform(), **CROSS)
+            sheet.mark(cross, told)
+            sheet.key("diverged", **CROSS)
+        if cell.verdict == OUTSIDE:
+            (ring,) = axes.plot(x, values[index], zorder=4, marker="D", **RING)
+            sheet.key("outside the band", ring)
         if index in marked:
-            (point,) = axes.plot(x, line[index], color=colour, marker=curve.look["marker"], zorder=3.5, **POINT)
-            smooth = f"; median around it {fixed(line[index], document.digits)}" if len(xs) > MANY else ""
-            sheet.mark(point, title + smooth)
-    if curve.level is not None:
-        axes.axhline(curve.level, color=colour, zorder=2.5, **LEVEL)
-        sheet.key("mean of the later half of the epochs", Line2D([], [], color=MUTED, **LEVEL))
+            (point,) = axes.plot(x, line[index], color=colour, marker=look["marker"], zorder=3.5, **POINT)
+            smooth = "" if line is values else f"; median around it {fixed(line[index], document.digits)}"
+            sheet.mark(point, told + smooth)
 
 
-def _printed(sheet: Sheet, axes: Axes, cell: Cell, document: Document, drawing: Curves) -> None:
-    """Draw the paper's number, pale behind it the band of a repetition."""
-    x, value = cell.x or 0.0, cell.published or 0.0
-    (point,) = axes.plot(x, value, marker="o", markersize=8, zorder=2.8, **HOLLOW)
-    sheet.mark(point, read.told(cell, document))
-    sheet.key(f"Published, {drawing.source}" if drawing.source else "Published", point)
-    if cell.band is not None:
-        ends = [document.capped(value - cell.band), document.capped(value + cell.band)]
-        band(sheet, axes, [x, x], ends, 16)
-
-
-def _name(axes: Axes, curves: Sequence[Curve], digits: int) -> None:
-    """Name the curves beside the axes, the one that ends highest first, with level and gaps."""
-    ends = {id(curve): [value for value in curve.line if not math.isnan(value)] for curve in curves}
-    if not any(ends.values()):
-        said(axes, "diverged" if any(curve.gaps != compare.NOT_RUN for curve in curves) else "not run")
-        return
-    handles, labels = [], []
-    ranked = sorted(curves, key=lambda curve: ends[id(curve)][-1:], reverse=True)
-    for curve in ranked:
-        handles.append(Line2D([], [], linewidth=1.7, **curve.look, **POINT))
-        level = "" if curve.level is None else f"later half {fixed(curve.level, digits)}"
-        labels.append("\n".join(filter(None, [curve.name, level, curve.gaps])))
-    axes.legend(
-        handles, labels, labelcolor=[curve.look["color"] for curve in ranked], labelspacing=1.0,
-        loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False,
-    )  # fmt: skip
-
-
-def _cut(sheet: Sheet, axes: Axes, curves: Sequence[Curve], where: str) -> None:
+def _cut(sheet: Sheet, axes: Axes, values: Sequence[float], where: str) -> None:
     """Leave far outliers among many values below the axis, and say so."""
-    values = [value for curve in curves for value in curve.values if not math.isnan(value)]
-    if len(values) <= MANY:
-        return
     low, top = without_outliers(values)[0], axes.get_ylim()[1]
     low -= 0.06 * (top - low)
-    if beyond := [value for value in values if value < low]:
+    beyond = [value for value in values if value < low]
+    if len(values) > MANY and beyond:
         axes.set_ylim(low, top)
         many = "1 value lies" if len(beyond) == 1 else f"{len(beyond)} values lie"
-        sheet.note(f"{where}{many} below the axis, down to {min(beyond):.1f}")
+        sheet.notes.append(f"{where}{many} below the axis, down to {min(beyond):.1f}")

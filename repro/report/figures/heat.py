@@ -4,194 +4,150 @@ from __future__ import annotations
 
 import itertools
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+import numpy
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
-from matplotlib.patches import Rectangle
-from matplotlib.ticker import MaxNLocator
+from matplotlib.patches import Patch, Rectangle
 
-from repro import cells as compare
 from repro.artifacts.drawing import Heat
+from repro.cells import OUTSIDE, Cell
 from repro.report import reading as read
 from repro.report.document import Document
-from repro.report.figures import FAINT, INK, LINE, ON_COLOUR
-from repro.report.figures.sheet import Sheet, hatched, text_width
+from repro.report.figures import FAINT, INK, LINE, ON_COLOUR, Sheet, hatched
 from repro.report.numbers import MINUS, fixed
 from repro.report.tables import ordered, pivot
 
+SEQUENTIAL, DIVERGING = ("YlGnBu", 0.04, 0.62), ("RdBu", 0.2, 0.8)  # the part on which dark numbers are readable
 GAP = 0.25  # of a row's height, between the row that is set apart and the others
-Place = tuple[str, str]
-Values = Mapping[Place, float]
+Values = Mapping[tuple[str, str], float]
+"""Numbers by row and column."""
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One coloured table: values with their colours and decimals, and the label of the colour bar."""
+    """One coloured table of ``reproduced``, ``published`` or ``difference``, and the words at its colour bar."""
 
+    field: str
     title: str
     values: Values
+    unit: str
     colours: ScalarMappable
-    digits: int
-    bar: str
-    signed: bool = False
-    theirs: bool = False
-    """Whether an empty cell is one that the paper does not print (else one that was not run)."""
-    name: Callable[[str], str] = str
-    """What a row or column is called."""
-
-    def text(self, value: float) -> str:
-        """Format a value; an exact zero is a single digit."""
-        return fixed(value, self.digits, sign=self.signed) if value or self.signed else "0"
 
 
 def draw(document: Document, drawing: Heat) -> Sheet:
     """Draw reproduced, published and their difference side by side."""
     every_row, cols, placed = pivot(document.cells)
     inner = ordered(row for row in every_row if row != drawing.apart)
-    rows, (rows_name, columns_name) = (*sorted({*every_row} - {*inner}), *inner), document.long_axes
-    tops = {row: index + GAP * bool(index and rows[0] == drawing.apart) for index, row in enumerate(rows)}
+    rows = (*(row for row in every_row if row == drawing.apart), *inner)
+    tops = {row: index + GAP * (row in inner and rows != inner) for index, row in enumerate(rows)}
     panels = panels_of(document, placed, inner, cols[-1], drawing)
-    widest = max((len(panel.text(v)) for panel in panels for v in panel.values.values()), default=4)
-    wide = len(cols) * max(0.078 * widest, min(0.62, 4.2 / len(cols)))
-    wide = max(wide, *(text_width(panel.title, 10.5, "bold") for panel in panels)) + 0.85
+    wide = max(3.6, 0.85 + len(cols) * max(0.42, min(0.62, 4.2 / len(cols))))
     sheet = Sheet(len(panels) * wide, len(rows) * max(0.25, min(0.36, 3.6 / len(rows))) + 1.4)
     every = sheet.subplots(1, len(panels), squeeze=False)[0]
     for axes, panel in zip(every, panels, strict=True):
-        axes.set(xlim=(0, len(cols)), ylim=(tops[rows[-1]] + 1, 0), title=panel.title, xlabel=columns_name)
-        axes.set_ylabel(rows_name if axes is every[0] or panel.name is not str else "")
+        axes.set(xlim=(0, len(cols)), ylim=(tops[rows[-1]] + 1, 0), title=panel.title)
+        axes.set(xlabel=document.long_axes[1], ylabel=document.long_axes[0] if axes is every[0] else "")
+        axes.grid(False)
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0, pad=3, top=True, labeltop=True, bottom=False, labelbottom=False)
         axes.xaxis.set_label_position("top")
-        axes.set_xticks([index + 0.5 for index in range(len(cols))], [panel.name(col) for col in cols])
-        names = [drawing.apart_name if row == drawing.apart else panel.name(row) for row in rows]
+        name = document.in_paper if panel.field == "published" else str
+        names = [drawing.apart_name if row == drawing.apart else name(row) for row in rows]
+        axes.set_xticks([index + 0.5 for index in range(len(cols))], map(name, cols))
         axes.set_yticks([top + 0.5 for top in tops.values()], names)
         for row, (x, col) in itertools.product(rows, enumerate(cols)):
-            if (row, col) in placed:
-                _tile(sheet, axes, panel, document, placed[row, col], (x, tops[row]))
-    for _, shared in itertools.groupby(zip(every, panels, strict=True), key=lambda pair: pair[1].colours):
-        group, own = zip(*shared, strict=True)
-        if known := [value for panel in own for value in panel.values.values()]:
-            _colour_bar(sheet, group, own[0], known)
+            if cell := placed.get((row, col)):
+                _tile(sheet, axes, panel, cell, (x, tops[row]), document)
+        if panel.values:
+            low, high = panel.colours.get_clim()
+            below, above = min(panel.values.values()) < low, max(panel.values.values()) > high
+            bar = sheet.colorbar(
+                panel.colours, ax=axes, location="bottom", pad=0.03, fraction=0.04, aspect=40,
+                extend="both" if below and above else "min" if below else "max" if above else "neither",
+                label=panel.unit + ("; arrow: values beyond" if below or above else ""),
+            )  # fmt: skip
+            bar.outline.set_visible(False)
     return sheet
 
 
 def panels_of(
-    document: Document, placed: Mapping[Place, compare.Cell], inner: Sequence[str], col: str, drawing: Heat
+    document: Document, placed: Mapping[tuple[str, str], Cell], inner: Sequence[str], col: str, drawing: Heat
 ) -> list[Panel]:
     """Return the panels; ``col`` is the last column.
 
     Colours span the ``inner`` rows, or the row that is set apart if it is alone.
     """
-    ours, theirs = (
-        {at: v for at, cell in placed.items() if (v := cell.value(field)) is not None}
-        for field in ("reproduced", "published")
-    )
 
     def of_inner(values: Values) -> list[float]:
         return [value for (row, _), value in values.items() if row in inner] or list(values.values())
 
-    unit, digits, printed = document.unit, document.digits, document.digits_of("published")
-    if document.comparable and theirs:
-        colours = spanning(of_inner(theirs) + of_inner(ours))
-        difference = {place: value - theirs[place] for place, value in ours.items() if place in theirs}
+    ours, theirs = (
+        {at: value for at, cell in placed.items() if (value := cell.value(field)) is not None}
+        for field in ("reproduced", "published")
+    )
+
+    def spanning(values: Sequence[float]) -> ScalarMappable:
+        return scale(*SEQUENTIAL, *(without_outliers(values) if values else (0, 1)))
+
+    unit, against_paper = document.unit, document.comparable
+    shared = of_inner(ours) + of_inner(theirs) if against_paper else []
+    found = [Panel("reproduced", "Reproduced", ours, unit, spanning(shared or of_inner(ours)))]
+    if theirs:
+        title = "Published" if against_paper else "Published (orientation only)"
+        found.append(Panel("published", title, theirs, unit, spanning(shared or of_inner(theirs))))
+    other: Values = {}
+    if against_paper:
+        other, title = theirs, f"Reproduced {MINUS} published"
+    elif drawing.relative:
+        row, (rows, columns) = inner[-1] if inner else drawing.apart, document.axes
+        other = dict.fromkeys(ours, ours[row, col]) if (row, col) in ours else {}
+        title = f"Reproduced {MINUS} its own ({columns} = {col}, {rows} = {row})"
+    if difference := {at: value - other[at] for at, value in ours.items() if at in other}:
         # Differences within the band stay pale, however small the largest of them is.
         bands = of_inner({at: cell.band for at, cell in placed.items() if cell.band is not None})
-        around = around_zero(of_inner(difference), 2 * statistics.median(bands) if bands else 0.5)
-        points = f"{'points; ' if unit.endswith('%') else ''}blue: reproduced is higher"
-        return [
-            Panel("Reproduced", ours, colours, digits, unit),
-            Panel("Published", theirs, colours, printed, unit, theirs=True),
-            Panel(f"Reproduced {MINUS} published", difference, around, digits, points, signed=True),
-        ]
-    found = [Panel("Reproduced", ours, spanning(of_inner(ours)), digits, unit)]
-    if theirs:
-        title, colours = "Published (orientation only)", spanning(of_inner(theirs))
-        found.append(Panel(title, theirs, colours, printed, unit, theirs=True, name=document.in_paper))
-    if drawing.relative and not document.comparable:
-        row, (rows, columns) = inner[-1] if inner else drawing.apart, document.axes
-        own = {place: value - ours[row, col] for place, value in ours.items()} if (row, col) in ours else {}
-        title = f"Reproduced {MINUS} its own ({columns} = {col}, {rows} = {row})"
-        found.append(Panel(title, own, around_zero(of_inner(own), 0.5), digits, "points", signed=True))
+        reach = max(2 * statistics.median(bands) if bands else 0.5, *map(abs, of_inner(difference)))
+        words = f"{'points; ' if document.percent else ''}blue: reproduced is higher"
+        found.append(Panel("difference", title, difference, words, scale(*DIVERGING, -reach, reach)))
     return found
 
 
 def without_outliers(values: Sequence[float]) -> tuple[float, float]:
     """Return the least and the largest value but for those three interquartile ranges beyond the quartiles."""
-    rank = sorted(values)
-    low, high = rank[len(rank) // 4], rank[(3 * len(rank)) // 4]
-    reach = 3 * (high - low) or rank[-1] - rank[0]
-    inside = [value for value in rank if low - reach <= value <= high + reach]
-    return inside[0], inside[-1]
+    low, high = numpy.quantile(values, (0.25, 0.75))
+    reach = 3 * (high - low) or max(values) - min(values)
+    inside = [value for value in values if low - reach <= value <= high + reach]
+    return min(inside), max(inside)
 
 
-def spanning(values: Sequence[float]) -> ScalarMappable:
-    """Return colours over ``values`` but for far outliers, without the dark end: dark numbers stay readable."""
-    low, high = without_outliers(values) if values else (0.0, 1.0)
-    room = 0.5 if low == high else 0.0
-    return _colours("YlGnBu", 0.04, 0.62, low - room, high + room)
-
-
-def around_zero(values: Sequence[float], at_least: float) -> ScalarMappable:
-    """Return diverging colours with symmetric limits, so that their middle is zero."""
-    reach = max([at_least, *(abs(value) for value in values)])
-    return _colours("RdBu", 0.12, 0.88, -reach, reach)
-
-
-def _colours(name: str, first: float, last: float, low: float, high: float) -> ScalarMappable:
-    """Return part of a colour map between two limits; values beyond take the colour of the limit."""
-    colours = colormaps[name]([first + (last - first) * step / 255 for step in range(256)])
+def scale(name: str, first: float, last: float, low: float, high: float) -> ScalarMappable:
+    """Return part of a colour map between two limits."""
+    colours = colormaps[name](numpy.linspace(first, last, 256))
     return ScalarMappable(Normalize(low, high, clip=True), ListedColormap(colours))
 
 
-def colour_of(value: float, colours: ScalarMappable) -> tuple[float, float, float]:
-    """Return red, green and blue of a value."""
-    red, green, blue, _ = cast(Any, colours.to_rgba)(value)
-    return float(red), float(green), float(blue)
-
-
-def ink_on(colour: tuple[float, float, float]) -> str:
-    """Return dark or white, whichever stands out more on ``colour``. A page does not change them in dark mode."""
-    linear = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour)
-    luminance = sum(share * part for share, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-    return ON_COLOUR[luminance < 0.2117]
-
-
-def _tile(
-    sheet: Sheet, axes: Axes, panel: Panel, document: Document, cell: compare.Cell, at: tuple[float, float]
-) -> None:
-    value, middle = panel.values.get((cell.row, cell.col)), (at[0] + 0.5, at[1] + 0.5)
+def _tile(sheet: Sheet, axes: Axes, panel: Panel, cell: Cell, at: tuple[float, float], document: Document) -> None:
+    """Draw a cell as a coloured tile with its number; ``at`` is the tile's corner."""
+    value, words = panel.values.get((cell.row, cell.col)), ""
     if value is not None:
-        colour = colour_of(value, panel.colours)
+        colour = cast(Any, panel.colours.to_rgba)(value)
         tile = Rectangle(at, 1, 1, facecolor=colour, edgecolor="white", linewidth=0.8)
-        axes.text(*middle, panel.text(value), size=8, color=ink_on(colour), ha="center", va="center_baseline")
-    elif not panel.theirs and cell.shown is None:
+        signed = panel.field == "difference"
+        words = fixed(value, document.digits_of(panel.field), sign=signed) if value or signed else "0"
+    elif panel.field != "published" and cell.shown is None:
         tile = hatched(sheet, at, 1, 1, read.without_value(cell))
     else:
-        tile = Rectangle(at, 1, 1, facecolor="#f4f5f6", edgecolor=LINE)
-        axes.text(*middle, "–", size=8, color=FAINT, ha="center", va="center")
+        tile, words = Rectangle(at, 1, 1, facecolor="#f4f5f6", edgecolor=LINE), "–"
         sheet.key("–  not printed in the paper", tile)
+    if panel.field != "published" and cell.verdict == OUTSIDE:
+        tile.set(edgecolor=INK, linewidth=1.8, zorder=2)
+        sheet.key("outside the 95 % band", Patch(facecolor="white", edgecolor=INK, linewidth=1.8))
     axes.add_artist(tile)
+    x, y = tile.get_center()
+    axes.text(x, y, words, size=8, color=FAINT if value is None else ON_COLOUR, ha="center", va="center_baseline")
     sheet.mark(tile, read.told(cell, document))
-    if not panel.theirs and cell.verdict == compare.OUTSIDE:
-        corner = (at[0] + 0.04, at[1] + 0.06)
-        frame = Rectangle(corner, 0.92, 0.88, fill=False, edgecolor=INK, linewidth=1.6, zorder=3)
-        axes.add_artist(frame)
-        sheet.key("outside the 95 % band", frame)
-
-
-def _colour_bar(sheet: Sheet, axes: Sequence[Axes], panel: Panel, values: Sequence[float]) -> None:
-    low, high = panel.colours.get_clim()
-    beyond = (min(values) < (low or 0.0), max(values) > (high or 0.0))
-    extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get(beyond, "neither")
-    bar = sheet.colorbar(
-        panel.colours, ax=list(axes), location="bottom", extend=extend, extendfrac=0.03, pad=0.03, fraction=0.04,
-        ticks=MaxNLocator(nbins=6 * len(axes), steps=[1, 2, 2.5, 5, 10]), aspect=40 * len(axes), shrink=1.0,
-    )  # fmt: skip
-    bar.outline.set_visible(False)
-    bar.set_label(panel.bar + ("; arrow: values beyond" if any(beyond) else ""), size=8.5)
-    bar.ax.tick_params(labelsize=8)
