@@ -86,7 +86,6 @@ def test_a_flat_val_has_the_classes_of_its_list(root: Path, folder: str, name: s
     assert [Path(n).name for n in found.names] == [Path(n).name for n in with_folders.names]
     assert np.array_equal(found.labels, with_folders.labels)
     assert found.names[-1].count("/") == 1  # val/FILE
-    assert not found.left_out
 
 
 @pytest.mark.parametrize("above", [0, 1, 2, 3])
@@ -160,14 +159,9 @@ def test_an_image_that_kaggles_list_does_not_know_is_named(root: Path) -> None:
         layout.listing(root)
 
 
-def test_what_is_no_image_by_its_name_is_left_out_and_listed(root: Path) -> None:
+def test_what_is_no_image_by_its_name_is_ignored(root: Path) -> None:
     plant(root, [f"train/{WNIDS[0]}/readme.txt", f"train/{WNIDS[0]}/.DS_Store", "val/devkit.zip"])
-    found = layout.listing(root)
-    assert found.names == names()
-    assert found.left_out == [
-        f"train/{WNIDS[0]}/readme.txt",
-        "val/devkit.zip",
-    ]  # hidden files are nobody's concern
+    assert layout.listing(root).names == names()
 
 
 # Whether it is the official one

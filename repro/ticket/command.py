@@ -30,7 +30,6 @@ from repro.options import Options
 from repro.places import find_root, params_file
 from repro.report import terminal
 from repro.report.progress import Progress
-from repro.report.terminal import duration
 from repro.ticket.result import COUNTED, Event, write
 from repro.ticket.search import find_ticket
 from repro.ticket.search_spec import ONE_SHOT, SearchOptions
@@ -84,19 +83,15 @@ def ticket(
     found = data.load(source, data_folders(data_dir, root))
     splits = found.train.first(own.data.train), found.test.first(own.data.test)
     train_set, test_set = (DeviceImages(split, found.statistics, place) for split in splits)
-    numbers = {"sparsity": sparsity, "check_every": check_every, "patience": patience, "tolerance": tolerance}
-    given = {key: value for key, value in {**numbers, "data_dir": data_dir}.items() if value is not None}
-    where = folder or _folder(root, name, own, seed, changes | given)
+    numbers = {"check_every": check_every, "patience": patience, "tolerance": tolerance}
+    given = {"sparsity": sparsity, "data_dir": data_dir, **numbers}
+    changed = changes | {key: value for key, value in given.items() if value is not None}
+    where = folder or _folder(root, name, own, seed, changed)
     if baselines is None:
         baselines = [ONE_SHOT] if own.name == "smoke" else []
-    search = SearchOptions(
-        check_every=max(1, recipe.epochs // CHECKS) if check_every is None else check_every,
-        patience=patience,
-        tolerance=tolerance,
-        seed=seed,
-        device=options.device,
-        precision=own.precision,
-    )
+    if check_every is None:
+        numbers["check_every"] = max(1, recipe.epochs // CHECKS)
+    search = SearchOptions(**numbers, seed=seed, device=options.device, precision=own.precision)  # type: ignore[arg-type]
     sparsity = own.sparsity if sparsity is None else sparsity
     with SearchProgress(log, options.deadline) as told, stdout_to_stderr():
         result = find_ticket(
@@ -211,10 +206,8 @@ class SearchProgress(Progress):
             self._earlier = event.spent - 1
         left = (now - self._began) * event.left / max(1, event.spent - self._earlier)
         speed = "" if event.images_per_second is None else f"{event.images_per_second:,.0f} images/s, "
-        note = f"{speed}{duration(left)} left for everything at most"
+        note = f"{speed}{terminal.duration(left)} left for everything at most"
         self.show(str(event), note, done=event.spent, total=event.spent + event.left)
         if self._deadline is not None and event.left and 2 * now - previous > self._deadline:
-            epochs = counted(event.left, "epoch")
-            raise BudgetSpent(
-                f"the time budget is spent with at most {epochs} left; run the same command again to resume"
-            )
+            left_over = f"at most {counted(event.left, 'epoch')} left"
+            raise BudgetSpent(f"the time budget is spent with {left_over}; run the same command again to resume")

@@ -18,12 +18,13 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
+from repro import files
 from repro.data.batches import PAD, DeviceImages, seed_of
 from repro.errors import MissingInput, UsageError, one_line
 
 Batch = tuple[Tensor, Tensor]
-FEW, MANY = 48, 64  # items of a Dataset that are read first, twice; items in a batch when all are read
-LOOK = "ticket look"  # names the random numbers of both
+LOOK = "ticket look"  # names the random numbers with which the items of a Dataset are checked
+LOOKED_AT = 64  # items in a batch then
 WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)  # types of labels
 
 
@@ -59,14 +60,15 @@ class Samples:
     labels: Tensor
     fingerprint: str
     """A hash of all inputs and labels."""
-    notes: Sequence[str] = ()
-    """What a user should know about them, in sentences."""
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def check(self, classes: int, tell: Callable[[str], object]) -> None:
-        """Raise `UsageError` for an unusable example, or a label outside 0 to ``classes`` - 1."""
+    def check(self, classes: int, tell: Callable[[str], object]) -> list[str]:
+        """Raise `UsageError` for an unusable example, or a label outside 0 to ``classes`` - 1.
+
+        Returns what a user should know about the data, in sentences.
+        """
         wrong = torch.nonzero((self.labels < 0) | (self.labels >= classes))
         if len(wrong):
             item = int(wrong[0])
@@ -74,6 +76,7 @@ class Samples:
                 f"{self.name}: a label of {int(self.labels[item])}, but the network tells {classes} classes apart "
                 f"(0 to {classes - 1}); it is item {item}'s"
             )
+        return []
 
     def batches(self, order: Tensor | None, augment: bool, size: int, stream: str) -> Iterator[Batch]:
         """Yield every example once, in the ``order`` of an epoch (`draw_epoch`), or in that of the data.
@@ -136,7 +139,7 @@ class ImageSamples(Samples):
 class DatasetSamples(Samples):
     """A map-style Dataset of (tensor [...], label), read again every epoch, since its transforms may be random.
 
-    The constructor reads a few items; `check` reads all of them, once. ``workers`` other processes read.
+    The constructor reads two items, `check` reads all of them once. ``workers`` other processes read.
     """
 
     def __init__(self, dataset: Any, name: str, device: torch.device, workers: int) -> None:
@@ -149,27 +152,26 @@ class DatasetSamples(Samples):
             raise UsageError(f"{name} is empty")
         self.labels = torch.zeros(count, dtype=torch.int64)
         self.shape: torch.Size | None = None
-        few = (torch.arange(FEW) * (count - 1) // (FEW - 1)).unique()
-        # One loader for all of it, since starting its workers may take seconds.
-        (self.two, _), *looks = self.read([torch.arange(min(2, count)), few, few], LOOK)
+        ((self.two, _),) = self.read([torch.arange(min(2, count))], LOOK)
         self.shape = self.two.shape[1:]
-        self.repeats = digest_of(looks[0][0]) == digest_of(looks[1][0])
-        if not self.repeats:
-            self.notes = [
-                f"{name}: an item read twice is not the same, although the generators of Python, NumPy and torch "
-                "are seeded before: a search that is interrupted will not end in the bits of one that is not"
-            ]
 
-    def check(self, classes: int, tell: Callable[[str], object]) -> None:
+    def check(self, classes: int, tell: Callable[[str], object]) -> list[str]:
         tell(f"{self.name}: all {len(self):,} items are read once, to check them")
-        digest, parts = hashlib.sha256(), [part[0] for part in parts_of(len(self), MANY)]
+        parts = [part[0] for part in parts_of(len(self), LOOKED_AT)]
+        parts.append(parts[0])  # once more
+        digests = []
         for part, (inputs, labels) in zip(parts, self.read(parts, LOOK), strict=True):
             check_finite(inputs, self.name, int(part[0]))
             self.labels[part] = labels.cpu()
-            # Inputs that differ at each reading do not identify the data.
-            digest.update(digest_of(*[inputs] * self.repeats, labels).encode())
-        self.fingerprint = f"{len(self)}-{digest.hexdigest()[:16]}"
-        super().check(classes, tell)
+            digests.append((digest_of(labels), digest_of(inputs, labels)))
+        repeats = digests.pop() == digests[0]
+        notes = [
+            f"{self.name}: an item read twice is not the same, although the generators of Python, NumPy and torch "
+            "are seeded before: a search that is interrupted will not end in the bits of one that is not"
+        ]
+        # Inputs that differ at each reading do not identify the data.
+        self.fingerprint = f"{len(self)}-{files.sha256(''.join(d[repeats] for d in digests).encode())[:16]}"
+        return super().check(classes, tell) + notes * (not repeats)
 
     def read(self, batches: Sequence[Tensor], stream: str) -> Iterator[Batch]:
         loader: DataLoader[Any] = DataLoader(

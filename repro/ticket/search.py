@@ -91,8 +91,8 @@ def find_ticket(
     recipe = checked(Recipe, recipe, "recipe")
     sparsity = checked(Annotated[float, FRACTION], sparsity, "sparsity")
     options = checked(SearchOptions, options or {}, "options")
-    several = isinstance(baselines, Iterable) and not isinstance(baselines, str)
-    names: tuple[Any, ...] = tuple(baselines) if several else (baselines,)
+    one = isinstance(baselines, str) or not isinstance(baselines, Iterable)
+    names: tuple[Any, ...] = (baselines,) if one else tuple(baselines)
     if unknown := [name for name in names if name not in BASELINES]:
         raise UsageError(f"baselines {unknown}: choose from {', '.join(BASELINES)}")
     if not isinstance(folder, str | os.PathLike):
@@ -113,11 +113,13 @@ def find_ticket(
         prunable, left_out = choose_prunable(model, options.prunable, called)
         numbers = options.resolved(recipe, len(testing))
         files.check_writable(folder)
-        notes = [*notes_on(left_out), *sizes, *training.notes, *testing.notes]
+        notes = [*notes_on(left_out), *sizes]
         for sentence in [*([moved_cache] if moved_cache else []), *notes]:
             note(sentence)
         for side in (training, testing):  # last, since it may take as long as an epoch
-            side.check(classes, note)
+            for sentence in side.check(classes, note):
+                note(sentence)
+                notes.append(sentence)
         spec = SearchSpec(
             network=fingerprint(model),
             prunable=prunable,

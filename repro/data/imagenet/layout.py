@@ -27,8 +27,6 @@ NOTE = "resized.json"  # marks a copy with smaller images (`resize.py`)
 # The classification task of ILSVRC 2012.
 CLASSES, TRAIN, VAL, VAL_EACH = 1000, 1_281_167, 50_000, 50
 LARGEST = 512  # the official images have larger shorter sides than this; a resized copy without its note may not
-
-
 FACTS = np.dtype(
     [
         ("size", "<i8"),
@@ -48,8 +46,7 @@ class Index:
 
     ``names`` are relative to the root. ``labels`` int64 [N] are positions in ``classes``, the sorted wnids; the
     first ``train`` images are for training. ``facts`` is `FACTS` [N]: size and time, and 0 in the other fields of
-    images that are not verified. ``stored`` is the shorter side of a resized copy, else 0. ``left_out`` are files
-    that are no images by their names.
+    images that are not verified. ``stored`` is the shorter side of a resized copy, else 0.
     """
 
     classes: tuple[str, ...]
@@ -58,11 +55,6 @@ class Index:
     train: int
     facts: npt.NDArray[np.void]
     stored: int
-    left_out: Sequence[str] = ()
-
-
-ByClass = dict[str, list[str]]
-"""The names of a split's images by wnid, each class in the order of file names."""
 
 
 def places(folders: Sequence[Path]) -> list[Path]:
@@ -95,8 +87,7 @@ def listing(root: Path) -> Index:
     Raises `MissingInput` naming the classes that only one split has, the class folders without images, or the
     mismatch between a flat val/ and its list, and for a resized copy that is not complete.
     """
-    left_out: list[str] = []
-    train, val = (_by_class(root, split, left_out) for split in ("train", "val"))
+    train, val = (_by_class(root, split) for split in ("train", "val"))
     names = [name for split in (train, val) for wnid in sorted(split) for name in split[wnid]]
     stored = _stored(root, len(names))
     faults = []
@@ -115,7 +106,7 @@ def listing(root: Path) -> Index:
     for i, name in enumerate(names):
         status = os.stat(f"{root}/{name}")
         sizes[i], times[i] = status.st_size, status.st_mtime_ns
-    return Index(tuple(classes), names, labels, sum(counts[: len(classes)]), facts, stored, left_out)
+    return Index(tuple(classes), names, labels, sum(counts[: len(classes)]), facts, stored)
 
 
 def differences(index: Index) -> list[str]:
@@ -161,28 +152,21 @@ def _stored(root: Path, images: int) -> int:
     return side
 
 
-def _by_class(root: Path, split: str, left_out: list[str]) -> ByClass:
-    """List the images in class folders, or in a flat val/. Files that are no images go to ``left_out``."""
+def _by_class(root: Path, split: str) -> dict[str, list[str]]:
+    """List the images by wnid, each class in the order of file names: from class folders, or a flat val/."""
     folders = [entry.name for entry in _entries(root / split) if entry.is_dir()]
-    loose = _images(root, split, left_out, folders)
     if split == "val" and not folders:
-        return _flat(root, loose)
-    left_out += loose
-    return {name: _images(root, f"{split}/{name}", left_out) for name in folders}
+        return _flat(root, _images(root, split))
+    return {name: _images(root, f"{split}/{name}") for name in folders}
 
 
-def _images(root: Path, folder: str, left_out: list[str], folders: Sequence[str] = ()) -> list[str]:
-    """List the images in ``folder`` in their order; all else but ``folders`` and lists goes to ``left_out``."""
-    found = []
-    for entry in _entries(root / folder):
-        if entry.name.lower().endswith(SUFFIXES) and entry.is_file():
-            found.append(f"{folder}/{entry.name}")
-        elif entry.name not in (*LISTS, SOLUTION, *folders):
-            left_out.append(f"{folder}/{entry.name}")
-    return found
+def _images(root: Path, folder: str) -> list[str]:
+    """List what is an image by its name; anything else is ignored."""
+    files = (entry.name for entry in _entries(root / folder) if entry.is_file())
+    return [f"{folder}/{name}" for name in files if name.lower().endswith(SUFFIXES)]
 
 
-def _flat(root: Path, images: Sequence[str]) -> ByClass:
+def _flat(root: Path, images: Sequence[str]) -> dict[str, list[str]]:
     """Sort the images of a val/ without class folders by class, with the list of classes beside it or above."""
     near = (root / "val", root)
     lists = [folder / name for folder in near for name in LISTS]
@@ -204,7 +188,7 @@ def _flat(root: Path, images: Sequence[str]) -> ByClass:
         wnids = text.split()
         if len(wnids) != len(images):
             raise MissingInput(f"{path} lists {len(wnids):,} images, val/ has {len(images):,}")
-    found: ByClass = {}
+    found: dict[str, list[str]] = {}
     for wnid, name in zip(wnids, images, strict=True):
         found.setdefault(wnid, []).append(name)
     return found

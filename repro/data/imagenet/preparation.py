@@ -76,8 +76,6 @@ def prepare(
     index = layout.listing(root)
     total = len(index.names)
     observer.said(f"{root}: {len(index.classes):,} classes, {index.train:,} + {total - index.train:,} images")
-    if index.left_out:
-        observer.said(f"{are(len(index.left_out), 'file')} left out, no images by name: {some(index.left_out)}")
     if found := layout.differences(index):
         observer.said(f"this is not the official ILSVRC 2012, and no result compares with it: {'; '.join(found)}")
     with files.locked(home / ".lock", BUSY.format(home)):
