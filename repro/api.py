@@ -6,21 +6,20 @@ Imports no torch until a checkpoint is loaded.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repro import artifacts, files, places
 from repro.errors import MissingInput, UsageError
 from repro.options import Options
-from repro.record import Record
 from repro.run import ancestors
 from repro.store import CHECKPOINT, HASH, Kept, checkpoints_of
 from repro.store.shipped import FOLDER, listed
 from repro.workspace import Workspace
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
     from repro.pruning import Masks
 
@@ -51,7 +50,15 @@ def runs(artifact: str | None = None, profile: str = "paper", details: bool = Fa
         (own,) = work.artifacts
         keys = {run.key for run in work.runs(own, work.seeds_of(own))}
         records = [record for record in records if record.key in keys]
-    return [_row(record, specs, details) for record in records]
+    fields = ("key", "label", "status", "top1", "best_top1", "best_epoch", "train_top1", "spec")
+    return [
+        {
+            **coordinates(record.spec, specs),
+            **{name: getattr(record, name) for name in (*fields, *(DETAILS if details else ()))},
+            "mask_distance": record.start.get("mask_distance"),
+        }
+        for record in records
+    ]
 
 
 def checkpoint(
@@ -88,8 +95,11 @@ def checkpoint(
     asked = ", ".join(f"{name}={value!r}" for name, value in where.items()) or "no coordinates"
     what = f"{artifact} of profile {profile}, seed {seed}, {asked}"
     if not found:
-        values = (f"{name} is one of {_listed(known[run.key][name] for run in every)}" for name in where)
-        raise UsageError(f"{what}: no such Run; {'; '.join(values)}")
+        ranges = []
+        for name in where:
+            values = dict.fromkeys(known[run.key][name] for run in every if known[run.key][name] is not None)
+            ranges.append(f"{name} is one of {', '.join(map(str, values)) or 'none'}")
+        raise UsageError(f"{what}: no such Run; {'; '.join(ranges)}")
     some = ", ".join(run.label for run in found[:SHOWN]) + (", ..." if found[SHOWN:] else "")
     raise UsageError(f"{what}: {len(found)} Runs match: {some}")
 
@@ -109,11 +119,21 @@ def load_checkpoint(place: str | Path, epoch: int | None = None) -> tuple[nn.Mod
         MissingInput: there is no such checkpoint, or its file is damaged.
         UsageError: the key begins the keys of several Runs, or the file holds another network.
     """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
     from repro import nets
     from repro.engine.network import masks_of
 
     file = Path(place)
-    tensors = _read(Kept(file.name, file) if file.is_file() else _find(str(place), epoch))
+    name, path = Kept(file.name, file) if file.is_file() else _find(str(place), epoch)
+    content, named = path.read_bytes(), CHECKPOINT.fullmatch(name)
+    if named and files.sha256(content)[:HASH] != named[2]:
+        raise MissingInput(f"{path} is damaged: its content does not match the hash in its name")
+    try:
+        tensors = load(content)
+    except SafetensorError as error:
+        raise UsageError(f"{path}: not a safetensors file ({error})") from None
     arch = nets.arch_of(tensors)
     if arch is None:
         raise UsageError(f"{place}: not a checkpoint of {', '.join(nets.BUILDERS)}")
@@ -154,22 +174,6 @@ def coordinates(spec: Spec, specs: Mapping[str, Spec]) -> dict[str, Any]:
     }
 
 
-def _row(record: Record, specs: Mapping[str, Spec], details: bool) -> dict[str, Any]:
-    return {
-        **{name: getattr(record, name) for name in ("key", "label", "status")},
-        **coordinates(record.spec, specs),
-        **{name: getattr(record, name) for name in ("top1", "best_top1", "best_epoch", "train_top1")},
-        "mask_distance": record.start.get("mask_distance"),
-        "spec": record.spec,
-        **{name: getattr(record, name) for name in DETAILS if details},
-    }
-
-
-def _listed(values: Iterable[Any]) -> str:
-    """Return the distinct ``values``, in their order of appearance; None is left out."""
-    return ", ".join(str(value) for value in dict.fromkeys(values) if value is not None) or "none"
-
-
 def _find(key: str, epoch: int | None) -> Kept:
     """Return the file of a Run's kept checkpoint, by default the last one's."""
     root = places.find_root()
@@ -187,19 +191,3 @@ def _find(key: str, epoch: int | None) -> Kept:
         has = f"it has epochs {', '.join(map(str, sorted(kept)))}" if kept else "no checkpoint of it is kept"
         raise MissingInput(f"no checkpoint of Run {key}{at} in {root / 'runs'} and {root / 'results'}: {has}")
     return kept[wanted]
-
-
-def _read(kept: Kept) -> dict[str, Tensor]:
-    """Read the tensors of a file. If its name has a hash, check the content against it."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
-    content = kept.path.read_bytes()
-    named = CHECKPOINT.fullmatch(kept.name)
-    if named and files.sha256(content)[:HASH] != named[2]:
-        raise MissingInput(f"{kept.path} is damaged: its content does not match the hash in its name")
-    try:
-        tensors: dict[str, Tensor] = load(content)
-    except SafetensorError as error:
-        raise UsageError(f"{kept.path}: not a safetensors file ({error})") from None
-    return tensors
