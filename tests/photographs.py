@@ -13,6 +13,8 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from repro.data.imagenet.index import BadImage
+
 SAMPLE = Path(__file__).resolve().parents[2] / "shared" / "data" / "imagenet-sample"
 
 
@@ -62,7 +64,7 @@ class Memory:
         self.on_read(index)
         content = self.contents[index]
         if content is None:
-            raise OSError(5, "Input/output error", self.names[index])
+            raise BadImage("cannot be read (Input/output error)")
         return content
 
 

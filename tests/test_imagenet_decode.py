@@ -14,7 +14,8 @@ from torch import Tensor
 from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
 from torchvision.transforms.functional import resized_crop
 
-from repro.data.imagenet.decode import BadImage, decode, evaluation, training
+from repro.data.imagenet.decode import decode, evaluation, training
+from repro.data.imagenet.index import BadImage
 
 SUBSAMPLED = ("4:4:4", "4:2:2", "4:2:0", "4:1:1")
 ENCODED = {"plain": {}, "restart": {"restart_marker_blocks": 3}, "optimized": {"optimize": True}}
@@ -101,7 +102,7 @@ def test_bytes_after_the_end_are_no_fault() -> None:
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (b"", "is empty"),
+        (b"", "not an image"),
         (b"<html>404</html>" * 10, "not an image"),
         (OTHERS["PNG"][:900], "cannot be decoded"),
         (b"\xff\xd8\xff" + bytes(100), "."),

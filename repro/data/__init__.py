@@ -21,6 +21,7 @@ OFFICIAL = {
     "synthetic-ilsvrc": imagenet.SYNTHETIC,
 }
 """The fingerprints of the official data sets, by name."""
+_generated = functools.cache(synthetic.generate)  # once a process, which may open them for one wave after another
 
 
 def fingerprint(name: str, folders: Sequence[Path]) -> str:
@@ -49,14 +50,7 @@ def load(name: str, folders: Sequence[Path]) -> Images:
     if name == "synthetic":
         return _generated()
     if name == "cifar10":
-        place = cifar10.find(folders)
-        if place is None:
-            raise cifar10.missing(folders)
-        return cifar10.load(place)
+        if place := cifar10.find(folders):
+            return cifar10.load(place)
+        raise cifar10.missing(folders)
     raise UsageError(f"unknown data set '{name}'; there are cifar10, synthetic")
-
-
-@functools.cache
-def _generated() -> Images:
-    """Generate once a process, which may open the images for one wave after another."""
-    return synthetic.generate()

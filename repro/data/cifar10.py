@@ -56,7 +56,7 @@ def load(place: Path) -> Images:
 
     Raises `MissingInput` naming the file that is missing, truncated, altered or not CIFAR-10.
     """
-    contents = _archive(place) if place.is_file() else _folder(place)
+    contents = _contents(place)
     binary = not contents or any(name in contents for name in BINARY)
     names, parse = (BINARY, _binary) if binary else (PICKLED, _pickled)
     splits = []
@@ -86,25 +86,22 @@ def download(folder: Path) -> Path:
     return folder / "cifar-10-batches-py"
 
 
-def _folder(folder: Path) -> dict[str, bytes]:
-    """Read the files of both layouts, by name."""
-    try:
-        return {name: (folder / name).read_bytes() for name in (*BINARY, *PICKLED) if (folder / name).exists()}
-    except OSError as error:
-        raise MissingInput(f"{error.filename} cannot be read: {error.strerror or error}") from None
-
-
-def _archive(archive: Path) -> dict[str, bytes]:
-    """Read all files of an archive, by name."""
+def _contents(place: Path) -> dict[str, bytes]:
+    """Read the files of a folder, of both layouts, or all files of an archive, by name."""
+    if place.is_dir():
+        try:
+            return {name: (place / name).read_bytes() for name in (*BINARY, *PICKLED) if (place / name).exists()}
+        except OSError as error:
+            raise MissingInput(f"{error.filename} cannot be read: {error.strerror or error}") from None
     try:
         # First the whole stream: its end holds the checksum, and tarfile does not read that far.
-        content = gzip.decompress(archive.read_bytes())
+        content = gzip.decompress(place.read_bytes())
         with tarfile.open(fileobj=io.BytesIO(content)) as tar:
             members = [m for m in tar.getmembers() if m.isfile()]
             return {Path(m.name).name: tar.extractfile(m).read() for m in members}  # type: ignore[union-attr]
     except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
         why = str(error).partition("\n")[0]
-        raise MissingInput(f"{archive}: not a complete archive ({why}); fetch it again") from None
+        raise MissingInput(f"{place}: not a complete archive ({why}); fetch it again") from None
 
 
 def _binary(content: bytes, path: Path) -> Split:

@@ -42,11 +42,12 @@ def open_splits(data: Photos, folders: Sequence[Path], scratch: Path) -> tuple[F
     rows = found.load()
     train = first_of_each(rows.labels[: rows.train], data.train)
     test = rows.train + first_of_each(rows.labels[rows.train :], data.test)
-    splits = []
-    for chosen in (train, test):
-        names = [rows.names[i] for i in chosen.tolist()]
-        splits.append(FileSplit(found.root, names, rows.labels[chosen], rows.facts["size"][chosen]))
-    return splits[0], splits[1]
+    sizes = rows.facts["size"]
+    first, second = (
+        FileSplit(found.root, [rows.names[i] for i in chosen.tolist()], rows.labels[chosen], sizes[chosen])
+        for chosen in (train, test)
+    )
+    return first, second
 
 
 def prepared(folders: Sequence[Path], stored: int | None = None) -> index.Prepared:

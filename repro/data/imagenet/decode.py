@@ -20,7 +20,7 @@ from torch import Tensor
 from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms.functional import center_crop
 
-from repro.data.imagenet.index import is_cut_off
+from repro.data.imagenet.index import BadImage, is_cut_off
 
 # A damaged header can claim 65,535 x 65,535 pixels, 13 GB. Above this limit Pillow decides, and refuses twice as
 # many. ImageNet's largest images have some 60 million pixels.
@@ -29,14 +29,10 @@ MOST_PIXELS = 89_478_485
 FRAME = re.compile(rb"\xff[\xc0-\xcf]\x00[\x0b\x11\x14]\x08(....)[\x01\x03\x04]", re.DOTALL)
 
 
-class BadImage(Exception):
-    """An image that cannot be decoded, and why."""
-
-
 def decode(content: bytes) -> Tensor:
     """Return the image as RGB, uint8 [3, height, width], channels_last in memory.
 
-    Raises `BadImage` if the file is truncated, empty or not an image.
+    Raises `BadImage` if the file is truncated or not an image.
     """
     if content.startswith(b"\xff\xd8\xff"):
         if is_cut_off(content):
@@ -49,8 +45,6 @@ def decode(content: bytes) -> Tensor:
                 encoded = torch.frombuffer(bytearray(content), dtype=torch.uint8)
                 image: Tensor = decode_jpeg(encoded, mode=ImageReadMode.RGB)
                 return image
-    if not content:
-        raise BadImage("is empty")
     try:
         with Image.open(io.BytesIO(content)) as opened:
             pixels = np.array(opened.convert("RGB"))

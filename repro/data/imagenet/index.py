@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
 import hashlib
 import io
 import json
@@ -83,14 +82,26 @@ class FileSplit:
         return len(self.names)
 
     def read(self, index: int) -> bytes:
-        """Return the file's content; any thread may call this. Raises `OSError`, also if its size is not the
-        verified one."""
-        path = f"{self.root}/{self.names[index]}"
+        """Return the file's content; any thread may call this. Raises `BadImage`."""
+        return read_image(f"{self.root}/{self.names[index]}", int(self.sizes[index]))
+
+
+class BadImage(Exception):
+    """An image that cannot be read or decoded, and why."""
+
+
+def read_image(path: str, size: int) -> bytes:
+    """Read a file of ``size`` bytes. Raises `BadImage`, also if it is empty or has another size."""
+    try:
         with open(path, "rb", buffering=0) as file:
             content = file.read()
-        if len(content) != self.sizes[index]:
-            raise OSError(errno.EIO, f"has {len(content):,} bytes, {self.sizes[index]:,} when verified", path)
-        return content
+    except OSError as error:
+        raise BadImage(f"cannot be read ({error.strerror or error})") from None
+    if not content:
+        raise BadImage("is empty")
+    if len(content) != size:
+        raise BadImage(f"has changed since it was verified: {len(content):,} bytes, not {size:,}")
+    return content
 
 
 def is_cut_off(jpeg: bytes) -> bool:

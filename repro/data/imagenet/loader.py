@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from repro.data.imagenet.augment import Floats, crop_box, flips
-from repro.data.imagenet.decode import BadImage, decode, evaluation, training
-from repro.data.imagenet.index import FileSplit
+from repro.data.imagenet.decode import decode, evaluation, training
+from repro.data.imagenet.index import BadImage, FileSplit
 from repro.errors import MissingInput
 from repro.machine import cores, share
 from repro.words import counted
@@ -146,9 +146,6 @@ class Loader:
                     batch.images[i] = training(image, box, self.crop)
             except BadImage as error:
                 bad[name] = str(error)
-            except OSError as error:
-                bad[name] = f"cannot be read ({error.strerror or error})"
-            if name in bad:
                 batch.images[i], batch.labels[i] = 0, IGNORED
         return bad
 

@@ -12,16 +12,25 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
 from repro import files
 from repro.data.imagenet import layout
-from repro.data.imagenet.index import FOLDER, KINDS, PLAIN, Prepared, is_cut_off, read, save
+from repro.data.imagenet.index import (
+    FOLDER,
+    KINDS,
+    PLAIN,
+    BadImage,
+    Prepared,
+    is_cut_off,
+    read,
+    read_image,
+    save,
+)  # fmt: skip
 from repro.data.imagenet.layout import Index, some
 from repro.errors import MissingInput, UsageError
 from repro.machine import cores
@@ -29,7 +38,6 @@ from repro.words import are
 
 CHUNK = 64  # images that a thread takes at a time
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
-Row = tuple[int, int, int, int, int, list[int]]  # FACTS
 # The mean error against the resized pixels, on 200 images of ImageNet, is 2.7 of 255 levels at side 256 and 1.8 at
 # 512. Quality 95 in 4:4:4: 1.5 and 1.1 levels, 51 and 157 kB an image, 1.5 times slower to decode.
 QUALITY = 90
@@ -37,8 +45,6 @@ SUBSAMPLING = 2  # Pillow's name for 4:2:0
 BYTES = {256: 28_000, 512: 87_000}
 """The sides of copies, and what an image takes, measured on the same 200 images."""
 BUSY = "{} is being written by another process: wait for it to end"
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 class Observer:
@@ -83,16 +89,17 @@ def prepare(
         todo = np.flatnonzero(index.facts["width"] == 0).tolist()
         if len(todo) < total:
             observer.said(f"{total - len(todo):,} of {total:,} images were verified before")
-        bad: dict[str, str] = {}
-        names = [index.names[i] for i in todo]
-        rows = on_threads(lambda name: _examine(f"{root}/{name}"), names, "verifying", observer)
-        for i, row in zip(todo, rows, strict=True):
-            if isinstance(row, str):
-                bad[index.names[i]] = row
-            else:
-                index.facts[i] = row
-        if bad:
-            raise _bad_images(root, total, bad)
+        facts = index.facts
+
+        def examine(i: int) -> None:
+            content = read_image(f"{root}/{index.names[i]}", int(facts["size"][i]))
+            try:
+                facts["width"][i], facts["height"][i], facts["kind"][i] = look(content)
+            except Exception as error:  # Pillow's decoders raise many types on damaged files
+                raise BadImage(f"cannot be decoded ({str(error) or type(error).__name__})") from None
+            facts["digest"][i] = list(hashlib.sha256(content).digest()[:16])
+
+        _on_threads(examine, todo, index, root, "verifying", observer)
         prepared = save(index, root, home, fingerprint)
     if odd := [f"{index.names[i]} ({KINDS[kind]})" for i, kind in enumerate(index.facts["kind"]) if kind >= PLAIN]:
         observer.said(f"{are(len(odd), 'image')} neither RGB nor grayscale JPEG: {some(odd, 30)}")
@@ -139,24 +146,17 @@ def resize_tree(
     small = np.minimum(index.facts["width"], index.facts["height"]) <= side
     sizes, keep = index.facts["size"], small & (index.facts["kind"] < PLAIN)
 
-    def write(i: int) -> str:
-        """Write the copy of one image unless it exists; return the image's fault, if any."""
-        original = prepared.root / index.names[i]
-        split = index.names[i].partition("/")[0]  # in class folders, also those of a flat val/
-        copy = target / split / index.classes[index.labels[i]] / original.name
+    def write(i: int) -> None:
+        """Write the copy of one image unless it exists."""
+        name = index.names[i]  # the copy is in a class folder, also that of a flat val/
+        copy = target / name.partition("/")[0] / index.classes[index.labels[i]] / name.rpartition("/")[2]
         if copy.is_file() and copy.stat().st_size:  # a crash of the machine may leave an empty file
-            return ""
-        try:
-            content = original.read_bytes()
-        except OSError as error:
-            return f"cannot be read ({error.strerror or error})"
-        if len(content) != sizes[i]:
-            return "has changed since it was verified"
+            return
+        content = read_image(f"{prepared.root}/{name}", int(sizes[i]))
         copy.parent.mkdir(parents=True, exist_ok=True)
         beside = copy.with_name(f".{copy.name}.tmp")
         beside.write_bytes(content if keep[i] else shrink(content, side))
         os.replace(beside, copy)
-        return ""
 
     files.check_writable(target)
     with files.locked(target / ".lock", BUSY.format(target)):
@@ -164,11 +164,9 @@ def resize_tree(
         needed, free = np.minimum(sizes, BYTES[side]).sum() / 1e9, shutil.disk_usage(target).free / 1e9
         observer.said(f"{target}: about {needed:,.1f} GB when complete, {free:,.1f} GB are free")
         try:
-            faults = list(on_threads(write, range(len(sizes)), f"resizing to {side} pixels", observer))
+            _on_threads(write, range(len(sizes)), index, prepared.root, f"resizing to {side} pixels", observer)
         except OSError as error:
             raise files.unusable(target, error) from None
-    if bad := {name: fault for name, fault in zip(index.names, faults, strict=True) if fault}:
-        raise _bad_images(prepared.root, len(sizes), bad)
     return prepare(target, observer=observer, fingerprint=fingerprint)
 
 
@@ -217,52 +215,41 @@ def look(content: bytes) -> tuple[int, int, int]:
     return width, height, {"RGB": 0, "L": 1, "CMYK": 2}[mode]
 
 
-def on_threads(
-    function: Callable[[Item], Result], items: Sequence[Item], what: str, observer: Observer
-) -> Iterator[Result]:
-    """Yield ``function(item)`` for each of ``items``, in order, with a thread a core.
+def _on_threads(
+    work: Callable[[int], None], images: Sequence[int], index: Index, root: Path, what: str, observer: Observer
+) -> None:
+    """Call ``work`` with each of ``images``, rows of ``index``, with a thread a core.
 
-    Threads suffice: files are read and hashed, and Pillow decodes and encodes, without Python's lock.
+    Threads suffice: files are read and hashed, and Pillow decodes and encodes, without Python's lock. Raises
+    `MissingInput` at the end, naming all images of which ``work`` raised `BadImage`.
     """
-    observer.began(what, len(items))
-    chunks = [items[at : at + CHUNK] for at in range(0, len(items), CHUNK)]
+    bad: dict[str, str] = {}
+
+    def work_on(chunk: Sequence[int]) -> int:
+        for i in chunk:
+            try:
+                work(i)
+            except BadImage as error:
+                bad[index.names[i]] = str(error)
+        return len(chunk)
+
+    observer.began(what, len(images))
     pool = ThreadPoolExecutor(cores())
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about odd metadata, which nothing here reads
-            for results in pool.map(lambda chunk: [function(item) for item in chunk], chunks):
-                yield from results
-                observer.advanced(len(results))
+            for done in pool.map(work_on, [images[at : at + CHUNK] for at in range(0, len(images), CHUNK)]):
+                observer.advanced(done)
     finally:
         pool.shutdown(cancel_futures=True)
         observer.ended()
-
-
-def _examine(path: str) -> Row | str:
-    """Read and decode one image: return its facts, or its fault in words."""
-    try:
-        with open(path, "rb") as file:
-            stat = os.fstat(file.fileno())
-            content = file.read()
-    except OSError as error:
-        return f"cannot be read ({error.strerror or error})"
-    if not content:
-        return "is empty"
-    try:
-        width, height, kind = look(content)
-    except Exception as error:  # Pillow's decoders raise many types on damaged files
-        return f"cannot be decoded ({str(error) or type(error).__name__})"
-    return len(content), stat.st_mtime_ns, width, height, kind, list(hashlib.sha256(content).digest()[:16])
-
-
-def _bad_images(root: Path, total: int, bad: Mapping[str, str]) -> MissingInput:
-    """Name the ``bad`` images, each with its fault, in one line."""
-    named = "; ".join(f"{name} {why}" for name, why in list(bad.items())[:20])
-    more = f"; and {len(bad) - 20:,} more" if len(bad) > 20 else ""
-    return MissingInput(
-        f"{root}: {len(bad):,} of {total:,} images are bad: {named}{more}. Fetch them again, or delete them to go "
-        "without, and run the same command again"
-    )
+    if bad:
+        named = "; ".join(f"{name} {why}" for name, why in sorted(bad.items())[:20])
+        more = f"; and {len(bad) - 20:,} more" if len(bad) > 20 else ""
+        raise MissingInput(
+            f"{root}: {len(bad):,} of {len(index.names):,} images are bad: {named}{more}. Fetch them again, or "
+            "delete them to go without, and run the same command again"
+        )
 
 
 def _reuse(index: Index, home: Path) -> None:
