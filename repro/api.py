@@ -14,8 +14,7 @@ from repro import artifacts, files, places
 from repro.errors import MissingInput, UsageError
 from repro.options import Options
 from repro.run import ancestors
-from repro.store import CHECKPOINT, HASH, Kept, checkpoints_of
-from repro.store.shipped import FOLDER, listed
+from repro.store import CHECKPOINT, HASH, Kept, Store
 from repro.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -179,9 +178,8 @@ def _find(key: str, epoch: int | None) -> Kept:
     root = places.find_root()
     if not re.fullmatch(r"[0-9a-f]+", key):
         raise MissingInput(f"no file {key}, and no Run has such a key")
-    results = sorted(root.glob("results/*/"))
-    shipped = {name: path for folder in results for name, path in listed(folder).items()}
-    by_key = checkpoints_of(f"{key}*", [*root.glob("runs/*/"), *(folder / FOLDER for folder in results)], shipped)
+    ledgers = [folder / "runs.jsonl" for folder in sorted(root.glob("results/*/"))]
+    by_key = Store(root / "runs", root / "results" / "runs.jsonl", ledgers).checkpoints("*", f"{key}*")
     if len(by_key) > 1:
         raise UsageError(f"'{key}' begins the keys of {len(by_key)} Runs: {', '.join(sorted(by_key)[:SHOWN])}")
     kept: dict[int, Kept] = next(iter(by_key.values()), {})

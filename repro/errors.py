@@ -7,13 +7,12 @@ reader of the output closed it.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from repro.run import Run
 
-OUTSIDE_BAND, NOTHING_COMPARED = 1, 6
+OUTSIDE_BAND, NOTHING_COMPARED, INTERRUPTED, NOBODY_READS = 1, 6, 130, 141
 
 
 def one_line(error: BaseException) -> str:
@@ -49,30 +48,12 @@ class CheckpointGone(MissingInput):
         self.run = run
 
 
-class RankLost(ReproError):
-    """A process that trained a Run together with this one died or does not answer."""
-
-    exit_code = 4
-
-    def __init__(self, rank: int, why: BaseException) -> None:
-        first = re.sub(r"^\[[^]]*\]\s*", "", str(why).partition("\n")[0])  # without gloo's source line
-        super().__init__(f"rank {rank} lost contact with another ({first}); run the same command again to resume")
-
-
-class NobodyReads(ReproError):
-    """The reader of our output closed it (``| head``): print nothing, exit with a shell's code for SIGPIPE."""
-
-    exit_code = 141
-
-
 class Interrupted(BaseException):
     """Ctrl-C, SIGTERM or a preempted node. Not an Exception, so that no handler on the way catches it."""
 
 
 class RunFailed(ReproError):
     """A Run ended without a result, for instance because its loss diverged."""
-
-    exit_code = 4
 
 
 class BudgetSpent(ReproError):

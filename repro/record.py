@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from repro.run import Run, key_of
 
 DONE = "done"
 DIVERGED = "diverged"
+INF = math.inf
 DIGITS = 7  # significant digits of a measured number
 CURVE = (("epoch", "train_loss", "train_top1"), ("test_epoch", "test_top1"))
 PROBED = ("w_std", "w_mean", "layer_rates")
@@ -92,23 +93,20 @@ class Record:
         if not isinstance(values, dict):
             raise ValueError("not a JSON object")
         record = cls(**values)  # TypeError for an unknown field
-        record._check()
+        for name, kind in (("key", str), ("label", str), ("spec", dict)):
+            _expect(name, values[name], kind)
+        if record.status not in (DONE, DIVERGED):
+            raise ValueError(f"status: {DONE} or {DIVERGED} expected, not {record.status!r}")
+        _expect("spec.seed", record.spec.get("seed", 0), int)
+        for name in ("top1", "best_top1", "best_epoch", "train_top1"):
+            if values[name] is not None:
+                _expect_numbers(name, [values[name]])
+        check_history(vars(record))
         return record
 
     def matches(self, run: Run) -> bool:
         """Return whether its ``spec`` is that of ``run``, of which the key is a hash."""
         return key_of(self.spec) == run.key
-
-    def _check(self) -> None:
-        for name in ("key", "label"):
-            _expect(name, getattr(self, name), str)
-        if self.status not in (DONE, DIVERGED):
-            raise ValueError(f"status: {DONE} or {DIVERGED} expected, not {self.status!r}")
-        _expect("spec", self.spec, dict)
-        _expect("spec.seed", self.spec.get("seed", 0), int)
-        results = {name: getattr(self, name) for name in ("top1", "best_top1", "best_epoch", "train_top1")}
-        _numbers({name: [value] for name, value in results.items() if value is not None})
-        check_history(vars(self))
 
     @property
     def seed(self) -> int:
@@ -140,16 +138,15 @@ def check_history(values: Mapping[str, Any]) -> None:
         _expect(name, values.get(name), dict)
     curve, start, probe, provenance = (values[name] for name in ("curve", "start", "probe", "provenance"))
     for together in CURVE:
-        _numbers({f"curve.{name}": curve.get(name) for name in together}, alike=True)
-    known = {name: [start[name]] for name in ("sparsity", "mask_distance") if name in start}
-    _numbers({f"start.{name}": value for name, value in known.items()})
+        _expect_columns({f"curve.{name}": curve.get(name) for name in together})
+    for name in ("sparsity", "mask_distance"):
+        _expect_numbers(f"start.{name}", [start.get(name, 0.0)])
     _expect("start.layer_rates", rates := start.get("layer_rates", {}), dict)
-    _numbers({"start.layer_rates": list(rates.values())})
-    if probe:
-        for name in PROBED:
-            _expect(f"probe.{name}", layers := probe.get(name), dict)
-            columns = {f"probe.{name}.{layer}": column for layer, column in layers.items()}
-            _numbers({"probe.epoch": probe.get("epoch"), **columns}, alike=True)
+    _expect_numbers("start.layer_rates", rates.values())
+    for name in PROBED if probe else ():
+        _expect(f"probe.{name}", layers := probe.get(name), dict)
+        columns = {f"probe.{name}.{layer}": column for layer, column in layers.items()}
+        _expect_columns({"probe.epoch": probe.get("epoch"), **columns})
     for name, kind in PROVENANCE.items():
         if name in provenance:
             _expect(f"provenance.{name}", provenance[name], kind)
@@ -161,19 +158,15 @@ def _expect(place: str, value: Any, kind: type | tuple[type, ...]) -> None:
         raise ValueError(f"{place}: {' or '.join(names)} expected, not {value!r:.40}")
 
 
-def _numbers(columns: Mapping[str, Any], alike: bool = False) -> None:
-    """Check that each of ``columns`` is a list of finite numbers; with ``alike``, all of the same length."""
+def _expect_numbers(place: str, values: Iterable[Any], what: str = "a number") -> None:
+    odd = [value for value in values if not isinstance(value, (int, float)) or not -INF < value < INF]
+    if odd:
+        raise ValueError(f"{place}: {what} expected, not {odd[0]!r:.40}")
+
+
+def _expect_columns(columns: Mapping[str, Any]) -> None:
+    """Check that ``columns`` are lists of finite numbers, all of the same length."""
     for place, column in columns.items():
-        try:
-            finite = isinstance(column, list) and math.isfinite(math.fsum(column))
-        except (TypeError, ValueError, OverflowError):
-            finite = False
-        if not finite:
-            odd = next((v for v in column if not _number(v)), column) if isinstance(column, list) else column
-            raise ValueError(f"{place}: {'numbers' if alike else 'a number'} expected, not {odd!r:.40}")
-    if alike and len({len(column) for column in columns.values()}) > 1:
+        _expect_numbers(place, column if isinstance(column, list) else [column], "numbers")
+    if len({len(column) for column in columns.values()}) > 1:
         raise ValueError(f"{', '.join(columns):.80}: of different lengths")
-
-
-def _number(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)

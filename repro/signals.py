@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import FrameType
 
 from repro.errors import Interrupted
@@ -14,18 +14,8 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # clusters announce a 
 DEFERRED = (*ENDING, signal.SIGHUP)
 
 
-class Pending:
-    """True once a signal has arrived in its `deferred` block."""
-
-    def __init__(self) -> None:
-        self.number: int | None = None
-
-    def __bool__(self) -> bool:
-        return self.number is not None
-
-
-NEVER = Pending()
-"""For callers that defer no signals."""
+Pending = Sequence[int]
+"""The signals that have arrived in a `deferred` block."""
 
 
 def raise_interrupted() -> None:
@@ -40,13 +30,13 @@ def raise_interrupted() -> None:
 
 @contextlib.contextmanager
 def deferred(patient: bool = False) -> Iterator[Pending]:
-    """Within this block a signal of `DEFERRED` only makes the yielded `Pending` true; when the block ends without
-    an error, it takes its usual effect.
+    """Within this block a signal of `DEFERRED` is only added to the yielded `Pending`; when the block ends without
+    an error, the first one takes its usual effect.
 
     A second signal raises `Interrupted` at once, unless ``patient``. An ignored signal (nohup) stays ignored.
     Outside the main thread, where Python allows no handlers, nothing is deferred.
     """
-    pending = Pending()
+    pending: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield pending
         return
@@ -54,7 +44,7 @@ def deferred(patient: bool = False) -> Iterator[Pending]:
     def note(number: int, frame: FrameType | None) -> None:
         if pending and not patient:
             raise Interrupted
-        pending.number = pending.number or number
+        pending.append(number)
 
     before = {number: signal.getsignal(number) for number in DEFERRED}
     for number, handler in before.items():
@@ -65,5 +55,5 @@ def deferred(patient: bool = False) -> Iterator[Pending]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if pending.number:
-        signal.raise_signal(pending.number)
+    if pending:
+        signal.raise_signal(pending[0])

@@ -115,7 +115,7 @@ def test_a_shipped_checkpoint_is_loaded_by_its_key_where_nothing_was_pulled(
     """DVC's remote in git keeps it under another name; what its own name says is checked."""
     remote = file_of(tmp_path, 4).rename(tmp_path / "10dfafe7bd9afaeb052350b23c1571")
     name = f"{KEY}/epoch-0004-{sha256(remote.read_bytes())[:HASH]}.safetensors"
-    monkeypatch.setattr("repro.api.listed", lambda results: {name: remote} if results.name == "smoke" else {})
+    monkeypatch.setattr("repro.store.listed", lambda results: {name: remote} if results.name == "smoke" else {})
     (tmp_path / "results" / "smoke").mkdir(parents=True)
     assert repro.load_checkpoint(KEY)[1] is not None
     remote.write_bytes(remote.read_bytes()[:-1] + b"x")

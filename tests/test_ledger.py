@@ -162,7 +162,7 @@ def test_an_odd_value_is_named_with_file_and_line(
     odd = json.dumps(changed(dataclasses.asdict(whole), way.split("."), value))
     path.write_text(f"{bare('a').line()}\n{odd}\n")
     with pytest.raises(UsageError) as caught:
-        Store(tmp_path / "runs", path)
+        Store(tmp_path / "runs", path).records()
     assert str(caught.value).startswith(f"{path}, line 2: not a Record (") and told in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -289,7 +289,7 @@ def test_a_torn_or_altered_line_is_named(
     first, second = store.ledger.read_bytes().splitlines()
     store.ledger.write_bytes(first + b"\n" + change(second) + b"\n" + first + b"\n")
     with pytest.raises(UsageError) as caught:
-        Store(store.runs_dir, store.ledger)
+        Store(store.runs_dir, store.ledger).records()
     assert f"{store.ledger}, line 2" in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from typer.exceptions import TyperException
 
 from repro import files
-from repro.errors import Interrupted, MissingInput, NobodyReads, ReproError, UsageError
+from repro.errors import INTERRUPTED, NOBODY_READS, Interrupted, MissingInput, ReproError, UsageError
 from repro.options import Placed, placed
 
 _OUTPUT_GONE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF, errno.EPIPE)
@@ -61,9 +61,9 @@ def _outcome(work: Callable[[], int | None]) -> tuple[int, str]:
         if not isinstance(error.__context__, BrokenPipeError):
             raise
         _forget_stdout()
-        return NobodyReads.exit_code, ""
+        return NOBODY_READS, ""
     except Interrupted:
-        return 130, "interrupted; run the same command again to resume"
+        return INTERRUPTED, "interrupted; run the same command again to resume"
     except OSError as error:
         if error.filename is not None:
             return MissingInput.exit_code, f"{error.filename}: {error.strerror}"
@@ -71,7 +71,7 @@ def _outcome(work: Callable[[], int | None]) -> tuple[int, str]:
             raise
         _forget_stdout()
         if error.errno == errno.EPIPE:
-            return NobodyReads.exit_code, ""
+            return NOBODY_READS, ""
         return MissingInput.exit_code, f"stdout cannot be written: {error.strerror}"
 
 
@@ -111,7 +111,7 @@ def _leave(code: int, error: str) -> NoReturn:
             print(f"repro: {error}", file=sys.stderr)
         elif error and code == UsageError.exit_code:  # rank 0 says it, before torchrun ends it because of this one
             time.sleep(2)
-        elif error and code != 130:
+        elif error and code != INTERRUPTED:
             print(f"repro, rank {place.rank}: {error}", file=sys.stderr)
     if place.ranks > 1:
         sys.stdout.flush()

@@ -63,7 +63,7 @@ def show_run(options: Options, key: str, as_json: bool = False) -> None:
         run, record, spec = found, store.record(found), found.spec()
     else:
         run, record, spec = None, found, found.spec
-    kept = store.checkpoints(spec["experiment"], found.key)
+    kept = store.checkpoints(spec["experiment"], found.key).get(found.key, {})
     shown = _summary(store, found) | {
         "spec": spec,
         "asked_by": [name for name, runs in by_artifact.items() if found.key in {run.key for run in runs}],

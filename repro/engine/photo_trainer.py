@@ -38,7 +38,7 @@ from repro.errors import Interrupted, UsageError, one_line
 from repro.record import Record
 from repro.run import Run
 from repro.schedule import learning_rate
-from repro.signals import NEVER, Pending
+from repro.signals import Pending
 from repro.store import Store
 
 COMPILE_FROM = 1_000_000  # images in all epochs of a Run from which compiling pays
@@ -57,7 +57,7 @@ def train(
     keep: set[int],
     observer: Observer,
     has_time: Callable[[float], bool],
-    pending: Pending = NEVER,
+    pending: Pending = (),
 ) -> Record:
     """Train ``run`` to its end, resuming where a state is kept, and return its Record (not yet stored).
 

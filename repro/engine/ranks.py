@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import sys
 import uuid
 from collections.abc import Iterator, Sequence
@@ -16,13 +17,12 @@ import torch.distributed as dist
 from torch import Tensor
 
 from repro.engine.device import Device
-from repro.errors import BudgetSpent, Interrupted, MissingInput, RankLost, ReproError, RunFailed, UsageError
+from repro.errors import INTERRUPTED, BudgetSpent, Interrupted, MissingInput, ReproError, RunFailed, UsageError
 from repro.options import placed
 
 TIMEOUT = timedelta(minutes=5)
 """How long a rank waits for the others before it fails: longer than any save."""
 _OF_CODE = {error.exit_code: error for error in (UsageError, MissingInput, RunFailed, BudgetSpent)}
-INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Ranks:
 def process_group(device: Device) -> Iterator[Ranks]:
     """The ranks that torchrun started, or this process alone.
 
-    Raises `RankLost` if another rank died or did not answer within `TIMEOUT`.
+    Raises `ReproError` if another rank died or did not answer within `TIMEOUT`.
     """
     rank, count, *_ = placed()
     if count == 1:
@@ -93,7 +93,10 @@ def process_group(device: Device) -> Iterator[Ranks]:
         words = ("gloo", "connection", "timed out", "nccl", "socket")
         if not isinstance(error, dist.DistError) and not any(word in str(error).lower() for word in words):
             raise
-        raise RankLost(rank, error) from error
+        first = re.sub(r"^\[[^]]*\]\s*", "", str(error).partition("\n")[0])  # without gloo's source line
+        raise ReproError(
+            f"rank {rank} lost contact with another ({first}); run the same command again to resume"
+        ) from error
     finally:
         with contextlib.suppress(RuntimeError):
             dist.destroy_process_group()

@@ -16,13 +16,14 @@ read is renamed to ``*.damaged``, and its content is trained again.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import re
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -73,15 +74,9 @@ class Store:
         self.runs_dir = runs_dir
         self.ledger = ledger
         self.shipped = [path for path in shipped if path.resolve() != ledger.resolve()]
-        self._records: dict[str, Record] = {}
-        for path in [*self.shipped, ledger]:  # if several contain a key, the first one wins
-            self._records |= {
-                key: record for key, record in ledgers.read(path).items() if key not in self._records
-            }
         self._verified: set[str] = set()  # keys of Records whose spec was compared with the Run's
-        results = [path.parent for path in [ledger, *self.shipped]]
-        self._checkpoint_folders = [folder / FOLDER for folder in results]
-        self._shipped_files = {name: path for folder in results for name, path in listed(folder).items()}
+        self._results = [path.parent for path in [ledger, *self.shipped]]
+        self._shipped_files = {name: path for folder in self._results for name, path in listed(folder).items()}
 
     # Finished Runs
 
@@ -118,6 +113,14 @@ class Store:
             set_aside(path)
             return None
 
+    @functools.cached_property
+    def _records(self) -> dict[str, Record]:
+        """All Records of the ledgers. If several contain a key, the first one wins."""
+        records: dict[str, Record] = {}
+        for path in [*self.shipped, self.ledger]:
+            records |= {key: record for key, record in ledgers.read(path).items() if key not in records}
+        return records
+
     def records(self) -> list[Record]:
         """Return all finished Runs in the ledgers."""
         return list(self._records.values())
@@ -143,14 +146,22 @@ class Store:
 
     # Checkpoints
 
-    def checkpoints(self, experiment: str, key: str) -> dict[int, Kept]:
-        """Find a Run's kept checkpoints by epoch, in its folder and among shipped files."""
-        folders = [self.runs_dir / experiment, *self._checkpoint_folders]
-        return checkpoints_of(key, folders, self._shipped_files).get(key, {})
+    def checkpoints(self, experiment: str, key: str) -> dict[str, dict[int, Kept]]:
+        """Find kept checkpoints by key and epoch, in Runs' folders and among shipped files. Both arguments are
+        patterns of file names: ``*`` matches any experiment or key."""
+        found = [path for folder in self._results for path in sorted(folder.glob(f"{FOLDER}/{key}/epoch-*"))]
+        found = [*sorted(self.runs_dir.glob(f"{experiment}/{key}/epoch-*")), *found]
+        paths = [(path.parent.name, path.name, path) for path in found]
+        paths += [(*name.partition("/")[::2], path) for name, path in self._shipped_files.items()]
+        by_key: dict[str, dict[int, Kept]] = {}
+        for run, name, path in paths:
+            if fnmatchcase(run, key) and (match := CHECKPOINT.fullmatch(name)) and path.exists():
+                by_key.setdefault(run, {}).setdefault(int(match[1]), Kept(name, path))
+        return by_key
 
     def checkpoint(self, run: Run, epoch: int) -> Kept | None:
         """Find a kept checkpoint; it may turn out to be damaged."""
-        return self.checkpoints(run.experiment, run.key).get(epoch)
+        return self.checkpoints(run.experiment, run.key).get(run.key, {}).get(epoch)
 
     def can_continue(self, run: Run) -> bool:
         """Return whether ``run`` can start now: it has a resume state, or all its parents' checkpoints exist."""
@@ -255,26 +266,6 @@ def _owner(folder: Path) -> str:
         return (folder / ".owner").read_text().strip()
     except OSError:
         return "another process"
-
-
-def checkpoints_of(
-    pattern: str, folders: Iterable[Path], shipped: Mapping[str, Path]
-) -> dict[str, dict[int, Kept]]:
-    """Find kept checkpoints by epoch, for every Run whose key matches ``pattern``, in which ``*`` is any text.
-
-    Args:
-        pattern: a key, or its beginning and ``*``.
-        folders: contain a folder of each Run, named by its key; the first one takes precedence.
-        shipped: further files by ``<key>/<name>``, as `listed` returns them.
-    """
-    found = [path for folder in folders for path in sorted(folder.glob(f"{pattern}/epoch-*"))]
-    paths = [(path.parent.name, path.name, path) for path in found]
-    paths += [(*name.partition("/")[::2], path) for name, path in shipped.items()]
-    by_key: dict[str, dict[int, Kept]] = {}
-    for key, name, path in paths:
-        if fnmatchcase(key, pattern) and (match := CHECKPOINT.fullmatch(name)) and path.exists():
-            by_key.setdefault(key, {}).setdefault(int(match[1]), Kept(name, path))
-    return by_key
 
 
 def set_aside(path: Path) -> None:
