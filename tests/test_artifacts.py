@@ -77,8 +77,8 @@ def test_fig3s_diagonal_waits_for_the_dense_network_alone(study: Study_of, recor
     assert {(c.n, c.verdict) for c in some if c.row == c.col} == {(1, "within")}
     assert {(c.n, c.verdict) for c in some if c.row != c.col} == {(0, "not run")}
     other = artifact.cells(paper, Results({dense[0].key: gone, dense[1].key: record_of(dense[1])}), [0, 1])
-    assert {(c.n, c.verdict) for c in other if c.row == c.col} == {(1, "within")}
-    assert {(c.n, c.verdict) for c in other if c.row != c.col} == {(0, "not run")}
+    assert {(c.n, c.verdict) for c in other if c.row == c.col} == {(1, "diverged")}
+    assert {(c.n, c.verdict) for c in other if c.row != c.col} == {(0, "diverged")}
     none = artifact.cells(paper, Results({dense[0].key: gone}), [0, 1])
     assert {(c.n, c.verdict) for c in none} == {(0, "diverged")}
 

@@ -10,7 +10,7 @@ from repro.artifacts.drawing import Drawing
 from repro.cells import Cell, cell
 from repro.experiments import Study
 from repro.record import DIVERGED, DONE, Record
-from repro.run import Run
+from repro.run import Run, ancestors
 
 # Assumptions that bear on every training of a network of CIFAR-10, and of ImageNet.
 CIFAR10 = ("batch_size", "augmentation", "initialisation", "shortcut", "weight_decay", "last_batch", "prunable")
@@ -31,45 +31,54 @@ class Results:
         found = [self.records.get(run.key) for run in runs]
         return [record for record in found if record and record.status == DONE]
 
-    def top1(self, runs: Sequence[Run], epoch: int | None = None) -> list[float]:
-        """Return the top-1 in % of those that finished: at the end, or after ``epoch`` where it was measured."""
-        found = [record.top1 if epoch is None else record.top1_at(epoch) for record in self.done(runs)]
-        return [top1 for top1 in found if top1 is not None]
+    def top1(self, runs: Sequence[Run]) -> list[float]:
+        """Return the top-1 in % of those that finished."""
+        return [record.top1 for record in self.done(runs) if record.top1 is not None]
 
     def diverged(self, runs: Sequence[Run]) -> bool:
-        """Return whether any of ``runs`` ended without a result."""
-        return any((r := self.records.get(run.key)) is not None and r.status == DIVERGED for run in runs)
+        """Return whether any of ``runs``, or of those that they start from, ended without a result."""
+        found = [self.records.get(run.key) for run in ancestors(list(runs))]
+        return any(record.status == DIVERGED for record in found if record)
+
+
+def accuracy(record: Record) -> float | None:
+    """Return the top-1 of a Run in %."""
+    return record.top1
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A cell before it has a value: its place, and the ``runs``, one a seed, whose test accuracy it shows."""
+    """A cell before it has a value: its place, and the ``runs``, one a seed, that give it their ``value``.
+
+    ``noise`` names the declared seed-to-seed noise (``replicate_sd`` in params.yaml): by default the network's,
+    None if there is none. Of other kinds than networks the measured noise replaces it from three seeds on.
+    """
 
     series: str
     row: str
     col: str
     runs: Sequence[Run]
     published: float | None = None
-    epoch: int | None = None
-    """The epoch after which the accuracy is measured; None is the end."""
-    final: bool = True
-    """Whether it is the result of a whole schedule, which varies from seed to seed as params.yaml declares."""
+    value: Callable[[Record], float | None] = accuracy
+    noise: str | None = ""
     comparable: bool = True
 
     def cell(self, study: Study, results: Results) -> Cell:
         """Return the cell that ``results`` give."""
-        arch = self.runs[0].arch if self.runs else ""
-        best = [record.best_top1 for record in results.done(self.runs) if self.final and self.epoch is None]
+        done, arch = results.done(self.runs), self.runs[0].arch if self.runs else ""
+        values = [value for record in done if (value := self.value(record)) is not None]
+        whole = self.noise == "" and self.value is accuracy
+        declared = None if self.noise is None else study.settings.replicate_sd.get(self.noise or arch)
         return cell(
             self.series,
             self.row,
             self.col,
-            results.top1(self.runs, self.epoch),
-            best=[top1 for top1 in best if top1 is not None],
+            values,
+            best=[record.best_top1 for record in done if whole and record.best_top1 is not None],
             published=self.published,
-            replicate_sd=study.settings.replicate_sd.get(arch) if self.final else None,
+            replicate_sd=None if self.noise and len(values) >= 3 else declared,
             comparable=self.comparable and study.comparable_for(arch),
-            diverged=self.epoch is None and results.diverged(self.runs),
+            diverged=results.diverged(self.runs),
         )
 
 

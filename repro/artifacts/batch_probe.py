@@ -9,10 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from repro.artifacts.base import Artifact, Results
+from repro.artifacts.base import Artifact, Entry, cells_of
 from repro.artifacts.drawing import Curves
-from repro.artifacts.fig3 import Distances, distance_cell
-from repro.cells import Cell
+from repro.artifacts.fig3 import Distances, distance
 from repro.config.fields import INCREASING, Check, at_least
 from repro.config.recipe import CifarArch, Sizes
 from repro.experiments import Study, branch
@@ -34,24 +33,33 @@ class Probe:
 
 
 NETWORKS = dict[CifarArch, Probe]
-Place = tuple[str, str, tuple[int, int]]
-"""Network, row, and the two epochs whose masks are compared."""
 
 
 def runs(study: Study, seeds: Sequence[int]) -> list[Run]:
     """Return every network that is trained on, and for every cell a Run without epochs, which observes the
     distance."""
-    return [run for _, trained, observed, _ in _table(study, seeds) for run in (*trained, *observed)]
+    every = [entry.runs for entry in table(study, seeds)]
+    return [run for runs in every for run in (*(parent.run for r in runs for parent in r.parents[:1]), *runs)]
 
 
-def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
-    """Return the cells: row = batch size, col = epoch; then the dense network itself, where Fig. 3 looks at it."""
-    found = []
-    for (arch, row, epochs), trained, observed, own in _table(study, seeds):
-        values = [record.mask_distance for record in results.done(observed)]
-        at = (row, str(epochs[1]))
-        found.append(distance_cell(study, arch, epochs, values, at, results.diverged(trained), own))
-    return found
+def table(study: Study, seeds: Sequence[int]) -> Iterator[Entry]:
+    """Yield the cells: row = batch size, col = epoch; then the dense network itself, where Fig. 3 looks at it.
+
+    Fig. 3 judges those at the profile's batch size: any other is another hypothesis.
+    """
+    networks, fig3 = study.block("batch-probe", NETWORKS), study.block("fig3", Distances)
+    for arch, asked in networks.items():
+        of = f"{arch}, " if len(networks) > 1 else ""
+        for size in asked.batch_sizes:
+            branches = [branched(study, arch, seed, asked.start, asked.epochs[-1], size) for seed in seeds]
+            own = size == study.settings.profile.recipe_of(arch).batch_size
+            for epoch in asked.epochs:
+                observed = [moved(study, branch, epoch) for branch in branches]
+                yield distance(study, (asked.start, epoch), observed, (f"{of}batch {size}", str(epoch)), own)
+        for epoch in asked.epochs:
+            if fig3.arch == arch and {asked.start, epoch} <= {*fig3.s}:
+                apart = [study.mask_distance(arch, seed, asked.start, epoch) for seed in seeds]
+                yield distance(study, (asked.start, epoch), apart, (f"{of}dense", str(epoch)))
 
 
 def branched(study: Study, arch: str, seed: int, first: int, last: int, batch_size: int) -> Run:
@@ -67,25 +75,6 @@ def moved(study: Study, branched: Run, epoch: int) -> Run:
     return branch(dense, "batch-probe", branched.recipe, Checkpoint(branched, epoch), mask, last_epoch=0)
 
 
-def _table(study: Study, seeds: Sequence[int]) -> Iterator[tuple[Place, list[Run], list[Run], bool]]:
-    """Yield (place of the cell, the networks trained on, the Runs that observe the distance, whether Fig. 3 judges
-    it: at a batch size that is not the profile's it is another hypothesis)."""
-    networks, fig3 = study.block("batch-probe", NETWORKS), study.block("fig3", Distances)
-    for arch, asked in networks.items():
-        of = f"{arch}, " if len(networks) > 1 else ""
-        for size in asked.batch_sizes:
-            branches = [branched(study, arch, seed, asked.start, asked.epochs[-1], size) for seed in seeds]
-            own = size == study.settings.profile.recipe_of(arch).batch_size
-            for epoch in asked.epochs:
-                observed = [moved(study, branch, epoch) for branch in branches]
-                yield (arch, f"{of}batch {size}", (asked.start, epoch)), branches, observed, own
-        for epoch in asked.epochs:
-            if fig3.arch == arch and {asked.start, epoch} <= {*fig3.s}:
-                dense = [study.dense(arch, seed) for seed in seeds]
-                apart = [study.mask_distance(arch, seed, asked.start, epoch) for seed in seeds]
-                yield (arch, f"{of}dense", (asked.start, epoch)), dense, apart, True
-
-
 def _name(row: str) -> str:
     return f"{row} baseline" if row.endswith("dense") else row
 
@@ -94,7 +83,7 @@ ARTIFACT = Artifact(
     name="batch-probe",
     title="How far the mask moves at one batch size and at another",
     runs=runs,
-    cells=cells,
+    cells=cells_of(table),
     settings=NETWORKS,
     assumptions=(
         "batch_probe", "batch_size", "last_batch", "augmentation", "initialisation", "shortcut", "weight_decay",

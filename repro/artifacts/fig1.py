@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from repro.artifacts.base import CIFAR10, Artifact, Entry, cells_of, runs_of
 from repro.artifacts.drawing import Heat
 from repro.config.recipe import CifarArch, Epochs
 from repro.experiments import Study
+from repro.record import Record
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ def table(study: Study, seeds: Sequence[int]) -> Iterator[Entry]:
     dense = [study.dense(grid.arch, seed) for seed in seeds]
     for s in grid.s:
         number = printed.get(("baseline", "baseline", paper[s]))
-        yield Entry("baseline", "baseline", str(s), dense, number, epoch=s, final=s >= fall)
+        accuracy = functools.partial(Record.top1_at, epoch=s)
+        yield Entry("baseline", "baseline", str(s), dense, number, accuracy, "" if s >= fall else None)
     for v in grid.v:
         for s in grid.s:
             tickets = [study.ticket(grid.arch, seed, s, v) for seed in seeds]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from repro import published
-from repro.artifacts.base import Artifact, Results
+from repro.artifacts.base import Artifact, Entry, cells_of, runs_of
 from repro.artifacts.drawing import Heat
-from repro.cells import Cell, cell
 from repro.config.recipe import CifarArch, Epochs
 from repro.experiments import Study
+from repro.record import Record
 from repro.run import Run
 
 
@@ -21,61 +22,31 @@ class Distances:
     arch: CifarArch
     s: Epochs
 
-    @property
-    def pairs(self) -> list[tuple[int, int]]:
-        """The epochs (x, y) with x <= y."""
-        epochs = sorted(self.s)
-        return [(x, y) for i, x in enumerate(epochs) for y in epochs[i:]]
 
-
-def runs(study: Study, seeds: Sequence[int]) -> list[Run]:
-    """Return the dense networks and, for every pair x < y, a Run without epochs that observes the masks' distance.
-
-    A mask and itself need none.
-    """
+def table(study: Study, seeds: Sequence[int]) -> Iterator[Entry]:
+    """Yield the upper triangle, x in rows and y in columns. On the diagonal it is 0 for every dense network."""
     own = study.block("fig3", Distances)
-    apart = [study.mask_distance(own.arch, seed, x, y) for x, y in own.pairs if x < y for seed in seeds]
-    return [*(study.dense(own.arch, seed) for seed in seeds), *apart]
+    dense, epochs = [study.dense(own.arch, seed) for seed in seeds], sorted(own.s)
+    for x, y in itertools.combinations_with_replacement(epochs, 2):
+        apart = [study.mask_distance(own.arch, seed, x, y) for seed in seeds] if x < y else dense
+        yield distance(study, (x, y), apart, (str(x), str(y)))
 
 
-def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
-    """Return the upper triangle, x in rows and y in columns; on the diagonal 0 for every trained dense network."""
-    own = study.block("fig3", Distances)
-    dense = [study.dense(own.arch, seed) for seed in seeds]
-    itself = [0.0 for _ in results.done(dense)]
-    diverged = not itself and results.diverged(dense)
-    found = []
-    for x, y in own.pairs:
-        apart = [study.mask_distance(own.arch, seed, x, y) for seed in seeds] if x < y else []
-        values = [record.mask_distance for record in results.done(apart)] if apart else itself
-        found.append(distance_cell(study, own.arch, (x, y), values, (str(x), str(y)), diverged))
-    return found
-
-
-def distance_cell(
-    study: Study,
-    arch: str,
-    epochs: tuple[int, int],
-    values: Sequence[float],
-    at: tuple[str, str],
-    diverged: bool,
-    comparable: bool = True,
-) -> Cell:
-    """Return the distance between the masks of two epochs, one value a seed, beside the one that Fig. 3 prints.
+def distance(
+    study: Study, epochs: tuple[int, int], runs: Sequence[Run], at: tuple[str, str], comparable: bool = True
+) -> Entry:
+    """Return the distance between the masks of two epochs that ``runs`` observe, beside the one that is printed.
 
     ``at`` is the cell's row and column. The printed number is for orientation only where it is not ``comparable``.
     """
-    x, y = (study.published_epoch(epoch, arch) or "" for epoch in epochs)
-    return cell(
-        "hamming",
-        *at,
-        values,
-        published=published.lookup("fig3").get(("hamming", x, y)) if arch == "resnet20" else None,
-        # The declared noise, until three seeds measure it.
-        replicate_sd=study.settings.replicate_sd.get("hamming") if len(values) < 3 else None,
-        comparable=comparable and study.comparable_for(arch),
-        diverged=diverged,
-    )
+    printed = published.lookup("fig3") if runs[0].arch == "resnet20" else {}
+    x, y = (study.published_epoch(epoch, runs[0].arch) or "" for epoch in epochs)
+    number = printed.get(("hamming", x, y))
+    return Entry("hamming", *at, runs, number, value=_observed, noise="hamming", comparable=comparable)
+
+
+def _observed(record: Record) -> float:
+    return record.mask_distance if record.spec["mask"] else 0.0  # of a mask and itself
 
 
 ARTIFACT = Artifact(
@@ -83,8 +54,8 @@ ARTIFACT = Artifact(
     title="Hamming distance between the structures of two epochs",
     place="Fig. 3, Section 3.2",
     settings=Distances,
-    runs=runs,
-    cells=cells,
+    runs=runs_of(table),
+    cells=cells_of(table),
     assumptions=("prunable", "shortcut", "batch_size", "augmentation", "initialisation", "weight_decay"),
     unit="share of prunable weights on which two masks differ",
     digits=4,

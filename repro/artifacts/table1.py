@@ -132,7 +132,7 @@ def _table(study: Study, seeds: Sequence[int], size: int | None) -> Iterator[Ent
                     mask = Mask(Checkpoint(stepwise(study, seed), epoch), None)
                 asked.append(study.memorization(own.arch, seed, mask, size or 0))
             number = printed.get((series, own.arch, study.published_epoch(epoch, own.arch) or ""))
-            yield Entry(series, own.arch, str(epoch), asked, number, final=False, comparable=epoch != first)
+            yield Entry(series, own.arch, str(epoch), asked, number, noise=None, comparable=epoch != first)
 
 
 ARTIFACT = Artifact(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -21,12 +21,7 @@ from repro.run import Run
 from repro.schedule import iterative_sparsity
 
 GRADUAL, ITERATIVE = "GP + EWT", "IP + WT"
-COLUMNS = {
-    GRADUAL: ("pruning rate", "accuracy delta", "pruning epochs", "retraining epochs"),
-    ITERATIVE: ("pruning rate", "accuracy delta", "epochs"),
-}
-Values = dict[str, list[float]]
-"""One value a seed of every column."""
+RATE, DELTA, PRUNING, RETRAINING = "pruning rate", "accuracy delta", "pruning epochs", "retraining epochs"
 
 
 @dataclass(frozen=True)
@@ -79,19 +74,44 @@ def iterative(study: Study, arch: str, seed: int, training: int) -> Run:
 def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
     """Return the series ``GP + EWT`` and ``IP + WT``, row = network: rates in %, deltas to the dense one in
     points."""
-    printed, found = published.lookup("table4"), []
-    for series, of_network in ((GRADUAL, _gradually), (ITERATIVE, _iteratively)):
-        for arch in (study.block("table4", Iterative).arch, *IMAGENET_ARCHS):
-            asked, values = of_network(study, results, seeds, arch)
-            noise = study.settings.replicate_sd.get(arch)
-            for column in COLUMNS[series]:
-                # Of a difference between two Runs; what is counted has none.
-                sd = (math.sqrt(2) * noise if noise else None) if column == "accuracy delta" else 0.0
-                found.append(
-                    cell(series, arch, column, values.get(column, []), replicate_sd=sd,
-                         published=printed.get((series, arch, column)), comparable=study.comparable_for(arch),
-                         diverged=results.diverged(asked))
-                )  # fmt: skip
+    own = study.block("table4", Iterative)
+    gradual: list[Cell] = []
+    by_rounds: list[Cell] = []
+    # To a tenth, as the paper prints it: 79.03 is its 79.0.
+    pruned = round(100 * iterative_sparsity(own.share, own.trainings - 1), 1)
+    for arch in (own.arch, *IMAGENET_ARCHS):
+        schedule, window = study.schedule_of(arch), best_window(study, results, seeds, arch)
+        asked = [study.gradual(arch, seed, *window) for seed in seeds] if window else []
+        counts = {PRUNING: window[1] if window else 0, RETRAINING: schedule}
+        rate = 100 * study.settings.profile.sparsity
+        gradual += _row(study, results, asked, (GRADUAL, arch), rate, counts)
+        counts = {"epochs": own.trainings * schedule}
+        by_rounds += _row(study, results, last_trainings(study, seeds, arch), (ITERATIVE, arch), pruned, counts)
+    return [*gradual, *by_rounds]
+
+
+def _row(
+    study: Study,
+    results: Results,
+    pruned: Sequence[Run],
+    at: tuple[str, str],
+    rate: float,
+    counts: Mapping[str, int],
+) -> list[Cell]:
+    """Return the row ``at`` (series, network) of the pruned Runs, one a seed: the ``rate``, their top-1 less that of
+    the dense network of their seed, and ``counts``; without any such difference, the row has no values."""
+    printed, noise = published.lookup("table4"), study.settings.replicate_sd.get(at[1])
+    pairs = [results.top1([run, study.dense(run.arch, run.seed)]) for run in pruned]
+    deltas = [tops[0] - tops[1] for tops in pairs if len(tops) == 2]
+    found = []
+    for column, number in {RATE: rate, DELTA: None, **counts}.items():
+        # Noise of a difference between two Runs; what is counted has none.
+        sd = 0.0 if number is not None else math.sqrt(2) * noise if noise else None
+        values = deltas if number is None else [float(number) for _ in deltas[:1]]
+        found.append(
+            cell(*at, column, values, replicate_sd=sd, published=printed.get((*at, column)),
+                 comparable=study.comparable_for(at[1]), diverged=results.diverged(pruned))
+        )  # fmt: skip
     return found
 
 
@@ -106,40 +126,6 @@ def best_window(study: Study, results: Results, seeds: Sequence[int], arch: str)
     return windows[means.index(max(means))]
 
 
-def _gradually(study: Study, results: Results, seeds: Sequence[int], arch: str) -> tuple[list[Run], Values]:
-    """Return the Runs of the best window, and their values."""
-    window = best_window(study, results, seeds, arch)
-    if window is None:
-        return [], {}
-    asked = [study.gradual(arch, seed, *window) for seed in seeds]
-    return asked, {
-        "pruning rate": [100 * study.settings.profile.sparsity],
-        "accuracy delta": _deltas(study, results, seeds, asked),
-        "pruning epochs": [float(window[1])],
-        "retraining epochs": [float(study.schedule_of(arch))],
-    }
-
-
-def _iteratively(study: Study, results: Results, seeds: Sequence[int], arch: str) -> tuple[list[Run], Values]:
-    """Return the last trainings of iterative pruning, and their values."""
-    own, asked = study.block("table4", Iterative), last_trainings(study, seeds, arch)
-    deltas = _deltas(study, results, seeds, asked)
-    if not deltas:
-        return asked, {}
-    return asked, {
-        # To a tenth, as the paper prints it: 79.03 is its 79.0.
-        "pruning rate": [round(100 * iterative_sparsity(own.share, own.trainings - 1), 1)],
-        "accuracy delta": deltas,
-        "epochs": [float(own.trainings * study.schedule_of(arch))],
-    }
-
-
-def _deltas(study: Study, results: Results, seeds: Sequence[int], pruned: Sequence[Run]) -> list[float]:
-    """Return the top-1 of each pruned Run less that of the dense network of its seed, in points."""
-    pairs = [[run, study.dense(run.arch, seed)] for seed, run in zip(seeds, pruned, strict=False)]
-    return [tops[0] - tops[1] for pair in pairs if len(tops := results.top1(pair)) == 2]
-
-
 ARTIFACT = Artifact(
     name="table4",
     title="Performance gain of gradual pruning at the early ticket (GP + EWT) over iterative pruning (IP + WT)",
@@ -151,14 +137,13 @@ ARTIFACT = Artifact(
     assumptions=("iterative", "best_window", "gradual_steps", "gradual_momentum", "ticket",
                  *CIFAR10, *IMAGENET, "result"),
     unit="pruning rate in %, accuracy delta in points, epochs",
-    counted=("pruning epochs", "retraining epochs", "epochs"),
+    counted=(PRUNING, RETRAINING, "epochs"),
     axes=("network", ""),
     note="GP: gradual pruning, EWT: early winning ticket, IP: iterative pruning, WT: winning ticket; "
     "accuracy delta: pruned minus dense",
     drawing=Bars(
-        parts={"pruning epochs": "pruning", "retraining epochs": "retraining",
-               "epochs": "all trainings of iterative pruning"},
+        parts={PRUNING: "pruning", RETRAINING: "retraining", "epochs": "all trainings of iterative pruning"},
         unit="epochs",
-        texts={"pruning rate": "% pruned", "accuracy delta": "points"},
+        texts={RATE: "% pruned", DELTA: "points"},
     ),
 )  # fmt: skip
