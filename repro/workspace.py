@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,9 @@ class Workspace:
         if options.precision:
             overrides |= {"precision": options.precision, "precision_of": {}}
         self.params_file = places.params_file(options.params_file)
+        if options.arch:
+            plain = params.settings(self.params_file, options.profile).profile.blocks
+            overrides |= _arch_overrides(plain, options.arch, names)
         self.settings = params.settings(self.params_file, options.profile, overrides)
         self.seeds = range(options.seeds or self.settings.profile.seeds)
         self.folders = data_folders(options.data_dir, self.root)
@@ -54,11 +57,6 @@ class Workspace:
         self.study = Study(self.settings, images, official[0], photos, official[1])
         self._made: dict[tuple[object, tuple[int, ...]], list[Run]] = {}
         self._check_blocks()
-        if options.arch and (other := self._arch_overrides(options.arch, names)):
-            overrides |= other
-            self.settings = params.settings(self.params_file, options.profile, overrides)
-            self.study, self._made = dataclasses.replace(self.study, settings=self.settings), {}
-            self._check_blocks()
         results = options.out or self.root / "results"
         # The shipped ledger is in the results folder itself, so ignoring it needs another folder.
         separate = "+anew" if options.ignore_shipped and options.out is None and not overrides else ""
@@ -162,8 +160,8 @@ class Workspace:
         return Workspace(dataclasses.replace(self.options, **options), self.names)
 
     def _check_blocks(self) -> None:
-        """Raise `UsageError` if a block of the profile is no artifact's, or if it names what cannot be: unknown
-        keys, epochs beyond the schedule."""
+        """Raise `UsageError` if a block of the profile is no artifact's, if it names what cannot be (unknown keys,
+        epochs beyond the schedule), or if an artifact of this command has no Run of ``--arch``."""
         overrides, every = self.settings.overrides, artifacts.IMPLEMENTED.values()
         where = f"--set {', '.join(overrides)}" if overrides else str(self.params_file)
         known = [artifact.name.replace("-", "_") for artifact in every if artifact.settings]
@@ -183,25 +181,13 @@ class Workspace:
             except ValueError as error:
                 raise UsageError(f"{place}: {error}") from None
 
-    def _arch_overrides(self, arch: str, names: Sequence[str]) -> dict[str, Any]:
-        """Return the settings that make the artifacts ``names`` use ``arch``. Raises `UsageError` if one
-        cannot."""
-        if arch not in recipe.ARCHS:
-            raise UsageError(f"--arch {arch}: unknown; there are {', '.join(recipe.ARCHS)}")
-        overrides: dict[str, Any] = {}
-        for name in names:
-            artifact, block = artifacts.get(name), name.replace("-", "_")
+        for artifact in self.artifacts if self.names else ():
             has = dict.fromkeys(run.arch for run in self._make(artifact.runs, self.seeds))
-            if arch in has:
-                continue
-            own = self.settings.profile.blocks.get(block)
-            if not isinstance(own, dict) or "arch" not in own:  # one row per network, perhaps of some only
-                known = ", ".join(has) or "none"
+            if self.options.arch not in (None, *has):
                 raise UsageError(
-                    f"--arch {arch}: profile {self.settings.name} has no {arch} in {name}; it has {known}"
+                    f"--arch {self.options.arch}: profile {self.settings.name} has no {self.options.arch} in "
+                    f"{artifact.name}; it has {', '.join(has) or 'none'}"
                 )
-            overrides[f"{block}.arch"] = arch
-        return overrides
 
     @property
     def hypotheses(self) -> list[str]:
@@ -213,6 +199,14 @@ class Workspace:
 
     def _leaves_out(self, run: Run) -> bool:
         return run.data.name in self.options.without and self.store.record(run) is None
+
+
+def _arch_overrides(blocks: Mapping[str, Any], arch: str, names: Sequence[str]) -> dict[str, Any]:
+    """Return the settings that make those of the artifacts ``names`` use ``arch`` that have one network each."""
+    if arch not in recipe.ARCHS:
+        raise UsageError(f"--arch {arch}: unknown; there are {', '.join(recipe.ARCHS)}")
+    own = [name.replace("-", "_") for name in names if arch in recipe.CIFAR_ARCHS]
+    return {f"{name}.arch": arch for name in own if blocks.get(name, {}).get("arch", arch) != arch}
 
 
 def reading(options: Options, names: Sequence[str] = ()) -> Workspace:

@@ -310,7 +310,7 @@ def test_seeds_give_a_standard_deviation(command: Command, tmp_path: Path) -> No
         (["fig1", "--set", "fig1.s=[300]"], 2, "has no epoch 300, only 0 to 4"),
         (["fig1", "--set", "fig1.s"], 2, "write key=value"),
         (["fig1", "--profile", "tiny"], 2, "there are smoke, pilot, paper, paper-128"),
-        (["fig1", "--arch", "resnet18"], 2, "there are resnet20, resnet56"),
+        (["fig1", "--arch", "resnet18"], 2, "has no resnet18 in fig1; it has resnet20"),
         (["table2", "--profile", "pilot", "--arch", "resnet56"], 2, "it has resnet20"),
         (["fig1", "--seeds", "0"], 2, "choose 1 to"),
         (["fig1", "--time-budget", "soon"], 2, "write 90s, 9m or 1.5h"),

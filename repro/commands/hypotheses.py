@@ -204,13 +204,13 @@ def _outcome(one: Document) -> str | None:
 
 def _values(work: Workspace) -> dict[str, Any]:
     """Return everything that a profile sets, by dotted name, and the noise that its bands are made of."""
-    settings = work.settings
+    profile = work.settings.profile
     text = json.dumps(
-        vars(settings.profile) | {"replicate_sd": settings.replicate_sd},
+        {**vars(profile), **profile.blocks},
         default=lambda value: vars(value) if dataclasses.is_dataclass(value) else dict(value),
     )
     values = _flat(json.loads(text))
-    return {n: v for n, v in values.items() if n != "comparable" and not n.startswith("supposes.")}
+    return {n: v for n, v in values.items() if n != "comparable" and not n.startswith(("supposes.", "blocks."))}
 
 
 def _flat(value: Any, name: str = "") -> dict[str, Any]:

@@ -49,6 +49,8 @@ class Profile:
     seeds: Annotated[int, at_least(1)]
     blocks: Mapping[str, object]
     """All other keys, as in the file: what is set for an artifact. Its module says how that must look."""
+    replicate_sd: Mapping[str, Annotated[float, POSITIVE]] = field(default_factory=dict)
+    """The seed-to-seed standard deviation of one Run, by kind of number."""
 
     def recipe_of(self, arch: str) -> Recipe:
         """Return the recipe of ``arch``."""
@@ -76,12 +78,10 @@ class Params:
 
     profile: str
     assumptions: Mapping[str, str]
-    replicate_sd: Mapping[str, Mapping[str, Annotated[float, POSITIVE]]]
     profiles: Mapping[str, InFile]
 
     def __post_init__(self) -> None:
         named: list[tuple[str, str, Collection[str]]] = [("profile", self.profile, self.profiles)]
-        named += [("replicate_sd", name, self.profiles) for name in self.replicate_sd]
         for profile, own in self.profiles.items():
             named += [(f"profiles.{profile}.supposes", name, self.assumptions) for name in own.supposes]
         for place, name, known in named:
@@ -96,10 +96,14 @@ class Settings:
     name: str
     profile: Profile
     assumptions: Mapping[str, str]
-    replicate_sd: Mapping[str, float]
     overrides: Mapping[str, Any] = field(default_factory=dict)
     published_sd: Mapping[str, float] = field(default_factory=dict)
     """The seed-to-seed noise of the paper's own numbers, whatever the profile."""
+
+    @property
+    def replicate_sd(self) -> Mapping[str, float]:
+        """The seed-to-seed noise of the profile, by kind of number."""
+        return self.profile.replicate_sd
 
     @property
     def comparable(self) -> bool:
@@ -123,42 +127,35 @@ def settings(path: Path, name: str | None = None, overrides: Mapping[str, Any] |
         raise UsageError(f"no profile '{name}' in {path}: there are {', '.join(params.profiles)}")
     profile = params.profiles[name]
     if overrides:
-        tree = trees[name]
+        tree = copy.deepcopy(trees[name])
         for dotted, value in overrides.items():
             replace_value(tree, dotted, value)
         try:
             profile = build(InFile, tree, "")
         except ValueError as error:
             raise UsageError(f"--set {', '.join(overrides)}: {error}") from None
-    noise = params.replicate_sd
     assumptions = {**params.assumptions, **profile.supposes}
-    published = next((noise.get(other, {}) for other, one in params.profiles.items() if one.comparable), {})
-    return Settings(name, profile, assumptions, noise.get(name, {}), dict(overrides or {}), published)
+    published = next((one.replicate_sd for one in params.profiles.values() if one.comparable), {})
+    return Settings(name, profile, assumptions, dict(overrides or {}), published)
 
 
 def _load(path: Path) -> tuple[Params, dict[str, Any]]:
-    """Return the file as values, and its profiles as mappings after ``extends``. Content is parsed once."""
+    """Return the file as values, and its profiles as mappings after ``extends``."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         raise MissingInput(f"no {path}: run repro in a checkout, or name the file with --params") from None
     except OSError as error:
         raise MissingInput(f"{path} cannot be read ({error.strerror}): name a params.yaml with --params") from None
-    params, profiles = _parsed(path, content)
-    return params, copy.deepcopy(profiles)
+    return _parsed(path, content)
 
 
 @functools.lru_cache(maxsize=8)
 def _parsed(path: Path, content: bytes) -> tuple[Params, dict[str, Any]]:
     try:
         raw = mapping(path, content)
-        profiles, noise = raw.get("profiles"), raw.get("replicate_sd")
-        if isinstance(profiles, dict):
+        if isinstance(profiles := raw.get("profiles"), dict):
             raw["profiles"] = extended(profiles, f"{path.name}.profiles")
-            if isinstance(noise, dict):  # a profile inherits the noise of the profile that it extends
-                bases = {n: p["extends"] for n, p in profiles.items() if isinstance(p, dict) and "extends" in p}
-                also = {name: {"extends": base} | (noise.get(name) or {}) for name, base in bases.items()}
-                raw["replicate_sd"] = extended({name: {} for name in profiles} | noise | also, "replicate_sd")
         params: Params = build(Params, raw, path.name)
         return params, raw["profiles"]
     except ValueError as error:
