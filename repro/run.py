@@ -232,12 +232,10 @@ def start_epochs(runs: Iterable[Run]) -> dict[str, set[int]]:
 
 def generations(runs: list[Run]) -> Iterator[list[Run]]:
     """Yield ``runs`` in layers; the parents of a layer are in earlier layers, or not among ``runs``."""
-    listed = {run.key for run in runs}
+    listed, order = {run.key for run in runs}, ancestors(runs)
     depth: dict[str, int] = {}
-    layers: dict[int, list[Run]] = {}
-    for run in ancestors(runs):
+    for run in order:
         depth[run.key] = max((depth[p.run.key] + (p.run.key in listed) for p in run.parents), default=0)
-        if run.key in listed:
-            layers.setdefault(depth[run.key], []).append(run)
-    for layer in sorted(layers):
-        yield layers[layer]
+    for each in sorted(set(depth.values())):
+        if layer := [run for run in order if run.key in listed and depth[run.key] == each]:
+            yield layer

@@ -39,6 +39,15 @@ hypothesis.settings.register_profile("repro", derandomize=True, database=None, d
 hypothesis.settings.load_profile("repro")
 
 
+def failing(code: int) -> Callable[..., Any]:
+    """A function that raises OSError."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    return fail
+
+
 @pytest.fixture(autouse=True)
 def _elsewhere(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory

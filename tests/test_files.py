@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Strangers
+from conftest import Strangers, failing
 
 from repro import files
 from repro.errors import MissingInput, UsageError
@@ -92,6 +92,49 @@ def test_two_containers_with_one_process_id_write_one_file(
     files.write_bytes(path, b"ours")
     assert path.read_bytes() == b"ours"
     assert list(tmp_path.iterdir()) == [path]
+
+
+# ---- a disk that is full or cannot be written
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_full_disk_is_one_line_and_leaves_the_old_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    path = tmp_path / "file"
+    files.write_bytes(path, b"old")
+    monkeypatch.setattr(os, call, failing(errno.ENOSPC))
+    with pytest.raises(MissingInput, match="no room left") as caught:
+        files.write_bytes(path, b"new")
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]  # nothing half-written beside it
+
+
+@pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES])
+def test_a_folder_that_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """Tests run as root, whom permissions do not stop."""
+    monkeypatch.setattr(files, "open", failing(code), raising=False)
+    if code == errno.EROFS:  # there, removing a temporary file that is not even there fails as well
+        monkeypatch.setattr(os, "unlink", failing(code))
+    with pytest.raises(MissingInput, match="cannot be written") as caught:
+        files.check_writable(tmp_path)
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_a_file_where_the_folder_should_be_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "runs"
+    path.write_text("not a folder")
+    with pytest.raises(MissingInput, match="runs"):
+        files.check_writable(path)
+
+
+def test_looking_whether_a_folder_can_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    files.check_writable(tmp_path / "a" / "b")
+    assert list(tmp_path.iterdir()) == []
 
 
 # ---- locks

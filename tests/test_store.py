@@ -10,10 +10,10 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
+from conftest import failing
 from torch import Tensor
 
 from repro import files
@@ -58,6 +58,20 @@ def flip(path: Path, position: int) -> None:
     path.write_bytes(content)
 
 
+def loaded(store: Store, run: Run) -> State:
+    """Its latest state, which there is."""
+    found = store.load_state(run)
+    assert found is not None
+    return found
+
+
+def path_of(store: Store, run: Run, epoch: int) -> Path:
+    """The file of a checkpoint that there is."""
+    kept = store.checkpoint(run, epoch)
+    assert kept is not None
+    return kept.path
+
+
 def states(store: Store, run: Run) -> list[str]:
     return [path.name[:11] for path in sorted(store.folder(run).glob("state-e*.safetensors"))]
 
@@ -68,8 +82,7 @@ def states(store: Store, run: Run) -> list[str]:
 def test_a_state_comes_back_as_it_was(store: Store, run: Run) -> None:
     assert store.load_state(run) is None
     store.save_state(run, state(3))
-    found = store.load_state(run)
-    assert found is not None
+    found = loaded(store, run)
     assert found.epoch == 3
     assert equal(found.tensors, tensors(3))
     assert found.history == state(3).history
@@ -80,17 +93,13 @@ def test_the_last_two_states_are_kept_and_the_latest_is_taken(store: Store, run:
     for epoch in (8, 9, 10, 11):
         store.save_state(run, state(epoch))
     assert states(store, run) == ["state-e0010", "state-e0011"]
-    found = store.load_state(run)
-    assert found is not None
-    assert found.epoch == 11
+    assert loaded(store, run).epoch == 11
 
 
 def test_a_state_saved_again_replaces_its_own(store: Store, run: Run) -> None:
     store.save_state(run, state(3))
     store.save_state(run, State(3, tensors(99), {}))
-    found = store.load_state(run)
-    assert found is not None
-    assert equal(found.tensors, tensors(99))
+    assert equal(loaded(store, run).tensors, tensors(99))
     assert states(store, run) == ["state-e0003"]
 
 
@@ -102,8 +111,7 @@ def test_a_flipped_byte_in_a_state_is_found_and_the_earlier_one_taken(
         store.save_state(run, state(epoch))
     damaged = next(store.folder(run).glob("state-e0005-*"))
     flip(damaged, position)
-    found = store.load_state(run)
-    assert found is not None
+    found = loaded(store, run)
     assert found.epoch == 4
     assert equal(found.tensors, tensors(4))
     assert not damaged.exists()
@@ -131,9 +139,7 @@ def test_a_checkpoint_comes_back_with_its_hash(store: Store, run: Run) -> None:
     assert found is not None
     assert equal(found[0], tensors(1))
     assert found[1] == digest
-    kept = store.checkpoint(run, 10)
-    assert kept is not None
-    path = kept.path
+    path = path_of(store, run, 10)
     assert files.sha256(path.read_bytes()).startswith(digest)
 
 
@@ -145,9 +151,7 @@ def test_the_same_tensors_have_the_same_hash(store: Store, run: Run, other: Run)
 @pytest.mark.parametrize("position", [0, 12, -1])
 def test_a_flipped_byte_in_a_checkpoint_is_found(store: Store, run: Run, position: int) -> None:
     store.save_checkpoint(run, 10, tensors(1))
-    kept = store.checkpoint(run, 10)
-    assert kept is not None
-    path = kept.path
+    path = path_of(store, run, 10)
     flip(path, position)
     assert store.load_checkpoint(run, 10) is None
     assert not store.checkpoint(run, 10)  # so that planning trains it again
@@ -156,9 +160,7 @@ def test_a_flipped_byte_in_a_checkpoint_is_found(store: Store, run: Run, positio
 
 def test_a_shipped_checkpoint_is_found_beside_its_ledger(tmp_path: Path, store: Store, run: Run) -> None:
     store.save_checkpoint(run, 10, tensors(1))
-    kept = store.checkpoint(run, 10)
-    assert kept is not None
-    path = kept.path
+    path = path_of(store, run, 10)
     shipped = tmp_path / "shipped" / "checkpoints" / run.key
     shipped.mkdir(parents=True)
     os.replace(path, shipped / path.name)
@@ -348,29 +350,7 @@ def test_a_lock_is_given_back_after_an_error(store: Store) -> None:
         pass
 
 
-# A disk that is full or cannot be written
-
-
-def failing(code: int) -> Callable[..., Any]:
-    def fail(*_: object, **__: object) -> None:
-        raise OSError(code, os.strerror(code))
-
-    return fail
-
-
-@pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_a_full_disk_is_one_line_and_leaves_the_old_content(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
-) -> None:
-    path = tmp_path / "file"
-    files.write_bytes(path, b"old")
-    monkeypatch.setattr(os, call, failing(errno.ENOSPC))
-    with pytest.raises(MissingInput, match="no room left") as caught:
-        files.write_bytes(path, b"new")
-    assert str(path) in str(caught.value)
-    assert "\n" not in str(caught.value)
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]  # nothing half-written beside it
+# A disk that is full
 
 
 def test_a_full_disk_leaves_ledger_and_states_as_they_were(
@@ -386,9 +366,7 @@ def test_a_full_disk_leaves_ledger_and_states_as_they_were(
         store.add([record_of(other)])
     monkeypatch.undo()
     fresh = Store(store.runs_dir, store.ledger)
-    found = fresh.load_state(other)
-    assert found is not None
-    assert found.epoch == 2
+    assert loaded(fresh, other).epoch == 2
     assert [record.key for record in fresh.records()] == [run.key]
 
 
@@ -409,28 +387,3 @@ def test_what_counts_as_finished_is_in_the_ledger(
     monkeypatch.undo()
     finished = Store(store.runs_dir, store.ledger).record(run) is not None
     assert finished == (run.key in {record.key for record in ledger.read(store.ledger).values()})
-
-
-@pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES])
-def test_a_folder_that_cannot_be_written_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
-) -> None:
-    """Tests run as root, whom permissions do not stop."""
-    monkeypatch.setattr(files, "open", failing(code), raising=False)
-    if code == errno.EROFS:  # there, removing a temporary file that is not even there fails as well
-        monkeypatch.setattr(os, "unlink", failing(code))
-    with pytest.raises(MissingInput, match="cannot be written") as caught:
-        files.check_writable(tmp_path)
-    assert str(tmp_path) in str(caught.value)
-
-
-def test_a_file_where_the_folder_should_be_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "runs"
-    path.write_text("not a folder")
-    with pytest.raises(MissingInput, match="runs"):
-        files.check_writable(path)
-
-
-def test_looking_whether_a_folder_can_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
-    files.check_writable(tmp_path / "a" / "b")
-    assert list(tmp_path.iterdir()) == []

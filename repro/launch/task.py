@@ -100,12 +100,10 @@ def start(task: Task, devices: str | None = None) -> subprocess.Popen[bytes]:
 
 def exit_with_parent() -> None:
     """Have Linux send this process a SIGTERM once the one that started it as a Task is gone."""
-    parent = int(os.environ.pop(STARTED_BY, 0))
-    if not parent or not sys.platform.startswith("linux"):
-        return
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:  # it is gone already
-        signal.raise_signal(signal.SIGTERM)
+    if parent := int(os.environ.pop(STARTED_BY, 0)):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it is gone already
+            signal.raise_signal(signal.SIGTERM)
 
 
 def end(processes: Collection[subprocess.Popen[bytes]]) -> None:

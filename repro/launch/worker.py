@@ -78,19 +78,13 @@ def train_run(options: Options, key: str, names: Sequence[str] = (), given: str 
 
 def _alone(work: Workspace, run: Run, runs: Sequence[Run], log: Console) -> Plan | None:
     """The plan of training only ``run``; None if it is finished and has all its checkpoints."""
-    if diverged(work.store, run):
+    store, plan = work.store, work.plan(runs)
+    if diverged(store, run):
         raise RunFailed(f"{run.label}: its loss was not finite; it is not trained again")
-    plan = work.plan(runs)
-    again = forgotten([run], work.store) if work.options.keep_final else []
-    if work.store.record(run) and run not in (*plan.missing, *again):
+    again = {run.key} if work.options.keep_final and forgotten([run], store) else set()
+    if store.record(run) and run not in plan.missing and not again:
         log.print(f"{run.label} is finished already", markup=False)
         return None
-    _check_parents(work.store, run)
-    replays = (plan.replays & {run.key}) | {its.key for its in again}
-    return Plan((run,), (run,), plan.keep, replays)
-
-
-def _check_parents(store: Store, run: Run) -> None:
     for parent in run.parents:
         what = f"{run.label} starts from {parent.run.label} at epoch {parent.epoch}"
         train = f"train that first (repro runs train {parent.run.key})"
@@ -100,3 +94,4 @@ def _check_parents(store: Store, run: Run) -> None:
             raise RunFailed(f"{what}, which diverged")
         if not store.can_continue(run) and not store.checkpoint(parent.run, parent.epoch):
             raise CheckpointGone(f"{what}, whose checkpoint is not at hand: {train}")
+    return Plan((run,), (run,), plan.keep, plan.replays & {run.key} | again)
