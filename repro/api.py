@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repro import artifacts, files, places
+from repro.config.recipe import ARCHS
 from repro.errors import MissingInput, UsageError
 from repro.options import Options
 from repro.run import ancestors
@@ -135,7 +136,7 @@ def load_checkpoint(place: str | Path, epoch: int | None = None) -> tuple[nn.Mod
         raise UsageError(f"{path}: not a safetensors file ({error})") from None
     arch = nets.arch_of(tensors)
     if arch is None:
-        raise UsageError(f"{place}: not a checkpoint of {', '.join(nets.BUILDERS)}")
+        raise UsageError(f"{place}: not a checkpoint of {', '.join(ARCHS)}")
     model = nets.build(arch, seed=0)
     model.load_state_dict(tensors)
     return model, masks_of(tensors)

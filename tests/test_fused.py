@@ -24,7 +24,6 @@ from repro.engine.lanes import Lane, Lanes
 from repro.engine.strategies import first_valid
 from repro.engine.strategies.fused import Fused
 from repro.engine.strategies.fused.layout import StageTiles, Tile
-from repro.nets.resnet_cifar import ResNet
 
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="kernels are compiled here: test_gpu.py")
 BATCH = 4
@@ -56,7 +55,6 @@ def large_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 def resnet14(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Two blocks a stage: everything that a deeper one has."""
     monkeypatch.setitem(nets.BLOCKS, "resnet14", 2)
-    monkeypatch.setitem(nets.BUILDERS, "resnet14", lambda: ResNet(2))
     nets.shapes.cache_clear()
     yield
     nets.shapes.cache_clear()

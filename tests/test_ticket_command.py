@@ -88,9 +88,8 @@ def test_a_time_budget_ends_it_and_the_same_command_goes_on(own: Path, capsys: p
 
 
 def test_its_folder_is_told_apart_from_the_stores_own(own: Path, root: Path) -> None:
-    setting = command._setting(root / "params.yaml", "smoke", {})
-    assert command._folder(root, "a.b:net", setting, 3, {}) == root / "runs/search/a.b.net-smoke-seed3"
-    assert command._folder(root, "net", setting, 0, {"precision": "tf32"}).name.startswith("net-smoke-seed0+")
+    assert command._folder(root, "a.b:net", "smoke", 3, {}) == root / "runs/search/a.b.net-smoke-seed3"
+    assert command._folder(root, "net", "smoke", 0, {"precision": "tf32"}).name.startswith("net-smoke-seed0+")
 
 
 def test_a_network_of_this_project_and_its_smoke_recipe(tmp_path: Path) -> None:

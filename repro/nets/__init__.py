@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from repro.config.recipe import ARCHS, IMAGENET_ARCHS
 from repro.errors import UsageError
 from repro.nets.resnet_cifar import BatchNorm2d, ResNet
 from repro.pruning import MASK
 
 BLOCKS = {"resnet20": 3, "resnet56": 9}
+"""The networks of CIFAR-10, and how many blocks a stage has; all others are torchvision's."""
 PHOTO_CLASSES = 1000  # always; a data set of fewer classes leaves the last outputs unused
-BUILDERS: dict[str, Callable[[], nn.Module]] = {
-    "resnet20": lambda: ResNet(BLOCKS["resnet20"]),
-    "resnet56": lambda: ResNet(BLOCKS["resnet56"]),
-    "resnet18": lambda: _photo_resnet("resnet18"),
-    "resnet50": lambda: _photo_resnet("resnet50"),
-}
 
 
 def build(arch: str, seed: int) -> nn.Module:
@@ -30,24 +26,23 @@ def build(arch: str, seed: int) -> nn.Module:
     Its ``load_state_dict(strict=True)`` ignores the masks of a checkpoint. Raises `UsageError` for an unknown
     arch.
     """
-    if arch not in BUILDERS:
-        raise UsageError(f"unknown arch '{arch}'; there are {', '.join(BUILDERS)}")
+    if arch not in (known := (*BLOCKS, *IMAGENET_ARCHS)):
+        raise UsageError(f"unknown arch '{arch}'; there are {', '.join(known)}")
     digest = hashlib.sha256(f"init {arch} seed={seed}".encode()).digest()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int.from_bytes(digest[:7], "big"))
-        model = BUILDERS[arch]()
+        model = ResNet(BLOCKS[arch]) if arch in BLOCKS else _photo_resnet(arch)
     model.register_load_state_dict_pre_hook(_leave_masks)
     return model
 
 
 def arch_of(tensors: Mapping[str, Tensor]) -> str | None:
     """The network whose checkpoint ``tensors`` is, recognised by names and shapes; None for any other."""
-    given = {name: tuple(tensor.shape) for name, tensor in tensors.items() if not name.startswith(MASK)}
-
-    def fits(arch: str) -> bool:
-        return given == {name: tuple(tensor.shape) for name, tensor in shapes(arch).state_dict().items()}
-
-    return next(filter(fits, BUILDERS), None)
+    given = {name: tensor.shape for name, tensor in tensors.items() if not name.startswith(MASK)}
+    for arch in ARCHS:
+        if given == {name: tensor.shape for name, tensor in shapes(arch).state_dict().items()}:
+            return arch
+    return None
 
 
 def _photo_resnet(name: str) -> nn.Module:

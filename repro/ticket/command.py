@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import pkgutil
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +17,7 @@ from torch import nn
 
 from repro import data, files, nets
 from repro.config import params
-from repro.config.fields import build
-from repro.config.recipe import CIFAR_ARCHS, DataParams, Recipe
-from repro.config.yaml_loader import replace_value
+from repro.config.recipe import CIFAR_ARCHS
 from repro.data.batches import DeviceImages, seed_of
 from repro.engine import device as devices
 from repro.errors import BudgetSpent, UsageError, one_line
@@ -38,6 +34,8 @@ from repro.workspace import data_folders
 
 # The smoke profile's four epochs are too few for a plateau.
 SMOKE_EPOCHS, SMOKE_BATCH = 8, 32
+SETTINGS = ("data", "recipe", "precision", "sparsity")
+"""What a search takes from a profile."""
 CHECKS = 40  # PPR checks over a whole schedule, about
 
 
@@ -63,8 +61,8 @@ def ticket(
     log, data_dir, arch = terminal.console(stderr=True), options.data_dir, options.arch
     changes = dict(params.parse_override(text) for text in options.overrides)
     changes |= {"precision": options.precision} if options.precision else {}
-    own = _setting(params_file(), options.profile, changes)
-    recipe = own.recipe
+    settings = _settings(params_file(), options.profile, changes)
+    own, recipe = settings.profile, settings.profile.recipe
     if arch is not None and network is not None:
         raise UsageError("--arch and --network: choose one")
     if arch not in (None, *CIFAR_ARCHS):
@@ -86,9 +84,9 @@ def ticket(
     numbers = {"check_every": check_every, "patience": patience, "tolerance": tolerance}
     given = {"sparsity": sparsity, "data_dir": data_dir, **numbers}
     changed = changes | {key: value for key, value in given.items() if value is not None}
-    where = folder or _folder(root, name, own, seed, changed)
+    where = folder or _folder(root, name, settings.name, seed, changed)
     if baselines is None:
-        baselines = [ONE_SHOT] if own.name == "smoke" else []
+        baselines = [ONE_SHOT] if settings.name == "smoke" else []
     if check_every is None:
         numbers["check_every"] = max(1, recipe.epochs // CHECKS)
     search = SearchOptions(**numbers, seed=seed, device=options.device, precision=own.precision)  # type: ignore[arg-type]
@@ -100,7 +98,7 @@ def ticket(
         )  # fmt: skip
     on = f"{source}, {len(train_set):,} training and {len(test_set):,} test images"
     title = f"{name} on {on}, {recipe.epochs} epochs, batch {recipe.batch_size}"
-    paths = write(result, title, own.name, {"overrides": changes})
+    paths = write(result, title, settings.name, {"overrides": changes})
     if as_json:
         print(paths[0].read_text(), end="")
         return
@@ -136,44 +134,25 @@ def own_network(spec: str, seed: int) -> nn.Module:
     return model
 
 
-@dataclass(frozen=True)
-class _Setting:
-    """The part of a profile that a search needs."""
-
-    name: str
-    data: DataParams
-    recipe: Recipe
-    precision: str
-    sparsity: float
-
-
-def _setting(file: Path, profile: str | None, changes: dict[str, Any]) -> _Setting:
-    """Read the profile (smoke with a longer schedule), and apply ``changes``, values by dotted key.
-
-    Only this part of the profile, since the epochs of its artifacts depend on the recipe's schedule.
-    """
-    plain = params.settings(file, profile)
-    tree: dict[str, Any] = {name: getattr(plain.profile, name) for name in ("precision", "sparsity")}
-    tree |= {name: dataclasses.asdict(getattr(plain.profile, name)) for name in ("data", "recipe")}
+def _settings(file: Path, name: str | None, changes: dict[str, Any]) -> params.Settings:
+    """Read the profile ``name`` (smoke with a longer schedule), and apply ``changes``, values by dotted key."""
+    for dotted in changes:
+        if (key := dotted.partition(".")[0]) not in SETTINGS:
+            raise UsageError(f"--set {dotted}: a search has no key '{key}'; it has {', '.join(SETTINGS)}")
+    plain = params.settings(file, name)
     if plain.name == "smoke":
-        times = SMOKE_EPOCHS // plain.profile.recipe.epochs
-        longer = [milestone * times for milestone in plain.profile.recipe.milestones]
-        tree["recipe"] |= {"epochs": SMOKE_EPOCHS, "milestones": longer, "batch_size": SMOKE_BATCH}
-    tree["recipe"]["milestones"] = list(tree["recipe"]["milestones"])
-    for dotted, value in changes.items():
-        replace_value(tree, dotted, value)
-    try:
-        found: _Setting = build(_Setting, {"name": plain.name, **tree}, "")
-    except ValueError as error:
-        raise UsageError(f"--set {', '.join(changes)}: {error}") from None
-    return found
+        recipe = plain.profile.recipe
+        longer = [milestone * SMOKE_EPOCHS // recipe.epochs for milestone in recipe.milestones]
+        smoke = {"epochs": SMOKE_EPOCHS, "milestones": longer, "batch_size": SMOKE_BATCH}
+        changes = {**{f"recipe.{name}": value for name, value in smoke.items()}, **changes}
+    return params.settings(file, name, changes)
 
 
-def _folder(root: Path, name: str, setting: _Setting, seed: int, changes: dict[str, Any]) -> Path:
+def _folder(root: Path, name: str, profile: str, seed: int, changes: dict[str, Any]) -> Path:
     """Return the folder of a search; changed settings have another one."""
     text = json.dumps(changes, sort_keys=True, default=str)
     suffix = f"+{files.sha256(text.encode())[:6]}" if changes else ""
-    return root / "runs" / "search" / f"{name.replace(':', '.')}-{setting.name}-seed{seed}{suffix}"
+    return root / "runs" / "search" / f"{name.replace(':', '.')}-{profile}-seed{seed}{suffix}"
 
 
 class SearchProgress(Progress):
