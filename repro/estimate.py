@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 
-from repro.engine.speeds import EAGER, Choice
+from repro.engine.speeds import Choice
 from repro.machine import cores
 from repro.plan import cost, end_times, waves
 from repro.report import terminal
@@ -46,11 +45,11 @@ def paces(
 
     With a ``log``, what is not known (or everything ``again``) is timed: it takes seconds and is reported there.
     """
-    by_arch: dict[str, list[Run]] = {}
+    first: dict[str, Run] = {}
     for run in runs:
         if run.epochs:
-            by_arch.setdefault(run.arch, []).append(run)
-    if not by_arch:
+            first.setdefault(run.arch, run)
+    if not first:
         return {}
     from repro.engine import calibration, device  # imports torch, which a plan without missing Runs does not need
 
@@ -62,20 +61,13 @@ def paces(
         if log:
             log.print(f"timing {what}", markup=False)
 
-    for arch, of_arch in by_arch.items():
-        run = of_arch[0]
-        small = not isinstance(run.data, Photos)
-        # A session on a CPU trains few images without timing strategies.
-        few = small and not chosen.cuda and cost(of_arch, store).images < calibration.CALIBRATE_FROM
+    for arch, run in first.items():
         if log:
-            choice = calibration.measure(run, chosen, cache, [EAGER] if few else [], report, again=again)
+            choice = calibration.measure(run, chosen, cache, report=report, again=again)
         else:
             choice = calibration.known(run, chosen, cache)
-        if few:
-            eager = {name: speed for name, speed in choice.speeds.items() if name == EAGER}
-            choice = dataclasses.replace(choice, speeds=eager)
         if choice.speeds:
-            way = [choice.describe()] if small else []
+            way = [] if isinstance(run.data, Photos) else [choice.describe()]
             if device.resolve_precision(run.precision, chosen) == "bfloat16" and not device.fast_bfloat16(chosen):
                 way.append("bfloat16 emulated, timed on few images")
             found[arch] = Pace(choice, ", ".join(way), chosen.cuda)

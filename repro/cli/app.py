@@ -67,7 +67,7 @@ COMMANDS = (
     ),
     Command(
         "diff",
-        "repro.commands.diff:show",
+        "repro.commands.results:diff",
         f"ARTIFACTS json all no-fail profiles {READING}",
         "Compare reproduced and published numbers, cell by cell; exit 1 if cells are outside their band, 6 if no "
         "printed number has a result yet. Trains nothing.",

@@ -9,7 +9,7 @@ from typing import Any
 
 from repro import claims, files, published
 from repro.artifacts import Artifact
-from repro.commands import diff, hypotheses, priorities
+from repro.commands import hypotheses, priorities, results
 from repro.config.recipe import CIFAR_ARCHS, IMAGENET_ARCHS
 from repro.errors import UsageError
 from repro.experiments import paper_epochs
@@ -59,7 +59,7 @@ def write_report(work: Workspace, as_json: bool = False) -> list[Document]:
     files.check_lockable(work.out)
     documents = [_up_to_date(work, artifact) for artifact in work.artifacts]
     found, others = decided(work), hypotheses.around(work)
-    values = {"claims.json": found, "diff.json": diff.compared(work, documents), "hypotheses.json": others}
+    values = {"claims.json": found, "diff.json": results.compared(work, documents), "hypotheses.json": others}
     written = {
         "index.html": page(documents, found, published_claims(work), others),
         "README.md": readme(documents, found, others),
