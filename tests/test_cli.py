@@ -101,19 +101,9 @@ def test_fig1_writes_four_files_and_a_second_call_trains_nothing(
     document = json.loads((folder / "fig1.json").read_text())
     assert {"artifact", "profile", "assumptions", "provenance", "cells"} <= set(document)
     fields = {
-        "series",
-        "row",
-        "col",
-        "published",
-        "reproduced",
-        "n",
-        "sd",
-        "best_epoch",
-        "band",
-        "verdict",
-        "difference",
-        "z",
-    }
+        "series", "row", "col", "published", "reproduced", "n", "sd", "best_epoch", "band", "verdict",
+        "difference", "z",
+    }  # fmt: skip
     assert all({"verdict", "reproduced"} < set(cell) <= fields for cell in document["cells"])
     assert document["provenance"]["runs"] == TINY_RUNS
     assert all(cell["verdict"] in ("not comparable", "unpublished") for cell in document["cells"])

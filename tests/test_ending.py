@@ -175,6 +175,13 @@ def test_an_error_that_is_no_user_input_keeps_its_traceback() -> None:
         ending.run(lambda: (_ for _ in ()).throw(OSError(errno.ELOOP, "strange")), [])
 
 
+def test_with_an_older_typer_errors_are_those_of_click() -> None:
+    pytest.importorskip("click")
+    code = "import sys, typer; sys.modules['typer.exceptions'] = None; from repro.cli import ending; "
+    code += "import click; sys.exit(ending.TyperException is not click.ClickException)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_printing_never_fails_for_an_encoding(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
     content = io.BytesIO()

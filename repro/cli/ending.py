@@ -12,7 +12,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from typer.exceptions import TyperException
+try:
+    from typer.exceptions import TyperException
+except ImportError:  # an older typer raises those of click
+    from click import ClickException as TyperException  # type: ignore[assignment]
 
 from repro import files
 from repro.errors import INTERRUPTED, NOBODY_READS, Interrupted, MissingInput, ReproError, UsageError

@@ -73,14 +73,6 @@ def _profiles() -> Iterable[str]:
     return params.load(places.params_file()).profiles
 
 
-def _artifacts() -> Iterable[str]:
-    return artifacts.IMPLEMENTED  # with those of $REPRO_ARTIFACTS
-
-
-def _claims() -> Iterable[str]:
-    return [claim.id for claim in published.claims()]
-
-
 _PANELS: dict[str, dict[str, Option]] = {
     "What": {
         "profile": Option(
@@ -130,9 +122,9 @@ _PANELS: dict[str, dict[str, Option]] = {
 
 _OWN: dict[str, Option] = {
     "ARTIFACTS": Option(
-        list[str] | None, "artifacts, all by default", "names", _artifacts, metavar="ARTIFACT"
+        list[str] | None, "artifacts, all by default", "names", artifacts.IMPLEMENTED, metavar="ARTIFACT"
     ),
-    "artifact": Option(list[str] | None, "only these artifacts", "names", _artifacts),
+    "artifact": Option(list[str] | None, "only these artifacts", "names", artifacts.IMPLEMENTED),
     "json": Option(bool, "JSON on stdout", "as_json"),
     "dry-run": Option(bool, "only show what would be trained"),
     "no-train": Option(bool, "only render finished Runs"),
@@ -155,7 +147,8 @@ _OWN: dict[str, Option] = {
         str | None, "compare hypotheses, for instance paper,paper-128; no verdict: exit 0", of=_profiles
     ),
     "CLAIMS": Option(
-        list[str] | None, "ids of claims to explain in detail; all claims by default", "ids", _claims,
+        list[str] | None, "ids of claims to explain in detail; all claims by default", "ids",
+        lambda: [claim.id for claim in published.claims()],
         metavar="CLAIM",
     ),
     "published": Option(bool, "judge the paper's printed numbers alone", "of_published"),

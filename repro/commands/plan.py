@@ -18,7 +18,7 @@ from repro.errors import UsageError
 from repro.estimate import Pace
 from repro.experiments import PAPER_EPOCHS
 from repro.options import Options
-from repro.plan import cost, disk_bytes
+from repro.plan import Plan, cost, disk_bytes
 from repro.report import terminal
 from repro.run import Run, ancestors
 from repro.store import Store
@@ -40,19 +40,14 @@ def show_plan(
         log = terminal.console(stderr=True)
         paces = estimate.paces(plan.missing, options.device, work.store, log, again=bool(calibrate))
     per_artifact = {artifact.name: _of_artifact(work, artifact) for artifact in work.artifacts}
-    total = {
-        "runs": len(plan.runs),
-        "shared": sum(of["runs"] for of in per_artifact.values()) - len(plan.runs),
-        "left": len(plan.missing),
-    }
-    left = _price(plan.missing, paces, work.store)
-    total |= {"epochs_left": left["epochs"], "images_left": left["images"]}
-    seconds = left["seconds"] if paces else None
+    shared = sum(of["runs"] for of in per_artifact.values()) - len(plan.runs)
+    together = _left(plan, work.store) | {"shared": shared}
+    seconds = estimate.seconds(plan.missing, paces, work.store) if paces else None
     cuda = any(pace.cuda for pace in paces.values())
     disk = disk_bytes(plan.missing, plan.keep)
     further, others = _further_seed(work, paces), alternatives(work, paces)
     if as_json:
-        summary = total | {
+        summary = together | {
             "profile": work.settings.name,
             "artifacts": per_artifact,
             "waves": len(plan.waves),
@@ -69,12 +64,8 @@ def show_plan(
         print(json.dumps(summary))
         return
     out = terminal.console()
-    tickets = sum(run.experiment.startswith("tickets") for run in plan.runs)
-    together = total | {"tickets": tickets, "done": len(plan.runs) - len(plan.missing)}
-    rows = [
-        [name, *(f"{of[column]:,}" for column in COLUMNS)]
-        for name, of in (per_artifact | {"together": together}).items()
-    ]
+    every = (per_artifact | {"together": together}).items()
+    rows = [[name, *(f"{of[column]:,}" for column in COLUMNS)] for name, of in every]
     header = ["artifact", *(column.replace("_", " ").replace("runs", "Runs") for column in COLUMNS)]
     out.print(terminal.table(header, rows, f"profile {work.settings.name}"))
     for name, of in per_artifact.items():
@@ -113,23 +104,28 @@ def _price(runs: Sequence[Run], paces: Mapping[str, Pace], store: Store | None =
     return {"runs": price.runs, "epochs": price.epochs, "images": price.images, "seconds": seconds}
 
 
-def _of_artifact(work: Workspace, artifact: Artifact) -> dict[str, Any]:
-    plan = work.plan(work.runs(artifact))
-    left = cost(plan.missing, work.store)
-    keys = {run.key for run in plan.runs}
-    others = {a.name: {r.key for r in ancestors(work.runs(a))} for a in work.artifacts if a is not artifact}
-    tickets = {run.key for run in plan.runs if run.experiment.startswith("tickets")}
+def _left(plan: Plan, store: Store) -> dict[str, Any]:
+    """Return the numbers of a plan's Runs, and what is left of them."""
+    left = cost(plan.missing, store)
     return {
         "runs": len(plan.runs),
-        "tickets": len(tickets),
-        "shared": len(keys & set().union(*others.values())),
-        "shared_with": {
-            n: [len(keys & other), len(tickets & other)] for n, other in others.items() if keys & other
-        },
+        "tickets": sum(run.experiment.startswith("tickets") for run in plan.runs),
         "done": len(plan.runs) - len(plan.missing),
         "left": left.runs,
         "epochs_left": left.epochs,
         "images_left": left.images,
+    }
+
+
+def _of_artifact(work: Workspace, artifact: Artifact) -> dict[str, Any]:
+    """Return `_left` of an artifact, and the Runs and tickets that it shares with each of the others."""
+    plan = work.plan(work.runs(artifact))
+    keys = {run.key for run in plan.runs}
+    tickets = {run.key for run in plan.runs if run.experiment.startswith("tickets")}
+    others = {a.name: {r.key for r in ancestors(work.runs(a))} for a in work.artifacts if a is not artifact}
+    return _left(plan, work.store) | {
+        "shared": len(keys & set().union(*others.values())),
+        "shared_with": {a: [len(keys & of), len(tickets & of)] for a, of in others.items() if keys & of},
     }
 
 
