@@ -236,7 +236,7 @@ def test_what_claims_wait_for_does_not_depend_on_the_checkpoints_that_are_here(
     said = conclude.decided(work)
     assert priorities.LAST in priorities.parts(work)
     assert priorities.LAST not in [claim["next"]["part"] for claim in said["claims"] if claim["next"]]
-    monkeypatch.setattr(type(work.store), "has_checkpoint", lambda *_: True)
+    monkeypatch.setattr(type(work.store), "checkpoint", lambda *_: True)
     monkeypatch.setattr(type(work.store), "progress", lambda _, run: min(1, run.epochs))
     assert conclude.decided(work) == said
 
