@@ -7,6 +7,7 @@ not have it, and importing scipy takes seconds.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import statistics
 
@@ -51,10 +52,5 @@ def median_rank(n: int, tail: float) -> int:
     >>> median_rank(18, 0.025), median_rank(5, 0.025)
     (5, 0)
     """
-    below, k = 0.0, 0
-    while k < n:
-        below += math.comb(n, k) / 2**n
-        if below > tail:
-            break
-        k += 1
-    return k
+    below = itertools.accumulate(math.comb(n, k) / 2**n for k in range(n))
+    return sum(share <= tail for share in below)

@@ -14,25 +14,25 @@ from typing import Any
 import pytest
 
 from repro import published
-from repro.claims import FAILS, HOLDS, SeedTable, Setting, intervals
+from repro.claims import FAILS, HOLDS, SeedTable, Setting, expressions
 from repro.claims.decide import decide
 from repro.claims.expressions import (
+    T_FROM,
     Expression,
+    Extreme,
     FirstEpochWithin,
     Linear,
-    Max,
-    Min,
     OverLayers,
     Quantity,
+    Sample,
     Sum,
-    linears_of,
 )
-from repro.claims.intervals import Sample
+from repro.claims.index import CellIndex
 from repro.claims.noise import ALLOCATIONS, NoiseSource, standard_deviation
 from repro.claims.statistics import STATISTICS, expression_of
 from repro.claims.statistics.fig1 import first_ticket
 from repro.claims.statistics.ppr import settled
-from repro.claims.tables import Cell, CellIndex
+from repro.claims.tables import Cell
 from repro.config.recipe import Recipe
 
 SD = 0.02  # small beside every margin, so that each end can be wrong
@@ -85,7 +85,7 @@ def shared_noise(form: Expression, truth: Truth, shares: Sequence[float]) -> Dra
 def sources(form: Expression) -> list[Linear]:
     """The single cells of a form whose linears are contrasts of single cells, each with its unit."""
     found: dict[Cell, Linear] = {}
-    for linear in linears_of(form):
+    for linear in form.linears():
         for quantity, unit in zip(linear.terms, linear.units, strict=True):
             found[quantity.cells[0]] = Linear({quantity: 1.0}, {unit: 1.0})
     return list(found.values())
@@ -143,7 +143,7 @@ def of_tables(kind: str) -> list[tuple[str, Expression, float, Draw]]:
     """(shares, form, truth, how to draw a seed) for a kind of statistic of tables."""
     make, truth = STATISTIC[kind]
     form = make(grid_of(truth))
-    true = intervals.value(form, Sample([truth], DECLARED))
+    true = form.value(Sample([truth], DECLARED))
     return [(name, form, true, shared_noise(form, truth, shares)) for name, shares in SHARES.items()]
 
 
@@ -161,7 +161,7 @@ def largest_over_layers(equal: bool) -> tuple[str, Expression, float, Draw]:
         shared, own = rng.gauss(0, SD * math.sqrt(0.3)), SD * math.sqrt(0.7)
         return {c: (top if i == 0 else 0.0) + shared + rng.gauss(0, own) for i, c in enumerate(cells)}
 
-    return "mixed", Max(tuple(parts)), top, draw
+    return "mixed", Extreme(max, parts), top, draw
 
 
 def over_layers(statistic: str, places: int, truth: float) -> tuple[str, Expression, float, Draw]:
@@ -215,7 +215,7 @@ def wrong(kind: str, n: int, studies: int) -> dict[str, tuple[float, float]]:
     """By shares: how often the interval lies above the truth and how often below it. With the claim's bound at
     the truth, the one is a false *holds* and the other a false *fails*, or the other way round."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(intervals, "standard_deviation", remembered())
+        patch.setattr(expressions, "standard_deviation", remembered())
         return _wrong(kind, n, studies)
 
 
@@ -233,13 +233,13 @@ def remembered() -> Callable[..., float]:
 
 def _wrong(kind: str, n: int, studies: int) -> dict[str, tuple[float, float]]:
     found = {}
-    for name, form, truth, draw in kept(kind)[: None if n < intervals.T_FROM else 3]:
+    for name, form, truth, draw in kept(kind)[: None if n < T_FROM else 3]:
         rng = random.Random(f"{kind} {name} {n}")
-        if kind == BIASED and n >= intervals.T_FROM:
-            truth = fmean(intervals.value(form, Sample([draw(rng)], DECLARED)) for _ in range(4 * studies))
+        if kind == BIASED and n >= T_FROM:
+            truth = fmean(form.value(Sample([draw(rng)], DECLARED)) for _ in range(4 * studies))
         above = below = 0
         for _ in range(studies):
-            low, high = intervals.interval(form, Sample([draw(rng) for _ in range(n)], DECLARED))
+            low, high = form.interval(Sample([draw(rng) for _ in range(n)], DECLARED))
             above, below = above + (low > truth + 1e-12), below + (high < truth - 1e-12)
         found[name] = (above / studies, below / studies)
     return found
@@ -282,7 +282,7 @@ def test_power(id: str, n: int) -> None:
         truth |= {cell: value - shift for cell, value in truth.items() if cell[2] == "0"}
         form = make(grid_of(truth))
         draw, rng = shared_noise(form, truth, EQUAL), random.Random(n)
-        found = [decide(claim, *intervals.interval(form, Sample([draw(rng) for _ in range(n)], DECLARED)))
+        found = [decide(claim, *form.interval(Sample([draw(rng) for _ in range(n)], DECLARED)))
                  for _ in range(300)]  # fmt: skip
         assert found.count(verdict) >= 285
 
@@ -303,7 +303,7 @@ def test_a_percentile_bootstrap_over_three_seeds_is_wrong_often() -> None:
 
 def test_every_form_is_simulated() -> None:
     forms = {type(kept(kind)[0][1]) for kind in KINDS}
-    assert {Linear, Min, Max, Sum, FirstEpochWithin, OverLayers} == forms
+    assert {Linear, Extreme, Sum, FirstEpochWithin, OverLayers} == forms
 
 
 if __name__ == "__main__":

@@ -5,30 +5,25 @@ from __future__ import annotations
 import itertools
 import math
 import random
+from dataclasses import replace
 from statistics import fmean, median, stdev
 
 import pytest
 
 from repro import quantiles
-from repro.claims import intervals
 from repro.claims.expressions import (
+    Extreme,
     FirstEpochWithin,
     Linear,
-    Max,
-    Min,
     OverLayers,
     Quantity,
+    Sample,
     Sum,
-    cells_of,
-    difference,
-    magnitude,
     mean,
-    noisy,
-    span,
     total,
 )
-from repro.claims.intervals import Sample
 from repro.claims.noise import ALLOCATIONS, NoiseSource, UnknownNoise, standard_deviation
+from repro.claims.statistics.fig1 import span
 from repro.claims.tables import Cell
 
 SD = {"a": 2.0, "b": 1.0}
@@ -52,7 +47,7 @@ def sample(*seeds: dict[str, float]) -> Sample:
 def half(linear: Linear) -> float:
     """Half the interval of one seed, in standard deviations of kind a."""
     found = sample({key.cells[0][3]: 1.0 for key in linear.terms})
-    return found.half(linear, 0.025) / 1.959964 / SD["a"]
+    return linear.half(found, 0.025) / 1.959964 / SD["a"]
 
 
 # ---- quantiles ---------------------------------------------------------------------------------------------
@@ -96,8 +91,8 @@ def test_algebra() -> None:
     assert total([(1, a), (1, b), (-0.5, c)]).of(values) == pytest.approx(1.5)
     assert (-a).of(values) == -2 and mean([a, b, c]).of(values) == pytest.approx(4)
     assert not (a - a).terms and not (a - a).units
-    assert cells_of(difference(a - b, magnitude(c))) == set(values)
-    assert not noisy(Linear({Quantity((cell("a"),)): 1.0})) and noisy(Max((a, b)))
+    assert Sum({a - b: 1.0, Extreme(max, (c, -c)): -1.0}).cells() == set(values)
+    assert not Linear({Quantity((cell("a"),)): 1.0}).noisy() and Extreme(max, (a, b)).noisy()
 
 
 def test_noise_is_allocated_at_worst() -> None:
@@ -150,26 +145,26 @@ def test_linear_by_number_of_seeds() -> None:
     for seeds, expected in (([5.0], 1.959964 * 2), ([4.0, 6.0], 1.959964 * 2 / math.sqrt(2)),
                             ([4.0, 5.0, 6.0], 4.30265 / math.sqrt(3))):  # fmt: skip
         found = sample(*({"a": value} for value in seeds))
-        low, high = intervals.interval(a, found)
+        low, high = a.interval(found)
         assert (low + high) / 2 == pytest.approx(5) and (high - low) / 2 == pytest.approx(expected, rel=1e-6)
 
 
 def test_as_if_with_more_seeds() -> None:
     a = source("a")
     found = sample({"a": 5.0})
-    assert found.at(2).half(a, 0.025) == pytest.approx(1.959964 * 2 / math.sqrt(2))
-    assert found.at(9).half(a, 0.025) == pytest.approx(2.306004 * 2 / 3)
+    assert a.half(replace(found, assumed=2), 0.025) == pytest.approx(1.959964 * 2 / math.sqrt(2))
+    assert a.half(replace(found, assumed=9), 0.025) == pytest.approx(2.306004 * 2 / 3)
     measured = sample(*({"a": value} for value in (4.0, 5.0, 6.0)))
-    assert measured.at(9).half(a, 0.025) == pytest.approx(2.306004 / 3)
+    assert a.half(replace(measured, assumed=9), 0.025) == pytest.approx(2.306004 / 3)
 
 
 def test_extremes() -> None:
     parts = tuple(source(name) for name in "abc")
     values = {"a": 0.0, "b": 1.0, "c": 9.0}
     plain, corrected = 1.959964 * 2, quantiles.normal(0.025 / 3) * 2
-    low, high = intervals.interval(Min(parts), sample(values))
+    low, high = Extreme(min, parts).interval(sample(values))
     assert (low, high) == pytest.approx((0 - plain, 0 + corrected))
-    low, high = intervals.interval(Max(parts), sample(values))
+    low, high = Extreme(max, parts).interval(sample(values))
     assert (low, high) == pytest.approx((9 - corrected, 9 + plain))
 
 
@@ -177,17 +172,17 @@ def test_a_range_is_the_largest_difference_and_never_negative() -> None:
     parts = [source(name) for name in "abc"]
     form = span(parts)
     found = sample({"a": 0.0, "b": 1.0, "c": 4.0})
-    assert intervals.value(form, found) == 4
-    assert intervals.interval(form, found)[0] == 0
+    assert form.value(found) == 4
+    assert form.interval(found)[0] == 0
 
 
 def test_sums_split_the_error_among_what_has_noise() -> None:
     exact = Linear({Quantity((cell("e"),)): 1.0})
-    form = difference(exact, Max((source("a"),)))
-    low, high = intervals.interval(form, sample({"e": 3.0, "a": 1.0}))
+    form = Sum({exact: 1.0, Extreme(max, (source("a"),)): -1.0})
+    low, high = form.interval(sample({"e": 3.0, "a": 1.0}))
     assert (low, high) == pytest.approx((2 - 1.959964 * 2, 2 + 1.959964 * 2))
-    both = difference(Max((source("b"),)), Max((source("a"),)))
-    low, high = intervals.interval(both, sample({"b": 3.0, "a": 1.0}))
+    both = Sum({Extreme(max, (source("b"),)): 1.0, Extreme(max, (source("a"),)): -1.0})
+    low, high = both.interval(sample({"b": 3.0, "a": 1.0}))
     assert high - 2 == pytest.approx(2 - low) == pytest.approx(2 * quantiles.normal(0.0125) * 2)
 
 
@@ -204,20 +199,20 @@ def test_sums_split_the_error_among_what_has_noise() -> None:
 )
 def test_first_epoch(curve: list[float], first: float, low: float, high: float) -> None:
     points = [source(str(i), kind="b") for i in range(4)]
-    form = FirstEpochWithin((1, 2, 3, 4), tuple((point,) for point in points), 5.0)
+    form = FirstEpochWithin({epoch: (point,) for epoch, point in enumerate(points, 1)}, 5.0)
     found = sample({str(i): value for i, value in enumerate(curve)})
-    assert intervals.value(form, found) == first
-    assert intervals.interval(form, found) == (low, high)
+    assert form.value(found) == first
+    assert form.interval(found) == (low, high)
 
 
 def test_first_epoch_of_random_curves_holds_its_estimate() -> None:
     rng = random.Random(2)
     points = [source(str(i), kind="b") for i in range(6)]
-    form = FirstEpochWithin(tuple(range(6)), tuple((point, -point) for point in points), 1.0)
+    form = FirstEpochWithin({epoch: (point, -point) for epoch, point in enumerate(points)}, 1.0)
     for _ in range(300):
         found = sample({str(i): rng.gauss(0, 2 - i / 3) for i in range(6)})
-        low, high = intervals.interval(form, found)
-        assert low <= intervals.value(form, found) <= high
+        low, high = form.interval(found)
+        assert low <= form.value(found) <= high
 
 
 def layers(values: list[float], method: str) -> tuple[OverLayers, Sample]:
@@ -231,35 +226,37 @@ def layers(values: list[float], method: str) -> tuple[OverLayers, Sample]:
     return form, sample(dict(zip(names, values, strict=True)))
 
 
+def interval_of(form: OverLayers, found: Sample) -> tuple[float, float]:
+    return form.interval(found)
+
+
 def test_over_layers() -> None:
     values = [float(i * i) for i in range(18)]
-    low, high = intervals.interval(*layers(values, "mean"))
+    low, high = interval_of(*layers(values, "mean"))
     error = stdev(values) / math.sqrt(18)
     assert (low, high) == pytest.approx((fmean(values) - 2.1098156 * error, fmean(values) + 2.1098156 * error))
-    assert intervals.interval(*layers(values, "median")) == (16.0, 169.0)  # the fifth from either end
-    assert intervals.interval(*layers(values[:5], "median")) == (-math.inf, math.inf)
-    low, high = intervals.interval(*layers(values, "ratio"))
+    assert interval_of(*layers(values, "median")) == (16.0, 169.0)  # the fifth from either end
+    assert interval_of(*layers(values[:5], "median")) == (-math.inf, math.inf)
+    low, high = interval_of(*layers(values, "ratio"))
     assert 0 < low < stdev(values) < high and high - stdev(values) > stdev(values) - low
     # The jackknife's standard error of a mean is the usual one.
     form, found = layers(values, "jackknife")
     form = OverLayers(form.layers, lambda rows: fmean(row[0] for row in rows), "jackknife")
-    assert intervals.interval(form, found) == pytest.approx((fmean(values) - 2.1098156 * error,
+    assert form.interval(found) == pytest.approx((fmean(values) - 2.1098156 * error,
                                                             fmean(values) + 2.1098156 * error))  # fmt: skip
 
 
 def test_over_layers_from_three_seeds_on() -> None:
     form, _ = layers([0.0, 1.0], "mean")
     found = sample({"0": 0.0, "1": 2.0}, {"0": 1.0, "1": 3.0}, {"0": 2.0, "1": 4.0})
-    assert intervals.value(form, found) == 2
-    assert intervals.interval(form, found) == pytest.approx(
-        (2 - 4.3026527 / math.sqrt(3), 2 + 4.3026527 / math.sqrt(3))
-    )
+    assert form.value(found) == 2
+    assert form.interval(found) == pytest.approx((2 - 4.3026527 / math.sqrt(3), 2 + 4.3026527 / math.sqrt(3)))
 
 
 def test_the_order_of_terms_does_not_matter() -> None:
     values = {name: float(i) for i, name in enumerate("abcd")}
     found = set()
     for order in itertools.permutations("abcd"):
-        form = Sum(((1.0, Min(tuple(source(name) for name in order))), (0.5, source("a"))))
-        found.add(tuple(round(end, 9) for end in intervals.interval(form, sample(values))))
+        form = Sum({Extreme(min, tuple(source(name) for name in order)): 1.0, source("a"): 0.5})
+        found.add(tuple(round(end, 9) for end in form.interval(sample(values))))
     assert len(found) == 1

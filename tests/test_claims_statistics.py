@@ -24,11 +24,10 @@ from test_claims_decisions import (
 )
 
 from repro import published
-from repro.claims import intervals, judge, published_tables
-from repro.claims.expressions import cells_of
-from repro.claims.intervals import Sample
+from repro.claims import SeedTable, judge, published_tables
+from repro.claims.expressions import Sample
+from repro.claims.index import CellIndex, MissingCells
 from repro.claims.statistics import STATISTICS, expression_of, weights
-from repro.claims.tables import CellIndex, MissingCells, SeedTable
 from repro.published import Claim
 
 
@@ -242,9 +241,9 @@ def measured(name: str, found: list[SeedTable]) -> float:
     """The statistic's value by its form."""
     claim = next(one for one in published.claims() if one.full_statistic == name)
     form = expression_of(claim, CellIndex.of(found))
-    cells = cells_of(form)
+    cells = form.cells()
     values = [{cell: v for cell, v in table.cells.items() if cell in cells and v is not None} for table in found]
-    return intervals.value(form, Sample(values, {}))
+    return form.value(Sample(values, {}))
 
 
 def test_every_claim_has_one_statistic_and_every_statistic_a_claim() -> None:

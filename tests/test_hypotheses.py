@@ -197,7 +197,7 @@ def found_of(numbers: dict[str, dict[str, list[float]]], count: int = 3) -> dict
     supposed = {"batch_size": {p: f"{p} supposes <b>" for p in profiles}}
     made = {"profiles": profiles, "assumptions": supposed, "values": {"recipe.lr": dict.fromkeys(profiles, 0.1)},
             "artifacts": artifacts, "total": {"profiles": total, "common": 3, "alike": 1, "apart": 1}}  # fmt: skip
-    return made | {"conclusion": hypotheses.conclusion(made)}
+    return made | {"conclusion": hypotheses.conclusion(profiles, artifacts)}
 
 
 def test_the_conclusion_follows_the_numbers() -> None:

@@ -4,8 +4,6 @@
 own numbers. Pure: the standard library alone. docs/claims.md says how a claim is decided.
 """
 
-from __future__ import annotations
-
 from repro.claims.decide import (
     FAILS,
     HOLDS,
@@ -17,12 +15,11 @@ from repro.claims.decide import (
     Judgement,
     judge,
     wanted,
-)
+)  # fmt: skip
 from repro.claims.report import document
 from repro.claims.tables import SeedTable, Setting, made_anew, published_tables, tables_of
 
 __all__ = [
     "FAILS", "HOLDS", "NOT_COMPARABLE", "NOT_RUN", "UNDECIDED", "UNPUBLISHED", "VERDICTS", "Judgement",
-    "SeedTable", "Setting", "document", "judge", "made_anew", "published_tables", "tables_of",
-    "wanted",
+    "SeedTable", "Setting", "document", "judge", "made_anew", "published_tables", "tables_of", "wanted",
 ]  # fmt: skip

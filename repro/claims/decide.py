@@ -10,12 +10,11 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from repro import published
-from repro.claims import intervals
-from repro.claims.expressions import Expression, Max, Min, OverLayers, Values, cells_of, noisy
-from repro.claims.intervals import Sample
+from repro.claims.expressions import Expression, Extreme, OverLayers, Sample, Values
+from repro.claims.index import CellIndex, MissingCells
 from repro.claims.noise import UnknownNoise
 from repro.claims.statistics import expression_of
-from repro.claims.tables import Cell, CellIndex, MissingCells, SeedTable
+from repro.claims.tables import Cell, SeedTable
 from repro.options import MOST_SEEDS
 from repro.published import Claim
 
@@ -65,16 +64,6 @@ def decide(claim: Claim, low: float, high: float) -> str:
     return HOLDS if inside else UNDECIDED
 
 
-def withheld(judgements: Sequence[Judgement]) -> list[Judgement]:
-    """Return the judgements without verdicts, for Runs that are not in the paper's setting: statistics for
-    orientation."""
-    return [
-        judged if judged.verdict == NOT_RUN
-        else replace(judged, verdict=NOT_COMPARABLE, needed=None, missing=judged.missing.removesuffix(REFUTED))
-        for judged in judgements
-    ]  # fmt: skip
-
-
 def wanted(tables: Sequence[SeedTable], among: Collection[str] | None = None) -> dict[str, list[Cell]]:
     """Return the cells on which each claim rests, by its id, with or without a value.
 
@@ -83,10 +72,9 @@ def wanted(tables: Sequence[SeedTable], among: Collection[str] | None = None) ->
     index = CellIndex.of(tables)
     found: dict[str, list[Cell]] = {}
     for claim in published.claims():
-        if among is not None and claim.id not in among:
-            continue
-        with contextlib.suppress(MissingCells):
-            found[claim.id] = list(cells_of(expression_of(claim, index)))
+        if among is None or claim.id in among:
+            with contextlib.suppress(MissingCells):
+                found[claim.id] = list(expression_of(claim, index).cells())
     return found
 
 
@@ -101,20 +89,29 @@ def _judge(claim: Claim, index: CellIndex, tables: Sequence[SeedTable], noise: M
     known, why = _known(expression, tables), _missing(expression, tables)
     if known is None:
         return Judgement(claim, lacking, missing=why)
-    sample, cells = Sample(_complete(known, tables), noise), cells_of(known)
-    judged = Judgement(claim, UNDECIDED, intervals.value(known, sample), n=sample.n, missing=why, cells=len(cells))
+    sample, cells = Sample(_complete(known, tables), noise), known.cells()
+    judged = Judgement(claim, UNDECIDED, known.value(sample), n=sample.n, missing=why, cells=len(cells))
+    stated = all(artifact == "text" for artifact, *_ in cells)
     try:
-        low, high = intervals.interval(known, sample)
+        low, high = known.interval(sample)
     except UnknownNoise as unknown:
         why = "; ".join(filter(None, [f"no replicate noise is known for {unknown}", why]))
         return replace(judged, missing=why) if known is expression else Judgement(claim, lacking, missing=why)
-    judged = replace(judged, low=low, high=high, noise=_noise(known, sample))
-    if index.printed and all(artifact == "text" for artifact, *_ in cells):
+    if not known.noisy():
+        comes_from = "as the text states it" if stated else "exact"
+    elif sample.measured:
+        comes_from = f"Student's t over {sample.n} seeds"
+    elif isinstance(known, OverLayers):
+        comes_from = f"over {len(known.layers)} layers"
+    else:
+        comes_from = f"replicate noise, n = {sample.n}"
+    judged = replace(judged, low=low, high=high, noise=comes_from)
+    if index.printed and stated:
         # The sentence would support itself: no table or figure prints the numbers behind it.
         return replace(judged, verdict=UNPUBLISHED, missing="stated in the text alone")
-    if known is not expression:
+    if isinstance(known, Extreme) and known is not expression:
         # Some operands are missing, so the known ones give only a bound. It can refute the claim, not confirm it.
-        low, high = (low, math.inf) if isinstance(known, Max) else (-math.inf, high)
+        low, high = (low, math.inf) if known.pick is max else (-math.inf, high)
         if decide(claim, low, high) != FAILS:
             return Judgement(claim, lacking, missing=why)
         return replace(judged, verdict=FAILS, low=low, high=high, missing=why + REFUTED)
@@ -125,53 +122,39 @@ def _judge(claim: Claim, index: CellIndex, tables: Sequence[SeedTable], noise: M
 def _needed(claim: Claim, expression: Expression, sample: Sample) -> int | None:
     """Return the smallest number of seeds that would decide the same estimate; None beyond `MOST_SEEDS`."""
     for n in range(sample.n + 1, MOST_SEEDS + 1):
-        if decide(claim, *intervals.interval(expression, sample.at(n))) != UNDECIDED:
+        if decide(claim, *expression.interval(replace(sample, assumed=n))) != UNDECIDED:
             return n
     return None
 
 
-def _noise(expression: Expression, sample: Sample) -> str:
-    if not noisy(expression):
-        return "as the text states it" if all(cell[0] == "text" for cell in cells_of(expression)) else "exact"
-    if sample.measured:
-        return f"Student's t over {sample.n} seeds"
-    if isinstance(expression, OverLayers):
-        return f"over {len(expression.layers)} layers"
-    return f"replicate noise, n = {sample.n}"
-
-
 def _complete(expression: Expression, tables: Sequence[SeedTable]) -> list[Values]:
     """Return the values of the seeds that have every cell."""
-    cells = cells_of(expression)
-    found = [{cell: table.cells.get(cell) for cell in cells} for table in tables]
-    return [cast(Values, values) for values in found if None not in values.values()]
+    cells = expression.cells()
+    whole = [table for table in tables if all(table.cells.get(cell) is not None for cell in cells)]
+    return [cast(Values, table.cells) for table in whole]
 
 
 def _known(expression: Expression, tables: Sequence[SeedTable]) -> Expression | None:
-    """Return the expression if a seed has all its cells; else a `Max` or `Min` of the parts of which one has."""
-    if _complete(expression, tables) and not getattr(expression, "unknown", ()):
+    """Return the expression if a seed has all its cells; else an `Extreme` of the parts of which one has."""
+    if not isinstance(expression, Extreme):
+        return expression if _complete(expression, tables) else None
+    if _complete(expression, tables) and not expression.unknown:
         return expression
-    if not isinstance(expression, Max | Min):
-        return None
-    known = type(expression)([part for part in expression.parts if _complete(part, tables)])
+    known = replace(expression, parts=[part for part in expression.parts if _complete(part, tables)])
     return known if known.parts and _complete(known, tables) else None
 
 
 def _missing(expression: Expression, tables: Sequence[SeedTable]) -> str:
     """Say how many cells have no value, in the fullest seed if none is complete; else which seeds are left out."""
-    cells = cells_of(expression)
-    lacking = [[cell for cell in cells if table.cells.get(cell) is None] for table in tables]
-    gaps = [_gap(table, gone, len(cells)) for table, gone in zip(tables, lacking, strict=True)]
-    if all(lacking):
-        told = [gaps[min(range(len(tables)), key=lambda i: len(lacking[i]))]]
+    cells = expression.cells()
+    gaps = []
+    for table in tables:
+        lacking = [cell for cell in cells if table.cells.get(cell) is None]
+        ended = sum(cell in table.diverged for cell in lacking)
+        text = f"{len(lacking)} of {len(cells)} cells {'has' if len(lacking) == 1 else 'have'} no value"
+        gaps.append((len(lacking), text + (f" ({ended} diverged)" if ended else "")))
+    if all(count for count, _ in gaps):
+        told = [min(gaps, key=lambda gap: gap[0])[1]]
     else:
-        told = [f"seed {table.seed} left out: {gap}" for table, gap in zip(tables, gaps, strict=True) if gap]
-    return "; ".join([*getattr(expression, "unknown", ()), *told])
-
-
-def _gap(table: SeedTable, lacking: Sequence[Cell], of: int) -> str:
-    if not lacking:
-        return ""
-    ended = sum(cell in table.diverged for cell in lacking)
-    text = f"{len(lacking)} of {of} cells {'has' if len(lacking) == 1 else 'have'} no value"
-    return f"{text} ({ended} diverged)" if ended else text
+        told = [f"seed {table.seed} left out: {gap}" for table, (n, gap) in zip(tables, gaps, strict=True) if n]
+    return "; ".join([*(expression.unknown if isinstance(expression, Extreme) else ()), *told])

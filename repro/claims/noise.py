@@ -15,6 +15,12 @@ from dataclasses import dataclass
 
 from repro.claims.tables import Cell
 
+ALLOCATIONS = ("own", "structure", "decile", "weights", "parent")
+
+
+class UnknownNoise(Exception):
+    """No replicate noise is declared for this kind (the message)."""
+
 
 @dataclass(frozen=True)
 class NoiseSource:
@@ -37,13 +43,6 @@ class NoiseSource:
     def owner(self, allocation: str) -> Hashable:
         """Return what the noise belongs to under one of the `ALLOCATIONS`."""
         return getattr(self, allocation) or self.own
-
-
-ALLOCATIONS = ("own", "structure", "decile", "weights", "parent")
-
-
-class UnknownNoise(Exception):
-    """No replicate noise is declared for this kind (the message)."""
 
 
 def standard_deviation(

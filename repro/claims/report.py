@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 from repro import published
-from repro.claims.decide import NOT_COMPARABLE, NOT_RUN, VERDICTS, Judgement, withheld
-
-Schedules = Sequence[tuple[str, int, int]]
-"""(images, epochs of the paper's schedule, epochs of the profile's)."""
+from repro.claims.decide import NOT_COMPARABLE, NOT_RUN, REFUTED, VERDICTS, Judgement
 
 
 def document(
@@ -22,17 +20,19 @@ def document(
     source: str,
     seeds: Sequence[int],
     waits: Mapping[str, Mapping[str, Any]] | None = None,
-    schedules: Schedules = (),
+    schedules: Sequence[tuple[str, int, int]] = (),
 ) -> dict[str, Any]:
     """Return the judgements as JSON values.
 
     ``source`` is "runs" or "published". An interval's end without a bound is null, and named in ``unbounded``.
     ``waits`` gives, by id, what a claim that was not run waits for: its ``next``. If ``comparable`` is false there
-    are statistics and no verdicts. ``own_epochs`` is a statistic in epochs along the profile's own schedule.
+    are statistics for orientation and no verdicts. ``schedules``: (images, epochs of the paper's schedule, epochs
+    of the profile's), along which ``own_epochs`` is a statistic in epochs.
     """
-    judgements = judgements if comparable else withheld(judgements)
-    verdicts = [judgement.verdict for judgement in judgements]
     possible = VERDICTS if comparable else (NOT_COMPARABLE, NOT_RUN)
+    own = {paper: own for _, paper, own in schedules}
+    claims = [_claim(judged, comparable, (waits or {}).get(judged.claim.id), own) for judged in judgements]
+    verdicts = [claim["verdict"] for claim in claims]
     return {
         "profile": profile,
         "comparable": comparable,
@@ -40,7 +40,7 @@ def document(
         "seeds": list(seeds),
         "schedules": [dict(zip(("images", "paper", "own"), one, strict=True)) for one in schedules],
         "counts": {verdict: verdicts.count(verdict) for verdict in possible},
-        "claims": [_claim(judged, (waits or {}).get(judged.claim.id), schedules) for judged in judgements],
+        "claims": claims,
         "contradictions": [
             {
                 **_fields(entry, "id", "says", "value", "computed"),
@@ -48,38 +48,38 @@ def document(
             }
             for entry in published.sentences().contradictions
         ],
-        "untested": [_fields(entry, "section", "quote", "why") for entry in published.sentences().untested],
+        "untested": [asdict(entry) for entry in published.sentences().untested],
     }
 
 
-def _claim(judgement: Judgement, waits: Mapping[str, Any] | None, schedules: Schedules) -> dict[str, Any]:
-    claim = judgement.claim
-    ends = {name: getattr(judgement, name) for name in ("value", "low", "high")}
+def _claim(
+    judged: Judgement, comparable: bool, waits: Mapping[str, Any] | None, own: Mapping[int, int]
+) -> dict[str, Any]:
+    if not comparable and judged.verdict != NOT_RUN:
+        missing = judged.missing.removesuffix(REFUTED)
+        judged = replace(judged, verdict=NOT_COMPARABLE, needed=None, missing=missing)
+    claim, value = judged.claim, judged.value
+    numbers = {name: getattr(judged, name) for name in ("value", "low", "high")}
+    infinite = [name for name, number in numbers.items() if number is not None and not math.isfinite(number)]
+    counted = re.fullmatch(r"epochs? of (\d+)", claim.unit)
+    paper = int(counted[1]) if counted else 0
+    of = own.get(paper, paper)
+    scaled = of != paper and "value" not in infinite
     return {
         **_fields(claim, "id", "section"),
         "artifact": list(claim.artifact),
         **_fields(claim, "quote", "claim"),
         "statistic": claim.full_statistic,
         **_fields(claim, "definition", "unit", "above", "below", "published"),
-        **{name: end if end is None or math.isfinite(end) else None for name, end in ends.items()},
-        "unbounded": [name for name, end in ends.items() if end is not None and not math.isfinite(end)],
-        "own_epochs": _own_epochs(judgement, schedules),
-        **_fields(judgement, "n", "noise", "verdict", "needed", "missing"),
+        **{name: None if name in infinite else number for name, number in numbers.items()},
+        "unbounded": infinite,
+        "own_epochs": {"value": value * of / paper, "of": of} if scaled and value is not None else None,
+        **_fields(judged, "n", "noise", "verdict", "needed", "missing"),
         "next": dict(waits) if waits else None,
-        "cells": judgement.cells,
+        "cells": judged.cells,
         "repeats": [[repeat.section, repeat.quote] for repeat in claim.repeats],
     }
 
 
 def _fields(of: object, *names: str) -> dict[str, Any]:
     return {name: getattr(of, name) for name in names}
-
-
-def _own_epochs(judgement: Judgement, schedules: Schedules) -> dict[str, float] | None:
-    """Return the value along the profile's own schedule; None where that is the paper's, or where the unit is not
-    an epoch of it."""
-    counted = re.fullmatch(r"epochs? of (\d+)", judgement.claim.unit)
-    if not counted or judgement.value is None or not math.isfinite(judgement.value):
-        return None
-    own = {paper: own for _, paper, own in schedules}.get(paper := int(counted[1]), paper)
-    return {"value": judgement.value * own / paper, "of": own} if own != paper else None

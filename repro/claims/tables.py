@@ -8,10 +8,8 @@ that the profile does not have (a smaller index, by design) is simply absent.
 from __future__ import annotations
 
 import functools
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from repro import published
 from repro.artifacts import IMPLEMENTED, PAPER
@@ -21,13 +19,10 @@ from repro.cells import DIVERGED
 from repro.config.recipe import CIFAR_ARCHS, IMAGENET_ARCHS, Recipe
 from repro.experiments import Study, paper_epochs
 
-T = TypeVar("T")
 Cell = tuple[str, str, str, str]
 """(artifact, series, row, column)."""
 
 PAPER_EPOCHS = paper_epochs(CIFAR_ARCHS[0])
-IMAGENET_EPOCHS = paper_epochs(IMAGENET_ARCHS[0])
-PAPER_FALL = 120.0  # the first fall of the learning rate, appendix A.1
 COUNTS = "calibration"  # a series whose columns are numbers of examples
 
 
@@ -39,6 +34,11 @@ class Setting:
     images: int
     arch: str = "resnet20"
     """The network of Fig. 1, whose rows do not name it."""
+
+    @property
+    def fall(self) -> float:
+        """The paper's epoch at which the learning rate first falls."""
+        return min(self.recipe.milestones, default=self.recipe.epochs) * PAPER_EPOCHS / self.recipe.epochs
 
     def own_epoch(self, epoch: int) -> int:
         """Return the profile's epoch at the paper's ``epoch``."""
@@ -54,83 +54,6 @@ class SeedTable:
     seed: int | None = None
     diverged: frozenset[Cell] = frozenset()
     """Those of the missing cells whose training ended without a result."""
-
-
-class MissingCells(Exception):
-    """A statistic needs a group of cells of which the grid has none; the message names it."""
-
-
-def required(found: Sequence[T], what: str) -> Sequence[T]:
-    """Return ``found``, unless it is empty. Raises `MissingCells` with ``what``."""
-    if not found:
-        raise MissingCells(f"there is no {what}")
-    return found
-
-
-@dataclass(frozen=True)
-class CellIndex:
-    """Which cells there are, without their values: a statistic's expression cannot depend on what was measured."""
-
-    series: Mapping[tuple[str, str], Mapping[tuple[str, str], None]]
-    """Rows and columns by artifact and series, in the artifact's order."""
-    setting: Setting | None
-
-    @classmethod
-    def of(cls, tables: Sequence[SeedTable]) -> CellIndex:
-        """Return the cells that any of ``tables`` has, missing ones included."""
-        series: dict[tuple[str, str], dict[tuple[str, str], None]] = defaultdict(dict)
-        for table in tables:
-            for artifact, name, row, column in table.cells:
-                series[artifact, name][row, column] = None
-        return cls(dict(series), tables[0].setting)
-
-    @property
-    def printed(self) -> bool:
-        """Whether these are the paper's own tables."""
-        return self.setting is None
-
-    @property
-    def arch(self) -> str:
-        """The network of Fig. 1."""
-        return self.setting.arch if self.setting else CIFAR_ARCHS[0]
-
-    @property
-    def fall(self) -> float:
-        """The paper's epoch at which the learning rate first falls."""
-        if self.setting is None:
-            return PAPER_FALL
-        recipe = self.setting.recipe
-        return min(recipe.milestones, default=recipe.epochs) * PAPER_EPOCHS / recipe.epochs
-
-    def untouched(self, artifact: str) -> bool:
-        """Return whether nothing of the artifact was run, so that even its grid is unknown (Fig. 2's layers)."""
-        rows = [row for (name, _), found in self.series.items() if name == artifact for row, _ in found]
-        return bool(rows) and not any(rows)
-
-    def has(self, artifact: str, series: str, row: object, column: object) -> bool:
-        """Return whether there is a cell."""
-        return (str(row), str(column)) in self.series.get((artifact, series), ())
-
-    def cell(self, artifact: str, series: str, row: object, column: object) -> Cell:
-        """Return the cell. Raises `MissingCells` if there is none."""
-        if not any(name == artifact for name, _ in self.series):
-            raise MissingCells(f"there is no {artifact}")
-        if not self.has(artifact, series, row, column):
-            raise MissingCells(f"{artifact} has no cell {series}, {row}, {column}")
-        return artifact, series, str(row), str(column)
-
-    def rows(self, artifact: str, series: str) -> list[str]:
-        """Return the rows of a series, in the artifact's order."""
-        return list(dict.fromkeys(row for row, _ in self.series.get((artifact, series), ()) if row))
-
-    def columns(self, artifact: str, series: str, row: str | None = None) -> list[str]:
-        """Return the columns of a series (of one of its rows), in the artifact's order."""
-        found = self.series.get((artifact, series), ())
-        return list(dict.fromkeys(column for r, column in found if column and row in (None, r)))
-
-    def epochs(self, artifact: str, series: str, row: str | None = None) -> list[int]:
-        """Return the `columns` that are whole numbers, increasing."""
-        return sorted(int(column) for column in self.columns(artifact, series, row) if column.isdigit())
 
 
 def published_tables() -> SeedTable:

@@ -22,6 +22,7 @@ from repro.options import Options
 from repro.report import hypotheses_table, terminal
 from repro.report.document import provenance
 from repro.report.reading import label
+from repro.words import counted
 from repro.workspace import Workspace
 
 Document = dict[str, Any]
@@ -41,12 +42,11 @@ def show(options: Options, names: Sequence[str], profiles: str, *, as_json: bool
     if len({*chosen} - {""}) < max(2, len(chosen)):
         raise UsageError(f"{given}: name two or more, each once, {','.join(work.hypotheses)} for instance")
     works = [work.changed(profile=name) for name in chosen]
-    for one in works:
-        if not one.settings.comparable:
-            raise UsageError(
-                f"{given}: {one.settings.name} is not compared with the published numbers (comparable: false in "
-                f"params.yaml); there are {', '.join(work.hypotheses)}"
-            )
+    if others := [name for name in chosen if name not in work.hypotheses]:
+        raise UsageError(
+            f"{given}: {others[0]} is not compared with the published numbers (comparable: false in params.yaml); "
+            f"there are {', '.join(work.hypotheses)}"
+        )
     found = document(works)
     if as_json:
         print(json.dumps(found))
@@ -67,45 +67,39 @@ def document(works: Sequence[Workspace]) -> Document:
     """Compare the profiles of ``works``, as JSON values, on every artifact that has printed numbers."""
     by_name = {work.settings.name: work for work in works}
     supposed = differing({name: work.settings.assumptions for name, work in by_name.items()})
-    found: list[Document] = []
+    artifacts: list[Document] = []
     every: dict[str, dict[Place, Cell]] = {name: {} for name in by_name}
     behind: dict[str, Counter[str]] = {name: Counter() for name in by_name}
     for artifact in works[0].artifacts:
         if artifact.name in PAPER and not published.load(artifact.name):
             continue  # curves that the paper only draws need not be computed
-        made = {name: work.cells(artifact) for name, work in by_name.items()}
-        cells: dict[str, dict[Place, Cell]] = {
-            name: {(c.series, c.row, c.col): c for c in own if c.published is not None}
-            for name, (own, _) in made.items()
-        }
-        if not any(cells.values()):
-            continue
-        about = {
-            "artifact": artifact.name,
-            "title": artifact.title,
-            "unit": artifact.unit,
-            "digits": artifact.digits,
-            "differ": [name for name in supposed if name in artifact.assumptions],
-        }
+        cells: dict[str, dict[Place, Cell]] = {}
         rests: dict[str, Document] = {}
         for name, work in by_name.items():
-            origin = provenance(work.study, made[name][1], [])
+            made, records = work.cells(artifact)
+            cells[name] = {(artifact.name, c.series, c.row, c.col): c for c in made if c.published is not None}
+            every[name] |= cells[name]
+            behind[name].update(record.key for record in records)
+            origin = provenance(work.study, records, [])
             rests[name] = {field: origin[field] for field in RESTS_ON}
-            every[name] |= {(artifact.name, place): cell for place, cell in cells[name].items()}
-            behind[name].update(record.key for record in made[name][1])
-        found.append(about | compare(cells, rests))
-    runs = {
+        if any(cells.values()):
+            about = {field: getattr(artifact, field) for field in ("title", "unit", "digits")}
+            differ = [name for name in supposed if name in artifact.assumptions]
+            artifacts.append({"artifact": artifact.name, **about, "differ": differ, **compare(cells, rests)})
+    shared = {
         name: {"runs": len(keys), "runs_shared": sum(artifacts > 1 for artifacts in keys.values())}
         for name, keys in behind.items()
     }
-    found_all: Document = {
+    total = compare(every, shared)
+    del total["cells"]
+    return {
         "profiles": list(by_name),
         "assumptions": supposed,
         "values": differing({name: _values(work) for name, work in by_name.items()}),
-        "artifacts": found,
-        "total": {field: value for field, value in compare(every, runs).items() if field != "cells"},
+        "artifacts": artifacts,
+        "total": total,
+        "conclusion": conclusion(list(by_name), artifacts),
     }
-    return found_all | {"conclusion": conclusion(found_all)}
 
 
 def rms(values: Iterable[float]) -> float | None:
@@ -122,23 +116,21 @@ def compare(cells: Mapping[str, Mapping[Place, Cell]], rests: Mapping[str, Mappi
     common = [p for p in next(iter(scores.values()), {}) if all(p in own for own in scores.values())]
     rows: list[Document] = []
     for place in common:
-        first, *_ = beside = [own[place] for own in cells.values()]
-        row: Document = {"series": first.series, "row": first.row, "col": first.col, "published": first.published}
+        beside = {name: own[place] for name, own in cells.items()}
+        first = next(iter(beside.values()))
+        row: Document = {field: getattr(first, field) for field in ("series", "row", "col", "published")}
         for field in ("reproduced", "z", "n", "band", "verdict"):
-            row[field] = {name: getattr(cell, field) for name, cell in zip(cells, beside, strict=True)}
+            row[field] = {name: getattr(cell, field) for name, cell in beside.items()}
         rows.append(row)
-
-    def alike(field: str) -> int:
-        return sum(len(set(row[field].values())) == 1 for row in rows)
-
     profiles: dict[str, Document] = {}
     for name, own in cells.items():
-        verdicts = [cell.verdict for cell in own.values()]
-        known = {"within": WITHIN, "outside": OUTSIDE, "not_run": NOT_RUN}
-        counts = {field: verdicts.count(verdict) for field, verdict in known.items()}
+        counts = Counter(cell.verdict for cell in own.values())
+        within, outside, not_run = counts[WITHIN], counts[OUTSIDE], counts[NOT_RUN]
         profiles[name] = {
-            **counts,
-            "other": len(verdicts) - sum(counts.values()),  # of unknown noise, or diverged
+            "within": within,
+            "outside": outside,
+            "not_run": not_run,
+            "other": len(own) - within - outside - not_run,  # of unknown noise, or diverged
             "compared": len(scores[name]),
             "rms": rms(scores[name].values()),
             "common_rms": rms(scores[name][place] for place in common),
@@ -147,28 +139,25 @@ def compare(cells: Mapping[str, Mapping[Place, Cell]], rests: Mapping[str, Mappi
     return {
         "profiles": profiles,
         "common": len(common),
-        "alike": alike("reproduced"),
-        "apart": len(rows) - alike("verdict"),
+        "alike": sum(len(set(row["reproduced"].values())) == 1 for row in rows),
+        "apart": sum(len(set(row["verdict"].values())) > 1 for row in rows),
         "cells": rows,
     }
 
 
-def conclusion(found: Document) -> str:
-    """State in words what the comparison shows, and what it does not."""
-    outcomes = [line for one in found["artifacts"] if (line := _outcome(one))]
-    if not outcomes:
+def conclusion(profiles: Sequence[str], artifacts: Sequence[Document]) -> str:
+    """State in words what the comparison of ``artifacts`` shows, and what it does not."""
+    common = [one for one in artifacts if one["common"]]
+    if not common:
         return (
-            f"No printed number has been run in all of the profiles {', '.join(found['profiles'])}: nothing can "
-            "be said between them yet."
+            f"No printed number has been run in all of the profiles {', '.join(profiles)}: nothing can be said "
+            "between them yet."
         )
-    seeds = {name: 0 for name in found["profiles"]}
-    for one in found["artifacts"]:
-        if one["common"]:
-            seeds = {name: max(n, len(one["profiles"][name].get("seeds", ()))) for name, n in seeds.items()}
-    few = ", ".join(f"{n} {'seed' if n == 1 else 'seeds'} of {name}" for name, n in seeds.items())
+    seeds = {name: max(len(one["profiles"][name]["seeds"]) for one in common) for name in profiles}
+    few = ", ".join(f"{counted(n, 'seed')} of {name}" for name, n in seeds.items())
     return (
-        f"{' '.join(outcomes)} Cells of one artifact grow from the same dense network of a seed ({few}), so they "
-        "are not independent: this is no test, and no probability is attached to it."
+        f"{' '.join(map(_outcome, common))} Cells of one artifact grow from the same dense network of a seed "
+        f"({few}), so they are not independent: this is no test, and no probability is attached to it."
     )
 
 
@@ -179,27 +168,26 @@ def differing(of: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     return {name: own for name, own in found.items() if any(v != next(iter(own.values())) for v in own.values())}
 
 
-def _outcome(one: Document) -> str | None:
+def _outcome(one: Document) -> str:
     """Say which profile is closest to the printed numbers of an artifact, on the common cells."""
-    if not one["common"]:
-        return None
-    where = f"On the {one['common']} cells" if one["common"] > 1 else "On the one cell"
-    where += f" of {label(one['artifact'])} that all have"
-    if one["alike"] == one["common"]:
+    common, alike = one["common"], one["alike"]
+    where = f"On the {f'{common} cells' if common > 1 else 'one cell'} of {label(one['artifact'])} that all have"
+    if alike == common:
         return f"{where}, all give the same numbers."
-    ranked = sorted(((own["common_rms"], name) for name, own in one["profiles"].items()))
+    if alike:
+        where += f" ({alike} of them the same in all)"
     apart = f"verdicts differ on {one['apart'] or 'none'} of them"
-    if one["common"] == 1:
+    if common == 1:
         apart = "the verdicts differ" if one["apart"] else "the verdict is the same"
-    same = f" ({one['alike']} of them the same in all)" if one["alike"] else ""
-    (least, best), *others = ranked
+    (least, best), *others = sorted((own["common_rms"], name) for name, own in one["profiles"].items())
     if math.isclose(least, others[0][0], rel_tol=1e-9):
         tied = f"profiles {best} and {others[0][1]} have the same RMS in units of noise"
-        return f"{where}{same}, {tied}: {least:.2f}; {apart}."
-    against = ", ".join(f"{value:.2f} for profile {name}" for value, name in others)
+        return f"{where}, {tied}: {least:.2f}; {apart}."
     which = "smaller" if len(others) == 1 else "smallest"
-    nearest = f"profile {best} has the {which} RMS in units of noise: {least:.2f}"
-    return f"{where}{same}, {nearest}, against {against}; {apart}."
+    against = ", ".join(f"{value:.2f} for profile {name}" for value, name in others)
+    return (
+        f"{where}, profile {best} has the {which} RMS in units of noise: {least:.2f}, against {against}; {apart}."
+    )
 
 
 def _values(work: Workspace) -> dict[str, Any]:

@@ -7,20 +7,12 @@ A statistic turns the index of cells, and what it is taken ``of`` if the claim s
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from repro.claims.expressions import Expression
-from repro.claims.statistics import fig1, memorization, ppr, pruning_tables, weights
-from repro.claims.tables import CellIndex
+from repro.claims.index import CellIndex
+from repro.claims.statistics import fig1, ppr, tables, weights
 from repro.published import Claim
 
-STATISTICS: dict[str, Callable[..., Expression]] = {
-    **fig1.STATISTICS,
-    **weights.STATISTICS,
-    **ppr.STATISTICS,
-    **memorization.STATISTICS,
-    **pruning_tables.STATISTICS,
-}
+STATISTICS = {**fig1.STATISTICS, **weights.STATISTICS, **ppr.STATISTICS, **tables.STATISTICS}
 
 
 def expression_of(claim: Claim, index: CellIndex) -> Expression:

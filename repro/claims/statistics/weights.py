@@ -10,38 +10,26 @@ import re
 import statistics
 from collections.abc import Callable, Sequence
 
-from repro.claims.expressions import (
-    Expression,
-    FirstEpochWithin,
-    Linear,
-    Max,
-    OverLayers,
-    Quantity,
-    Summary,
-    difference,
-)
+from repro.claims.expressions import Expression, Extreme, FirstEpochWithin, Linear, OverLayers, Quantity, Sum
+from repro.claims.index import FALL, CellIndex, MissingCells, decile, required
 from repro.claims.noise import NoiseSource
 from repro.claims.statistics.fig1 import first_ticket
-from repro.claims.tables import PAPER_EPOCHS, Cell, CellIndex, MissingCells, Setting, required
-from repro.claims.terms import decile, term
+from repro.claims.tables import PAPER_EPOCHS, Cell, Setting
 from repro.schedule import learning_rate, updates_per_epoch
 
 W_STD, W_MEAN, RATES = "w_std", "w_mean", "layer pruning rate"
-FALL, SECOND_FALL = 120, 160
+SECOND_FALL = 160
 TENTH = 9  # the tenth convolution, counted from 0
 UPDATES = 782
 SETTLED = 0.02  # mean absolute difference of the layers' rates from their last ones
 
-
-def prunable(index: CellIndex) -> Sequence[str]:
-    """Return the prunable layers, in the network's order."""
-    return required(_in_order(index.rows("fig2", RATES)), f"{RATES} in fig2")
+Compute = Callable[[Sequence[float]], float]
 
 
-def _in_order(layers: Sequence[str]) -> list[str]:
-    """Return the convolutions in the network's order: the first, then block by block. The last linear layer is
-    none."""
-    found = [layer for layer in layers if "conv" in layer]
+def _layers(index: CellIndex, series: str = RATES) -> list[str]:
+    """Return the convolutions of a series in the network's order: the first, then block by block; of the pruning
+    rates the prunable ones. The last linear layer is none."""
+    found = [layer for layer in index.rows("fig2", series) if "conv" in layer]
     return sorted(found, key=lambda layer: [int(number) for number in re.findall(r"\d+", layer)][-2:])
 
 
@@ -66,11 +54,9 @@ def _log_ratio(values: Sequence[float]) -> float:
     return math.log(values[1] / values[0])
 
 
-def _changes(
-    index: CellIndex, first: int, last: int, compute: Callable[[Sequence[float]], float] = _log_ratio
-) -> list[Quantity]:
+def _changes(index: CellIndex, first: int, last: int, compute: Compute = _log_ratio) -> list[Quantity]:
     """Return log W_std(last) / W_std(first) of every prunable layer, or what ``compute`` makes of the two."""
-    pairs = [[index.cell("fig2", W_STD, layer, epoch) for epoch in (first, last)] for layer in prunable(index)]
+    pairs = [[index.cell("fig2", W_STD, layer, epoch) for epoch in (first, last)] for layer in _layers(index)]
     return [Quantity(tuple(pair), compute) for pair in pairs]
 
 
@@ -80,21 +66,21 @@ def _over_predicted(index: CellIndex, first: int, last: int, of: Callable[[float
     if not slope:
         raise MissingCells("Eq. 5 predicts no change: the weight decay is 0")
     changes = _changes(index, first, last, lambda values: of(_log_ratio(values) / slope))
-    return OverLayers([(change,) for change in changes], _of_all(statistics.median), "median")
+    return _summary([(change,) for change in changes], statistics.median, "median")
 
 
-def _of_all(summary: Callable[[Sequence[float]], float]) -> Summary:
-    """Apply ``summary`` to the numbers of all layers."""
-    return lambda layers: summary([number for layer in layers for number in layer])
+def _summary(layers: Sequence[Sequence[Quantity]], summary: Compute, method: str) -> OverLayers:
+    """Return the ``summary`` of the numbers of all layers together."""
+    return OverLayers(layers, lambda rows: summary([number for row in rows for number in row]), method)
 
 
 def _mean_over_std(index: CellIndex) -> OverLayers:
     layers = []
-    for layer in prunable(index):
-        epochs = required(index.columns("fig2", W_MEAN, layer), f"{W_MEAN} of {layer} in fig2")
+    for layer in _layers(index):
+        epochs = required(index.epochs("fig2", W_MEAN, layer), f"{W_MEAN} of {layer} in fig2")
         pairs = [[index.cell("fig2", series, layer, e) for series in (W_MEAN, W_STD)] for e in epochs]
         layers.append([Quantity(tuple(pair), lambda values: abs(values[0]) / values[1]) for pair in pairs])
-    return OverLayers(layers, _of_all(statistics.median), "median")
+    return _summary(layers, statistics.median, "median")
 
 
 def _correlation(index: CellIndex) -> OverLayers:
@@ -102,7 +88,7 @@ def _correlation(index: CellIndex) -> OverLayers:
 
     The epochs are the paper's of which the next one in the profile's own schedule is a column, too.
     """
-    setting, layers = _setting(index), prunable(index)
+    setting, layers = _setting(index), _layers(index)
     own = {setting.own_epoch(epoch): epoch for epoch in index.epochs("fig2", W_STD, layers[0])}
     steps = required([e for e in sorted(own) if e + 1 in own], "pair of epochs in fig2")
     rates = [learning_rate(setting.recipe, epoch) for epoch in steps]
@@ -115,15 +101,14 @@ def _correlation(index: CellIndex) -> OverLayers:
 
     columns = [own[epoch] for step in steps for epoch in (step, step + 1)]
     cells = [tuple(index.cell("fig2", W_STD, layer, column) for column in columns) for layer in layers]
-    return OverLayers([[Quantity(chosen, correlation)] for chosen in cells], _of_all(statistics.fmean), "mean")
+    return _summary([[Quantity(chosen, correlation)] for chosen in cells], statistics.fmean, "mean")
 
 
 def _spread(layers: Sequence[Sequence[float]]) -> float:
     return statistics.stdev([layer[0] for layer in layers]) - statistics.stdev([layer[1] for layer in layers])
 
 
-def _variation(layers: Sequence[Sequence[float]]) -> float:
-    falls = [layer[0] for layer in layers]
+def _variation(falls: Sequence[float]) -> float:
     centre = statistics.fmean(falls)
     return statistics.stdev(falls) / abs(centre) if centre else math.inf
 
@@ -135,16 +120,17 @@ def _noise(layer: str, own: tuple[Cell, ...], relative: Cell | None = None) -> N
     return NoiseSource("log_w_std", own, "dense", weights=layer, relative=relative)
 
 
-def _largest_change(index: CellIndex) -> Max:
+def _largest_change(index: CellIndex) -> Extreme:
     changes = _changes(index, FALL, SECOND_FALL)
-    return Max([Linear({change: 1.0}, {_noise(change.cells[0][2], change.cells): 1.0}) for change in changes])
+    units = [_noise(change.cells[0][2], change.cells) for change in changes]
+    return Extreme(max, [Linear({change: 1.0}, {unit: 1.0}) for change, unit in zip(changes, units, strict=True)])
 
 
 def _drop(index: CellIndex) -> Linear:
     """Return the fall of W_std of the tenth convolution in the 782 updates after epoch 120."""
     if index.printed:
-        return term(index, "text", "weights", "layer 10", "drop of W_std")
-    layer = required(_in_order(index.rows("fig2", W_STD))[TENTH:], "layer 10 in fig2")[0]
+        return index.term("text", "weights", "layer 10", "drop of W_std")
+    layer = required(_layers(index, W_STD)[TENTH:], "layer 10 in fig2")[0]
     setting = _setting(index)
     updates = updates_per_epoch(setting.images, setting.recipe.batch_size)
     own, rest = divmod(UPDATES, updates)
@@ -161,17 +147,17 @@ def _drop(index: CellIndex) -> Linear:
 def _saturation(index: CellIndex) -> Expression:
     """Return the first epoch from which the layers' rates stay near their last ones."""
     if index.printed:
-        return term(index, "text", "epoch", "resnet20", "pruning rates settle")
-    layers = prunable(index)
-    epochs = required(index.epochs("fig2", RATES, layers[0]), f"{RATES} in fig2")
-    return FirstEpochWithin(epochs, [(_from_last(index, layers, epoch),) for epoch in epochs], SETTLED)
+        return index.term("text", "epoch", "resnet20", "pruning rates settle")
+    epochs = index.epochs("fig2", RATES, _layers(index)[0])
+    return FirstEpochWithin({epoch: (_from_last(index, epoch),) for epoch in epochs}, SETTLED)
 
 
-def _from_last(index: CellIndex, layers: Sequence[str], epoch: int) -> Linear:
+def _from_last(index: CellIndex, epoch: int) -> Linear:
     """Return the mean over layers of |rate at epoch - rate at 200|.
 
     An absolute value moves no more than its argument, so the noise of the differences bounds its own.
     """
+    layers = _layers(index)
     pairs = [[index.cell("fig2", RATES, layer, e) for e in (epoch, PAPER_EPOCHS)] for layer in layers]
     units: dict[NoiseSource, float] = {}
     for now, last in pairs if epoch != PAPER_EPOCHS else ():
@@ -188,20 +174,20 @@ def _mean_gap(values: Sequence[float]) -> float:
     return statistics.fmean(abs(a - b) for a, b in zip(values[::2], values[1::2], strict=True))
 
 
-STATISTICS: dict[str, Callable[[CellIndex], Expression]] = {
+STATISTICS: dict[str, Callable[..., Expression]] = {
     "mean_over_std_of_weights": _mean_over_std,
     "correlation_of_rate_and_change": _correlation,
     "spread_before_minus_after_120": lambda index: OverLayers(
         [*zip(_changes(index, 80, FALL), _changes(index, FALL, SECOND_FALL), strict=True)], _spread, "jackknife"
     ),
     "largest_change_after_120": _largest_change,
-    "variation_of_fall_after_120": lambda index: OverLayers(
+    "variation_of_fall_after_120": lambda index: _summary(
         [(change,) for change in _changes(index, FALL, SECOND_FALL)], _variation, "ratio"
     ),
     "departure_from_decay_before_120": lambda index: _over_predicted(index, 10, 110, lambda ratio: abs(ratio - 1)),
     "measured_over_predicted_slope": lambda index: _over_predicted(index, FALL, SECOND_FALL, lambda ratio: ratio),
     "drop_of_layer_10_in_782_updates": _drop,
     "epoch_where_pruning_rates_settle": _saturation,
-    "saturation_minus_ticket_epoch": lambda index: difference(_saturation(index), first_ticket(index)),
-    "distance_100_200": lambda index: term(index, "fig3", "hamming", 100, 200),
+    "saturation_minus_ticket_epoch": lambda index: Sum({_saturation(index): 1.0, first_ticket(index): -1.0}),
+    "distance_100_200": lambda index: index.term("fig3", "hamming", 100, 200),
 }
