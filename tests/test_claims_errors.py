@@ -223,7 +223,7 @@ def remembered() -> Callable[..., float]:
     """The declared noise of a linear does not change from study to study."""
     known: dict[int, float] = {}
 
-    def once(units: Mapping[NoiseSource, float], *others: Mapping[Any, float]) -> float:
+    def once(units: Mapping[NoiseSource, float], *others: Any) -> float:
         if id(units) not in known:
             known[id(units)] = standard_deviation(units, *others)
         return known[id(units)]

@@ -119,7 +119,7 @@ def test_kinds_are_independent_and_unknown_ones_named() -> None:
 
 def test_relative_noise_is_times_the_cell() -> None:
     unit = NoiseSource("b", 1, 1, relative=cell("w"))
-    assert standard_deviation({unit: -2.0}, SD, {cell("w"): 0.3}) == pytest.approx(0.6)
+    assert standard_deviation({unit: -2.0}, SD, [{cell("w"): 0.3}]) == pytest.approx(0.6)
 
 
 def test_the_worst_allocation_covers_every_mixture() -> None:
@@ -134,7 +134,7 @@ def test_the_worst_allocation_covers_every_mixture() -> None:
             for unit, weight in units.items():
                 groups[unit.owner(allocation)] = groups.get(unit.owner(allocation), 0) + weight
             variance += share / sum(shares) * 4 * sum(total**2 for total in groups.values())
-        assert math.sqrt(variance) <= standard_deviation(units, SD, {}) + 1e-12
+        assert math.sqrt(variance) <= standard_deviation(units, SD, []) + 1e-12
 
 
 # ---- intervals ---------------------------------------------------------------------------------------------

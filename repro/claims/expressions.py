@@ -115,13 +115,10 @@ class Linear(Expression):
         if not self.units:
             return 0.0
         if self not in sample.deviations:
-            if sample.measured:
-                found = deviation(list(map(self.of, sample.seeds)))
-            else:
-                relative = {unit.relative for unit in self.units if unit.relative}
-                sizes = {cell: statistics.fmean(values[cell] for values in sample.seeds) for cell in relative}
-                found = standard_deviation(self.units, sample.noise, sizes)
-            sample.deviations[self] = found
+            sample.deviations[self] = (
+                deviation(list(map(self.of, sample.seeds))) if sample.measured
+                else standard_deviation(self.units, sample.noise, sample.seeds)
+            )  # fmt: skip
         quantile = quantiles.normal(tail) if sample.n < T_FROM else quantiles.student(sample.n - 1, tail)
         return quantile * sample.deviations[self] / math.sqrt(sample.n)
 
@@ -208,12 +205,10 @@ class Sum(Expression):
 class FirstEpochWithin(Expression):
     """The first epoch of ``curve`` from which, to the last, each of the epoch's linears is at most ``margin``.
 
-    Epochs are tested in a fixed order and the first that is not decided ends the chain, so that no test needs a
-    correction. Upper end: back from the last epoch as long as each is shown to be inside the margin. It is too
-    early only if the last epoch that is truly outside is shown to be inside, one test at level ``high``. Lower
-    end: on from the first epoch as long as each is shown to be outside; too late only if the first epoch that is
-    truly inside is shown to be outside, one test at level ``low``, shared by the directions in which it can be
-    outside.
+    Upper end: back from the last epoch as long as each is shown to be inside the margin. It is too early only if
+    the last epoch that is truly outside is shown to be inside: one test at level ``high``, so no correction. Lower
+    end: on from the first epoch as long as each is shown to be outside; too late only if the first that is truly
+    inside is shown to be outside: one test at level ``low``, shared by the directions in which it can be outside.
     """
 
     curve: Mapping[int, Sequence[Linear]]

@@ -9,8 +9,9 @@ weighted sum is linear in these shares, so the largest over the extreme allocati
 from __future__ import annotations
 
 import math
+import statistics
 from collections import defaultdict
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from repro.claims.tables import Cell
@@ -46,7 +47,7 @@ class NoiseSource:
 
 
 def standard_deviation(
-    units: Mapping[NoiseSource, float], declared: Mapping[str, float], sizes: Mapping[Cell, float]
+    units: Mapping[NoiseSource, float], declared: Mapping[str, float], seeds: Sequence[Mapping[Cell, float]]
 ) -> float:
     """Return the standard deviation, for one seed, of the sum of ``units`` times their coefficients.
 
@@ -57,8 +58,9 @@ def standard_deviation(
     for unit, coefficient in units.items():
         if unit.kind not in declared:
             raise UnknownNoise(unit.kind)
-        scale = abs(sizes[unit.relative]) if unit.relative else 1.0
-        families[unit.kind, unit.parent][unit] = coefficient * scale
+        if unit.relative:
+            coefficient *= abs(statistics.fmean(values[unit.relative] for values in seeds))
+        families[unit.kind, unit.parent][unit] = coefficient
     return math.sqrt(
         sum(
             declared[kind] ** 2 * max(_variance(family, allocation) for allocation in ALLOCATIONS)

@@ -51,7 +51,7 @@ class SeedTable:
 
     cells: Mapping[Cell, float | None]
     setting: Setting | None = None
-    seed: int | None = None
+    seed: int = 0
     diverged: frozenset[Cell] = frozenset()
     """Those of the missing cells whose training ended without a result."""
 
@@ -72,7 +72,6 @@ def tables_of(study: Study, results: Results, seeds: Sequence[int]) -> list[Seed
 
 def made_anew(table: SeedTable, study: Study, results: Results, names: Collection[str]) -> SeedTable:
     """Replace the artifacts ``names`` and the text of a seed's ``table`` by those of other ``results``."""
-    assert table.seed is not None
     made = _table(study, results, table.seed, names)
     kept = {cell: value for cell, value in table.cells.items() if cell[0] in PAPER and cell[0] not in names}
     return replace(made, cells=kept | dict(made.cells), diverged=made.diverged | (table.diverged & kept.keys()))
