@@ -19,7 +19,7 @@ from repro.experiments import Study
 from repro.record import Record
 from repro.report import reading
 from repro.report.document import Document, as_json, make
-from repro.report.tables import grids, markdown_table
+from repro.report.tables import markdown_table, tables
 
 PILOT = Path(__file__).parents[1] / "results" / "pilot"
 
@@ -106,8 +106,8 @@ def test_epochs_are_called_as_the_paper_calls_them_where_it_has_others(
     assert not any(empty(name, study("paper")).paper_epochs for name in artifacts.IMPLEMENTED)
     assert empty("table3", study("smoke")).paper_epochs["2-3"] == "60-90"  # of ImageNet's 90
     told = empty("fig1", pilot)
-    (_, header, rows) = grids(told)[1]
-    assert header[1:3] == ["1 (10)", "2 (20)"] and rows[1][0] == "1 (10)"
+    table = tables(told)[1]
+    assert table.header[1:3] == ["1 (10)", "2 (20)"] and table.rows[1][0] == "1 (10)"
     assert "Epochs in brackets are the paper's." in reading.standing(told)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from repro.report import terminal
-from repro.report.terminal import Grid
+from repro.report.tables import Table
 
 HEADER = ("name", "what", "where", "state", "epochs")
 ROWS = [
@@ -20,7 +20,7 @@ ROWS = [
 ]
 
 
-def drawn(grid: Grid, width: int, colour: bool = False) -> str:
+def drawn(grid: Table, width: int, colour: bool = False) -> str:
     said = io.StringIO()
     Console(file=said, width=width, force_terminal=colour, color_system="standard" if colour else None).print(grid)
     return said.getvalue()
@@ -32,7 +32,7 @@ def words(text: str) -> list[str]:
 
 @pytest.mark.parametrize("width", [58, 60, 80, 120])
 def test_key_columns_stay_whole_where_others_wrap_or_go(width: int) -> None:
-    text = drawn(Grid(HEADER, ROWS, folds=["what"], spare=["where"]), width)
+    text = drawn(Table(HEADER, ROWS, folds=["what"], spare=["where"]), width)
     assert max(map(len, text.splitlines())) <= width and "…" not in text
     for row in ROWS:
         assert row[0] in text and row[3] in text and row[4] in text
@@ -41,7 +41,7 @@ def test_key_columns_stay_whole_where_others_wrap_or_go(width: int) -> None:
 
 
 def test_without_a_width_every_row_is_one_line() -> None:
-    lines = drawn(Grid(HEADER, ROWS, "a title", folds=["what"], spare=["where"]), terminal.UNBOUNDED).splitlines()
+    lines = drawn(Table(HEADER, ROWS, "a title", folds=["what"], spare=["where"]), terminal.UNBOUNDED).splitlines()
     assert lines[0] == "a title" and len(lines) == 2 + len(ROWS)
     assert all(cell in line for row, line in zip(ROWS, lines[2:], strict=True) for cell in row)
     assert max(map(len, lines)) < 120  # a title or a table is not filled up to the width
@@ -50,7 +50,7 @@ def test_without_a_width_every_row_is_one_line() -> None:
 def test_a_wide_grid_is_stacked_and_each_block_has_the_row_labels() -> None:
     header = ["v \\ s", *map(str, range(10))]
     rows = [[f"row {row}", *(f"{row}{column}.25 ± 1.50" for column in range(10))] for row in range(3)]
-    text = drawn(Grid(header, rows), 60)
+    text = drawn(Table(header, rows), 60)
     assert max(map(len, text.splitlines())) <= 60
     assert [cell for row in rows for cell in row if cell not in text] == []
     blocks = text.split("\n\n")
@@ -64,7 +64,7 @@ def test_a_wide_grid_is_stacked_and_each_block_has_the_row_labels() -> None:
 )
 def test_every_word_of_a_column_that_must_stay_is_found_again(width: int, rows: list[list[str]]) -> None:
     rows = [[" ".join(cell.split()) for cell in row] for row in rows]
-    text = drawn(Grid(HEADER, rows, folds=["what"], spare=["where"]), width)
+    text = drawn(Table(HEADER, rows, folds=["what"], spare=["where"]), width)
     assert max(map(len, text.splitlines())) <= width
     for row in rows:
         for cell in (row[0], row[3], row[4]):
@@ -72,7 +72,9 @@ def test_every_word_of_a_column_that_must_stay_is_found_again(width: int, rows: 
 
 
 def test_verdicts_have_colours_and_nothing_else_does() -> None:
-    text = drawn(Grid(["verdict", "claim"], [["holds", "fails to"], ["fails", "x"], ["undecided", "y"]]), 80, True)
+    text = drawn(
+        Table(["verdict", "claim"], [["holds", "fails to"], ["fails", "x"], ["undecided", "y"]]), 80, True
+    )
     assert "\x1b[32mholds" in text and "\x1b[31mfails\x1b" in text and "\x1b[33mundecided" in text
     assert "mfails to" not in text
 
@@ -82,7 +84,7 @@ def test_no_color_takes_bold_and_italics_as_well(monkeypatch: pytest.MonkeyPatch
     for variable, value in {"FORCE_COLOR": "1", "TERM": "xterm-256color", "NO_COLOR": name}.items():
         monkeypatch.setenv(variable, value)
     with (found := terminal.console()).capture() as said:
-        found.print(Grid(["verdict"], [["holds"]], "a title"))
+        found.print(Table(["verdict"], [["holds"]], "a title"))
         found.print("[bold]x[/bold]")
     assert ("\x1b[" in said.get()) == wanted
 

@@ -103,5 +103,5 @@ def test_markup_in_a_claim_is_text_in_the_claims_too() -> None:
     one = page_documents.claim("a", claim=evil, quote=evil, definition=evil, missing=evil, next=None)
     found = page_documents.claims(one, untested=[{"section": "1", "quote": evil, "why": evil}])
     text = claims_table.as_markdown(found)
-    assert "<script>" not in text and text.count(markdown(evil)) == 5
+    assert "<script>" not in text and text.count(markdown(evil)) == 6
     assert "**a** (3.1): " in text and "**three-baselines** (0.450): It is 92.5 and 92.05." in text

@@ -8,8 +8,8 @@ from typing import Any
 
 from repro.report.numbers import amount
 from repro.report.statistic import basis, epochs, told
+from repro.report.tables import Table
 from repro.report.templates import render
-from repro.report.terminal import Grid
 from repro.words import counted, tally
 
 Verdicts = dict[str, Any]
@@ -17,7 +17,7 @@ HEADER = ("verdict", "claim", "statistic (95 % interval)", "bounds", "seeds", "w
 AHEAD = 3  # parts of a sprint that are named
 
 
-def table(found: Verdicts) -> Grid:
+def table(found: Verdicts) -> Table:
     """Return a table for a terminal: a claim a row, in the paper's order, with its sentence."""
     rows = []
     for claim in found["claims"]:
@@ -37,7 +37,7 @@ def table(found: Verdicts) -> Grid:
             ]
         )
     spare = ("waits for", "section", "seeds", "id")
-    return Grid(HEADER, rows, heading(found), len(HEADER), folds=HEADER[1:4], spare=spare)
+    return Table(HEADER, rows, heading(found), len(HEADER), folds=HEADER[1:4], spare=spare)
 
 
 def heading(found: Verdicts) -> str:
@@ -96,4 +96,4 @@ def ahead(found: Verdicts, overrides: Sequence[str] = ()) -> list[str]:
 
 def as_markdown(found: Verdicts) -> str:
     """Return a page that reads by itself."""
-    return render("claims.md.j2", heading=heading(found), epochs=epochs(found), found=found)
+    return render("claims.md.j2", shown=table(found), epochs=epochs(found), found=found)

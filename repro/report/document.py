@@ -21,7 +21,7 @@ from repro.record import Record, measured
 from repro.report import metrics
 from repro.report.numbers import MOST_PRINTED, fixed
 from repro.report.reading import standing
-from repro.report.tables import grids, markdown_table
+from repro.report.tables import markdown_table, tables
 
 FIELDS = ("series", "row", "col", "published", "reproduced", "difference", "n", "sd", "best_epoch", "band", "z",
           "verdict")  # fmt: skip
@@ -242,8 +242,8 @@ def as_markdown(document: Document) -> str:
     """Return a page of its own: what it is, tables, assumptions and provenance."""
     name, about = document.artifact, document.provenance
     lines = [f"# {name}: {document.title}", "", standing(document), "", f"![{name}]({name}.png)", ""]
-    for heading, header, rows in grids(document):
-        lines += [f"## {heading}", "", markdown_table(header, rows), ""]
+    for table in tables(document):
+        lines += [f"## {table.title}", "", markdown_table(table.header, table.rows), ""]
     lines += ["## Assumptions", "", *(f"- {key}: {text}" for key, text in document.assumptions.items()), ""]
     lines += ["## Provenance", "", *(f"- {key}: {listed(value)}" for key, value in about.items() if key != "keys")]
     return "\n".join(lines) + "\n"

@@ -1,15 +1,15 @@
-"""Profiles side by side (repro/commands/hypotheses.py): the texts that terminal, page and README share."""
+"""Profiles side by side (repro/commands/hypotheses.py), for terminal, page and README."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
 
-from repro.report import terminal
 from repro.report.numbers import fixed
 from repro.report.reading import label
+from repro.report.tables import Table
 from repro.words import counted
 
 Found = Mapping[str, Any]
@@ -23,88 +23,76 @@ MEANING = (
 
 def show(found: Found, to: Console) -> None:
     """Print assumptions, scores, what they rest on, the cells and the conclusion."""
-    texts = view(found)
     to.print(f"[bold]Hypotheses[/bold]  {', '.join(found['profiles'])}")
-    for name, own in found["assumptions"].items():
-        to.print(terminal.table(("profile", name), [[*pair] for pair in own.items()], folds=[name]))
-    if texts["set"]:
-        to.print(terminal.table(("name", "value"), texts["set"], folds=["name", "value"]))
-    to.print()
-    to.print(terminal.table(HEADER, texts["rows"], left=2))
-    for line in texts["notes"]:
-        to.print(line, markup=False)
-    if texts["rests"]:
-        to.print(terminal.table(("profile", "rests on"), texts["rests"], folds=["rests on"]))
-    for name, header, rows in texts["cells"]:
+    for part in (*parts(found), *common(found), found["conclusion"]):
         to.print()
-        to.print(terminal.table(header, rows, f"{name}: the cells that all have", left=3))
-    to.print()
-    to.print(found["conclusion"], markup=False)
+        to.print(part, markup=False)
 
 
-def view(found: Found) -> dict[str, Any]:
-    """Return rows as in `HEADER`, the total last; common cells as (artifact, header, rows); the rest in words."""
+def open_assumption(found: Found) -> str:
+    """Name the first assumption in which the profiles differ."""
     first = next(iter(found["assumptions"]), "").replace("_", " ")
-    rows = [
+    return f"The open assumption: which {first}?" if first else "Profiles that follow the paper"
+
+
+def parts(found: Found) -> list[Table | str]:
+    """Return tables and sentences: assumptions, scores with the total last, their limits, what they rest on."""
+    shown: list[Table | str] = []
+    for name, texts in found["assumptions"].items():
+        rows = [(profile, text or "nothing") for profile, text in texts.items()]
+        shown.append(Table(("profile", "supposes"), rows, name.replace("_", " "), folds=["supposes"]))
+    values = [
+        (
+            name,
+            ", ".join(f"{'nothing' if value is None else value} in {profile}" for profile, value in own.items()),
+        )
+        for name, own in found["values"].items()
+    ]
+    if values:
+        shown.append(Table(("name", "value"), values, "set in params.yaml", folds=["name", "value"]))
+    scores = [
         [name, profile, *(str(own[field]) for field in ("within", "outside", "not_run")), _rms(own["rms"]),
          str(own["compared"]), _rms(own["common_rms"]), str(one["common"]), str(own["other"])]
         for one in [*found["artifacts"], found["total"]]
         for name in [one.get("artifact", "total")]
         for profile, own in one["profiles"].items()
     ]  # fmt: skip
-    return {
-        "heading": f"The open assumption: which {first}?" if first else "Profiles that follow the paper",
-        "profiles": found["profiles"],
-        "supposed": found["assumptions"],
-        "set": [
-            (
-                name,
-                ", ".join(
-                    f"{'nothing' if value is None else value} in {profile}" for profile, value in own.items()
-                ),
-            )
-            for name, own in found["values"].items()
-        ],
-        "conclusion": found["conclusion"],
-        "header": HEADER,
-        "rows": rows,
-        "notes": _notes(found),
-        "cells": [_cells(one, found["profiles"]) for one in found["artifacts"] if one["common"]],
-        "rests": [line for profile in found["profiles"] for line in _rests(found, profile)],
-    }
+    shown += [Table(HEADER, scores, "Printed numbers that each profile explains", left=2), MEANING]
+    total = found["total"]
+    if total["alike"]:
+        of = f"{total['alike']} of the {total['common']} common cells"
+        shown.append(f"{of} are the same in all: they tell nothing between them.")
+    if any(own["runs_shared"] for own in total["profiles"].values()):
+        shown.append("Artifacts share Runs, so the last lines count some evidence more than once.")
+    if found["assumptions"] and (apart := [label(o["artifact"]) for o in found["artifacts"] if not o["differ"]]):
+        shown.append(f"None of the assumptions that differ bears on {', '.join(apart)}.")
+    rests = [line for profile in found["profiles"] for line in _rests(found, profile)]
+    return [*shown, *([Table(("profile", "on"), rests, "What they rest on", folds=["on"])] if rests else [])]
+
+
+def common(found: Found) -> list[Table]:
+    """Return a table of each artifact's common cells: place, printed number, each profile's number and its z."""
+    shown = []
+    for one in (one for one in found["artifacts"] if one["common"]):
+        header, rows = ["series", "row", "column", "printed"], []
+        for profile in found["profiles"]:
+            header += [profile, "z"]
+        for cell in one["cells"]:
+            numbers = [
+                number
+                for profile in found["profiles"]
+                for number in (
+                    fixed(cell["reproduced"][profile], one["digits"]),
+                    fixed(cell["z"][profile], 1, sign=True),
+                )
+            ]
+            rows.append([cell["series"], cell["row"], cell["col"], f"{cell['published']:g}", *numbers])
+        shown.append(Table(header, rows, f"{label(one['artifact'])}: the cells that all have", left=3))
+    return shown
 
 
 def _rms(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
-
-
-def _notes(found: Found) -> list[str]:
-    """Explain the numbers and their limits."""
-    lines, total = [MEANING], found["total"]
-    if alike := total["alike"]:
-        lines.append(
-            f"{alike} of the {total['common']} common cells are the same in all: they tell nothing between them."
-        )
-    if any(own["runs_shared"] for own in total["profiles"].values()):
-        lines.append("Artifacts share Runs, so the last lines count some evidence more than once.")
-    if found["assumptions"] and (apart := [label(o["artifact"]) for o in found["artifacts"] if not o["differ"]]):
-        lines.append(f"None of the assumptions that differ bears on {', '.join(apart)}.")
-    return lines
-
-
-def _cells(one: Found, profiles: Sequence[str]) -> tuple[str, list[str], list[list[str]]]:
-    """Return the artifact, header and rows of its common cells: place, printed number, each number and its z."""
-    header, rows = ["series", "row", "column", "printed"], []
-    for profile in profiles:
-        header += [profile, "z"]
-    for cell in one["cells"]:
-        rows.append([cell["series"], cell["row"], cell["col"], f"{cell['published']:g}"])
-        for profile in profiles:
-            rows[-1] += [
-                fixed(cell["reproduced"][profile], one["digits"]),
-                fixed(cell["z"][profile], 1, sign=True),
-            ]
-    return label(one["artifact"]), header, rows
 
 
 def _rests(found: Found, profile: str) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from typing import Any
 from markupsafe import Markup
 
 from repro.claims import FAILS, HOLDS, UNPUBLISHED
-from repro.report import figures, hypotheses_table, reading
+from repro.report import figures, reading
 from repro.report.document import Document
 from repro.report.figures.hypotheses import draw as draw_hypotheses
 from repro.report.inline import inline_svg
@@ -71,7 +71,7 @@ def _values(documents: Sequence[Document], claims: Claims, others: Claims | None
         "sections": [_section(document, claims["claims"]) for document in (*documents, None)],
         "runs": len(keys),
         "ended": ended.replace("T", " ")[:16],
-        "hypotheses": hypotheses_table.view(others) if others else None,
+        "hypotheses": others,
     }
 
 

@@ -12,10 +12,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from repro.report.document import listed
+from repro.report.hypotheses_table import common, open_assumption, parts
 from repro.report.numbers import amount, brief
 from repro.report.reading import label
 from repro.report.statistic import basis, places, told
-from repro.report.tables import markdown_table, tables
+from repro.report.tables import Table, markdown_table, pivots
 from repro.words import counted, machines, tally
 
 # Verdicts of claims in their order, with the page's shapes, as far as a character set has them.
@@ -39,8 +40,8 @@ def _environment(html: bool) -> Environment:
         keep_trailing_newline=True,
     )
     filters = (
-        amount, basis, brief, counted, label, listed, machines, places, section, slug, state, table,
-        tables, tally, told, typeset, verdicts,
+        amount, basis, brief, common, counted, label, listed, machines, open_assumption, parts, pivots, places,
+        section, slug, state, table, tally, told, typeset, verdicts,
     )  # fmt: skip
     found.filters |= {function.__name__: function for function in filters}
     return found
@@ -57,9 +58,10 @@ def markdown(words: object) -> Markup:
     return Markup(text)
 
 
-def table(rows: Sequence[Sequence[object]], header: Sequence[object]) -> Markup:
+def table(shown: Table) -> Markup:
     """Return a table in Markdown."""
-    return Markup(markdown_table([*map(markdown, header)], [[*map(markdown, row)] for row in rows]))
+    rows = [[str(markdown(text)) for text in row] for row in (shown.header, *shown.rows)]
+    return Markup(markdown_table(rows[0], rows[1:]))
 
 
 def verdicts(claims: Sequence[Mapping[str, Any]]) -> str:
