@@ -58,7 +58,6 @@ class LocalPool(Launcher):
             os.sched_setaffinity(0, before)
 
     def poll(self, job: Job) -> int | None:
-        """See `Launcher`."""
         status = job.process.poll()
         if status is not None:
             tasks.kill_session(job.process)  # processes that a killed worker left may hold its GPU
@@ -66,7 +65,6 @@ class LocalPool(Launcher):
         return status
 
     def cancel(self, jobs: Collection[Job]) -> None:
-        """See `Launcher`."""
         tasks.end([job.process for job in jobs])
         self._free += [job.slot for job in jobs]
 

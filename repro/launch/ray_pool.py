@@ -45,11 +45,9 @@ class RayPool(Launcher):
         self.name = f"Ray {f'at {address}' if address else 'here'}, {options.workers} Runs at a time{each}"
 
     def start(self, task: Task) -> Any:
-        """See `Launcher`."""
         return self._call.options(name=task.label).remote(task)
 
     def poll(self, job: Any) -> int | None:
-        """See `Launcher`."""
         over, _ = self._ray.wait([job], timeout=0)
         try:
             return int(self._ray.get(job)) if over else None
@@ -57,7 +55,6 @@ class RayPool(Launcher):
             return LOST
 
     def cancel(self, jobs: Collection[Any]) -> None:
-        """See `Launcher`."""
         for job in jobs:
             self._ray.cancel(job, force=False)  # interrupts `call`, which asks its process to end
         if jobs:

@@ -73,11 +73,11 @@ class SlurmPool(Launcher):
         return Job(process, number)
 
     def poll(self, job: Job) -> int | None:
-        """See `Launcher`. Of a job that was killed Slurm tells only a status of 1."""
+        """Of a job that was killed Slurm tells only a status of 1."""
         return job.process.poll()
 
     def cancel(self, jobs: Collection[Job]) -> None:
-        """See `Launcher`. Slurm kills what is left of a job after its ``KillWait``."""
+        """Slurm kills what is left of a job after its ``KillWait``."""
         if jobs:
             subprocess.run(["scancel", *(job.number for job in jobs)], capture_output=True, check=False)
         deadline = time.monotonic() + tasks.GRACE
