@@ -5,12 +5,14 @@ from __future__ import annotations
 import bisect
 import functools
 import heapq
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from repro.errors import BudgetSpent, RunFailed
 from repro.record import DIVERGED
 from repro.run import Photos, Run, ancestors, generations, start_epochs
 from repro.store import Store
+from repro.words import are, counted
 
 QUESTIONS = ("structures", "ppr", "memorization", "batch-probe")
 """Families of Runs that measure something about other networks; their own networks are not kept."""
@@ -130,6 +132,25 @@ def cost(runs: Iterable[Run], store: Store | None = None) -> Cost:
         count, epochs = count + 1, epochs + left
         images += left * run.data.train + tests * run.data.test // 3
     return Cost(count, epochs, images)
+
+
+def budget_spent(plan: Plan, store: Store) -> BudgetSpent:
+    """Make the error for a time budget that ends before the Runs of ``plan``."""
+    left = cost((run for run in plan.missing if store.record(run) is None), store)
+    what = f"{are(left.runs, 'Run')} left ({counted(left.epochs, 'epoch')})"
+    return BudgetSpent(f"time budget spent: {what}; run the same command again to resume")
+
+
+def check_trained(plan: Plan, store: Store, given_up: Mapping[str, str]) -> None:
+    """Raise `RunFailed` if Runs of ``plan`` diverged or were ``given_up`` (by key, why)."""
+    messages = list(given_up.values())
+    if failed := [run.label for run in plan.runs if diverged(store, run)]:
+        messages.insert(0, f"the loss of {counted(len(failed), 'Run')} was not finite: {', '.join(failed)}")
+    left = [run for run in (*plan.missing, *plan.blocked) if store.record(run) is None and run.key not in given_up]
+    if messages and left:
+        messages.append(f"{counted(len(left), 'Run')} could not be trained: no checkpoint to start from")
+    if messages:
+        raise RunFailed("; ".join(messages))
 
 
 def disk_bytes(runs: Iterable[Run], keep: dict[str, set[int]]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 
 def counted(count: int, what: str) -> str:
@@ -20,22 +20,6 @@ def tally(counts: Mapping[str, int]) -> str:
     """``11 within, 143 not run``; ``1 holds, 2 fail``; empty without counts."""
     several = {"holds": "hold", "fails": "fail"}
     return ", ".join(f"{n:,} {what if n == 1 else several.get(what, what)}" for what, n in counts.items() if n)
-
-
-def budget_spent(runs: int, epochs: int) -> str:
-    """The message when a time budget ends before the work."""
-    left = f"{are(runs, 'Run')} left ({counted(epochs, 'epoch')})"
-    return f"time budget spent: {left}; run the same command again to resume"
-
-
-def not_finite(labels: Sequence[str]) -> str:
-    """The message for Runs that diverged."""
-    return f"the loss of {counted(len(labels), 'Run')} was not finite: {', '.join(labels)}"
-
-
-def blocked(runs: int) -> str:
-    """The message for Runs whose parents diverged."""
-    return f"{counted(runs, 'Run')} could not be trained: no checkpoint to start from"
 
 
 def machines(devices: Iterable[str]) -> str:

@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 
 from repro import artifacts
+from repro.errors import RunFailed
 from repro.experiments import Study
-from repro.plan import CHECKPOINT_BYTES, cost, disk_bytes, make_plan
+from repro.plan import CHECKPOINT_BYTES, budget_spent, check_trained, cost, disk_bytes, make_plan
 from repro.record import Record
 from repro.run import Run, ancestors
 from repro.store import Store
@@ -158,6 +159,21 @@ def test_a_diverged_parent_is_not_trained_again_and_again(
     other = study().ticket("resnet20", 1, 2, 1)  # of another seed: it goes on
     plan = make_plan([ticket, other], store)
     assert [run.seed for run in plan.missing] == [1, 1]
+
+
+def test_what_is_left_is_told(study: Study_of, store: Store, record_of: Record_of) -> None:
+    dense, ticket = study().dense("resnet20", 0), study().ticket("resnet20", 0, 2, 1)
+    again = "run the same command again to resume"
+    plan = make_plan([ticket], store)
+    assert str(budget_spent(plan, store)) == f"time budget spent: 2 Runs are left (8 epochs); {again}"
+    check_trained(plan, store, {})
+    store.finish([(dense, record_of(dense, status="diverged", top1=None))])
+    assert str(budget_spent(plan, store)) == f"time budget spent: 1 Run is left (4 epochs); {again}"
+    diverged = f"^the loss of 1 Run was not finite: {dense.label}"
+    with pytest.raises(RunFailed, match=f"{diverged}; 1 Run could not be trained: no checkpoint to start from$"):
+        check_trained(plan, store, {})
+    with pytest.raises(RunFailed, match=f"{diverged}; it was killed$"):
+        check_trained(plan, store, {ticket.key: "it was killed"})
 
 
 def test_cost_by_hand(study: Study_of) -> None:

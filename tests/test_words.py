@@ -20,13 +20,6 @@ def test_one_is_not_several() -> None:
 
 def test_a_verb_agrees_with_its_number() -> None:
     assert [words.are(n, "Run") for n in (0, 1, 1200)] == ["0 Runs are", "1 Run is", "1,200 Runs are"]
-    assert (
-        words.budget_spent(1, 1)
-        == "time budget spent: 1 Run is left (1 epoch); run the same command again to resume"
-    )
-    assert words.budget_spent(2, 2400).startswith("time budget spent: 2 Runs are left (2,400 epochs);")
-    assert words.not_finite(["a"]) == "the loss of 1 Run was not finite: a"
-    assert words.blocked(1) == "1 Run could not be trained: no checkpoint to start from"
 
 
 @pytest.mark.parametrize(

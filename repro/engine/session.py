@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from repro import signals, words
+from repro import signals
 from repro.engine import calibration
 from repro.engine.data_source import open_images, open_photos
 from repro.engine.device import Device, choose, resolve_precision
@@ -17,8 +17,8 @@ from repro.engine.events import Observer, OutOfTime
 from repro.engine.ranks import Ranks, process_group
 from repro.engine.speeds import Choice
 from repro.engine.wave import Finished, Waves
-from repro.errors import BudgetSpent, RunFailed, UsageError
-from repro.plan import Plan, cost, diverged, lanes_for
+from repro.errors import UsageError
+from repro.plan import Plan, budget_spent, check_trained, cost, lanes_for
 from repro.run import Photos, Run
 from repro.store import Store
 
@@ -96,17 +96,11 @@ def execute(
         try:
             _Session(plan, store, folders, device, observer, options, group, len(plan.missing)).train()
         except OutOfTime:
-            missing = [run for run in plan.missing if store.record(run) is None]
-            rest = cost(missing, store)
-            raise BudgetSpent(words.budget_spent(rest.runs, rest.epochs)) from None
+            raise budget_spent(plan, store) from None
         finally:
             observer.ended()
-    if not group.is_main:
-        return
-    failed = [run.label for run in plan.runs if diverged(store, run)]
-    if failed:
-        blocked = sum(store.record(run) is None for run in (*plan.missing, *plan.blocked))
-        raise RunFailed(words.not_finite(failed) + (f"; {words.blocked(blocked)}" if blocked else ""))
+    if group.is_main:
+        check_trained(plan, store, {})
 
 
 @dataclass

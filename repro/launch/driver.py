@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from repro import signals, words
+from repro import signals
 from repro.engine.events import Observer
 from repro.errors import BudgetSpent, CheckpointGone, MissingInput, RunFailed, UsageError
 from repro.launch.task import LOST, Launcher, Task
-from repro.plan import Plan, cost, diverged
+from repro.plan import Plan, budget_spent, check_trained, diverged
 from repro.record import Record
 from repro.run import Run
 from repro.store import Store
@@ -78,7 +78,11 @@ class Driver:
             finally:
                 self.launcher.cancel([worker.job for worker in self._running.values()])
                 self.observer.ended()
-        self._raise_failures()
+        if self._out_of_time:
+            raise budget_spent(self.plan, self.store)
+        check_trained(self.plan, self.store, self._given_up)
+        for run in self._unfinished.values():
+            raise CheckpointGone(f"{run.label}: a checkpoint that it starts from is missing or damaged")
 
     def _drive(self, pending: signals.Pending) -> None:
         """Start and collect workers until nothing more can be trained, time is over, or a signal comes."""
@@ -159,21 +163,6 @@ class Driver:
             return record
         kept = all(self.store.checkpoint(run, epoch) for epoch in self.plan.keep.get(run.key, ()))
         return record if status == 0 and kept else None  # it had a Record before: its checkpoints were missing
-
-    def _raise_failures(self) -> None:
-        """Raise what `train` documents, if anything went wrong."""
-        unfinished = list(self._unfinished.values())
-        if self._out_of_time:
-            rest = cost(unfinished, self.store)
-            raise BudgetSpent(words.budget_spent(rest.runs, rest.epochs))
-        failed = [run.label for run in self.plan.runs if diverged(self.store, run)]
-        messages = [*([words.not_finite(failed)] if failed else []), *self._given_up.values()]
-        if messages:
-            left = [run for run in (*unfinished, *self.plan.blocked) if run.key not in self._given_up]
-            blocked = sum(self.store.record(run) is None for run in left)
-            raise RunFailed("; ".join([*messages, *([words.blocked(blocked)] if blocked else [])]))
-        for run in unfinished:
-            raise CheckpointGone(f"{run.label}: a checkpoint that it starts from is missing or damaged")
 
 
 def descendants(runs: Sequence[Run]) -> dict[str, int]:
