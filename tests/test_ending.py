@@ -116,7 +116,7 @@ def test_an_artifact_whose_run_failed_is_one_value_with_its_error(
 
 @pytest.mark.parametrize(
     ("printed", "before"),
-    [('{"a": 1}\n', ""), ('loading\n[0\n{"a": 1}\n', "loading\n[0\n"), ('{\n "a": 1\n}', "")],
+    [('{"a": 1}\n', ""), ('loading\n[0\n{"a": 1}\n', "loading\n[0\n"), ('{\n"a":\n1\n}', "")],
 )
 def test_a_commands_value_is_the_last_thing_printed(printed: str, before: str) -> None:
     assert ending.one_value(printed, {}) == (before, printed[len(before) :])

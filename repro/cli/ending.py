@@ -81,17 +81,17 @@ def _outcome(work: Callable[[], int | None]) -> tuple[int, str]:
 def one_value(printed: str, failed: dict[str, Any]) -> tuple[str, str]:
     """Split what a command printed into the text before its JSON, and the JSON with ``failed`` added.
 
-    A user's modules may print anything; the command's own value comes last, and only its first line begins with a
-    bracket."""
-    start = max(printed.rfind("\n{"), printed.rfind("\n[")) + 1
-    before, answer = printed[:start], printed[start:]
-    if failed:
+    A user's modules may print anything; the command's own value comes last."""
+    starts = [0, *(at + 1 for at, character in enumerate(printed) if character == "\n")]
+    for start in starts if printed.strip() else []:
         try:
-            value = files.parse_json(answer)
+            value = files.parse_json(printed[start:])
         except ValueError:
-            before, value = printed, {}
-        answer = json.dumps(value | failed if isinstance(value, dict) else failed) + "\n"
-    return before, answer
+            continue
+        if not failed:
+            return printed[:start], printed[start:]
+        return printed[:start], json.dumps(value | failed if isinstance(value, dict) else failed) + "\n"
+    return (printed, json.dumps(failed) + "\n") if failed else ("", printed)
 
 
 def _forget_stdout() -> None:
