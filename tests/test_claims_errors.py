@@ -189,7 +189,7 @@ def over_layers(statistic: str, places: int, truth: float) -> tuple[str, Express
 
 def mean_over_layers() -> tuple[str, Expression, float, Draw]:
     cells = [layer(i) for i in range(LAYERS)]
-    form = OverLayers(tuple((Quantity((c,)),) for c in cells), lambda rows: fmean(r[0] for r in rows), "mean")
+    form = OverLayers(tuple((Quantity((c,)),) for c in cells), fmean, "mean")
     return "layers", form, 0.5, lambda rng: {c: rng.gauss(0.5, 0.2) for c in cells}
 
 

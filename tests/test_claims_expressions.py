@@ -218,11 +218,7 @@ def test_first_epoch_of_random_curves_holds_its_estimate() -> None:
 def layers(values: list[float], method: str) -> tuple[OverLayers, Sample]:
     names = [str(i) for i in range(len(values))]
     summary = {"mean": fmean, "median": median, "jackknife": stdev, "ratio": stdev}[method]
-    form = OverLayers(
-        tuple((Quantity((cell(name),)),) for name in names),
-        lambda found: summary([layer[0] for layer in found]),
-        method,
-    )
+    form = OverLayers(tuple((Quantity((cell(name),)),) for name in names), summary, method)
     return form, sample(dict(zip(names, values, strict=True)))
 
 
@@ -241,7 +237,7 @@ def test_over_layers() -> None:
     assert 0 < low < stdev(values) < high and high - stdev(values) > stdev(values) - low
     # The jackknife's standard error of a mean is the usual one.
     form, found = layers(values, "jackknife")
-    form = OverLayers(form.layers, lambda rows: fmean(row[0] for row in rows), "jackknife")
+    form = OverLayers(form.layers, fmean, "jackknife")
     assert form.interval(found) == pytest.approx((fmean(values) - 2.1098156 * error,
                                                             fmean(values) + 2.1098156 * error))  # fmt: skip
 

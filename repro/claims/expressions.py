@@ -240,7 +240,7 @@ class FirstEpochWithin(Expression):
 
 @dataclass(frozen=True, eq=False)
 class OverLayers(Expression):
-    """A summary over layers, each with one or more numbers. Below three seeds the layers are the sample; from
+    """A summary of the numbers of all layers, one or more each. Below three seeds the layers are the sample; from
     three on t over the seeds' own summaries, of which the value is the mean.
 
     ``method``: ``mean`` and ``median`` (of the layers' own medians), or ``jackknife`` for a smooth function,
@@ -248,13 +248,13 @@ class OverLayers(Expression):
     """
 
     layers: Sequence[Sequence[Quantity]]
-    summary: Callable[[Sequence[Sequence[float]]], float]
+    summary: Callable[[Sequence[float]], float]
     method: str
 
     def value(self, sample: Sample) -> float:
         if sample.measured:
             return statistics.fmean(self._of_each_seed(sample))
-        return self.summary(self._numbers(sample.seeds))
+        return self._of(self._numbers(sample.seeds))
 
     def interval(self, sample: Sample, low: float = ENDS, high: float = ENDS) -> Interval:
         if sample.measured:
@@ -262,7 +262,7 @@ class OverLayers(Expression):
             error = deviation(found) / math.sqrt(sample.n)
             return _around(statistics.fmean(found), error, sample.n - 1, low, high)
         layers = self._numbers(sample.seeds)
-        n, estimate = len(layers), self.summary(layers)
+        n, estimate = len(layers), self._of(layers)
         match self.method:
             case "mean" if n > 1:
                 found = [statistics.fmean(layer) for layer in layers]
@@ -275,7 +275,7 @@ class OverLayers(Expression):
                 bottom = min(estimate, found[below - 1]) if below else -math.inf
                 return bottom, max(estimate, found[n - above]) if above else math.inf
             case "jackknife" | "ratio" if n > 2:
-                without = [self.summary([*layers[:i], *layers[i + 1 :]]) for i in range(n)]
+                without = [self._of([*layers[:i], *layers[i + 1 :]]) for i in range(n)]
                 if self.method == "jackknife":
                     return _jackknife(estimate, without, low, high)
                 # A positive ratio is nearer to symmetry on the scale of the logarithm.
@@ -298,7 +298,10 @@ class OverLayers(Expression):
         return [[statistics.fmean(q.of(values) for values in seeds) for q in layer] for layer in self.layers]
 
     def _of_each_seed(self, sample: Sample) -> list[float]:
-        return [self.summary(self._numbers([seed])) for seed in sample.seeds]
+        return [self._of(self._numbers([seed])) for seed in sample.seeds]
+
+    def _of(self, layers: Iterable[Iterable[float]]) -> float:
+        return self.summary([number for layer in layers for number in layer])
 
 
 def _jackknife(estimate: float, without: Sequence[float], low: float, high: float) -> Interval:

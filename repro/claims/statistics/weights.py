@@ -56,8 +56,10 @@ def _log_ratio(values: Sequence[float]) -> float:
 
 def _changes(index: CellIndex, first: int, last: int, compute: Compute = _log_ratio) -> list[Quantity]:
     """Return log W_std(last) / W_std(first) of every prunable layer, or what ``compute`` makes of the two."""
-    pairs = [[index.cell("fig2", W_STD, layer, epoch) for epoch in (first, last)] for layer in _layers(index)]
-    return [Quantity(tuple(pair), compute) for pair in pairs]
+    return [
+        Quantity(tuple(index.cell("fig2", W_STD, layer, epoch) for epoch in (first, last)), compute)
+        for layer in _layers(index)
+    ]
 
 
 def _over_predicted(index: CellIndex, first: int, last: int, of: Callable[[float], float]) -> OverLayers:
@@ -66,12 +68,7 @@ def _over_predicted(index: CellIndex, first: int, last: int, of: Callable[[float
     if not slope:
         raise MissingCells("Eq. 5 predicts no change: the weight decay is 0")
     changes = _changes(index, first, last, lambda values: of(_log_ratio(values) / slope))
-    return _summary([(change,) for change in changes], statistics.median, "median")
-
-
-def _summary(layers: Sequence[Sequence[Quantity]], summary: Compute, method: str) -> OverLayers:
-    """Return the ``summary`` of the numbers of all layers together."""
-    return OverLayers(layers, lambda rows: summary([number for row in rows for number in row]), method)
+    return OverLayers([(change,) for change in changes], statistics.median, "median")
 
 
 def _mean_over_std(index: CellIndex) -> OverLayers:
@@ -80,7 +77,7 @@ def _mean_over_std(index: CellIndex) -> OverLayers:
         epochs = required(index.epochs("fig2", W_MEAN, layer), f"{W_MEAN} of {layer} in fig2")
         pairs = [[index.cell("fig2", series, layer, e) for series in (W_MEAN, W_STD)] for e in epochs]
         layers.append([Quantity(tuple(pair), lambda values: abs(values[0]) / values[1]) for pair in pairs])
-    return _summary(layers, statistics.median, "median")
+    return OverLayers(layers, statistics.median, "median")
 
 
 def _correlation(index: CellIndex) -> OverLayers:
@@ -101,11 +98,12 @@ def _correlation(index: CellIndex) -> OverLayers:
 
     columns = [own[epoch] for step in steps for epoch in (step, step + 1)]
     cells = [tuple(index.cell("fig2", W_STD, layer, column) for column in columns) for layer in layers]
-    return _summary([[Quantity(chosen, correlation)] for chosen in cells], statistics.fmean, "mean")
+    return OverLayers([[Quantity(chosen, correlation)] for chosen in cells], statistics.fmean, "mean")
 
 
-def _spread(layers: Sequence[Sequence[float]]) -> float:
-    return statistics.stdev([layer[0] for layer in layers]) - statistics.stdev([layer[1] for layer in layers])
+def _spread(changes: Sequence[float]) -> float:
+    """Return the standard deviation of each layer's first change minus that of its second."""
+    return statistics.stdev(changes[::2]) - statistics.stdev(changes[1::2])
 
 
 def _variation(falls: Sequence[float]) -> float:
@@ -181,7 +179,7 @@ STATISTICS: dict[str, Callable[..., Expression]] = {
         [*zip(_changes(index, 80, FALL), _changes(index, FALL, SECOND_FALL), strict=True)], _spread, "jackknife"
     ),
     "largest_change_after_120": _largest_change,
-    "variation_of_fall_after_120": lambda index: _summary(
+    "variation_of_fall_after_120": lambda index: OverLayers(
         [(change,) for change in _changes(index, FALL, SECOND_FALL)], _variation, "ratio"
     ),
     "departure_from_decay_before_120": lambda index: _over_predicted(index, 10, 110, lambda ratio: abs(ratio - 1)),
