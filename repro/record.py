@@ -167,6 +167,8 @@ def _expect_numbers(place: str, values: Iterable[Any], what: str = "a number") -
 def _expect_columns(columns: Mapping[str, Any]) -> None:
     """Check that ``columns`` are lists of finite numbers, all of the same length."""
     for place, column in columns.items():
-        _expect_numbers(place, column if isinstance(column, list) else [column], "numbers")
+        if not isinstance(column, list):
+            raise ValueError(f"{place}: numbers expected, not {column!r:.40}")
+        _expect_numbers(place, column, "numbers")
     if len({len(column) for column in columns.values()}) > 1:
         raise ValueError(f"{', '.join(columns):.80}: of different lengths")

@@ -147,6 +147,7 @@ def whole(some_run: Run, record_of: RecordOf) -> Record:
         ("curve.test_top1.0", [90.0], "curve.test_top1: numbers expected, not [90.0]"),
         ("curve.test_top1", [], "curve.test_epoch, curve.test_top1: of different lengths"),
         ("curve.epoch", None, "curve.epoch: numbers expected, not None"),
+        ("curve.epoch", 3, "curve.epoch: numbers expected, not 3"),
         ("start.mask_distance", "0.1", "start.mask_distance: a number expected, not '0.1'"),
         ("probe.w_std.conv1", [0.1], "of different lengths"),
         ("probe.layer_rates", [], "probe.layer_rates: dict expected"),
