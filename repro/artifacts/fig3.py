@@ -46,7 +46,7 @@ def distance(
 
 
 def _observed(record: Record) -> float:
-    return record.mask_distance if record.spec["mask"] else 0.0  # of a mask and itself
+    return record.mask_distance if record.spec.get("mask") else 0.0  # of a mask and itself
 
 
 ARTIFACT = Artifact(
