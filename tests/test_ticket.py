@@ -137,9 +137,13 @@ def test_epochs_are_counted_by_hand(found: tuple[Result, list[Event]]) -> None:
 
 
 def test_the_report_tells_all_of_it(found: tuple[Result, list[Event]]) -> None:
-    from repro.ticket.result import write
+    from matplotlib.text import Text
+
+    from repro.ticket.result import figure, write
 
     result, _ = found
+    footer = " ".join(text.get_text() for text in figure(result, "small", "own").findobj(Text))
+    assert result.provenance["device"] in footer and "float32" in footer
     json_file, markdown, picture = write(result, "a small network on bright quarters")
     document = json.loads(json_file.read_text())
     assert document["safe_epoch"] == result.safe_epoch

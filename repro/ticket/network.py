@@ -129,7 +129,14 @@ def choose_prunable(
     trainable weight.
     """
     if asked is not None:
-        return _asked(model, asked), {}
+        named = dict(model.named_parameters(remove_duplicate=False))
+        unknown = [name for name in asked if name not in named or not named[name].requires_grad]
+        if unknown or not asked:
+            some = ", ".join([name for name, weight in named.items() if weight.dim() > 1][:4])
+            wrong = f"no trainable weight '{unknown[0]}'" if unknown else "no name given"
+            raise UsageError(f"prunable: {wrong}; the network has {some}, ...")
+        tensors = {id(named[name]) for name in asked}
+        return tuple(name for name, weight in model.named_parameters() if id(weight) in tensors), {}
     # Weights are told apart as tensors, since one may have several names.
     weights = {name: weight for name, weight in model.named_parameters() if weight.dim() > 1}
     layers = {name: m for name, m in model.named_modules() if isinstance(m, (*CONVOLUTIONS, nn.Linear))}
@@ -176,14 +183,3 @@ def notes_on(left_out: Mapping[str, str]) -> list[str]:
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
         notes.append(f"Not pruned: {', '.join(names[:SHOWN])}{more} ({reason})")
     return notes
-
-
-def _asked(model: nn.Module, asked: Sequence[str]) -> tuple[str, ...]:
-    weights = dict(model.named_parameters(remove_duplicate=False))
-    unknown = [name for name in asked if name not in weights or not weights[name].requires_grad]
-    if unknown or not asked:
-        some = ", ".join([name for name, w in weights.items() if w.dim() > 1][:4])
-        wrong = f"no trainable weight '{unknown[0]}'" if unknown else "no name given"
-        raise UsageError(f"prunable: {wrong}; the network has {some}, ...")
-    tensors = {id(weights[name]) for name in asked}
-    return tuple(name for name, weight in model.named_parameters() if id(weight) in tensors)
