@@ -44,15 +44,13 @@ class Request:
 class Batch:
     """``images`` uint8 [n, 3, crop, crop], channels_last; ``labels`` int64 [n]. An image that cannot be read has
     the label `IGNORED` and pixels of zero. ``flip`` bool [n]: which images are to be mirrored (None: none).
-    ``waited``: seconds for which the consumer waited."""
+    ``waited``: seconds for which the consumer waited for the ``tasks`` that fill it."""
 
     images: Tensor
     labels: Tensor
     flip: Tensor | None
+    tasks: list[Future[dict[str, str]]]
     waited: float = 0.0
-
-
-_Pending = tuple[Batch, list[Future[dict[str, str]]]]
 
 
 class Loader:
@@ -92,18 +90,18 @@ class Loader:
         reported once on stderr; raises `MissingInput` once there are more than ``most_bad``, over all epochs.
         """
         pool = _pool(self.threads)
-        pending: deque[_Pending] = deque()
+        pending: deque[Batch] = deque()
         try:
             for request in requests:
                 pending.append(self._start(pool, request))
                 if len(pending) > ahead:
-                    yield self._finish(*pending.popleft())
+                    yield self._finish(pending.popleft())
             while pending:
-                yield self._finish(*pending.popleft())
+                yield self._finish(pending.popleft())
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _start(self, pool: ThreadPoolExecutor, request: Request) -> _Pending:
+    def _start(self, pool: ThreadPoolExecutor, request: Request) -> Batch:
         images = torch.empty(
             (len(request.index), 3, self.crop, self.crop),
             dtype=torch.uint8,
@@ -111,13 +109,14 @@ class Loader:
             pin_memory=self.pinned,
         )
         flip = None if request.crops is None else torch.from_numpy(flips(request.crops))
-        batch = Batch(images, torch.from_numpy(self.split.labels[request.index]), flip)
-        starts = range(0, len(request.index), PER_TASK)
-        return batch, [pool.submit(self._fill, batch, request, at, at + PER_TASK) for at in starts]
+        batch = Batch(images, torch.from_numpy(self.split.labels[request.index]), flip, [])
+        for start in range(0, len(request.index), PER_TASK):
+            batch.tasks.append(pool.submit(self._fill, batch, request, start, start + PER_TASK))
+        return batch
 
-    def _finish(self, batch: Batch, tasks: list[Future[dict[str, str]]]) -> Batch:
+    def _finish(self, batch: Batch) -> Batch:
         begin = time.perf_counter()
-        bad = [pair for task in tasks for pair in task.result().items()]
+        bad = [pair for task in batch.tasks for pair in task.result().items()]
         batch.waited = time.perf_counter() - begin
         for name, why in bad:
             if name in self.bad:
