@@ -127,7 +127,7 @@ def test_table1_marks_the_chosen_number_of_examples() -> None:
 def test_the_chosen_number_is_the_engines() -> None:
     from repro.report.figures.dots import chosen
 
-    def col(values: dict[str, float | None], target: float | None = 80.0, *more: compare.Cell) -> str | None:
+    def col(values: dict[str, float | None], target: float = 80.0, *more: compare.Cell) -> str | None:
         ladder = [cell("calibration", "r", col, [] if v is None else [v], diverged=v is None)
                   for col, v in values.items()]  # fmt: skip
         found = chosen([*ladder, *more], target)
@@ -136,7 +136,6 @@ def test_the_chosen_number_is_the_engines() -> None:
     assert col({"10": 90.0, "20": 81.0, "30": 60.0}) == "20"
     assert col({"10": 81.0, "20": 79.0}) == "10"  # of two equally near, the smaller
     assert col({"10": 90.0, "20": None}) == "10"  # one that diverged was tried
-    assert col({"10": 90.0}, None) is None
     assert col({"10": 80.0}, 80.0, cell("calibration", "r", "20", [])) is None
 
 

@@ -27,7 +27,7 @@ def figure(**attributes: Any) -> Any:
         axes.text(0.5, 0.5, "on colour", color=ON_COLOUR)
         axes.text(1.5, 0.5, "0.123456 <b>", color="#202124")
         found.text(0.02, 0.97, "a heading")
-    vars(found).update({"aside": [], "titles": {}} | attributes)
+    vars(found).update({"titles": {}} | attributes)
     return found
 
 
@@ -72,12 +72,6 @@ def test_two_figures_share_no_id_and_the_same_gives_the_same_bytes() -> None:
     one, other = svg(figure()), svg(figure(), "fig2")
     assert one == svg(figure()) and one == svg(same := figure()) == svg(same)
     assert not set(re.findall(r' id="[^"]*"', one)) & set(re.findall(r' id="[^"]*"', other))
-
-
-def test_what_is_aside_is_left_out() -> None:
-    found = figure()
-    found.aside = list(found.texts)
-    assert "a heading" not in svg(found)
 
 
 @pytest.mark.parametrize("gid", ["tile", "line"])

@@ -13,10 +13,8 @@ from dataclasses import dataclass, field
 class Heat:
     """Coloured tables side by side: reproduced, published, and their difference."""
 
-    apart: str = ""
-    """A row that is set apart above the others and does not span the colours."""
-    apart_name: str = ""
-    """What this row is called."""
+    apart: Mapping[str, str] = field(default_factory=dict)
+    """Rows that are set apart above the others and do not span the colours, and what they are called."""
     relative: bool = False
     """Whether a profile that is not comparable shows the difference to its own last cell instead."""
 

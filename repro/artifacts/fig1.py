@@ -54,5 +54,5 @@ ARTIFACT = Artifact(
     rows="weights from epoch v",
     columns="structure from epoch s",
     epochs=("row", "column"),
-    drawing=Heat(apart="baseline", apart_name="dense\nbaseline", relative=True),
+    drawing=Heat(apart={"baseline": "dense\nbaseline"}, relative=True),
 )

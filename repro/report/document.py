@@ -91,9 +91,10 @@ class Document:
         """Return what the paper calls a row or column."""
         return self.paper_epochs.get(label, label)
 
-    def capped(self, value: float) -> float:
-        """Return the end of a band or error bar: no percentage lies beyond 0 and 100."""
-        return min(max(value, 0.0), 100.0) if self.percent else value
+    def around(self, value: float, reach: float) -> tuple[float, float]:
+        """Return the ends of a band or error bar: no percentage lies beyond 0 and 100."""
+        low, high = value - reach, value + reach
+        return (max(low, 0.0), min(high, 100.0)) if self.percent else (low, high)
 
     def digits_of(self, field: str = "reproduced", column: str = "") -> int:
         """Return the number of decimals of a field's numbers, in a column."""

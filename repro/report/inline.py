@@ -23,13 +23,10 @@ DROPPED = re.compile(r"<metadata>.*?</metadata>|<style .*?</style>|<defs>\s*</de
 def inline_svg(figure: Sheet, name: str) -> Markup:
     """Return the figure as one ``<svg>`` element. The same figure gives the same bytes.
 
-    Text stays text, the background is transparent, greys and curves have the page's colours. Artists in
-    ``figure.aside``, which repeat what the page says beside the figure, are hidden. Each group whose id is in
-    ``figure.titles`` gets that text as its ``<title>``. ``name`` is its label; figures of different names share no
-    id, so that they may stand in one page.
+    Text stays text, the background is transparent, greys and curves have the page's colours. Each group whose id
+    is in ``figure.titles`` gets that text as its ``<title>``. ``name`` is its label; figures of different names
+    share no id, so that they may stand in one page.
     """
-    for artist in figure.aside:
-        artist.set_visible(False)
     buffer = io.StringIO()
     with styled():
         matplotlib.rc("svg", hashsalt=name)

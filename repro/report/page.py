@@ -55,7 +55,7 @@ def picture(document: Document) -> Markup:
     """Return an artifact's figure as SVG; nothing where no cell has a number."""
     if all(cell.reproduced is None and cell.published is None for cell in document.cells):
         return Markup("")
-    return inline_svg(figures.draw(document), slug(document.artifact))
+    return inline_svg(figures.draw(document, titled=False), slug(document.artifact))
 
 
 def _values(documents: Sequence[Document], claims: Claims, others: Claims | None) -> dict[str, Any]:

@@ -61,8 +61,6 @@ class Sheet(Figure):
         self.titles: dict[str, str] = {}
         self.keys: dict[str, Any] = {}
         self.notes: list[str] = []
-        self.aside: list[Artist] = []
-        """What a page says beside the figure: title, warning, provenance."""
         super().__init__((max(width, NARROWEST), height), DPI, facecolor="white", layout="constrained")
 
     def mark(self, artist: Artist, title: str) -> None:
@@ -85,7 +83,6 @@ class Sheet(Figure):
         for words, style in (("  ·  ".join(dict.fromkeys(self.notes)), NOTE), (warning, WARNING), (title, TITLE)):
             if words:
                 other = self._write(words, (0, 1), other, (0, 4), va="bottom", **style)
-                self.aside += [other] if style is not NOTE else []
         other = self.transFigure
         if self.keys:
             inches = 0.7 + 0.06 * sum(map(len, self.keys)) / len(self.keys)
@@ -93,7 +90,8 @@ class Sheet(Figure):
                 [*self.keys.values()], [*self.keys], ncols=max(1, int(self.get_figwidth() / inches)),
                 loc="upper left", bbox_to_anchor=(0, 0), borderpad=0, borderaxespad=0.6,
             )  # fmt: skip
-        self.aside.append(self._write("   ·   ".join(provenance), (0, 0), other, (0, -12), va="top", **FOOT))
+        if provenance:
+            self._write("   ·   ".join(provenance), (0, 0), other, (0, -12), va="top", **FOOT)
 
     def _write(
         self, words: str, at: tuple[float, float], other: Any, offset: tuple[float, float], **style: Any
@@ -117,24 +115,25 @@ class Sheet(Figure):
             axes.set_in_layout(True)  # of the tight box, which `set_position` ends
 
 
-def draw(document: Document) -> Sheet:
-    """Draw the document. ``titles`` of the figure says in words what each mark shows, by the mark's ``gid``.
+def draw(document: Document, *, titled: bool = True) -> Sheet:
+    """Draw the document, with title, warning and provenance, or without them where a page says them beside it.
 
-    Save the figure inside `styled`: hatches and fonts depend on matplotlib's settings.
+    ``titles`` of the figure says in words what each mark shows, by the mark's ``gid``. Save the figure inside
+    `styled`: hatches and fonts depend on matplotlib's settings.
     """
     with styled():
         if document.cells:
             drawing = drawing_of(document)
             shape = importlib.import_module(f"{__name__}.{type(drawing).__name__.lower()}")
             figure: Sheet = shape.draw(document, drawing)
-            note = document.about.note if document.about else ""
-            common = [document.unit, read.summary(document), read.seeds(document.cells), note]
+            explained = document.about.note if document.about else ""
+            common = (document.unit, read.summary(document), read.seeds(document.cells), explained)
             figure.notes = [*filter(None, common), *figure.notes]
         else:
             figure = Sheet(NARROWEST, 0.1)
             figure.notes = [f"not part of the {document.profile} profile: there are no cells to show"]
         title = f"{read.label(document.artifact)}   {document.title}"
-        figure.finish(title, read.warning(document), read.footer(document))
+        figure.finish(*((title, read.warning(document), read.footer(document)) if titled else ()))
     return figure
 
 
@@ -160,9 +159,7 @@ def as_png(figure: Figure) -> bytes:
     """Return the figure as a PNG without dates and versions."""
     buffer = io.BytesIO()
     with styled():
-        figure.savefig(
-            buffer, format="png", dpi=DPI, bbox_inches="tight", pad_inches=MARGIN, metadata={"Software": None}
-        )
+        figure.savefig(buffer, dpi=DPI, bbox_inches="tight", pad_inches=MARGIN, metadata={"Software": None})
     return buffer.getvalue()
 
 
@@ -178,12 +175,15 @@ def styled() -> Iterator[None]:
 # ---- what several shapes draw ------------------------------------------------------------------------------
 
 
-def hatched(sheet: Sheet, corner: tuple[float, float], width: float, height: float, word: str) -> Rectangle:
-    """Return the mark of a cell without a value, ``word`` being why."""
-    hatch = "xxxxx" if word == DIVERGED else "/////"
-    found = Rectangle(corner, width, height, hatch=hatch, facecolor="#fafafa", edgecolor=LINE, linewidth=0.7)
-    sheet.key(word, found)
-    return found
+def hatched(
+    sheet: Sheet, axes: Axes, box: tuple[float, float, float, float], why: str, told: str, **style: Any
+) -> None:
+    """Mark a cell without a value; ``box`` is left, bottom, width and height."""
+    left, bottom, width, height = box
+    style = {"hatch": "xxxxx" if why == DIVERGED else "/////", "facecolor": "#fafafa", "edgecolor": LINE} | style
+    found = axes.add_patch(Rectangle((left, bottom), width, height, **style))
+    sheet.mark(found, told)
+    sheet.key(why, found)
 
 
 def band(sheet: Sheet, axes: Axes, xs: Sequence[float], ys: Sequence[float], width: float) -> None:

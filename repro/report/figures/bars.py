@@ -56,16 +56,11 @@ def words_of(cells: Sequence[Cell], last: Sequence[Cell], field: str, document: 
             digits = 1 if unit.startswith("%") else document.digits_of("published")
             spread = f" ± {fixed(cell.sd, digits)}" if ours and cell.sd else ""
             texts.append(f"{fixed(value, digits, sign=unit == 'points')}{spread} {unit}{mark}")
-    own, whole = _total(cells, field, drawing), _total(last, field, drawing)
-    share = f" ({100 * own / whole:.0f} % of {last[0].series})" if cells is not last and own and whole else ""
+    own, whole = ([cell.value(field) for cell in row if cell.col in drawing.parts] for row in (cells, last))
+    share = ""
+    if cells is not last and None not in (*own, *whole) and any(whole):
+        share = f" ({100 * sum(filter(None, own)) / sum(filter(None, whole)):.0f} % of {last[0].series})"
     return "     ".join([f"{' + '.join(parts)} {drawing.unit}{share}", *texts] if parts else texts)
-
-
-def _total(cells: Sequence[Cell], field: str, drawing: Bars) -> float | None:
-    """Return the sum of a row's parts, None where one is missing."""
-    values = [cell.value(field) for cell in cells if cell.col in drawing.parts]
-    known = [value for value in values if value is not None]
-    return sum(known) if len(known) == len(values) else None
 
 
 def _row(
@@ -84,10 +79,7 @@ def _row(
         axes.annotate("–  not printed in the paper", (0, y), (5, 0), va="center", color=MUTED, **write)
     else:
         word = DIVERGED if DIVERGED in map(read.without_value, cells) else NOT_RUN
-        box = hatched(sheet, (0, y - 0.25), 1, 0.5, word)
-        box.set_transform(axes.get_yaxis_transform())
-        axes.add_patch(box)
-        sheet.mark(box, f"{name}: {word}")
+        hatched(sheet, axes, (0, y - 0.25, 1, 0.5), word, f"{name}: {word}", transform=axes.get_yaxis_transform())
     end = 0.0
     for cell in cells:
         if cell.col in drawing.parts and (value := cell.value(field)) is not None:

@@ -54,10 +54,8 @@ def draw(document: Document, drawing: Curves) -> Sheet:
     many, order = len(plain) > len(LOOKS), scale("viridis", 0, 0.92, 1, len(names))
     across, deep = min(len(panels), 2), -(-len(panels) // 2)
     sheet = Sheet(8.6 if across == 1 else 12.2, 4.3 if deep == 1 else 3.2 * deep)
-    every = sheet.subplots(deep, across, squeeze=False).flatten()
-    for axes in every[len(panels) :]:
-        axes.remove()
-    for index, (axes, (panel, curves)) in enumerate(zip(every, panels.items(), strict=False)):
+    for index, (panel, curves) in enumerate(panels.items()):
+        axes = sheet.add_subplot(deep, across, index + 1)
         letter = f"({chr(ord('a') + index)})  " if len(panels) > 1 else ""
         title = read.network(panel, document) if letter or drawing.panel == "row" else ""
         axes.set(title=letter + drawing.titles.get(panel, title), xlabel=document.long_axes[1])
@@ -66,7 +64,7 @@ def draw(document: Document, drawing: Curves) -> Sheet:
         values = [value for cell in own if (value := cell.shown) is not None]
         if not values:
             axes.set(xticks=[], yticks=[])
-            why = read.without_value(own[0]) if own else NOT_RUN
+            why = ", ".join(sorted({read.without_value(cell) for cell in own})) or NOT_RUN
             axes.text(0.5, 0.5, why, transform=axes.transAxes, size=11, ha="center", va="center", color=MUTED)
             continue
         xs = sorted({cell.x or 0.0 for cell in own})
@@ -84,7 +82,11 @@ def draw(document: Document, drawing: Curves) -> Sheet:
                 number = names.index(name) + 1
                 partial = drawing.partial and not all((name,) in other for other in panels.values())
                 colour = FAINT if partial else cast(Any, order).to_rgba(number)
-                _thin(sheet, axes, curve, f"{document.axes[0]} {number}, {name}", colour, document)
+                (drawn,) = axes.plot(*_points(curve), color=colour, linewidth=1.2)
+                ends = [
+                    read.told(cell, document, read.where(cell, document)[:1]) for cell in (curve[0], curve[-1])
+                ]
+                sheet.mark(drawn, "\n".join([f"{document.axes[0]} {number}, {name}", *ends]))
                 continue
             look = LOOKS[plain.index(name)] if name in plain else DENSE
             told = read.pretty(drawing.name(name))
@@ -101,7 +103,7 @@ def draw(document: Document, drawing: Curves) -> Sheet:
         if drawing.partial:
             sheet.key(drawing.partial, color=FAINT)
         bar = sheet.colorbar(
-            order, ax=list(every), fraction=0.02, aspect=28, pad=0.01,
+            order, ax=sheet.axes, fraction=0.02, aspect=28, pad=0.01,
             ticks=MaxNLocator(integer=True), label=f"{document.axes[0]}, in order",
         )  # fmt: skip
         bar.outline.set_visible(False)
@@ -128,13 +130,6 @@ def _points(cells: Sequence[Cell]) -> tuple[Values, Values]:
     return numpy.array([cell.x for cell in cells], float), numpy.array([cell.shown for cell in cells], float)
 
 
-def _thin(sheet: Sheet, axes: Axes, cells: Sequence[Cell], name: str, colour: Any, document: Document) -> None:
-    """Draw one of many curves, which says its first and its last value."""
-    (drawn,) = axes.plot(*_points(cells), color=colour, linewidth=1.2)
-    ends = (read.told(cell, document, read.where(cell, document)[:1]) for cell in (cells[0], cells[-1]))
-    sheet.mark(drawn, "\n".join([name, *ends]))
-
-
 def _curve(
     sheet: Sheet, axes: Axes, cells: Sequence[Cell], name: str, look: Look, document: Document, drawing: Curves
 ) -> None:
@@ -142,11 +137,8 @@ def _curve(
     colour, label, (xs, values) = look["color"], name, _points(cells)
     line = medians(values) if len(cells) > MANY else values
     if any(cell.sd for cell in cells):
-        spread, limits = (
-            numpy.array([cell.sd or 0.0 for cell in cells]),
-            (0, 100) if document.percent else (None, None),
-        )
-        low, high = (numpy.clip(values + side * spread, *limits) for side in (-1, 1))
+        spread = (document.around(value, cell.sd or 0.0) for value, cell in zip(values, cells, strict=True))
+        low, high = zip(*spread, strict=True)
         axes.fill_between(xs, low, high, color=colour, alpha=0.16, linewidth=0, zorder=1.5)
         sheet.key("± sd over the seeds", Patch(facecolor=MUTED, alpha=0.25))
     if line is not values:
@@ -169,8 +161,8 @@ def _curve(
             (point,) = axes.plot(x, cell.published, markersize=8, zorder=2.8, linestyle="", **HOLLOW)
             sheet.mark(point, read.told(cell, document))
             sheet.key(f"Published, {drawing.source}" if drawing.source else "Published", point)
-            ends = [document.capped(cell.published + side * (cell.band or 0.0)) for side in (-1, 1)]
-            band(sheet, axes, [x, x], ends, 16)
+            if cell.band:
+                band(sheet, axes, [x, x], document.around(cell.published, cell.band), 16)
         if cell.verdict == DIVERGED:
             (cross,) = axes.plot(x, 0.025, color=colour, transform=axes.get_xaxis_transform(), **CROSS)
             sheet.mark(cross, told)
@@ -188,8 +180,6 @@ def _cut(sheet: Sheet, axes: Axes, values: Sequence[float], where: str) -> None:
     """Leave far outliers among many values below the axis, and say so."""
     low, top = without_outliers(values)[0], axes.get_ylim()[1]
     low -= 0.06 * (top - low)
-    beyond = [value for value in values if value < low]
-    if len(values) > MANY and beyond:
+    if len(values) > MANY and min(values) < low:
         axes.set_ylim(low, top)
-        many = "1 value lies" if len(beyond) == 1 else f"{len(beyond)} values lie"
-        sheet.notes.append(f"{where}{many} below the axis, down to {min(beyond):.1f}")
+        sheet.notes.append(f"{where}values down to {min(values):.1f} lie below the axis")

@@ -22,7 +22,7 @@ MARKERS = "o^sDv"
 
 
 def draw(document: Document, drawing: Dots) -> Sheet:
-    """Draw a panel for each series and row, all on one scale; beside a ladder, the other series share a panel.
+    """Draw a panel for each series and row, all on one scale; the series beside a ladder share a panel.
 
     Published numbers that are not comparable have axes of their own below.
     """
@@ -34,8 +34,8 @@ def draw(document: Document, drawing: Dots) -> Sheet:
     most, apart = max(len({cell.col for cell in own}) for own in panels.values()), len(levels) > 1
     wide = max(2.4, min(5.2, 1.1 * most, 9.8 / len(panels)))
     sheet = Sheet(0.4 + len(panels) * (wide + 0.5), 3.4 + 1.5 * apart)
-    ratios = {"height_ratios": [2.2, 1.0][: len(levels)]}
-    every = sheet.subplots(len(levels), len(panels), squeeze=False, sharey="row", gridspec_kw=ratios)
+    every = sheet.subplots(len(levels), len(panels), squeeze=False, sharey="none" if drawing.ladder else "row",
+                           gridspec_kw={"height_ratios": [2.2, 1][: len(levels)]})  # fmt: skip
     for down, fields in enumerate(levels):
         name = f"{fields[0].capitalize()}, {'%' if document.percent else document.unit}"
         every[down, 0].set_ylabel(name if apart else document.unit or "value")
@@ -48,27 +48,24 @@ def draw(document: Document, drawing: Dots) -> Sheet:
             columns = drawing.series.get(series, document.long_axes[1])
             axes.set_xlabel(f"{columns} (the paper's)" if down else columns)
             _panel(sheet, axes, cells, fields, document)
-            if series and series == drawing.ladder:
-                _calibrated(axes, cells, document.cells[0].published, document)
+            if series and series == drawing.ladder and (target := document.cells[0].published) is not None:
+                _calibrated(axes, cells, target, document)
     return sheet
 
 
-def chosen(ladder: Sequence[Cell], target: float | None) -> Cell | None:
+def chosen(ladder: Sequence[Cell], target: float) -> Cell | None:
     """Return the calibration cell nearest to ``target``, the smaller of two; None until all are tried."""
-    if target is None or NOT_RUN in (cell.verdict for cell in ladder):
+    if any(cell.verdict == NOT_RUN for cell in ladder):
         return None
     tried = [(abs(cell.shown - target), cell.x or 0.0, cell) for cell in ladder if cell.shown is not None]
     return min(tried, key=lambda one: one[:2])[2] if tried else None
 
 
-def _calibrated(axes: Axes, ladder: Sequence[Cell], target: float | None, document: Document) -> None:
+def _calibrated(axes: Axes, ladder: Sequence[Cell], target: float, document: Document) -> None:
     """Say with which number of a ladder the other series are made."""
-    best, left = chosen(ladder, target), sum(cell.shown is None for cell in ladder)
-    words = "no published first column"
-    if target is not None:
-        axes.axhline(target, color=INK, linewidth=0.9, linestyle=(0, (4, 3)), zorder=2)
-        words = f"{left} of {len(ladder)} without a result: none is chosen yet"
-    if best is not None:
+    axes.axhline(target, color=INK, linewidth=0.9, linestyle=(0, (4, 3)), zorder=2)
+    words = "some were not run: none is chosen yet"
+    if (best := chosen(ladder, target)) is not None:
         axes.plot(ordered(cell.col for cell in ladder).index(best.col), best.shown or 0.0, marker="s", **RING)
         words = f"{best.x:,.0f} is nearest to the first column's published {target:.{document.digits}f}"
     axes.set_xlabel(f"{axes.get_xlabel()}\n{words}")
@@ -80,8 +77,9 @@ def _panel(sheet: Sheet, axes: Axes, cells: Sequence[Cell], fields: Sequence[str
     axes.set_xlim(-0.5, len(cols) - 0.5)
     axes.set_xticks(range(len(cols)), cols if OURS in fields else map(document.in_paper, cols))
     axes.margins(y=0.15)
+    beside = len(fields) > 1 and any(cell.published is not None for cell in cells)
+    aside = 0.0 if not beside else 0.12 if len(series) == 1 else 0.2
     for (column, col), field in itertools.product(enumerate(cols), fields):
-        aside = 0.0 if len(fields) == 1 else 0.12 if len(series) == 1 else 0.2
         known = []
         for cell in (cell for cell in cells if cell.col == col):
             number = series.index(cell.series)
@@ -92,22 +90,19 @@ def _panel(sheet: Sheet, axes: Axes, cells: Sequence[Cell], fields: Sequence[str
                 _dot(sheet, axes, x, cell, field, marker, document)
                 if field == THEIRS and cell.judged and cell.band:
                     middle, wide = (column, 22) if len(series) == 1 else (x, 8)
-                    ends = [document.capped(value + side * cell.band) for side in (-1, 1)]
-                    band(sheet, axes, [middle, middle], ends, wide)
+                    band(sheet, axes, [middle, middle], document.around(value, cell.band), wide)
                 if len(series) > 1:
                     sheet.key(cell.series, linestyle="", marker=marker)
             elif field == OURS:
-                span = hatched(sheet, (x - 0.16 / len(series), 0), 0.32 / len(series), 1, read.without_value(cell))
-                span.set(transform=axes.get_xaxis_transform(), linewidth=0.0, zorder=0.6)
-                axes.add_patch(span)
-                sheet.mark(span, read.told(cell, document))
+                box = (x - 0.16 / len(series), 0, 0.32 / len(series), 1)
+                style: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "linewidth": 0, "zorder": 0.6}
+                hatched(sheet, axes, box, read.without_value(cell), read.told(cell, document), **style)
         if len(known) == len(series) == 2:
             (left, first), (right, second) = known
-            axes.plot(
-                [left, right], [first, second], color=BLUE if field == OURS else MUTED, linewidth=1, zorder=2
-            )
+            colour = BLUE if field == OURS else MUTED
+            axes.plot([left, right], [first, second], color=colour, linewidth=1, zorder=2)
             gain, top = fixed(second - first, document.digits, sign=True), ((left + right) / 2, max(first, second))
-            style: dict[str, Any] = {"size": 7.5, "ha": "center", "color": INK if field == OURS else MUTED}
+            style = {"size": 7.5, "ha": "center", "color": INK if field == OURS else MUTED}
             axes.annotate(gain, top, (0, 10), textcoords="offset points", **style)
     if len(series) == 2:
         sheet.notes.append(f"numbers: {series[1]} minus {series[0]}, in points")
@@ -115,15 +110,18 @@ def _panel(sheet: Sheet, axes: Axes, cells: Sequence[Cell], fields: Sequence[str
 
 def _dot(sheet: Sheet, axes: Axes, x: float, cell: Cell, field: str, marker: str, document: Document) -> None:
     """Draw a value with its spread."""
-    value, ours, out = cell.value(field) or 0.0, field == OURS, field == OURS and cell.verdict == OUTSIDE
-    colour = VERMILION if out else BLUE if ours else MUTED
+    value, colour, words = (
+        cell.value(field) or 0.0,
+        MUTED,
+        f"Published, the paper's {read.label(document.artifact)}",
+    )
+    if field == OURS:
+        out = cell.verdict == OUTSIDE
+        colour = VERMILION if out else BLUE
+        words = f"Reproduced{' ± sd' if cell.sd else ''}{', outside the band' if out else ''}"
     point = axes.errorbar(
-        x, value, cell.sd if ours and cell.sd else None, fmt=marker, color=colour, zorder=3, markersize=6,
-        markerfacecolor=colour if ours else "white", markeredgewidth=1.3, elinewidth=1.3, capsize=2.5,
+        x, value, (cell.sd or None) if field == OURS else None, fmt=marker, color=colour, zorder=3, markersize=6,
+        markerfacecolor=colour if field == OURS else "white", markeredgewidth=1.3, elinewidth=1.3, capsize=2.5,
     )  # fmt: skip
     sheet.mark(point[0], read.told(cell, document, [*read.where(cell, document), cell.series]))
-    words = f"Published, the paper's {read.label(document.artifact)}"
-    if ours:
-        spread = " ± sd" if any(one.sd is not None for one in document.cells) else ""
-        words = f"Reproduced{spread}{', outside the band' if out else ''}"
     sheet.key(words, point)

@@ -25,8 +25,8 @@ from repro.report.tables import ordered, pivot
 
 SEQUENTIAL, DIVERGING = ("YlGnBu", 0.04, 0.62), ("RdBu", 0.2, 0.8)  # the part on which dark numbers are readable
 GAP = 0.25  # of a row's height, between the row that is set apart and the others
-Values = Mapping[tuple[str, str], float]
-"""Numbers by row and column."""
+Place = tuple[str, str]  # row and column
+Values = Mapping[Place, float]
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ class Panel:
 def draw(document: Document, drawing: Heat) -> Sheet:
     """Draw reproduced, published and their difference side by side."""
     every_row, cols, placed = pivot(document.cells)
-    inner = ordered(row for row in every_row if row != drawing.apart)
-    rows = (*(row for row in every_row if row == drawing.apart), *inner)
+    inner = ordered(row for row in every_row if row not in drawing.apart)
+    rows = (*(row for row in every_row if row in drawing.apart), *inner)
     tops = {row: index + GAP * (row in inner and rows != inner) for index, row in enumerate(rows)}
-    panels = panels_of(document, placed, inner, cols[-1], drawing)
+    panels = panels_of(document, placed, (rows[-1], cols[-1]), drawing)
     wide = max(3.6, 0.85 + len(cols) * max(0.42, min(0.62, 4.2 / len(cols))))
     sheet = Sheet(len(panels) * wide, len(rows) * max(0.25, min(0.36, 3.6 / len(rows))) + 1.4)
     every = sheet.subplots(1, len(panels), squeeze=False)[0]
@@ -58,9 +58,8 @@ def draw(document: Document, drawing: Heat) -> Sheet:
         axes.tick_params(length=0, pad=3, top=True, labeltop=True, bottom=False, labelbottom=False)
         axes.xaxis.set_label_position("top")
         name = document.in_paper if panel.field == "published" else str
-        names = [drawing.apart_name if row == drawing.apart else name(row) for row in rows]
         axes.set_xticks([index + 0.5 for index in range(len(cols))], map(name, cols))
-        axes.set_yticks([top + 0.5 for top in tops.values()], names)
+        axes.set_yticks([top + 0.5 for top in tops.values()], [drawing.apart.get(row, name(row)) for row in rows])
         for row, (x, col) in itertools.product(rows, enumerate(cols)):
             if cell := placed.get((row, col)):
                 _tile(sheet, axes, panel, cell, (x, tops[row]), document)
@@ -76,42 +75,37 @@ def draw(document: Document, drawing: Heat) -> Sheet:
     return sheet
 
 
-def panels_of(
-    document: Document, placed: Mapping[tuple[str, str], Cell], inner: Sequence[str], col: str, drawing: Heat
-) -> list[Panel]:
-    """Return the panels; ``col`` is the last column.
+def panels_of(document: Document, placed: Mapping[Place, Cell], last: Place, drawing: Heat) -> list[Panel]:
+    """Return the panels. Colours do not span the rows that are set apart, unless these are alone."""
 
-    Colours span the ``inner`` rows, or the row that is set apart if it is alone.
-    """
+    def inner(values: Values) -> list[float]:
+        return [value for (row, _), value in values.items() if row not in drawing.apart] or list(values.values())
 
-    def of_inner(values: Values) -> list[float]:
-        return [value for (row, _), value in values.items() if row in inner] or list(values.values())
+    def spanning(values: Sequence[float]) -> ScalarMappable:
+        return scale(*SEQUENTIAL, *(without_outliers(values) if values else (0, 1)))
 
     ours, theirs = (
         {at: value for at, cell in placed.items() if (value := cell.value(field)) is not None}
         for field in ("reproduced", "published")
     )
 
-    def spanning(values: Sequence[float]) -> ScalarMappable:
-        return scale(*SEQUENTIAL, *(without_outliers(values) if values else (0, 1)))
-
     unit, against_paper = document.unit, document.comparable
-    shared = of_inner(ours) + of_inner(theirs) if against_paper else []
-    found = [Panel("reproduced", "Reproduced", ours, unit, spanning(shared or of_inner(ours)))]
+    shared = inner(ours) + inner(theirs) if against_paper else []
+    found = [Panel("reproduced", "Reproduced", ours, unit, spanning(shared or inner(ours)))]
     if theirs:
         title = "Published" if against_paper else "Published (orientation only)"
-        found.append(Panel("published", title, theirs, unit, spanning(shared or of_inner(theirs))))
+        found.append(Panel("published", title, theirs, unit, spanning(shared or inner(theirs))))
     other: Values = {}
     if against_paper:
         other, title = theirs, f"Reproduced {MINUS} published"
     elif drawing.relative:
-        row, (rows, columns) = inner[-1] if inner else drawing.apart, document.axes
-        other = dict.fromkeys(ours, ours[row, col]) if (row, col) in ours else {}
+        (row, col), (rows, columns) = last, document.axes
+        other = dict.fromkeys(ours, ours[last]) if last in ours else {}
         title = f"Reproduced {MINUS} its own ({columns} = {col}, {rows} = {row})"
     if difference := {at: value - other[at] for at, value in ours.items() if at in other}:
         # Differences within the band stay pale, however small the largest of them is.
-        bands = of_inner({at: cell.band for at, cell in placed.items() if cell.band is not None})
-        reach = max(2 * statistics.median(bands) if bands else 0.5, *map(abs, of_inner(difference)))
+        bands = inner({at: cell.band for at, cell in placed.items() if cell.band is not None})
+        reach = max(2 * statistics.median(bands) if bands else 0.5, *map(abs, inner(difference)))
         words = f"{'points; ' if document.percent else ''}blue: reproduced is higher"
         found.append(Panel("difference", title, difference, words, scale(*DIVERGING, -reach, reach)))
     return found
@@ -133,18 +127,19 @@ def scale(name: str, first: float, last: float, low: float, high: float) -> Scal
 
 def _tile(sheet: Sheet, axes: Axes, panel: Panel, cell: Cell, at: tuple[float, float], document: Document) -> None:
     """Draw a cell as a coloured tile with its number; ``at`` is the tile's corner."""
-    value, words = panel.values.get((cell.row, cell.col)), ""
+    value, theirs = panel.values.get((cell.row, cell.col)), panel.field == "published"
+    if value is None and cell.shown is None and not theirs:
+        hatched(sheet, axes, (*at, 1, 1), read.without_value(cell), read.told(cell, document))
+        return
     if value is not None:
         colour = cast(Any, panel.colours.to_rgba)(value)
         tile = Rectangle(at, 1, 1, facecolor=colour, edgecolor="white", linewidth=0.8)
         signed = panel.field == "difference"
         words = fixed(value, document.digits_of(panel.field), sign=signed) if value or signed else "0"
-    elif panel.field != "published" and cell.shown is None:
-        tile = hatched(sheet, at, 1, 1, read.without_value(cell))
     else:
         tile, words = Rectangle(at, 1, 1, facecolor="#f4f5f6", edgecolor=LINE), "–"
         sheet.key("–  not printed in the paper", tile)
-    if panel.field != "published" and cell.verdict == OUTSIDE:
+    if cell.verdict == OUTSIDE and not theirs:
         tile.set(edgecolor=INK, linewidth=1.8, zorder=2)
         sheet.key("outside the 95 % band", Patch(facecolor="white", edgecolor=INK, linewidth=1.8))
     axes.add_artist(tile)

@@ -35,7 +35,7 @@ def draw(found: Mapping[str, Any]) -> Sheet | None:
     sheet.notes.append(f"{label(one['artifact'])}, {counted(len(every), 'cell')} that all have: {places}")
     if len(cells) < len(every):
         sheet.notes.append(f"the {len(cells)} on which the profiles are furthest apart")
-    axes = sheet.subplots()
+    axes = sheet.add_subplot()
     several = len({cell["series"] for cell in cells}) > 1
     names = []
     for y, cell in enumerate(cells):
