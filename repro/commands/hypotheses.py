@@ -73,21 +73,24 @@ def document(works: Sequence[Workspace]) -> Document:
     for artifact in works[0].artifacts:
         if artifact.name in PAPER and not published.load(artifact.name):
             continue  # curves that the paper only draws need not be computed
-        cells: dict[str, dict[Place, Cell]] = {}
+        made = {name: work.cells(artifact) for name, work in by_name.items()}
+        cells: dict[str, dict[Place, Cell]] = {
+            name: {(artifact.name, c.series, c.row, c.col): c for c in own if c.published is not None}
+            for name, (own, _) in made.items()
+        }
+        if not any(cells.values()):
+            continue
         rests: dict[str, Document] = {}
         for name, work in by_name.items():
-            made, records = work.cells(artifact)
-            cells[name] = {(artifact.name, c.series, c.row, c.col): c for c in made if c.published is not None}
-            every[name] |= cells[name]
-            behind[name].update(record.key for record in records)
-            origin = provenance(work.study, records, [])
+            origin = provenance(work.study, made[name][1], [])
             rests[name] = {field: origin[field] for field in RESTS_ON}
-        if any(cells.values()):
-            about = {field: getattr(artifact, field) for field in ("title", "unit", "digits")}
-            differ = [name for name in supposed if name in artifact.assumptions]
-            artifacts.append({"artifact": artifact.name, **about, "differ": differ, **compare(cells, rests)})
+            every[name] |= cells[name]
+            behind[name].update(origin["keys"])
+        about = {field: getattr(artifact, field) for field in ("title", "unit", "digits")}
+        differ = [name for name in supposed if name in artifact.assumptions]
+        artifacts.append({"artifact": artifact.name, **about, "differ": differ, **compare(cells, rests)})
     shared = {
-        name: {"runs": len(keys), "runs_shared": sum(artifacts > 1 for artifacts in keys.values())}
+        name: {"runs": len(keys), "runs_shared": sum(count > 1 for count in keys.values())}
         for name, keys in behind.items()
     }
     total = compare(every, shared)
