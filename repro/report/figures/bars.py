@@ -24,7 +24,9 @@ GAP = 0.4  # of a row's height, between networks
 def draw(document: Document, drawing: Bars) -> Sheet:
     """Draw reproduced and published side by side, on one scale where they are comparable."""
     networks = [list(grouped(own, "series").values()) for own in grouped(document.cells, "row").values()]
-    rows = [(GAP * n, cells, own[-1]) for n, own in enumerate(networks) for cells in own]
+    rows: list[tuple[float, Sequence[Cell], Sequence[Cell]]] = []
+    for number, own in enumerate(networks):
+        rows += [(len(rows) + index + GAP * number, cells, own[-1]) for index, cells in enumerate(own)]
     sheet = Sheet(10.2, 0.6 * len(rows) + 0.9)
     every = sheet.subplots(1, 2, sharex=document.comparable, sharey=True)
     titles = ("Reproduced", "Published" if document.comparable else "Published (orientation only)")
@@ -34,11 +36,11 @@ def draw(document: Document, drawing: Bars) -> Sheet:
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.grid(False)
         axes.tick_params(axis="y", length=0)
-        for index, (gap, cells, last) in enumerate(rows):
-            _row(sheet, axes, index + gap, cells, last, field, document, drawing)
+        for y, cells, last in rows:
+            _row(sheet, axes, y, cells, last, field, document, drawing)
     names = [f"{read.pretty(cells[0].row)}, {cells[0].series}" for _, cells, _ in rows]
-    every[0].set_yticks([index + gap for index, (gap, _, _) in enumerate(rows)], names)
-    every[0].set_ylim(len(rows) - 0.5 + rows[-1][0], -0.6)
+    every[0].set_yticks([y for y, _, _ in rows], names)
+    every[0].set_ylim(rows[-1][0] + 0.5, -0.6)
     return sheet
 
 

@@ -31,8 +31,7 @@ def draw(document: Document, drawing: Dots) -> Sheet:
         together = drawing.ladder not in ("", cell.series)
         panels.setdefault((cell.row, "" if together else cell.series), []).append(cell)
     levels = [(OURS, THEIRS)] if document.comparable else [(OURS,), (THEIRS,)][: 1 + document.printed]
-    most, apart = max(len({cell.col for cell in own}) for own in panels.values()), len(levels) > 1
-    wide = max(2.4, min(5.2, 1.1 * most, 9.8 / len(panels)))
+    apart, wide = len(levels) > 1, max(2.4, min(5.2, 9.8 / len(panels)))
     sheet = Sheet(0.4 + len(panels) * (wide + 0.5), 3.4 + 1.5 * apart)
     every = sheet.subplots(len(levels), len(panels), squeeze=False, sharey="none" if drawing.ladder else "row",
                            gridspec_kw={"height_ratios": [2.2, 1][: len(levels)]})  # fmt: skip
@@ -110,18 +109,12 @@ def _panel(sheet: Sheet, axes: Axes, cells: Sequence[Cell], fields: Sequence[str
 
 def _dot(sheet: Sheet, axes: Axes, x: float, cell: Cell, field: str, marker: str, document: Document) -> None:
     """Draw a value with its spread."""
-    value, colour, words = (
-        cell.value(field) or 0.0,
-        MUTED,
-        f"Published, the paper's {read.label(document.artifact)}",
-    )
-    if field == OURS:
-        out = cell.verdict == OUTSIDE
-        colour = VERMILION if out else BLUE
-        words = f"Reproduced{' ± sd' if cell.sd else ''}{', outside the band' if out else ''}"
+    ours, out = field == OURS, field == OURS and cell.verdict == OUTSIDE
+    colour = VERMILION if out else BLUE if ours else MUTED
     point = axes.errorbar(
-        x, value, (cell.sd or None) if field == OURS else None, fmt=marker, color=colour, zorder=3, markersize=6,
-        markerfacecolor=colour if field == OURS else "white", markeredgewidth=1.3, elinewidth=1.3, capsize=2.5,
+        x, cell.value(field) or 0.0, (cell.sd or None) if ours else None, fmt=marker, color=colour, markersize=6,
+        markerfacecolor=colour if ours else "white", markeredgewidth=1.3, elinewidth=1.3, capsize=2.5, zorder=3,
     )  # fmt: skip
     sheet.mark(point[0], read.told(cell, document, [*read.where(cell, document), cell.series]))
-    sheet.key(words, point)
+    words = f"Reproduced{' ± sd' if cell.sd else ''}{', outside the band' if out else ''}"
+    sheet.key(words if ours else f"Published, the paper's {read.label(document.artifact)}", point)
