@@ -59,8 +59,9 @@ class Options:
 
     def __post_init__(self) -> None:
         """Raises `UsageError` for an unknown name, and for a number or duration that is not valid."""
-        if self.wave < 0:
-            raise UsageError(f"--wave {self.wave}: choose 1 or more, or 0 for the fastest number")
+        for name, least in (("wave", 0), ("gpus", 1), ("workers", 1)):
+            if (value := getattr(self, name)) < least:
+                raise UsageError(f"--{name} {value}: choose {least} or more")
         if self.seeds is not None and not 1 <= self.seeds <= MOST_SEEDS:
             raise UsageError(f"--seeds {self.seeds}: choose 1 to {MOST_SEEDS}")
         if self.time_budget:
@@ -72,9 +73,6 @@ class Options:
             if getattr(self, name) not in names:
                 *others, last = [f'"{known}"' if "," in known else known for known in names if known]
                 raise UsageError(f"--{name} {getattr(self, name)}: choose {', '.join(others)} or {last}")
-        for name, value in (("gpus", self.gpus), ("workers", self.workers)):
-            if value < 1:
-                raise UsageError(f"--{name} {value}: choose 1 or more")
         if self.slurm and self.launcher != "slurm":
             raise UsageError(f"--slurm {self.slurm[0]} goes with --launcher slurm")
 

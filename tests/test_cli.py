@@ -312,7 +312,7 @@ def test_seeds_give_a_standard_deviation(command: Command, tmp_path: Path) -> No
             2,
             '--strategy warp: choose auto, eager, compiled, streams, "streams, compiled" or fused',
         ),
-        (["fig1", "--wave", "-1"], 2, "choose 1 or more"),
+        (["fig1", "--wave", "-1"], 2, "choose 0 or more"),
         (
             ["fig1", "--profile", "paper", "--data-dir", "/nonexistent"],
             3,
