@@ -270,7 +270,7 @@ def test_a_diverging_run_fails_aloud_and_is_marked(command: Command, tmp_path: P
     assert "not finite" in err and "could not be trained" in err
     assert command("fig1", "--profile", "smoke", *wild)[0] == 4
     cells = json.loads((results(tmp_path) / "fig1.json").read_text())["cells"]
-    assert {cell["verdict"] for cell in cells if cell["series"] == "tickets"} == {"not run"}
+    assert {cell["verdict"] for cell in cells if cell["series"] == "tickets"} == {"diverged"}
 
 
 def test_table2_prunes_gradually_and_retrains_under_the_final_mask(command: Command, tmp_path: Path) -> None:
