@@ -145,22 +145,14 @@ class Sentences:
 
 
 @dataclass(frozen=True)
-class _Cell:
-    row: Text
-    col: Text
-    value: Printed
-    unit: Text  # for readers of the file, as is the section
-    section: Text
-
-
-@dataclass(frozen=True)
 class _Series:
-    """A table (``columns`` and ``rows``, with ~ for an empty cell), or a list of ``cells``."""
+    """A table (``columns`` and ``rows``, with ~ for an empty cell), or a list of ``cells``: row, column, value,
+    and for readers of the file unit and section."""
 
     name: Text
     columns: tuple[Text, ...] = ()
     rows: tuple[tuple[Text, ...], ...] = ()
-    cells: tuple[_Cell, ...] = ()
+    cells: tuple[tuple[Text, Text, Printed, Text, Text], ...] = ()
 
     def __post_init__(self) -> None:
         for i, (_, *values) in enumerate(self.rows):
@@ -171,7 +163,7 @@ class _Series:
 
     def printed(self, artifact: str) -> list[Published]:
         """Return the cells that have a value."""
-        places = [(cell.row, cell.col, cell.value) for cell in self.cells]
+        places = [cell[:3] for cell in self.cells]
         for row, *values in self.rows:
             places += [(row, col, text) for col, text in zip(self.columns, values, strict=True) if text != EMPTY]
         return [Published(artifact, self.name, *place) for place in places]

@@ -49,10 +49,10 @@ def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
                 found.append(cell(series, layer, str(epoch), values))
     for layer in records[0].probe["w_std"]:
         measured = [
-            statistics.fmean(r.probe["w_std"][layer][index] for r in records) for index in range(len(epochs))
+            statistics.fmean(values) for values in zip(*(r.probe["w_std"][layer] for r in records), strict=True)
         ]
-        for epoch, value in predicted(study, epochs, measured):
-            found.append(cell("w_std predicted", layer, str(epoch), [value]))
+        line = predicted(study, epochs, measured)
+        found += [cell("w_std predicted", layer, str(epoch), [value]) for epoch, value in line]
     return found
 
 

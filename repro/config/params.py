@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import functools
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -81,12 +81,13 @@ class Params:
     profiles: Mapping[str, InFile]
 
     def __post_init__(self) -> None:
-        named: list[tuple[str, str, Collection[str]]] = [("profile", self.profile, self.profiles)]
+        if self.profile not in self.profiles:
+            raise ValueError(f"profile: unknown '{self.profile}'; there are {', '.join(self.profiles)}")
         for profile, own in self.profiles.items():
-            named += [(f"profiles.{profile}.supposes", name, self.assumptions) for name in own.supposes]
-        for place, name, known in named:
-            if name not in known:
-                raise ValueError(f"{place}: unknown '{name}'; there are {', '.join(known)}")
+            for name in own.supposes:
+                if name not in self.assumptions:
+                    known = ", ".join(self.assumptions)
+                    raise ValueError(f"profiles.{profile}.supposes: unknown '{name}'; there are {known}")
 
 
 @dataclass(frozen=True)
