@@ -129,7 +129,7 @@ class Ours:
                 batch = next(feed)
                 waited += batch.waited
                 images, labels = (t.to(device.torch, non_blocking=True) for t in (batch.images, batch.labels))
-                self.net.backward(normalize(images, None), labels, recipe.batch_size, True)
+                self.net.backward(normalize(images, None), labels, recipe.batch_size)
                 if (part + 1) % recipe.micro_batches == 0:
                     self.network.update(recipe, rate)
                     if part > recipe.micro_batches and time.perf_counter() - start > seconds:

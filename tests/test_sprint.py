@@ -222,11 +222,11 @@ def test_where_no_run_ends_in_time_the_most_urgent_is_left_half_way(
     monkeypatch.setattr(calibration, "measure", lambda run, *_, **__: timed.append(run.arch) or slow)
     monkeypatch.setattr(sprint.Sprint, "left", property(lambda self: 0.0 if over[0] else 500.0))
 
-    def execute(plan: Plan, *_: object) -> None:
+    def execute(self: session.Session, plan: Plan) -> None:
         begun.append([run.label for run in plan.missing])
         over[0] = True
 
-    monkeypatch.setattr(session, "execute", execute)
+    monkeypatch.setattr(session.Session, "execute", execute)
     sprint.Sprint(workspace(tmp_path), Console(quiet=True)).train()
     assert begun == [["dense resnet20 seed 0"]]
     assert timed == ["resnet20", "resnet56"]
@@ -277,7 +277,7 @@ def cut_short(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
             over[0] = over[0] or (seconds > 0 and next(asked) >= epochs)
             return not over[0]
 
-        monkeypatch.setattr(session._Session, "_has_time", has_time)
+        monkeypatch.setattr(session.Session, "_has_time", has_time)
         monkeypatch.setattr(sprint.Sprint, "left", property(lambda self: 0.0 if over[0] else 100.0))
 
     return cut

@@ -212,7 +212,7 @@ class Sprint:
         how = session.SessionOptions(self._deadline, options.strategy, lanes, time_until=0.0)
         progress = TrainingProgress(self._log, work.store)
         try:
-            session.execute(plan, work.store, work.folders, self._device, progress, how)
+            session.Session(work.store, work.folders, self._device, progress, how).execute(plan)
         except RunFailed as error:
             self.failed = error
         except BudgetSpent:

@@ -89,7 +89,7 @@ def _print_plan(work: Workspace, plan: Plan, as_json: bool) -> None:
 
 def execute(work: Workspace, log: Console, then: Callable[[], None] = lambda: None) -> None:
     """Train the missing Runs of ``work``'s artifacts. Repeat if a checkpoint turns out to be damaged, or if the
-    new results require further Runs. ``then`` is called after each Run. Raises what `session.execute` raises."""
+    new results require further Runs. ``then`` is called after each Run. Raises what `Session.execute` raises."""
     if runs := work.left_out():
         names = ", ".join(sorted({run.data.name for run in runs}))
         log.print(f"{are(len(runs), 'Run')} left out ($REPRO_WITHOUT), on {names}: their cells stay 'not run'")

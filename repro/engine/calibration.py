@@ -50,15 +50,16 @@ LEAST = 3  # measurements of a time
 FEW = 2  # images in a step that is timed in emulated bfloat16
 PATIENCE = 10.0  # seconds after which one measurement is enough: a step in emulated bfloat16 takes that long
 
-Report = Callable[[str], None]
-
-
-def ignore(message: str) -> None:
-    """Report nothing."""
+Report = Callable[[str], object]
 
 
 def choose(
-    run: Run, device: Device, cache: Path | None, images: int, report: Report = ignore, until: float = math.inf
+    run: Run,
+    device: Device,
+    cache: Path | None,
+    images: int,
+    report: Report = lambda message: None,
+    until: float = math.inf,
 ) -> Choice:
     """Choose strategy and lanes for Runs on small images like ``run``.
 
@@ -96,7 +97,7 @@ def measure(
     device: Device,
     cache: Path | None,
     names: Sequence[str] = (),
-    report: Report = ignore,
+    report: Report = lambda message: None,
     seconds: float = 1.0,
     until: float = math.inf,
     again: bool = False,
@@ -188,7 +189,7 @@ def time_lanes(name: str, run: Run, device: Device, count: int, seconds: float) 
         lanes.position.zero_()
         strategy.train(lanes.all, steps, size)
 
-    return count * size * steps / typical(times(work, device, seconds), device)
+    return count * size * steps / typical(work, device, seconds)
 
 
 def random_lanes(arch: str, count: int, recipe: Recipe, precision: torch.dtype, device: Device) -> Lanes:
@@ -229,10 +230,10 @@ def time_photographs(
     rate = torch.tensor(recipe.lr, device=device.torch)
 
     def part() -> None:
-        model.backward(normalize(pixels, None), labels, recipe.batch_size, True)
+        model.backward(normalize(pixels, None), labels, recipe.batch_size)
 
     update = functools.partial(network.update, recipe, rate)
-    parts, updates = (typical(times(work, device, seconds), device) for work in (part, update))
+    parts, updates = (typical(work, device, seconds) for work in (part, update))
     return size / (parts + updates / recipe.micro_batches)
 
 
@@ -254,9 +255,10 @@ def times(work: Callable[[], object], device: Device, seconds: float) -> list[fl
     return taken[WARM_UP:] or taken[1:]
 
 
-def typical(taken: Sequence[float], device: Device) -> float:
-    """The median on a GPU, which is used alone; on a CPU the shortest, since other processes only ever delay."""
-    return median(taken) if device.cuda else min(taken)
+def typical(work: Callable[[], object], device: Device, seconds: float) -> float:
+    """The median of `times` on a GPU, which is used alone; on a CPU the shortest, since other processes only ever
+    delay."""
+    return (median if device.cuda else min)(times(work, device, seconds))
 
 
 def synchronize(device: Device) -> None:

@@ -19,7 +19,7 @@ from repro.errors import MissingInput, UsageError
 from repro.machine import threads
 from repro.options import placed
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # from malloc.h
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # from malloc.h
 PACKAGES = ("torch", "torchvision", "numpy", "safetensors")
 
 
@@ -53,7 +53,12 @@ def choose(name: str) -> Device:
     if name == "cpu" or not torch.cuda.is_available():
         count = threads()
         torch.set_num_threads(count)
-        _keep_memory()
+        # Make glibc keep freed blocks of up to 32 MB. Returned to the kernel, they are fetched page by page at
+        # every step, a tenth of its time. Has no effect without glibc.
+        with contextlib.suppress(OSError, AttributeError):
+            mallopt = ctypes.CDLL(None).mallopt
+            mallopt(M_MMAP_THRESHOLD, 32 << 20)
+            mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
         return Device(torch.device("cpu"), f"{cpu_name()}, {count} thread{'s' if count > 1 else ''}")
     index = placed().local_rank  # torchrun's: one process a GPU
     if index >= torch.cuda.device_count():
@@ -63,15 +68,6 @@ def choose(name: str) -> Device:
         )
     torch.cuda.set_device(index)
     return Device(torch.device("cuda", index), torch.cuda.get_device_name(index))
-
-
-def _keep_memory() -> None:
-    """Make glibc keep freed blocks of up to 32 MB. Returned to the kernel, they are fetched page by page at every
-    step, a tenth of its time. Has no effect without glibc."""
-    with contextlib.suppress(OSError, AttributeError):
-        mallopt = ctypes.CDLL(None).mallopt
-        for option, value in ((_M_MMAP_THRESHOLD, 32 << 20), (_M_TRIM_THRESHOLD, 2**31 - 1)):
-            mallopt(option, value)
 
 
 def resolve_precision(name: str, device: Device) -> str:

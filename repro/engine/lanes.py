@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from repro.config.recipe import Recipe
 from repro.data.batches import PAD
 from repro.engine.data_source import InMemoryData, Subset
-from repro.engine.network import FlatParameters, Network, named
+from repro.engine.network import Network, make_rows, named
 
 LossOf = Callable[[nn.Module, Tensor, Tensor, torch.dtype], tuple[Tensor, Tensor]]
 EVAL_BATCH = 1000  # images that are evaluated at a time
@@ -48,7 +48,7 @@ class Lanes:
         images = data.images
         device, capacity = images.images.device, len(images)
         self.arch, self.images, self.recipe, self.precision, self.device = arch, images, recipe, precision, device
-        self.rows = FlatParameters.make(arch, count, device)
+        self.rows = make_rows(arch, count, device)
         self.order = torch.zeros(4, count, capacity, dtype=torch.long, device=device)  # index, top, left, flip
         self.eval_indices = torch.zeros(count, capacity, dtype=torch.long, device=device)
         self.labels = torch.zeros(count, capacity, dtype=torch.long, device=device)
@@ -69,7 +69,7 @@ class Lane:
 
     def __init__(self, lanes: Lanes, number: int) -> None:
         self.number, self._lanes, self.recipe, self.precision = number, lanes, lanes.recipe, lanes.precision
-        self.network = Network(lanes.arch, 0, lanes.device, lanes.rows.row(number))
+        self.network = Network(lanes.arch, 0, lanes.device, lanes.rows, number)
         self.leaves = ForwardModel(self.network, lanes.precision)
         self.busy = False
         self.epoch_size = self.eval_size = 0  # images

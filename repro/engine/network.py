@@ -1,15 +1,14 @@
 """A network whose weights, gradients, momentum, mask and BatchNorm statistics are one flat tensor each.
 
 One update of all weights is then six operations instead of six per layer, and one multiplication applies the mask
-at every step (`FlatParameters.update`). Convolution weights are channels_last. Networks that train side by side
-are rows of common tensors, so that one operation can update them all.
+at every step (`Network.update`). Convolution weights are channels_last. Networks that train side by side are rows
+of common tensors, on which the fused kernels work.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -31,8 +30,6 @@ class Trainable(Protocol):
     @property
     def prunable(self) -> Sequence[str]: ...
     @property
-    def masked(self) -> bool: ...
-    @property
     def is_finite(self) -> bool: ...
     def prunable_weights(self) -> dict[str, Tensor]: ...
     def layer_weights(self) -> dict[str, Tensor]: ...
@@ -43,10 +40,9 @@ class Trainable(Protocol):
     def snapshot(self) -> Callable[[], dict[str, Tensor]]: ...
 
 
-@dataclass(frozen=True, eq=False)
-class FlatParameters:
+class FlatParameters(NamedTuple):
     """The tensors of K equal networks, a row each: weights, gradients, momentum and mask float32 [K, weights],
-    BatchNorm statistics float32 [K, statistics]. A single row has one dimension less."""
+    BatchNorm statistics float32 [K, statistics]. A single network's have one dimension less."""
 
     weights: Tensor
     gradients: Tensor
@@ -54,46 +50,28 @@ class FlatParameters:
     mask: Tensor
     statistics: Tensor
 
-    @classmethod
-    def make(cls, arch: str, count: int, device: torch.device) -> FlatParameters:
-        """Tensors for ``count`` networks: all zeros, masks all ones."""
-        model = nets.shapes(arch)
-        size, buffers = (sum(t.numel() for t in ts) for ts in (model.parameters(), model.buffers()))
 
-        def room(numbers: int, value: float) -> Tensor:
-            padded = -(-numbers // ALIGNED) * ALIGNED
-            return torch.full((count, padded), value, dtype=torch.float32, device=device)[:, :numbers]
+def make_rows(arch: str, count: int, device: torch.device) -> FlatParameters:
+    """Tensors for ``count`` networks: all zeros, masks all ones."""
+    model = nets.shapes(arch)
+    size, buffers = (sum(t.numel() for t in ts) for ts in (model.parameters(), model.buffers()))
 
-        return cls(room(size, 0), room(size, 0), room(size, 0), room(size, 1), room(buffers, 0))
+    def room(numbers: int, value: float) -> Tensor:
+        padded = -(-numbers // ALIGNED) * ALIGNED
+        return torch.full((count, padded), value, dtype=torch.float32, device=device)[:, :numbers]
 
-    def row(self, number: int) -> FlatParameters:
-        """The ``number``-th network, as views."""
-        tensors = (self.weights, self.gradients, self.momentum, self.mask, self.statistics)
-        return FlatParameters(*(tensor[number] for tensor in tensors))
-
-    def update(self, recipe: Recipe, rate: Tensor) -> None:
-        """Eq. 1: v <- m v + (lambda w + g), w <- w - eta v; then the mask. ``rate`` is on the device: a scalar, or
-        [K, 1] for K rows.
-
-        Clears the gradients. Only in-place operations on fixed tensors, so that a CUDA graph can hold it. A dense
-        network's mask is all ones: multiplying by one changes nothing, and all networks share their operations.
-        """
-        with torch.no_grad():
-            self.gradients.add_(self.weights, alpha=recipe.weight_decay)
-            self.momentum.mul_(recipe.momentum).add_(self.gradients)
-            self.weights.sub_(self.momentum * rate)
-            self.weights.mul_(self.mask)
-            self.momentum.mul_(self.mask)
-            self.gradients.zero_()
+    return FlatParameters(room(size, 0), room(size, 0), room(size, 0), room(size, 1), room(buffers, 0))
 
 
-class Network(FlatParameters):
+class Network:
     """``model``, whose parameters are views of one row, with Eq. 1 of the paper as its optimizer (`update`)."""
 
-    def __init__(self, arch: str, seed: int, device: torch.device, row: FlatParameters | None = None) -> None:
-        """Initialise from ``seed``, in ``row`` or in new tensors."""
-        row = row or FlatParameters.make(arch, 1, device).row(0)
-        super().__init__(row.weights, row.gradients, row.momentum, row.mask, row.statistics)
+    def __init__(
+        self, arch: str, seed: int, device: torch.device, rows: FlatParameters | None = None, number: int = 0
+    ) -> None:
+        """Initialise from ``seed``, in row ``number`` of ``rows`` or in new tensors."""
+        own = (tensor[number] for tensor in rows or make_rows(arch, 1, device))
+        self.weights, self.gradients, self.momentum, self.mask, self.statistics = own
         self.arch = arch
         self.model = nets.build(arch, seed).to(device)
         self.prunable = prunable_names(self.model)
@@ -111,6 +89,20 @@ class Network(FlatParameters):
             view.copy_(buffers[name])
             module, _, attribute = name.rpartition(".")
             setattr(self.model.get_submodule(module), attribute, view)
+
+    def update(self, recipe: Recipe, rate: Tensor) -> None:
+        """Eq. 1: v <- m v + (lambda w + g), w <- w - eta v; then the mask. ``rate`` is a scalar on the device.
+
+        Clears the gradients. Only in-place operations on fixed tensors, so that a CUDA graph can hold it. A dense
+        network's mask is all ones: multiplying by one changes nothing, and all networks share their operations.
+        """
+        with torch.no_grad():
+            self.gradients.add_(self.weights, alpha=recipe.weight_decay)
+            self.momentum.mul_(recipe.momentum).add_(self.gradients)
+            self.weights.sub_(self.momentum * rate)
+            self.weights.mul_(self.mask)
+            self.momentum.mul_(self.mask)
+            self.gradients.zero_()
 
     def reset(self, seed: int) -> None:
         """Initialise again from ``seed``: no momentum, no mask."""

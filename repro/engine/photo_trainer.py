@@ -20,7 +20,6 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from repro.config.recipe import MicroBatchRecipe
 from repro.data.batches import seed_of
@@ -72,8 +71,6 @@ def train(
     ranks = data.ranks
     network = Network(run.arch, run.seed, data.device.torch)
     progress = RunProgress(run, network, store, keep, data.device, data.source, ranks)
-    ranks.broadcast(network.weights, network.momentum, network.mask, network.statistics)
-    network.masked = ranks.broadcast_object(network.masked)
     if progress.over:
         return progress.record()
     # A Run that resumes on another device keeps the precision that it began with.
@@ -88,7 +85,6 @@ def train(
     while not progress.over:
         start = time.perf_counter()
         totals = trainer.epoch(progress.epoch, learning_rate(run.recipe, progress.epoch), partial, stop)
-        trainer.average_batchnorm_stats()
         if totals.batches < trainer.batches_an_epoch:
             progress.history["wall_s"] += time.perf_counter() - start
             progress.save(totals)
@@ -149,7 +145,10 @@ class PhotoTrainer:
                     speed, waiting = (batch.stop - left[0].start) / spent, (self._waited - waited) / spent
                     self._observer.step_done(StepReport(self._run, epoch + 1, batch.stop, speed, waiting))
                     reported = now
-        ranks.all_reduce(sums)
+        # BatchNorm's running statistics follow the micro-batches of each rank. Their update is linear, so their
+        # mean is what one rank that trained all micro-batches would have.
+        ranks.all_reduce(sums, self._network.statistics)
+        self._network.statistics.div_(ranks.count)
         loss, correct, seen = sums.tolist()
         self._spent += time.perf_counter() - started  # the device has finished by now
         return EpochTotals(done, partial.seen + int(seen), partial.loss + loss, partial.correct + int(correct))
@@ -159,17 +158,17 @@ class PhotoTrainer:
         statistics = self._network.statistics
         before, mean = statistics.clone(), torch.zeros_like(statistics)
         count = self._recipe.micro_batches // self._ranks.count
-        for number in range(count):
-            loaded = next(feed)
+        for loaded in itertools.islice(feed, count):
             self._waited += loaded.waited
             images, labels = self._on_device(loaded)
-            logits, loss = self.model.backward(images, labels, len(batch), last=number == count - 1)
+            logits, loss = self.model.backward(images, labels, len(batch))
             with torch.no_grad():
                 sums += torch.stack((loss, (logits.argmax(1) == labels).sum(), (labels != IGNORED).sum()))
                 mean.add_(statistics, alpha=1 / count)
                 statistics.copy_(before)
         with torch.no_grad():
             statistics.copy_(mean)
+        self._ranks.all_reduce(self._network.gradients)
         self._network.update(self._recipe, rate)
 
     def top1(self) -> float:
@@ -188,14 +187,6 @@ class PhotoTrainer:
         self._ranks.all_reduce(counts)
         correct, seen = (int(count) for count in counts)
         return 100 * correct / max(seen, 1)
-
-    def average_batchnorm_stats(self) -> None:
-        """Replace BatchNorm's running statistics, which on each rank follow its own micro-batches, by their mean.
-
-        Their update is linear, so this is what one rank that trained all micro-batches would have.
-        """
-        self._ranks.all_reduce(self._network.statistics)
-        self._network.statistics.div_(self._ranks.count)
 
     def provenance(self) -> dict[str, Any]:
         """For the Record, after an epoch: strategy, ranks, loader, rank 0's speed and the fraction of its time in
@@ -225,41 +216,35 @@ class PhotoTrainer:
 
     def _on_device(self, loaded: Batch) -> tuple[Tensor, Tensor]:
         """Normalised images and their labels; bytes are what is copied."""
-        pixels, labels, flip = (
-            None if tensor is None else tensor.to(self._ranks.device, non_blocking=True)
-            for tensor in (loaded.images, loaded.labels, loaded.flip)
-        )
-        assert pixels is not None and labels is not None
+        device = self._ranks.device
+        pixels, labels = (tensor.to(device, non_blocking=True) for tensor in (loaded.images, loaded.labels))
+        flip = None if loaded.flip is None else loaded.flip.to(device, non_blocking=True)
         return normalize(pixels, flip), labels
 
 
 class PhotoModel:
-    """Gradients of ``network``, one micro-batch after another; the last one's backward sums them over ranks."""
+    """Adds up the gradients of ``network`` on this rank, one micro-batch after another."""
 
     def __init__(self, network: Network, precision: torch.dtype, ranks: Ranks, images: int) -> None:
         """``images`` in all epochs decide whether to compile."""
         self.precision, self._network, self._ranks = precision, network, ranks
         self.strategy = "compiled" if ranks.device.type == "cuda" and images >= COMPILE_FROM else "eager"
         """How it trains, for the Record."""
-        self._forward = _Forward(network.model, precision)
-        self._ddp: DistributedDataParallel | None = None
-        if ranks.count > 1:
-            # BatchNorm's are averaged when needed (PhotoTrainer.average_batchnorm_stats), not at every step.
-            self._ddp = DistributedDataParallel(self._forward, broadcast_buffers=False)
+        self._compiled: nn.Module | None = None
+        self._size = 0  # images that the compiled form takes: others would need another compilation
 
-    def backward(self, images: Tensor, labels: Tensor, batch: int, last: bool) -> tuple[Tensor, Tensor]:
+    def backward(self, images: Tensor, labels: Tensor, batch: int) -> tuple[Tensor, Tensor]:
         """Add the gradients of a micro-batch's part of the mean loss over a global batch of ``batch`` images.
 
         Images that could not be read (label `loader.IGNORED`) do not count. Returns the logits and the summed
-        loss, float64. After a rank's ``last`` micro-batch, gradients are those of the global batch.
+        loss, float64.
         """
-        if self.strategy == "compiled" and self._forward.compiled is None:
+        if self.strategy == "compiled" and self._compiled is None:
             self._compile(images)
-        with contextlib.nullcontext() if self._ddp is None or last else self._ddp.no_sync():
-            logits = (self._ddp or self._forward)(images)
-            loss = F.cross_entropy(logits, labels, reduction="sum")
-            # DDP averages over ranks; these losses are to be summed.
-            (loss * (self._ranks.count / batch)).backward()
+        fast = self._compiled if len(images) == self._size else None
+        logits = forward(fast or self._network.model, images, self.precision)
+        loss = F.cross_entropy(logits, labels, reduction="sum")
+        (loss * (1 / batch)).backward()
         return logits.detach(), loss.detach().double()
 
     def _compile(self, images: Tensor) -> None:
@@ -282,23 +267,7 @@ class PhotoModel:
             warnings.warn(f"strategy 'compiled' failed, training eagerly instead: {why}", stacklevel=2)
             self.strategy = "eager"
         else:
-            self._forward.compiled, self._forward.size = compiled, len(images)
-
-
-class _Forward(nn.Module):
-    """The network, or its compiled form once that is checked, as one module that DDP can wrap."""
-
-    def __init__(self, model: nn.Module, precision: torch.dtype) -> None:
-        super().__init__()
-        self.model, self.precision = model, precision
-        self.compiled: nn.Module | None = None
-        self.size = 0
-        """Images that the compiled form takes: others would need another compilation."""
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits float32."""
-        model = self.compiled if self.compiled is not None and len(images) == self.size else self.model
-        return forward(model, images, self.precision)
+            self._compiled, self._size = compiled, len(images)
 
 
 def epoch_order(stream: str, epoch: int, count: int) -> npt.NDArray[np.int64]:

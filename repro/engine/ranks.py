@@ -40,23 +40,13 @@ class Ranks:
 
     def any(self, flag: bool) -> bool:
         """Whether ``flag`` is true on any rank; all ranks get the same answer."""
-        if self.count == 1:
-            return flag
-        flags = torch.tensor(float(flag), device=self.device)
-        dist.all_reduce(flags, dist.ReduceOp.MAX)
-        return bool(flags.item())
+        return any(self.all_gather(flag))
 
     def all_reduce(self, *tensors: Tensor) -> None:
         """Replace each tensor by its sum over ranks."""
         if self.count > 1:
             for tensor in tensors:
                 dist.all_reduce(tensor)
-
-    def broadcast(self, *tensors: Tensor) -> None:
-        """Replace each tensor by rank 0's."""
-        if self.count > 1:
-            for tensor in tensors:
-                dist.broadcast(tensor, 0)
 
     def broadcast_object(self, value: Any) -> Any:
         """Rank 0's ``value``, plain data, on every rank."""

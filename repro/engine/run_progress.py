@@ -27,8 +27,7 @@ class RunProgress:
     Args:
         keep: epochs whose checkpoints other Runs need.
         source: names the data in the Record.
-        ranks: processes that train the Run together (default: one). Only rank 0 reads and writes ``store``: the
-            others' ``network`` is not loaded.
+        ranks: processes that train the Run together (default: one). Only rank 0 reads and writes ``store``.
 
     Raises `CheckpointGone` where a parent's checkpoint is absent or damaged.
     """
@@ -46,25 +45,29 @@ class RunProgress:
         ranks = ranks or Ranks(device.torch)
         self.run, self.network = run, network
         self._store, self._keep, self._is_main = store, keep, ranks.is_main
-        begun = self._resume_or_start(device, source) if ranks.is_main else None
-        self.epoch, self.partial, self.history = ranks.broadcast_object(begun)
-        """Whole epochs trained, how far the Run was in the next one, and what becomes the Record."""
-        if self.epoch == run.first_epoch and not self.partial.batches:
-            self._keep_checkpoint()
+        self.epoch, self.partial = run.first_epoch, EpochTotals()
+        """Whole epochs trained, and how far the Run was in the next one."""
+        self.history: dict[str, Any] = {}
+        """What becomes the Record."""
+        if ranks.is_main:
+            store.begin(run)
+            if state := store.load_state(run):
+                network.load(state.tensors)
+                self.epoch, self.history = state.epoch, dict(state.history)
+                self.partial = EpochTotals(**self.history.pop("begun", {}))
+                before = self.history["provenance"]["device"]
+                if before.rpartition(", then ")[2] != device.name:
+                    self.history["provenance"]["device"] = f"{before}, then {device.name}"
+            else:
+                self._start(device, source)
+        if ranks.count > 1:
+            self.epoch, self.partial, self.history, tensors = ranks.broadcast_object(
+                (self.epoch, self.partial, self.history, network.snapshot()())
+            )
+            network.load(tensors)
 
-    def _resume_or_start(self, device: devices.Device, source: str) -> tuple[int, EpochTotals, dict[str, Any]]:
-        self._store.begin(self.run)
-        state = self._store.load_state(self.run)
-        if state is None:
-            return self.run.first_epoch, EpochTotals(), self._start(device, source)
-        self.network.load(state.tensors)
-        history, before = dict(state.history), state.history["provenance"]["device"]
-        if before.rpartition(", then ")[2] != device.name:
-            history["provenance"]["device"] = f"{before}, then {device.name}"
-        return state.epoch, EpochTotals(**history.pop("begun", {})), history
-
-    def _start(self, device: devices.Device, source: str) -> dict[str, Any]:
-        """Load the Run's initial weights and mask, and return a history that describes them."""
+    def _start(self, device: devices.Device, source: str) -> None:
+        """Load the Run's initial weights and mask, and begin a history that describes them."""
         run, network = self.run, self.network
         parents: dict[str, str] = {}
         start: dict[str, Any] = {}
@@ -95,7 +98,7 @@ class RunProgress:
                 # Between the Run's mask and that of its initial weights at the same sparsity (Fig. 3).
                 "mask_distance": measured(hamming_distance(masks, of_start)),
             }
-        history: dict[str, Any] = {
+        self.history = {
             "curve": empty_curve(),
             "start": start,
             "probe": {},
@@ -108,9 +111,8 @@ class RunProgress:
                 "started": datetime.now(UTC).isoformat(timespec="seconds"),
             },
         }
-        if run.probe is not None:
-            _record_weight_stats(run.first_epoch, run.probe, network, history)
-        return history
+        self._record_weight_stats()
+        self._keep_checkpoint()
 
     @property
     def over(self) -> bool:
@@ -136,11 +138,10 @@ class RunProgress:
         if self.run.evaluates_after(done):
             curve["test_epoch"].append(done)
             curve["test_top1"].append(measured(top1()))
-        if self.run.probe is not None:
-            _record_weight_stats(done, self.run.probe, self.network, self.history)
-        prune_at = dict(self.run.prune_at)
-        if done in prune_at:
-            self.network.prune(prune_at[done])
+        self._record_weight_stats()
+        for epoch, sparsity in self.run.prune_at:
+            if epoch == done:
+                self.network.prune(sparsity)
         self._keep_checkpoint()
 
     @property
@@ -177,16 +178,19 @@ class RunProgress:
             digest = self._store.save_checkpoint(self.run, self.epoch, self.network.checkpoint())
             self.history["checkpoints"][str(self.epoch)] = digest
 
-
-def _record_weight_stats(epoch: int, rate: float, network: Trainable, history: dict[str, Any]) -> None:
-    """Append to ``history`` the mean and standard deviation of every layer's weights, and the pruned fraction of
-    every prunable layer in a global pruning at ``rate``, which is not applied (Fig. 2)."""
-    stats = history["probe"] or {"rate": rate, "epoch": [], "w_std": {}, "w_mean": {}, "layer_rates": {}}
-    stats["epoch"].append(epoch)
-    for name, weight in network.layer_weights().items():
-        stats["w_mean"].setdefault(name, []).append(measured(float(weight.double().mean())))
-    for name, value in weight_std(network.layer_weights()).items():
-        stats["w_std"].setdefault(name, []).append(measured(value))
-    for name, value in layer_rates(magnitude_masks(network.prunable_weights(), rate)).items():
-        stats["layer_rates"].setdefault(name, []).append(measured(value))
-    history["probe"] = stats
+    def _record_weight_stats(self) -> None:
+        """If the Run has a probe, append the mean and standard deviation of every layer's weights, and the pruned
+        fraction of every prunable layer in a global pruning at its rate, which is not applied (Fig. 2)."""
+        rate, weights = self.run.probe, self.network.layer_weights()
+        if rate is None:
+            return
+        stats = self.history["probe"] or {"rate": rate, "epoch": [], "w_std": {}, "w_mean": {}, "layer_rates": {}}
+        stats["epoch"].append(self.epoch)
+        for kind, values in (
+            ("w_mean", {name: float(weight.double().mean()) for name, weight in weights.items()}),
+            ("w_std", weight_std(weights)),
+            ("layer_rates", layer_rates(magnitude_masks(self.network.prunable_weights(), rate))),
+        ):
+            for name, value in values.items():
+                stats[kind].setdefault(name, []).append(measured(value))
+        self.history["probe"] = stats

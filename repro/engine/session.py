@@ -48,7 +48,7 @@ def trainer(
     store: Store, folders: Sequence[Path], device: str, observer: Callable[[], Observer], options: SessionOptions
 ) -> Iterator[Callable[[Plan | None], bool]]:
     """Yield a function that trains a plan in this process, together with its other ranks, and returns False where
-    rank 0 has none. It raises what `execute` raises, and `UsageError` for Runs that only one process can train.
+    rank 0 has none. It raises what `Session.execute` raises, and `UsageError` for Runs of one process.
 
     Args:
         folders: where data sets are looked for.
@@ -68,59 +68,49 @@ def trainer(
                 raise UsageError(
                     f"{small[0]}{others} train on one GPU: run the same command without torchrun first"
                 )
-            execute(plan, store, folders, chosen, observer(), options, group)
+            Session(store, folders, chosen, observer(), options, group).execute(plan)
             return True
 
         yield train
 
 
-def execute(
-    plan: Plan,
-    store: Store,
-    folders: Sequence[Path],
-    device: Device,
-    observer: Observer,
-    options: SessionOptions,
-    group: Ranks | None = None,
-) -> None:
-    """Train the missing Runs of ``plan``, all ranks of ``group`` together.
-
-    Raises `BudgetSpent` at the deadline, `RunFailed` after the last wave if a Run diverged, `MissingInput` if data
-    is absent or has changed since the plan was made.
-    """
-    group = group or Ranks(device.torch)
-    for precision in {run.precision for run in plan.missing}:
-        resolve_precision(precision, device)  # raises before anything is trained
-    with store.lock() if group.is_main else contextlib.nullcontext():
-        observer.started(plan, device.name)
-        try:
-            _Session(plan, store, folders, device, observer, options, group, len(plan.missing)).train()
-        except OutOfTime:
-            raise budget_spent(plan, store) from None
-        finally:
-            observer.ended()
-    if group.is_main:
-        check_trained(plan, store, {})
-
-
 @dataclass
-class _Session:
-    plan: Plan
+class Session:
+    """Trains plans on ``device``, all ranks of ``group`` (default: one process) together."""
+
     store: Store
     folders: Sequence[Path]
     device: Device
     observer: Observer
     options: SessionOptions
-    group: Ranks
-    left: int
-    """Runs that are not finished."""
+    group: Ranks | None = None
 
-    def train(self) -> None:
-        """Train the waves in order."""
+    def execute(self, plan: Plan) -> None:
+        """Train the missing Runs of ``plan``.
+
+        Raises `BudgetSpent` at the deadline, `RunFailed` after the last wave if a Run diverged, `MissingInput` if
+        data is absent or has changed since the plan was made.
+        """
+        for precision in {run.precision for run in plan.missing}:
+            resolve_precision(precision, self.device)  # raises before anything is trained
+        store, self._group = self.store, self.group or Ranks(self.device.torch)
+        self._plan, self._left = plan, len(plan.missing)  # Runs that are not finished
+        with store.lock() if self._group.is_main else contextlib.nullcontext():
+            self.observer.started(plan, self.device.name)
+            try:
+                self._train()
+            except OutOfTime:
+                raise budget_spent(plan, store) from None
+            finally:
+                self.observer.ended()
+        if self._group.is_main:
+            check_trained(plan, store, {})
+
+    def _train(self) -> None:
         opened: dict[tuple[str, str], Waves] = {}
-        for wave in self.plan.waves:
-            ready = self.group.broadcast_object([run for run in wave if self.store.can_continue(run)])
-            self.left -= len(wave) - len(ready)
+        for wave in self._plan.waves:
+            ready = self._group.broadcast_object([run for run in wave if self.store.can_continue(run)])
+            self._left -= len(wave) - len(ready)
             if not ready:
                 continue
             data = wave[0].data
@@ -130,7 +120,7 @@ class _Session:
                 continue
             key = (data.name, data.fingerprint)
             if key not in opened:
-                images, keep = open_images(data, self.folders, self.device), self.plan.keep
+                images, keep = open_images(data, self.folders, self.device), self._plan.keep
                 opened[key] = Waves(images, self.store, keep, self.observer, self._has_time, self.options.deadline)
             self._train_wave(ready, opened[key])
 
@@ -140,7 +130,7 @@ class _Session:
         choice = Choice()
         if options.strategy == "auto" or not options.wave:
             first = max(runs, key=lambda run: run.epochs * run.data.train)
-            left = cost([run for run in self.plan.missing if run.arch == first.arch], store).images
+            left = cost([run for run in self._plan.missing if run.arch == first.arch], store).images
             cache, until = store.runs_dir / calibration.CACHE, options.time_until
             if until is None:
                 until = time.monotonic() + TIMING * self._seconds_left()
@@ -165,24 +155,24 @@ class _Session:
         from repro.engine.photo_trainer import train  # seconds of imports, only for those who need them
 
         store = self.store
-        source = open_photos(data, self.folders, store.runs_dir, self.device, self.group)
+        source = open_photos(data, self.folders, store.runs_dir, self.device, self._group)
         for run in runs:
             self.observer.run_started(run)
             before = store.record(run)  # trained again for its checkpoints
-            lock = store.run_lock(run, self.options.deadline) if self.group.is_main else contextlib.nullcontext()
+            lock = store.run_lock(run, self.options.deadline) if self._group.is_main else contextlib.nullcontext()
             with lock, signals.deferred() as pending:
                 # By now a worker that outlived its driver may have trained it.
-                record = store.record(run) if self.group.count == 1 and not before else None
-                keep = self.plan.keep.get(run.key, set())
+                record = store.record(run) if self._group.count == 1 and not before else None
+                keep = self._plan.keep.get(run.key, set())
                 record = record or train(run, source, store, keep, self.observer, self._has_time, pending)
                 self._finish([(run, record)])
 
     def _finish(self, finished: Finished) -> None:
-        if self.group.is_main:
+        if self._group.is_main:
             self.store.finish(finished)
         for run, record in finished:
-            self.left -= 1
-            self.observer.run_done(run, record, self.left)
+            self._left -= 1
+            self.observer.run_done(run, record, self._left)
 
     def _has_time(self, seconds: float) -> bool:
         return MARGIN * seconds < self._seconds_left()

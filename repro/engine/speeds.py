@@ -41,31 +41,35 @@ class Choice:
     measured: str = field(default="", compare=False)
 
     @property
-    def names(self) -> list[str]:
-        """Strategies, fastest first; the first is the simplest of those that are as fast as the fastest."""
-        best = {name: max(counts.values()) for name, counts in self.speeds.items()}
-        ordered = sorted(best, key=lambda name: -best[name])
-        if not ordered:
-            return [self.unmeasured[0]]
-        first = next(name for name in SIMPLEST_FIRST if GAIN * best.get(name, 0.0) >= best[ordered[0]])
-        return [first, *(name for name in ordered if name != first)]
+    def best(self) -> tuple[str, int]:
+        """The simplest strategy, in the fewest lanes, that is as fast as the fastest."""
+        fastest = max((speed for counts in self.speeds.values() for speed in counts.values()), default=0.0)
+        for name in SIMPLEST_FIRST:
+            for count, speed in sorted(self.speeds.get(name, {}).items()):
+                if GAIN * speed >= fastest:
+                    return name, count
+        return self.unmeasured
 
     @property
     def lanes(self) -> int:
         """The fastest number of lanes."""
-        if not self.speeds:
-            return self.unmeasured[1]
-        counts = self.speeds[self.names[0]]
-        best = 1
-        for count in sorted(counts):
-            if counts[count] > GAIN * counts.get(best, 0.0):
-                best = count
-        return best
+        return self.best[1]
+
+    @property
+    def names(self) -> list[str]:
+        """Strategies, fastest first, each in as many lanes as the best."""
+        return self.names_at(self.lanes)
+
+    def names_at(self, lanes: int) -> list[str]:
+        """Strategies, fastest in ``lanes`` lanes first; among equals the best of all."""
+        name, _ = self.best
+        speeds = {other: self.speed(lanes, other) * (GAIN if other == name else 1) for other in self.speeds}
+        return sorted(speeds, key=lambda other: -speeds[other]) or [name]
 
     def speed(self, lanes: int, name: str | None = None) -> float:
-        """Images a second of ``lanes`` lanes by strategy ``name`` (default: the fastest), interpolated between
+        """Images a second of ``lanes`` lanes by strategy ``name`` (default: the best), interpolated between
         measured numbers of lanes. Raises `KeyError` for a strategy that was not measured."""
-        measured = self.speeds[name or self.names[0]]
+        measured = self.speeds[name or self.best[0]]
         counts = sorted(measured)
         speeds = [measured[count] for count in counts]
         return float(np.interp(lanes, counts, speeds)) * min(1.0, lanes / counts[0])
@@ -74,19 +78,10 @@ class Choice:
         """Images a second if ``busy`` of ``lanes`` lanes train, by the fastest strategy for ``lanes``."""
         return self.speed(busy, self.names_at(lanes)[0])
 
-    def names_at(self, lanes: int) -> list[str]:
-        """`names` with the strategy first that is fastest in ``lanes`` lanes."""
-        names = self.names
-        if not self.speeds:
-            return names
-        best = max(names, key=lambda name: self.speed(lanes, name))
-        if self.speed(lanes, best) <= GAIN * self.speed(lanes, names[0]):
-            return names
-        return [best, *(name for name in names if name != best)]
-
     def describe(self) -> str:
         """For people: ``streams, 16 Runs at a time``."""
-        return f"{self.names[0]}, {f'{self.lanes} Runs' if self.lanes > 1 else 'one Run'} at a time"
+        name, lanes = self.best
+        return f"{name}, {f'{lanes} Runs' if lanes > 1 else 'one Run'} at a time"
 
 
 def now() -> str:

@@ -4,7 +4,7 @@ Runs of a wave share architecture, images, batch size, momentum, weight decay an
 labels, number of images, schedule, evaluation, state and Record are each Run's own. The results are therefore
 those of each Run alone, and a Run that diverges does not affect the others.
 
-`Waves._train` is the loop; `_advance` steps all lanes to the end of an epoch, `_end_epochs` evaluates and saves.
+`Waves.train` is the loop; `_advance` steps all lanes to the end of an epoch, `_end_epochs` evaluates and saves.
 The device does not wait for the disk: a state is copied from it at an epoch's end and written during the next
 epoch, whose order was drawn during the last. (`lanes.py`: one step.)
 """
@@ -51,7 +51,6 @@ class ActiveRun:
     next_indices: Future[Tensor] = field(init=False)
     """Order, crops and flips of the next epoch."""
     saving: Future[None] | None = None
-    """Of the last state. Raises `MissingInput` if it cannot be written."""
     batches_left: int = 0
     """Whole batches left in this epoch."""
     began: float = 0.0
@@ -59,6 +58,11 @@ class ActiveRun:
     """This Run's part of the device's time in this epoch."""
     epoch_seconds: float = 0.0
     """Elapsed time of the last epoch."""
+
+    def wait_for_state(self) -> None:
+        """Wait until the last state is on disk. Raises `MissingInput` if it could not be written."""
+        if self.saving:
+            self.saving.result()
 
 
 @dataclass
@@ -82,6 +86,7 @@ class Waves:
     _shape: tuple[object, ...] = ()
     _waiting: dict[str, deque[Run]] = field(default_factory=dict)
     """Runs to train, by precision."""
+    _active: list[ActiveRun] = field(default_factory=list)
     _helpers: ThreadPoolExecutor = field(init=False)
 
     def train(self, runs: Sequence[Run], names: Sequence[str], count: int) -> Iterator[Finished]:
@@ -99,36 +104,30 @@ class Waves:
             if self._lanes is None or shape != self._shape:
                 self._lanes = self._strategy = None  # free their memory first
                 self._lanes, self._shape = Lanes(arch, count, self.data, recipe, dtype), shape
+            lanes = self._lanes
             with ThreadPoolExecutor(max(2, cores())) as self._helpers:
-                yield from self._train(queue, names, self._lanes, precision)
+                try:
+                    while queue or self._active:
+                        free = [lane for lane in lanes.all if not lane.busy]
+                        if queue and free:
+                            between_epochs = self._enter(queue, free, precision)
+                        else:
+                            busy = [active.lane for active in self._active]
+                            self._strategy = self._strategy or first_valid(names, lanes, busy)
+                            between_epochs = self._advance(lanes, self._strategy)
+                        over = [(active, active.record) for active in between_epochs if active.record]
+                        if over:
+                            yield [(active.run, record) for active, record in over]
+                            self._leave([active for active, _ in over])
+                        for active in between_epochs:
+                            if not active.record:
+                                self._start_epoch(active)
+                finally:
+                    self._leave(list(self._active))
 
-    def _train(self, queue: deque[Run], names: Sequence[str], lanes: Lanes, precision: str) -> Iterator[Finished]:
-        active_runs: list[ActiveRun] = []
-        try:
-            while queue or active_runs:
-                free = [lane for lane in lanes.all if not lane.busy]
-                if queue and free:
-                    between_epochs = self._enter(queue, free, precision, active_runs)
-                else:
-                    if self._strategy is None:
-                        self._strategy = first_valid(names, lanes, [active.lane for active in active_runs])
-                    between_epochs = self._advance(lanes, self._strategy, active_runs)
-                    self._end_epochs(lanes, self._strategy, between_epochs, len(active_runs))
-                if over := [active for active in between_epochs if active.record]:
-                    yield [(active.run, active.record) for active in over if active.record]
-                    self._leave(over, active_runs)
-                for active in between_epochs:
-                    if not active.record:
-                        self._start_epoch(active)
-        finally:
-            self._leave(list(active_runs), active_runs)
-
-    def _enter(
-        self, queue: deque[Run], free: list[Lane], precision: str, active_runs: list[ActiveRun]
-    ) -> list[ActiveRun]:
-        """Lock the next Runs of ``queue``, resume or start them in ``free`` lanes, add them to ``active_runs`` and
-        return them. Some have a Record already, since nothing is left to train.
-        """
+    def _enter(self, queue: deque[Run], free: list[Lane], precision: str) -> list[ActiveRun]:
+        """Lock the next Runs of ``queue``, resume or start them in ``free`` lanes and return them. Some have a
+        Record already, since nothing is left to train."""
         data, store, entering = self.data, self.store, list[ActiveRun]()
         for lane in free[: len(queue)]:
             run = queue.popleft()
@@ -136,7 +135,7 @@ class Waves:
             self.observer.run_started(run)
             before = store.record(run)  # trained again for its checkpoints
             active.lock.enter_context(store.run_lock(run, self.deadline))
-            active_runs.append(active)
+            self._active.append(active)
             active.record = None if before else store.record(run)  # of a worker that outlived its driver
             if run.weights is None:  # draws from PyTorch's global generator, which threads share
                 lane.network.reset(run.seed)
@@ -153,7 +152,7 @@ class Waves:
             if begun_in != precision:  # begun on another device, where `auto` was another precision
                 resolved = devices.resolve_precision(begun_in, data.device)
                 self._waiting.setdefault(resolved, deque()).append(active.run)
-                self._leave([active], active_runs)
+                self._leave([active])
                 entering.remove(active)
                 continue
             active.lane.enter(data.subset(active.run.data))
@@ -175,42 +174,43 @@ class Waves:
         if epoch + 1 < run.last_epoch:
             self._draw_epoch(active, epoch + 1)
 
-    def _advance(self, lanes: Lanes, strategy: Strategy, active_runs: list[ActiveRun]) -> list[ActiveRun]:
-        """Step all lanes until the first epochs end, and return their Runs."""
-        start = time.perf_counter()
-        left, group = min(active.batches_left for active in active_runs), [active.lane for active in active_runs]
-        for active in active_runs:
+    def _advance(self, lanes: Lanes, strategy: Strategy) -> list[ActiveRun]:
+        """Step all lanes until the first epochs end, end these, and return their Runs."""
+        start, batch = time.perf_counter(), lanes.recipe.batch_size
+        left, group = min(active.batches_left for active in self._active), [active.lane for active in self._active]
+        for active in self._active:
             active.batches_left -= left
         while left:
             if not self.has_time(0.0):
                 raise OutOfTime
             steps = min(left, LOOK_EVERY[lanes.device.type])
-            strategy.train(group, steps, lanes.recipe.batch_size)
+            strategy.train(group, steps, batch)
             left -= steps
             if lanes.device.type == "cuda":
                 torch.cuda.synchronize(lanes.device)
-        ending = [active for active in active_runs if not active.batches_left]
-        last_batches = [(active.lane, active.lane.epoch_size % lanes.recipe.batch_size) for active in ending]
-        for size, same in _by_size(last_batches).items():
-            strategy.train(same, 1, size)
-        for active in active_runs:
-            active.device_seconds += (time.perf_counter() - start) / len(active_runs)
+        ending = [active for active in self._active if not active.batches_left]
+        last_batch = {active.lane: active.lane.epoch_size % batch for active in ending}
+        for size in set(last_batch.values()) - {0}:
+            strategy.train([lane for lane in last_batch if last_batch[lane] == size], 1, size)
+        for active in self._active:
+            active.device_seconds += (time.perf_counter() - start) / len(self._active)
+        self._end_epochs(lanes, strategy, ending)
         return ending
 
-    def _end_epochs(self, lanes: Lanes, strategy: Strategy, ending: list[ActiveRun], wave: int) -> None:
+    def _end_epochs(self, lanes: Lanes, strategy: Strategy, ending: list[ActiveRun]) -> None:
         """Evaluate if the recipe asks for it; update histories, save checkpoints and states, all Runs in parallel.
 
         A state is on disk before the next epoch ends or the Run leaves its lane."""
-        start = time.perf_counter()
+        start, wave = time.perf_counter(), len(self._active)
         losses, correct = lanes.loss_sum.tolist(), lanes.correct.tolist()
         tested = [active for active in ending if active.run.evaluates_after(active.progress.epoch + 1)]
         top1 = evaluate(lanes, strategy, [active.lane for active in tested])
-        evaluation = (time.perf_counter() - start) / max(1, len(ending))
+        evaluation = (time.perf_counter() - start) / len(ending)
 
         def finish_epoch(active: ActiveRun) -> None:
             progress, number, images = active.progress, active.lane.number, active.lane.epoch_size
             progress.history["provenance"] |= {"strategy": strategy.name, "wave": wave}
-            batches = -(-images // active.lane.recipe.batch_size)
+            batches = -(-images // lanes.recipe.batch_size)
             totals = EpochTotals(batches, images, losses[number], correct[number])
             progress.finish_epoch(totals, lambda: top1[number])
             progress.history["wall_s"] += active.device_seconds + evaluation
@@ -220,25 +220,22 @@ class Waves:
                 active.saving = self._helpers.submit(progress.state_writer())
 
         for active in ending:
-            if active.saving:
-                active.saving.result()
+            active.wait_for_state()
         list(self._helpers.map(finish_epoch, ending))
         for active in ending:
             progress, active.epoch_seconds = active.progress, time.perf_counter() - active.began
             if "diverged_at" not in progress.history:
-                images, seconds = active.lane.epoch_size, active.epoch_seconds
-                report = EpochReport(active.run, progress.epoch, images, seconds, progress.latest, wave)
-                self.observer.epoch_done(report)
+                done = (active.run, progress.epoch, active.lane.epoch_size, active.epoch_seconds, progress.latest)
+                self.observer.epoch_done(EpochReport(*done, wave))
 
-    def _leave(self, leaving: Sequence[ActiveRun], active_runs: list[ActiveRun]) -> None:
+    def _leave(self, leaving: Sequence[ActiveRun]) -> None:
         """Free the lanes of ``leaving`` and release their locks once their states are on disk."""
         try:
             for active in leaving:
                 active.lane.busy = False
-                active_runs.remove(active)
+                self._active.remove(active)
             for active in leaving:
-                if active.saving:
-                    active.saving.result()
+                active.wait_for_state()
         finally:
             for active in leaving:
                 active.lock.close()
@@ -249,17 +246,8 @@ def evaluate(lanes: Lanes, strategy: Strategy, group: Sequence[Lane]) -> dict[in
     for lane in group:
         lane.start_evaluation()
     for start in range(0, max((lane.eval_size for lane in group), default=0), EVAL_BATCH):
-        batches = [(lane, min(EVAL_BATCH, lane.eval_size - start)) for lane in group]
-        for size, same in _by_size(batches).items():
-            strategy.evaluate_batch(same, size)
+        batch = {lane: min(EVAL_BATCH, lane.eval_size - start) for lane in group}
+        for size in {size for size in batch.values() if size > 0}:
+            strategy.evaluate_batch([lane for lane in group if batch[lane] == size], size)
     correct = lanes.eval_correct.tolist()
     return {lane.number: 100 * correct[lane.number] / lane.eval_size for lane in group}
-
-
-def _by_size(batches: Sequence[tuple[Lane, int]]) -> dict[int, list[Lane]]:
-    """The lanes of ``batches`` by the size of their batch, without those of size 0 or less."""
-    lanes: dict[int, list[Lane]] = {}
-    for lane, size in batches:
-        if size > 0:
-            lanes.setdefault(size, []).append(lane)
-    return lanes

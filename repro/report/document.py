@@ -146,8 +146,7 @@ def _titled(title: str, archs: Sequence[str], synthetic: Sequence[str]) -> str:
     if not synthetic:
         return title
     named = re.sub(f"on ({'|'.join(synthetic)})", "on synthetic images", title)
-    comma = "," if title[-1:].isalnum() else ""  # a title may be a question
-    return named if named != title else f"{title}{comma} on synthetic images"
+    return named if named != title else f"{title}, on synthetic images"
 
 
 def _paper_epochs(artifact: Artifact, study: Study, cells: Sequence[Cell]) -> dict[str, str]:

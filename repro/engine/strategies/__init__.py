@@ -97,13 +97,13 @@ def compare_with_eager(strategy: Strategy, lanes: Lanes, group: Sequence[Lane]) 
     correct answers of an evaluation. If in bfloat16 the distance exceeds `TOLERANCE`, float32 steps decide: the
     strategy may be `AS_GOOD` times as far from them as eager steps are.
     """
-    size, evaluated = lanes.recipe.batch_size, min(EVAL_BATCH, *(lane.eval_size for lane in group))
-    size = min(size, *(lane.epoch_size for lane in group))
+    size = min(lanes.recipe.batch_size, *(lane.epoch_size for lane in group))
+    evaluated = min(EVAL_BATCH, *(lane.eval_size for lane in group))
     touched = [tensor for lane in group for tensor in (*lane.touched(), lane.rate)]
     before = [tensor.clone() for tensor in touched]
-    start = lanes.rows.weights.clone()
+    start, numbers = lanes.rows.weights.clone(), [lane.number for lane in group]
 
-    def weights_and_correct(tried: Strategy) -> tuple[Tensor, list[int]]:
+    def weights_and_correct(tried: Strategy) -> tuple[Tensor, Tensor]:
         restore(touched, before)
         for lane in group:
             lane.rate.fill_(0.01)
@@ -115,18 +115,17 @@ def compare_with_eager(strategy: Strategy, lanes: Lanes, group: Sequence[Lane]) 
             lane.start_evaluation()
         end = lanes.rows.weights.clone()
         tried.evaluate_batch(group, evaluated)
-        return end, [int(lane.eval_correct) for lane in group]
+        return end, lanes.eval_correct[numbers]
 
-    def distances(a: Tensor, b: Tensor) -> list[float]:
+    def distances(a: Tensor, b: Tensor) -> Tensor:
         """Of each lane of ``group``, relative to the distance from the start to ``b``."""
-        pairs = zip((a - b).unbind(), (b - start).unbind(), strict=True)
-        relative = [float(difference.norm() / moved.norm().clamp_min(1e-12)) for difference, moved in pairs]
-        return [relative[lane.number] for lane in group]
+        relative: Tensor = (a - b).norm(dim=1) / (b - start).norm(dim=1).clamp_min(1e-12)
+        return relative[numbers]
 
     tolerance = TOLERANCE[lanes.precision]
     try:
         (ours, counts), (eager, eager_counts) = weights_and_correct(strategy), weights_and_correct(Eager(lanes))
-        if not (off := max(distances(ours, eager))) < tolerance:
+        if not (off := distances(ours, eager).max()) < tolerance:
             why = f"differs from eager steps by {off:.1e}"
             if lanes.precision == torch.float32:
                 return why
@@ -134,11 +133,12 @@ def compare_with_eager(strategy: Strategy, lanes: Lanes, group: Sequence[Lane]) 
                 for lane in group:
                     stack.enter_context(lane.in_float32())
                 exact, _ = weights_and_correct(Eager(lanes))
-            pairs = list(zip(distances(ours, exact), distances(eager, exact), strict=True))
-            if not all(mine < AS_GOOD * theirs for mine, theirs in pairs):
-                mine, theirs = max(pairs, key=lambda pair: pair[0] / pair[1])
-                return f"{why}, and from float32 steps by {mine:.1e}, where eager ones do by {theirs:.1e}"
+            mine, theirs = distances(ours, exact), distances(eager, exact)
+            if not (mine < AS_GOOD * theirs).all():
+                worst = int((mine / theirs).argmax())
+                own, other = float(mine[worst]), float(theirs[worst])
+                return f"{why}, and from float32 steps by {own:.1e}, where eager ones do by {other:.1e}"
     finally:  # also if the strategy fails: the next one starts from the same tensors
         restore(touched, before)
-    wrong = max(abs(a - b) for a, b in zip(counts, eager_counts, strict=True)) / evaluated
+    wrong = float((counts - eager_counts).abs().max()) / evaluated
     return f"evaluates {wrong:.0%} of the images otherwise than eager" if wrong > tolerance else ""

@@ -60,11 +60,8 @@ class CapturedStep:
 
     def graph(self, size: int) -> torch.cuda.CUDAGraph:
         """Captured at the first call, which leaves ``touched`` as it was."""
-        if size not in self._graphs:
-            self._graphs[size] = self._capture(size)
-        return self._graphs[size]
-
-    def _capture(self, size: int) -> torch.cuda.CUDAGraph:
+        if size in self._graphs:
+            return self._graphs[size]
         before = [tensor.clone() for tensor in self._touched]
         with joined([self.stream]), torch.cuda.stream(self.stream):
             for _ in range(WARM_UPS):
@@ -74,6 +71,7 @@ class CapturedStep:
         with torch.cuda.graph(graph, pool=self._pool, stream=self.stream):
             self._work(size)
         restore(self._touched, before)
+        self._graphs[size] = graph
         return graph
 
 

@@ -85,9 +85,7 @@ def compiled(kernel: Any, args: tuple[Any, ...], sizes: Mapping[str, int]) -> An
     """An entry of `launches`, compiled; Triton keeps it in its cache."""
     from repro.engine.strategies.fused.network import options
 
-    rest = dict(sizes)
-    registers, warps = rest.pop("registers", 0), rest.pop("warps", 4)
-    return kernel.warmup(*args, grid=(1,), num_stages=1, **rest, **options(warps, registers, rest))
+    return kernel.warmup(*args, grid=(1,), **options(sizes))
 
 
 def compile_all(work: Iterable[Launched], capability: int) -> int:

@@ -29,18 +29,20 @@ ELEMENTS, SUMMED = 1024, 256
 """Numbers per program of Eq. 1, and of the sum of parts of the weights' gradient."""
 
 
-def launch(
-    kernel: Any, grid: tuple[int, ...], *args: Any, warps: int = 4, registers: int = 0, **sizes: int
-) -> None:
+def launch(kernel: Any, grid: tuple[int, ...], *args: Any, **sizes: int) -> None:
     """Start ``kernel`` on the current stream; with ``PDL`` as soon as the launch before allows (`order.begin`)."""
-    kernel[grid](*args, **sizes, num_stages=1, **options(warps, registers, sizes))
+    kernel[grid](*args, **options(sizes))
 
 
-def options(warps: int, registers: int, sizes: Mapping[str, int]) -> dict[str, Any]:
-    """Triton's options of a launch."""
-    limit = {"maxnreg": registers} if registers else {}
-    early = {"launch_pdl": True} if sizes.get("PDL") else {}
-    return {"num_warps": warps, **limit, **early}
+def options(sizes: Mapping[str, int]) -> dict[str, Any]:
+    """The ``sizes`` of a launch as Triton takes them, ``warps`` and ``registers`` by its own names."""
+    rest: dict[str, Any] = dict(sizes)
+    named = {"num_stages": 1, "num_warps": rest.pop("warps", 4)}
+    if registers := rest.pop("registers", 0):
+        named["maxnreg"] = registers
+    if rest.get("PDL"):
+        named["launch_pdl"] = True
+    return rest | named
 
 
 class FusedNetwork:
