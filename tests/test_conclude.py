@@ -263,7 +263,7 @@ def test_where_nothing_is_left_to_train_no_sprint_is_proposed(command: Command) 
 
 def test_the_parts_that_are_proposed_are_the_first_ones(tmp_path: Path) -> None:
     found = conclude.decided(workspace(tmp_path))
-    (_, line) = claims_table.ahead(found)
+    line = claims_table.lines(found)[-1]
     named = [name for name in priorities.parts(workspace(tmp_path)) if name in line]
     assert named[:2] == ["dense networks", "distances between structures"]
     assert "other networks" not in named

@@ -75,7 +75,7 @@ def test_epochs_of_the_paper_are_given_in_the_profiles_own_too() -> None:
     assert [entry["own_epochs"] for entry in told["claims"]] == [{"value": 15.0, "of": 20}, None, None]
     said = "epoch 100 of its 200 on CIFAR-10 is 10 of this profile's 20."
     assert statistic.epochs(told).endswith(said)
-    for text in (readme([NOTHING], told), claims_table.as_markdown(told), "".join(claims_table.notes(told))):
+    for text in (readme([NOTHING], told), claims_table.as_markdown(told), "".join(claims_table.lines(told))):
         assert said in text
     assert "epoch 100 of its 200" in Tree(page([NOTHING], told)).text
     assert statistic.epochs(told | {"schedules": [{"images": "CIFAR-10", "paper": 200, "own": 200}]}) == ""

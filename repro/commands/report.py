@@ -43,8 +43,7 @@ def show_claims(options: Options, ids: Sequence[str] = (), *, of_published: bool
         return
     out = terminal.console()
     out.print(claims_table.table(found))
-    notes = claims_table.sentences(found) if ids else claims_table.notes(found)
-    for line in [*notes, *claims_table.ahead(found, options.overrides)]:
+    for line in claims_table.lines(found, options.overrides, in_detail=bool(ids)):
         out.print(line, markup=False)
 
 
@@ -105,10 +104,13 @@ def _waits(work: Workspace, tables: Sequence[claims.SeedTable], ids: Sequence[st
 
     Assumes that all images and checkpoints exist and no Run is unfinished, so that results rendered on another
     machine are the same."""
+    found: dict[str, dict[str, Any]] = {}
+    if not ids:
+        return found
     everywhere = work.changed(without=()) if work.options.without else work
-    parts, found = priorities.parts(everywhere, anywhere=True) if ids else {}, dict[str, dict[str, Any]]()
+    parts = priorities.parts(everywhere, anywhere=True)
     runs = images = 0
-    completed = priorities.decided(everywhere, parts.values(), tables, ids) if parts else []
+    completed = priorities.decided(everywhere, parts.values(), tables, ids)
     for (part, of_part), names in zip(parts.items(), completed, strict=True):
         price = cost(of_part)
         runs, images = runs + price.runs, images + price.images

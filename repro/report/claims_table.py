@@ -53,45 +53,32 @@ def heading(found: Verdicts) -> str:
     return f"The paper's claims{where}: {tally(found['counts'])}"
 
 
-def notes(found: Verdicts) -> list[str]:
-    """Explain epochs, why claims were not run, and where the paper contradicts itself."""
+def lines(found: Verdicts, overrides: Sequence[str] = (), *, in_detail: bool = False) -> list[str]:
+    """Return what stands below the table: epochs; ``in_detail`` each claim's sentence and what it rests on, else
+    why claims were not run and where the paper contradicts itself; what a sprint would train first."""
+    shown = [*filter(None, [epochs(found)])]
     missing: dict[str, list[str]] = {}
+    parts: dict[str, list[int]] = {}  # the Runs up to the end of a part, once for each claim that waits for it
     for claim in found["claims"]:
-        missing.setdefault(claim["missing"], []).append(claim["id"])
-    return [
-        *filter(None, [epochs(found)]),
-        *(f"{', '.join(ids)}: {why}" for why, ids in missing.items() if why),
-        "",
-        "Where the paper's numbers disagree among themselves:",
-        *(f"- {one['id']} ({amount(one['value'])}): {one['says']}" for one in found["contradictions"]),
-    ]
-
-
-def sentences(found: Verdicts) -> list[str]:
-    """Return for each claim the paper's sentence, its statistic's definition and its noise."""
-    lines = [*filter(None, [epochs(found)])]
-    for claim in found["claims"]:
-        lines += ["", f"{claim['id']} ({claim['section']}): “{claim['quote']}”", basis(claim)]
-    return lines
-
-
-def ahead(found: Verdicts, overrides: Sequence[str] = ()) -> list[str]:
-    """Name what a sprint would train first for the claims that wait; nothing where none waits."""
-    parts: dict[str, list[int]] = {}  # the Runs up to the end of a part, once for each claim
-    for part in filter(None, (claim["next"] for claim in found["claims"])):
-        parts.setdefault(part["part"], []).append(part["runs"])
-    if not parts:
-        return []
-    first = sorted(parts.items(), key=lambda part: part[1][0])[:AHEAD]
-    named = "; ".join(
-        f"{name} ({counted(runs[0], 'Run')} up to there, for {counted(len(runs), 'claim')})"
-        for name, runs in first
-    )
-    command = ["repro sprint --profile", found["profile"], *(f"--set {shlex.quote(text)}" for text in overrides)]
-    return [
-        "",
-        f"`{' '.join(command)} --time-budget 10m` trains these first, where what they start from is here: {named}",
-    ]
+        if in_detail:
+            shown += ["", f"{claim['id']} ({claim['section']}): “{claim['quote']}”", basis(claim)]
+        if claim["missing"]:
+            missing.setdefault(claim["missing"], []).append(claim["id"])
+        if part := claim["next"]:
+            parts.setdefault(part["part"], []).append(part["runs"])
+    if not in_detail:
+        shown += [f"{', '.join(ids)}: {why}" for why, ids in missing.items()]
+        shown += ["", "Where the paper's numbers disagree among themselves:"]
+        shown += [f"- {one['id']} ({amount(one['value'])}): {one['says']}" for one in found["contradictions"]]
+    if parts:
+        first = "; ".join(
+            f"{name} ({counted(runs[0], 'Run')} up to there, for {counted(len(runs), 'claim')})"
+            for name, runs in sorted(parts.items(), key=lambda part: part[1][0])[:AHEAD]
+        )
+        sets = "".join(f" --set {shlex.quote(text)}" for text in overrides)
+        command = f"repro sprint --profile {found['profile']}{sets} --time-budget 10m"
+        shown += ["", f"`{command}` trains these first, where what they start from is here: {first}"]
+    return shown
 
 
 def as_markdown(found: Verdicts) -> str:
