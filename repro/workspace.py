@@ -177,12 +177,11 @@ class Workspace:
                 self.study.block(artifact.name, artifact.settings or object)
                 place = f"{where}: profiles.{self.settings.name}.{artifact.name.replace('-', '_')}"
                 for runs in filter(None, (artifact.runs, artifact.optional)):
-                    self._make(runs, self.seeds)
+                    self._make(runs, self.seeds[:1])
             except ValueError as error:
                 raise UsageError(f"{place}: {error}") from None
-
         for artifact in self.artifacts if self.names else ():
-            has = dict.fromkeys(run.arch for run in self._make(artifact.runs, self.seeds))
+            has = dict.fromkeys(run.arch for run in self._make(artifact.runs, self.seeds[:1]))
             if self.options.arch not in (None, *has):
                 raise UsageError(
                     f"--arch {self.options.arch}: profile {self.settings.name} has no {self.options.arch} in "
@@ -205,8 +204,12 @@ def _arch_overrides(blocks: Mapping[str, Any], arch: str, names: Sequence[str]) 
     """Return the settings that make those of the artifacts ``names`` use ``arch`` that have one network each."""
     if arch not in recipe.ARCHS:
         raise UsageError(f"--arch {arch}: unknown; there are {', '.join(recipe.ARCHS)}")
-    own = [name.replace("-", "_") for name in names if arch in recipe.CIFAR_ARCHS]
-    return {f"{name}.arch": arch for name in own if blocks.get(name, {}).get("arch", arch) != arch}
+    found = {}
+    for block in (name.replace("-", "_") for name in names if arch in recipe.CIFAR_ARCHS):
+        own = blocks.get(block)
+        if isinstance(own, dict) and own.get("arch", arch) != arch:
+            found[f"{block}.arch"] = arch
+    return found
 
 
 def reading(options: Options, names: Sequence[str] = ()) -> Workspace:
