@@ -285,6 +285,7 @@ def test_the_probe_has_the_printed_point_and_rings_what_lies_outside() -> None:
     said = " ".join(texts(figures.draw(DOCUMENTS["probe-gaps"])))
     assert "batch 128\n5 of 5 diverged" in said and "dense baseline\n1 of 1 not run" in said
     assert "outside the band" not in said
+    assert "Published, Fig. 3" in texts(figures.draw(DOCUMENTS["probe-not-run"]))
     other = figures.draw(probe(paper=False))  # the printed number is told, and not drawn
     assert marked(other, "published 0.052") and "Published, Fig. 3" not in texts(other)
 

@@ -61,7 +61,8 @@ def draw(document: Document, drawing: Curves) -> Sheet:
         axes.set(title=letter + drawing.titles.get(panel, title), xlabel=document.long_axes[1])
         axes.set_ylabel("" if drawing.titles else document.unit)
         own = [cell for curve in curves.values() for cell in curve]
-        values = [value for cell in own if (value := cell.shown) is not None]
+        drawn = ("reproduced", "published") if document.comparable else ("reproduced",)
+        values = [value for cell in own for field in drawn if (value := cell.value(field)) is not None]
         if not values:
             axes.set(xticks=[], yticks=[])
             why = ", ".join(sorted({read.without_value(cell) for cell in own})) or NOT_RUN
@@ -82,11 +83,11 @@ def draw(document: Document, drawing: Curves) -> Sheet:
                 number = names.index(name) + 1
                 partial = drawing.partial and not all((name,) in other for other in panels.values())
                 colour = FAINT if partial else cast(Any, order).to_rgba(number)
-                (drawn,) = axes.plot(*_points(curve), color=colour, linewidth=1.2)
+                (thin,) = axes.plot(*_points(curve), color=colour, linewidth=1.2)
                 ends = [
                     read.told(cell, document, read.where(cell, document)[:1]) for cell in (curve[0], curve[-1])
                 ]
-                sheet.mark(drawn, "\n".join([f"{document.axes[0]} {number}, {name}", *ends]))
+                sheet.mark(thin, "\n".join([f"{document.axes[0]} {number}, {name}", *ends]))
                 continue
             look = LOOKS[plain.index(name)] if name in plain else DENSE
             told = read.pretty(drawing.name(name))

@@ -46,7 +46,7 @@ def draw(document: Document, drawing: Dots) -> Sheet:
             axes.set_title("" if down else ", ".join(filter(None, (f"{rows} {read.pretty(row)}".strip(), series))))
             columns = drawing.series.get(series, document.long_axes[1])
             axes.set_xlabel(f"{columns} (the paper's)" if down else columns)
-            _panel(sheet, axes, cells, fields, document)
+            _panel(sheet, axes, cells, fields, document, drawing)
             if series and series == drawing.ladder and (target := document.cells[0].published) is not None:
                 _calibrated(axes, cells, target, document)
     return sheet
@@ -70,7 +70,9 @@ def _calibrated(axes: Axes, ladder: Sequence[Cell], target: float, document: Doc
     axes.set_xlabel(f"{axes.get_xlabel()}\n{words}")
 
 
-def _panel(sheet: Sheet, axes: Axes, cells: Sequence[Cell], fields: Sequence[str], document: Document) -> None:
+def _panel(
+    sheet: Sheet, axes: Axes, cells: Sequence[Cell], fields: Sequence[str], document: Document, drawing: Dots
+) -> None:
     """Draw the columns of one panel; of two series also what the second gains over the first."""
     cols, series = ordered(cell.col for cell in cells), ordered(cell.series for cell in cells)
     axes.set_xlim(-0.5, len(cols) - 0.5)
@@ -81,12 +83,15 @@ def _panel(sheet: Sheet, axes: Axes, cells: Sequence[Cell], fields: Sequence[str
     for (column, col), field in itertools.product(enumerate(cols), fields):
         known = []
         for cell in (cell for cell in cells if cell.col == col):
-            number = series.index(cell.series)
+            number, place = series.index(cell.series), read.where(cell, document)
+            if columns := drawing.series.get(cell.series):
+                place[0] = f"{columns} {cell.col}"
+            told = read.told(cell, document, [*place, cell.series])
             x = column + (aside if field == OURS else -aside) + ASIDE * (2 * number - len(series) + 1)
             if (value := cell.value(field)) is not None:
                 known.append((x, value))
                 marker = MARKERS[number % len(MARKERS)]
-                _dot(sheet, axes, x, cell, field, marker, document)
+                _dot(sheet, axes, x, cell, field, marker, document, told)
                 if field == THEIRS and cell.judged and cell.band:
                     middle, wide = (column, 22) if len(series) == 1 else (x, 8)
                     band(sheet, axes, [middle, middle], document.around(value, cell.band), wide)
@@ -95,7 +100,7 @@ def _panel(sheet: Sheet, axes: Axes, cells: Sequence[Cell], fields: Sequence[str
             elif field == OURS:
                 box = (x - 0.16 / len(series), 0, 0.32 / len(series), 1)
                 style: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "linewidth": 0, "zorder": 0.6}
-                hatched(sheet, axes, box, read.without_value(cell), read.told(cell, document), **style)
+                hatched(sheet, axes, box, read.without_value(cell), told, **style)
         if len(known) == len(series) == 2:
             (left, first), (right, second) = known
             colour = BLUE if field == OURS else MUTED
@@ -107,7 +112,9 @@ def _panel(sheet: Sheet, axes: Axes, cells: Sequence[Cell], fields: Sequence[str
         sheet.notes.append(f"numbers: {series[1]} minus {series[0]}, in points")
 
 
-def _dot(sheet: Sheet, axes: Axes, x: float, cell: Cell, field: str, marker: str, document: Document) -> None:
+def _dot(
+    sheet: Sheet, axes: Axes, x: float, cell: Cell, field: str, marker: str, document: Document, told: str
+) -> None:
     """Draw a value with its spread."""
     ours, out = field == OURS, field == OURS and cell.verdict == OUTSIDE
     colour = VERMILION if out else BLUE if ours else MUTED
@@ -115,6 +122,6 @@ def _dot(sheet: Sheet, axes: Axes, x: float, cell: Cell, field: str, marker: str
         x, cell.value(field) or 0.0, (cell.sd or None) if ours else None, fmt=marker, color=colour, markersize=6,
         markerfacecolor=colour if ours else "white", markeredgewidth=1.3, elinewidth=1.3, capsize=2.5, zorder=3,
     )  # fmt: skip
-    sheet.mark(point[0], read.told(cell, document, [*read.where(cell, document), cell.series]))
+    sheet.mark(point[0], told)
     words = f"Reproduced{' ± sd' if cell.sd else ''}{', outside the band' if out else ''}"
     sheet.key(words if ours else f"Published, the paper's {read.label(document.artifact)}", point)
