@@ -9,7 +9,7 @@ structure comes from its end. Run it with
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from repro.artifacts.base import Artifact, Entry, cells_of, runs_of
+from repro.artifacts.base import Artifact, Entry
 from repro.experiments import Study
 
 
@@ -35,8 +35,7 @@ def table(study: Study, seeds: Sequence[int]) -> Iterator[Entry]:
 ARTIFACT = Artifact(
     "fig7",
     "How sparse may an early ticket be?",
-    runs_of(table),
-    cells_of(table),
+    table,
     assumptions=("ticket", "prunable"),
     settings=Settings,
     axes=("pruned at epoch", "share of weights pruned"),

@@ -14,13 +14,11 @@ from repro.run import Checkpoint, Data, Mask, Photos, Run
 from repro.schedule import gradual_steps
 
 Block = TypeVar("Block")
-PAPER_EPOCHS = {"cifar10": 200, "imagenet": 90}
-"""The paper's schedules (appendix A.1 and A.2)."""
 
 
 def paper_epochs(arch: str) -> int:
-    """Epochs of the paper's schedule for ``arch``."""
-    return PAPER_EPOCHS["imagenet" if arch in IMAGENET_ARCHS else "cifar10"]
+    """Epochs of the paper's schedule for ``arch`` (appendix A.1 and A.2)."""
+    return 90 if arch in IMAGENET_ARCHS else 200
 
 
 # Trainings that start from a dense one, for `Study` and the ticket tool (repro/ticket/search.py). Network,
@@ -176,14 +174,10 @@ class Study:
             self.dense(arch, seed), "memorization", recipe, mask.of, mask, data=data, last_epoch=own.epochs
         )
 
-    def published_epoch(self, epoch: int, arch: str) -> str | None:
-        """Return the paper's epoch at the same fraction of its schedule for ``arch``, if it is a whole number."""
-        scaled, rest = divmod(epoch * paper_epochs(arch), self.schedule_of(arch))
-        return None if rest else str(scaled)
-
-    def published_epochs(self, words: str, arch: str) -> str | None:
-        """Convert an epoch or a window (``5-10``) as `published_epoch` does; return other words unchanged."""
-        if not re.fullmatch(r"\d+(-\d+)?", words):
-            return words
-        scaled = [self.published_epoch(int(part), arch) for part in words.split("-")]
-        return None if None in scaled else "-".join(part or "" for part in scaled)
+    def published_epochs(self, label: int | str, arch: str) -> str | None:
+        """Return what the paper calls an epoch or a window (``5-10``) of the schedule of ``arch``, the same
+        fraction of its own; None if that is no whole epoch. Other labels stay as they are."""
+        if not re.fullmatch(r"\d+(-\d+)?", str(label)):
+            return str(label)
+        scaled = [divmod(int(part) * paper_epochs(arch), self.schedule_of(arch)) for part in str(label).split("-")]
+        return None if any(rest for _, rest in scaled) else "-".join(str(epoch) for epoch, _ in scaled)

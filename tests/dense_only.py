@@ -5,7 +5,5 @@ from repro.artifacts import Artifact
 ARTIFACT = Artifact(
     name="dense-only",
     title="A dense ResNet18",
-    runs=lambda study, seeds: [study.dense("resnet18", seed) for seed in seeds],
-    cells=lambda study, results, seeds: [],
-    assumptions=(),
+    own_runs=lambda study, seeds: [study.dense("resnet18", seed) for seed in seeds],
 )

@@ -222,18 +222,19 @@ def layers(values: list[float], method: str) -> tuple[OverLayers, Sample]:
     return form, sample(dict(zip(names, values, strict=True)))
 
 
-def interval_of(form: OverLayers, found: Sample) -> tuple[float, float]:
-    return form.interval(found)
-
-
 def test_over_layers() -> None:
     values = [float(i * i) for i in range(18)]
-    low, high = interval_of(*layers(values, "mean"))
+
+    def interval(values: list[float], method: str) -> tuple[float, float]:
+        form, found = layers(values, method)
+        return form.interval(found)
+
+    low, high = interval(values, "mean")
     error = stdev(values) / math.sqrt(18)
     assert (low, high) == pytest.approx((fmean(values) - 2.1098156 * error, fmean(values) + 2.1098156 * error))
-    assert interval_of(*layers(values, "median")) == (16.0, 169.0)  # the fifth from either end
-    assert interval_of(*layers(values[:5], "median")) == (-math.inf, math.inf)
-    low, high = interval_of(*layers(values, "ratio"))
+    assert interval(values, "median") == (16.0, 169.0)  # the fifth from either end
+    assert interval(values[:5], "median") == (-math.inf, math.inf)
+    low, high = interval(values, "ratio")
     assert 0 < low < stdev(values) < high and high - stdev(values) > stdev(values) - low
     # The jackknife's standard error of a mean is the usual one.
     form, found = layers(values, "jackknife")

@@ -1,13 +1,16 @@
-"""What an artifact is. Pure: no torch, no files, no screen."""
+"""What an artifact is. Pure: no torch, no screen."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from repro import published
 from repro.artifacts.drawing import Drawing
 from repro.cells import Cell, cell
+from repro.config.recipe import CIFAR_ARCHS
 from repro.experiments import Study
 from repro.record import DIVERGED, DONE, Record
 from repro.run import Run, ancestors
@@ -58,57 +61,34 @@ class Entry:
     row: str
     col: str
     runs: Sequence[Run]
-    published: float | None = None
     value: Callable[[Record], float | None] = accuracy
     noise: str | None = ""
     comparable: bool = True
-
-    def cell(self, study: Study, results: Results) -> Cell:
-        """Return the cell that ``results`` give."""
-        done, arch = results.done(self.runs), self.runs[0].arch if self.runs else ""
-        values = [value for record in done if (value := self.value(record)) is not None]
-        whole = self.noise == "" and self.value is accuracy
-        declared = None if self.noise is None else study.settings.replicate_sd.get(self.noise or arch)
-        return cell(
-            self.series,
-            self.row,
-            self.col,
-            values,
-            best=[record.best_top1 for record in done if whole and record.best_top1 is not None],
-            published=self.published,
-            replicate_sd=None if self.noise and len(values) >= 3 else declared,
-            comparable=self.comparable and study.comparable_for(arch),
-            diverged=results.diverged(self.runs),
-        )
+    beside: tuple[str, str, str, str] | None = None
+    """The (artifact, series, row, column) whose printed number it is compared with; by default its own place."""
 
 
 Table = Callable[[Study, Sequence[int]], Iterable[Entry]]
 """The cells of an artifact with their Runs, for a study and seeds."""
 
 
-def runs_of(table: Table) -> Callable[[Study, Sequence[int]], list[Run]]:
-    """Return `Artifact.runs` of a table: the Runs of all its entries, each once."""
-    return lambda study, seeds: list({run.key: run for e in table(study, seeds) for run in e.runs}.values())
+def runs_of(entries: Iterable[Entry]) -> list[Run]:
+    """Return the Runs of ``entries``, each once."""
+    return list({run.key: run for entry in entries for run in entry.runs}.values())
 
 
-def cells_of(table: Table) -> Callable[[Study, Results, Sequence[int]], list[Cell]]:
-    """Return `Artifact.cells` of a table: a cell for each of its entries."""
-    return lambda study, results, seeds: [entry.cell(study, results) for entry in table(study, seeds)]
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Artifact:
-    """One figure or table. ``runs(study, seeds)`` are the Runs that it needs, ``cells(study, results, seeds)``
-    what it makes of them; both are pure, and `runs_of` and `cells_of` make them from one table of entries.
+    """One figure or table: a ``table`` of entries, or else two functions, ``own_runs(study, seeds)`` for the Runs
+    that it needs and ``own_cells(study, results, seeds)`` for what it makes of them. All are pure.
     ``assumptions`` are names from params.yaml that bear on it. ``place`` is where the paper has it, if it does.
 
     ``settings`` is the type of the artifact's block in a profile of params.yaml, a dataclass for instance; its
     functions get it from ``study.block(name, settings)``.
 
-    ``second_stage(study, results, seeds)`` are further Runs, which only the results of ``runs`` can name (Table
-    1's number of examples): the best guess until these are finished. ``optional(study, seeds)`` are Runs that
-    count where they are finished, and that only ``--with-iterative`` asks for (Table 4's iterative pruning on
-    ImageNet).
+    ``second_stage(study, results, seeds)`` are further Runs, which only the results of `runs` can name (Table 1's
+    number of examples): the best guess until these are finished. ``optional(study, seeds)`` are Runs that count
+    where they are finished, and that only ``--with-iterative`` asks for (Table 4's iterative pruning on ImageNet).
     ``digits`` are those shown after the point, but of the columns ``counted``, which are whole numbers.
 
     The rest is presentation. ``axes`` name rows and columns in tables; ``rows`` and ``columns`` name them in
@@ -118,14 +98,15 @@ class Artifact:
 
     name: str
     title: str
-    runs: Callable[[Study, Sequence[int]], list[Run]]
-    cells: Callable[[Study, Results, Sequence[int]], list[Cell]]
-    assumptions: tuple[str, ...]
+    table: Table = lambda study, seeds: ()
+    assumptions: tuple[str, ...] = ()
     settings: Any = None
     place: str = ""
-    unit: str = "top-1 accuracy, %"
+    own_runs: Callable[[Study, Sequence[int]], list[Run]] | None = None
+    own_cells: Callable[[Study, Results, Sequence[int]], list[Cell]] | None = None
     second_stage: Callable[[Study, Results, Sequence[int]], list[Run]] | None = None
     optional: Callable[[Study, Sequence[int]], list[Run]] | None = None
+    unit: str = "top-1 accuracy, %"
     digits: int = 2
     counted: tuple[str, ...] = ()
     axes: tuple[str, str] = ("row", "column")
@@ -134,6 +115,46 @@ class Artifact:
     epochs: tuple[str, ...] = ()
     note: str = ""
     drawing: Drawing | None = None
+
+    def runs(self, study: Study, seeds: Sequence[int]) -> list[Run]:
+        """Return the Runs that it needs."""
+        return self.own_runs(study, seeds) if self.own_runs else runs_of(self.table(study, seeds))
+
+    def cells(self, study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
+        """Return what it makes of their results."""
+        if self.own_cells:
+            return self.own_cells(study, results, seeds)
+        return self.filled(self.table(study, seeds), study, results)
+
+    def filled(self, entries: Iterable[Entry], study: Study, results: Results) -> list[Cell]:
+        """Return the cells of ``entries``, beside the printed numbers of the same epochs of the paper's schedule.
+
+        Where the rows do not name networks, the paper's numbers are ResNet20's.
+        """
+        lookup, found = functools.cache(published.lookup), []
+        for entry in entries:
+            done, archs = results.done(entry.runs), {run.arch for run in entry.runs}
+            arch = next(iter(archs), CIFAR_ARCHS[0])
+            values = [value for record in done if (value := entry.value(record)) is not None]
+            whole = entry.noise == "" and entry.value is accuracy
+            declared = None if entry.noise is None else study.settings.replicate_sd.get(entry.noise or arch)
+            name, *place = entry.beside or (self.name, entry.series, entry.row, entry.col)
+            series, row, col = (study.published_epochs(label, arch) or "" for label in place)
+            printed = lookup(name).get((series, row, col)) if archs <= {entry.row, "resnet20"} else None
+            found.append(
+                cell(
+                    entry.series,
+                    entry.row,
+                    entry.col,
+                    values,
+                    best=[record.best_top1 for record in done if whole and record.best_top1 is not None],
+                    published=printed,
+                    replicate_sd=None if entry.noise and len(values) >= 3 else declared,
+                    comparable=entry.comparable and study.comparable_for(arch),
+                    diverged=results.diverged(entry.runs),
+                )
+            )
+        return found
 
     @property
     def long_axes(self) -> tuple[str, str]:

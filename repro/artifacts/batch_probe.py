@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from repro.artifacts.base import Artifact, Entry, cells_of
+from repro.artifacts.base import Artifact, Entry
 from repro.artifacts.drawing import Curves
-from repro.artifacts.fig3 import Distances, distance
+from repro.artifacts.fig3 import Distances, observed
 from repro.config.fields import INCREASING, Check, at_least
 from repro.config.recipe import CifarArch, Sizes
 from repro.experiments import Study, branch
@@ -49,17 +49,20 @@ def table(study: Study, seeds: Sequence[int]) -> Iterator[Entry]:
     """
     networks, fig3 = study.block("batch-probe", NETWORKS), study.block("fig3", Distances)
     for arch, asked in networks.items():
-        of = f"{arch}, " if len(networks) > 1 else ""
+        found: list[tuple[str, int, list[Run], bool]] = []
         for size in asked.batch_sizes:
             branches = [branched(study, arch, seed, asked.start, asked.epochs[-1], size) for seed in seeds]
             own = size == study.settings.profile.recipe_of(arch).batch_size
             for epoch in asked.epochs:
-                observed = [moved(study, branch, epoch) for branch in branches]
-                yield distance(study, (asked.start, epoch), observed, (f"{of}batch {size}", str(epoch)), own)
+                found.append((f"batch {size}", epoch, [moved(study, branch, epoch) for branch in branches], own))
         for epoch in asked.epochs:
             if fig3.arch == arch and {asked.start, epoch} <= {*fig3.s}:
                 apart = [study.mask_distance(arch, seed, asked.start, epoch) for seed in seeds]
-                yield distance(study, (asked.start, epoch), apart, (f"{of}dense", str(epoch)))
+                found.append(("dense", epoch, apart, True))
+        for row, epoch, runs, own in found:
+            name = f"{arch}, {row}" if len(networks) > 1 else row
+            beside = ("fig3", "hamming", str(asked.start), str(epoch))
+            yield Entry("hamming", name, str(epoch), runs, observed, "hamming", own, beside)
 
 
 def branched(study: Study, arch: str, seed: int, first: int, last: int, batch_size: int) -> Run:
@@ -82,8 +85,8 @@ def _name(row: str) -> str:
 ARTIFACT = Artifact(
     name="batch-probe",
     title="How far the mask moves at one batch size and at another",
-    runs=runs,
-    cells=cells_of(table),
+    table=table,
+    own_runs=runs,
     settings=NETWORKS,
     assumptions=(
         "batch_probe", "batch_size", "last_batch", "augmentation", "initialisation", "shortcut", "weight_decay",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from repro.artifacts.base import Artifact, Entry, cells_of, runs_of
+from repro.artifacts.base import Artifact, Entry
 from repro.artifacts.drawing import Curves
 from repro.config.recipe import CifarArch, Epochs, Sizes
 from repro.experiments import Study
@@ -39,8 +39,7 @@ ARTIFACT = Artifact(
     name="fig5",
     title="Memorization capacity of structures from different epochs",
     place="Fig. 5, Section 3.3",
-    runs=runs_of(table),
-    cells=cells_of(table),
+    table=table,
     settings=Capacity,
     assumptions=ASSUMPTIONS,
     unit="accuracy on random labels, %",

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from repro.artifacts.base import CIFAR10, IMAGENET, Artifact, Entry, cells_of
+from repro.artifacts.base import CIFAR10, IMAGENET, Artifact, Entry
 from repro.artifacts.drawing import Curves
 from repro.config.fields import POSITIVE, at_least
 from repro.config.recipe import NO_REPETITION, Arch
@@ -62,8 +62,8 @@ def _artifact(name: str, place: str, title: str, assumptions: tuple[str, ...]) -
         name=name,
         title=title,
         place=place,
-        runs=runs,
-        cells=cells_of(table),
+        table=table,
+        own_runs=runs,
         settings=NETWORKS,
         assumptions=("ppr", *assumptions),
         axes=("network", "epoch"),

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from repro import published
-from repro.artifacts.base import CIFAR10, IMAGENET, Artifact, Entry, cells_of, runs_of
+from repro.artifacts.base import CIFAR10, IMAGENET, Artifact, Entry
 from repro.artifacts.drawing import Dots
 from repro.config.fields import Check
 from repro.config.recipe import IMAGENET_ARCHS, CifarArch, Epochs, ImageNetArch
@@ -45,25 +44,21 @@ def _artifact(
 
         One-shot at s is the ticket (s, s): on ResNet20 Fig. 1's diagonal, trained once for both.
         """
-        rows, printed = study.block(name, networks), published.lookup(name)
+        rows = study.block(name, networks)
         for arch, row in rows.items():
             for s in row.one_shot:
                 runs = [study.ticket(arch, seed, s, s) for seed in seeds]
-                number = printed.get(("one-shot", arch, study.published_epochs(str(s), arch) or ""))
-                yield Entry("one-shot", arch, str(s), runs, number)
+                yield Entry("one-shot", arch, str(s), runs)
         for arch, row in rows.items():
             for first, last in row.windows:
                 runs = [study.gradual(arch, seed, first, last) for seed in seeds]
-                window = f"{first}-{last}"
-                number = printed.get(("gradual", arch, study.published_epochs(window, arch) or ""))
-                yield Entry("gradual", arch, window, runs, number)
+                yield Entry("gradual", arch, f"{first}-{last}", runs)
 
     return Artifact(
         name=name,
         title=title,
         place=place,
-        runs=runs_of(table),
-        cells=cells_of(table),
+        table=table,
         settings=networks,
         assumptions=("ticket", "gradual_steps", "gradual_momentum", *assumptions, "result"),
         axes=("network", "pruned at"),

@@ -51,7 +51,7 @@ def runs(study: Study, seeds: Sequence[int]) -> list[Run]:
 def second_stage(study: Study, results: Results, seeds: Sequence[int]) -> list[Run]:
     """Return both rows at the calibrated number of examples, or at the largest one until that is known."""
     size = calibrated(study, results) or study.block("table1", Stepwise).sizes[-1]
-    return runs_of(lambda study, seeds: _table(study, seeds, size))(study, seeds)
+    return runs_of(_rows(study, seeds, size))
 
 
 def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
@@ -60,9 +60,9 @@ def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
     The columns of ``calibration`` are numbers of examples. The first column calibrates and is not compared.
     """
     arch, ladder = study.block("table1", Stepwise).arch, _calibration(study)
-    entries = [*_table(study, seeds, calibrated(study, results))]
+    entries = [*_rows(study, seeds, calibrated(study, results))]
     entries += [Entry("calibration", arch, str(size), [run]) for size, run in ladder.items()]
-    return [entry.cell(study, results) for entry in entries]
+    return ARTIFACT.filled(entries, study, results)
 
 
 def calibrated(study: Study, results: Results) -> int | None:
@@ -115,12 +115,12 @@ def _calibration(study: Study) -> dict[int, Run]:
     return {size: study.memorization(own.arch, 0, mask, size) for size in own.sizes}
 
 
-def _table(study: Study, seeds: Sequence[int], size: int | None) -> Iterator[Entry]:
+def _rows(study: Study, seeds: Sequence[int], size: int | None) -> Iterator[Entry]:
     """Yield both rows at ``size`` examples; without Runs until it is known.
 
     No replicate noise of the whole schedule is known: there is a band from three seeds on.
     """
-    own, printed = study.block("table1", Stepwise), published.lookup("table1")
+    own = study.block("table1", Stepwise)
     first = own.steps[0][0]  # one network in both rows
     for series in (ONE_SHOT, STEPWISE):
         for epoch, rate in own.steps:
@@ -130,16 +130,15 @@ def _table(study: Study, seeds: Sequence[int], size: int | None) -> Iterator[Ent
                 if series == STEPWISE and epoch != first:
                     mask = Mask(Checkpoint(stepwise(study, seed), epoch), None)
                 asked.append(study.memorization(own.arch, seed, mask, size or 0))
-            number = printed.get((series, own.arch, study.published_epoch(epoch, own.arch) or ""))
-            yield Entry(series, own.arch, str(epoch), asked, number, noise=None, comparable=epoch != first)
+            yield Entry(series, own.arch, str(epoch), asked, noise=None, comparable=epoch != first)
 
 
 ARTIFACT = Artifact(
     name="table1",
     title="Memorization capacity of one-shot and stepwise gradual pruning",
     place="Table 1, Section 3.4",
-    runs=runs,
-    cells=cells,
+    own_runs=runs,
+    own_cells=cells,
     second_stage=second_stage,
     settings=Stepwise,
     assumptions=("calibration", "beyond_the_schedule", "gradual_momentum", *fig5.ASSUMPTIONS),

@@ -16,7 +16,7 @@ from repro.artifacts.pruning_table import windows_of
 from repro.config.recipe import IMAGENET_ARCHS
 from repro.errors import UsageError
 from repro.estimate import Pace
-from repro.experiments import PAPER_EPOCHS
+from repro.experiments import paper_epochs
 from repro.options import Options
 from repro.plan import Plan, cost, disk_bytes
 from repro.report import terminal
@@ -152,7 +152,7 @@ def alternatives(work: Workspace, paces: Mapping[str, Pace]) -> list[dict[str, A
         ways += [(f"--arch {arch}", ["--arch", arch], {"arch": arch}) for arch in archs]
     # Of each network the window that is nearest to the paper's choice.
     epochs = work.settings.profile.imagenet.recipe.epochs
-    first, last = (epoch * epochs / PAPER_EPOCHS["imagenet"] for epoch in CHOSEN)
+    first, last = (epoch * epochs / paper_epochs(IMAGENET_ARCHS[0]) for epoch in CHOSEN)
     settings: list[str] = []
     for arch in of_imagenet:
         if windows := windows_of(work.study, arch):

@@ -132,7 +132,7 @@ def _kinds(study: Study, arch: str) -> dict[str, Callable[[Run], bool]]:
         return of("tickets")(run) and _ticket(run)[0] == _ticket(run)[1]
 
     def column(run: Run) -> bool:
-        return of("tickets")(run) and study.published_epoch(_ticket(run)[0], arch) in COLUMNS
+        return of("tickets")(run) and study.published_epochs(_ticket(run)[0], arch) in COLUMNS
 
     return {
         DENSE: lambda run: of("dense")(run) and run.weights is None,
@@ -159,7 +159,7 @@ def _urgency(study: Study, run: Run) -> tuple[float, ...]:
     """Sort key within a part and seed: tickets by the epoch of their structure; PPR by rate, then coarse grids of
     epochs before fine ones, so that half the Runs already give a curve."""
     if run.experiment.startswith("tickets"):
-        s, v = (study.published_epoch(epoch, run.arch) or "" for epoch in _ticket(run))
+        s, v = (study.published_epochs(epoch, run.arch) or "" for epoch in _ticket(run))
         order = DIAGONAL if s == v else COLUMNS
         return (order.index(s) if s in order else len(order), _ticket(run)[1])
     if run.experiment.startswith("ppr") and run.weights:

@@ -146,7 +146,8 @@ def _titled(title: str, archs: Sequence[str], synthetic: Sequence[str]) -> str:
     if not synthetic:
         return title
     named = re.sub(f"on ({'|'.join(synthetic)})", "on synthetic images", title)
-    return named if named != title else f"{title}, on synthetic images"
+    comma = "," if title[-1:].isalnum() else ""  # a title may be a question
+    return named if named != title else f"{title}{comma} on synthetic images"
 
 
 def _paper_epochs(artifact: Artifact, study: Study, cells: Sequence[Cell]) -> dict[str, str]:

@@ -214,18 +214,11 @@ def write(result: Result, name: str, profile: str = "own", more: Mapping[str, An
     """
     from repro.report.figures import as_png
 
-    paths = [result.folder / f"ticket.{suffix}" for suffix in ("json", "md", "png")]
+    json_file, markdown, picture = paths = [result.folder / f"ticket.{suffix}" for suffix in ("json", "md", "png")]
     document = {**result.document(), "name": name, "profile": profile, **(more or {})}
-    files.write_text(paths[0], json.dumps(document, indent=1) + "\n")
-    files.write_text(paths[1], markdown(result, name))
-    files.write_bytes(paths[2], as_png(figure(result, name, profile)))
-    return paths
-
-
-def markdown(result: Result, name: str) -> str:
-    """Return the report as Markdown."""
+    files.write_text(json_file, json.dumps(document, indent=1) + "\n")
     checks = ", ".join(f"{epoch}: {top1:.2f}" for epoch, top1 in result.checks.items())
-    parts = [
+    paragraphs = [
         "# An early winning ticket",
         name,
         " ".join(result.sentences()),
@@ -234,7 +227,9 @@ def markdown(result: Result, name: str) -> str:
         "![PPR by epoch, and the final accuracies](ticket.png)",
         f"PPR top-1 in %, by epoch: {checks or 'no check'}.",
     ]
-    return "\n\n".join(parts) + "\n"
+    files.write_text(markdown, "\n\n".join(paragraphs) + "\n")
+    files.write_bytes(picture, as_png(figure(result, name, profile)))
+    return paths
 
 
 def figure(result: Result, name: str, profile: str) -> Figure:

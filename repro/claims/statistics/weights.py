@@ -135,8 +135,6 @@ def _drop(index: CellIndex) -> Linear:
     if rest:
         raise MissingCells(f"{UPDATES} updates are no whole number of epochs: an epoch has {updates}")
     later = FALL + own * PAPER_EPOCHS // setting.recipe.epochs
-    if later > PAPER_EPOCHS:
-        raise MissingCells(f"{UPDATES} updates after epoch {FALL} lie beyond the schedule")
     cells = tuple(index.cell("fig2", W_STD, layer, epoch) for epoch in (FALL, later))
     unit = _noise(layer, cells, relative=cells[0])
     return Linear({Quantity((cells[0],)): 1.0, Quantity((cells[1],)): -1.0}, {unit: 1.0})

@@ -65,27 +65,6 @@ class Prepared:
             raise MissingInput(f"{path}: {error}; run `repro data prepare imagenet` again") from None
 
 
-@dataclass(frozen=True, eq=False)
-class FileSplit:
-    """N encoded images in a file each, by ``names`` relative to ``root``. A loader accepts any class with names,
-    labels, a length and `read`.
-
-    ``labels`` int64 [N] are positions in the sorted wnids, ``sizes`` int64 [N] the sizes of the verified files.
-    """
-
-    root: Path
-    names: Sequence[str]
-    labels: npt.NDArray[np.int64]
-    sizes: npt.NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def read(self, index: int) -> bytes:
-        """Return the file's content; any thread may call this. Raises `BadImage`."""
-        return read_image(f"{self.root}/{self.names[index]}", int(self.sizes[index]))
-
-
 class BadImage(Exception):
     """An image that cannot be read or decoded, and why."""
 
@@ -111,6 +90,27 @@ def is_cut_off(jpeg: bytes) -> bool:
     """
     end = jpeg.rfind(b"\xff\xd9")
     return end < 0 or jpeg.find(b"\xff\xda", end) >= 0
+
+
+@dataclass(frozen=True, eq=False)
+class FileSplit:
+    """N encoded images in a file each, by ``names`` relative to ``root``. A loader accepts any class with names,
+    labels, a length and `read`.
+
+    ``labels`` int64 [N] are positions in the sorted wnids, ``sizes`` int64 [N] the sizes of the verified files.
+    """
+
+    root: Path
+    names: Sequence[str]
+    labels: npt.NDArray[np.int64]
+    sizes: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def read(self, index: int) -> bytes:
+        """Return the file's content; any thread may call this. Raises `BadImage`."""
+        return read_image(f"{self.root}/{self.names[index]}", int(self.sizes[index]))
 
 
 def find(folders: Sequence[Path]) -> Prepared | None:
