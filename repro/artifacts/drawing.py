@@ -38,6 +38,8 @@ class Curves:
     """Where the paper prints the numbers of single points, for instance ``Fig. 3``."""
     titles: Mapping[str, str] = field(default_factory=dict)
     """The panels to draw and what each shows, where they differ in their unit."""
+    units: Mapping[str, str] = field(default_factory=dict)
+    """What the values of a panel are, where it is not the artifact's ``unit``."""
     log: str = ""
     """The panel that has a logarithmic scale."""
     predicted: str = ""

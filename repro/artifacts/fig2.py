@@ -89,8 +89,10 @@ ARTIFACT = Artifact(
     epochs=("column",),
     drawing=Curves(
         panel="series",
-        titles={"w_std": "Standard deviation of each layer's weights (log scale)",
+        titles={"w_std": "Standard deviation of each layer's weights",
                 "layer pruning rate": "Pseudo per-layer pruning rate: nothing is pruned"},
+        units={"w_std": "standard deviation (log scale)",
+               "layer pruning rate": "share of the layer's weights removed"},
         log="w_std",
         predicted="predicted by Eq. 5 from the first drop of the learning rate on",
         partial="layers that are never pruned (first, last)",

@@ -59,7 +59,7 @@ def draw(document: Document, drawing: Curves) -> Sheet:
         letter = f"({chr(ord('a') + index)})  " if len(panels) > 1 else ""
         title = read.network(panel, document) if letter or drawing.panel == "row" else ""
         axes.set(title=letter + drawing.titles.get(panel, title), xlabel=document.long_axes[1])
-        axes.set_ylabel("" if drawing.titles else document.unit)
+        axes.set_ylabel(drawing.units.get(panel, document.unit))
         own = [cell for curve in curves.values() for cell in curve]
         drawn = ("reproduced", "published") if document.comparable else ("reproduced",)
         values = [value for cell in own for field in drawn if (value := cell.value(field)) is not None]
