@@ -111,7 +111,7 @@ def test_fig1_writes_four_files_and_a_second_call_trains_nothing(
     assert "v \\ s" in (folder / "fig1.md").read_text()
     assert len((folder / "fig1.csv").read_text().splitlines()) == 1 + len(document["cells"])
 
-    monkeypatch.setattr(session, "execute", lambda *a: pytest.fail("trained again"))
+    monkeypatch.setattr(session.Session, "execute", lambda *a: pytest.fail("trained again"))
     code, out, _ = command("fig1", "--profile", "smoke", *TINY, "--json")
     assert code == 0
     assert json.loads(out)["cells"] == document["cells"]

@@ -28,7 +28,7 @@ def project(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> list
     """Options of the pilot profile in a project that ships no results and has no images; training is an error."""
     shutil.copy(root / "params.yaml", tmp_path)
     monkeypatch.delenv("REPRO_DATA", raising=False)
-    monkeypatch.setattr(session, "execute", lambda *a: pytest.fail("something was trained"))
+    monkeypatch.setattr(session.Session, "execute", lambda *a: pytest.fail("something was trained"))
     return ["--profile", "pilot", "--params", str(tmp_path / "params.yaml")]
 
 
@@ -109,7 +109,7 @@ def test_no_train_shows_what_is_finished_wherever_images_are(
 def test_no_train_trains_nothing_where_it_could(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "execute", lambda *a: pytest.fail("something was trained"))
+    monkeypatch.setattr(session.Session, "execute", lambda *a: pytest.fail("something was trained"))
     code, out, err = command("fig1", "--profile", "smoke", *TINY, "--no-train", "--json")
     assert (code, err) == (0, "")
     assert {cell["verdict"] for cell in json.loads(out)["cells"]} == {"not run"}
