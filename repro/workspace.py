@@ -124,10 +124,10 @@ class Workspace:
         """Return the artifact's cells, over all seeds that have results, and the Records behind them."""
         seeds = self.seeds_of(artifact)
         runs = self.runs_of_cells(artifact, seeds)
-        records = {run.key: record for run in runs if (record := self.store.record(run))}
-        behind = ancestors([run for run in runs if run.key in records])
-        of_parents = [r for run in behind if run.key not in records and (r := self.store.record(run))]
-        return artifact.cells(self.study, Results(records), seeds), [*records.values(), *of_parents]
+        known = {run.key: record for run in ancestors(runs) if (record := self.store.record(run))}
+        done = [run for run in runs if run.key in known]
+        behind = {run.key: known[run.key] for run in (*done, *ancestors(done)) if run.key in known}
+        return artifact.cells(self.study, Results(known), seeds), list(behind.values())
 
     def render(self, artifact: Artifact, write: bool = True) -> Document:
         """Return the artifact's document; ``write`` it to the results folder, too."""

@@ -20,7 +20,7 @@ from repro.artifacts import Results
 from repro.errors import UsageError
 from repro.experiments import Study
 from repro.options import Options
-from repro.record import PROBED, Record
+from repro.record import DIVERGED, PROBED, Record
 from repro.report import document, figures
 from repro.run import Run, ancestors
 from repro.store import Store, ledger
@@ -257,3 +257,12 @@ def variants(tree: dict[str, Any], odd: object) -> Iterator[str]:
             node = node[name]
         del node[way[-1]]
         yield json.dumps(without)
+
+
+def test_a_cell_whose_dense_network_diverged_has_diverged(tmp_path: Path, record_of: RecordOf) -> None:
+    """Also in an artifact that does not show the dense network itself."""
+    work = Workspace(Options(profile="smoke", runs_dir=tmp_path / "runs", out=tmp_path / "out"), ["table2"])
+    work.store.add([record_of(work.study.dense("resnet20", 0), status=DIVERGED, top1=None)])
+    cells, behind = work.cells(work.artifacts[0])
+    assert {(cell.row, cell.verdict) for cell in cells} == {("resnet20", DIVERGED), ("resnet56", "not run")}
+    assert behind == []  # no finished Run of its own
