@@ -88,6 +88,12 @@ def test_runs_of_further_seeds_come_home_too(exported: Exported) -> None:
     assert runs.by_profile({"paper": theirs}, Options()) == {"paper-128": theirs}
 
 
+def test_a_seed_beyond_those_of_the_option_is_nobodys(exported: Exported) -> None:
+    """A figure of one's own may have trained it."""
+    far = exported(study("paper").dense("resnet20", 20240101))
+    assert runs.by_profile({"my-own": far}, Options()) == {"my-own": far}
+
+
 def test_a_changed_profiles_runs_with_the_plain_ones_keys_are_the_plain_ones(exported: Exported) -> None:
     plain = study("smoke").dense("resnet20", 0)
     same, other = exported(plain), exported(unknown(plain))

@@ -57,7 +57,7 @@ def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
 
 
 def predicted(study: Study, epochs: Sequence[int], measured: Sequence[float]) -> list[tuple[int, float]]:
-    """Yield (epoch, W_std) along Eq. 5, from the measured value at the first milestone on."""
+    """Return (epoch, W_std) along Eq. 5, from the measured value at the first milestone on."""
     profile = study.settings.profile
     recipe, first = profile.recipe, min(profile.recipe.milestones, default=profile.recipe.epochs)
     if first not in epochs:

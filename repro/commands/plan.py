@@ -20,6 +20,7 @@ from repro.experiments import paper_epochs
 from repro.options import Options
 from repro.plan import Plan, cost, disk_bytes
 from repro.report import terminal
+from repro.report.tables import Table
 from repro.run import Run, ancestors
 from repro.store import Store
 from repro.words import counted
@@ -67,7 +68,7 @@ def show_plan(
     every = (per_artifact | {"together": together}).items()
     rows = [[name, *(f"{of[column]:,}" for column in COLUMNS)] for name, of in every]
     header = ["artifact", *(column.replace("_", " ").replace("runs", "Runs") for column in COLUMNS)]
-    out.print(terminal.table(header, rows, f"profile {work.settings.name}"))
+    out.print(Table(header, rows, f"profile {work.settings.name}"))
     for name, of in per_artifact.items():
         for other, (number, of_tickets) in of["shared_with"].items():
             if name < other and of_tickets:
@@ -91,7 +92,7 @@ def show_plan(
             counts = [f"{other[name]:,}" for name in ("runs", "epochs", "images")]
             rows.append([other["what"], *counts, time, terminal.size(other["disk_bytes"])])
         header = ["", "Runs", "epochs", "images", "time here", "disk"]
-        out.print(terminal.table(header, rows, "\nalternatives, and what is left to train of each"))
+        out.print(Table(header, rows, "\nalternatives, and what is left to train of each"))
         for other in others:
             if "--set" in other["options"]:
                 out.print(f"{other['what']}: {shlex.join(other['options'])}", markup=False, soft_wrap=True)

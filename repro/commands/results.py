@@ -17,6 +17,7 @@ from repro.record import measured
 from repro.report import terminal
 from repro.report.document import Document, flat
 from repro.report.numbers import MOST_PRINTED
+from repro.report.tables import Table
 from repro.run import ancestors
 from repro.words import counted, tally
 from repro.workspace import Workspace, reading
@@ -44,7 +45,7 @@ def list_artifacts(options: Options, as_json: bool) -> None:
         return
     rows = [[e["artifact"], e["place"], e["title"], e["state"], f"{e['epochs']:,}"] for e in found]
     header, title = ["artifact", "place", "what", "state", "epochs"], f"profile {work.settings.name}"
-    terminal.console().print(terminal.table(header, rows, title, left=3, folds=["what"], spare=["place"]))
+    terminal.console().print(Table(header, rows, title, left=3, folds=["what"], spare=["place"]))
 
 
 def show_published(options: Options, name: str | None = None, as_json: bool = False) -> None:
@@ -62,7 +63,7 @@ def show_published(options: Options, name: str | None = None, as_json: bool = Fa
         about = printed[artifact]
         rows = [[c.series, c.row, c.col, c.printed] for c in cells if c.artifact == artifact]
         header = ["series", "row", "column", "value"]
-        out.print(terminal.table(header, rows, f"{artifact}: {about.title} ({about.unit})", left=2))
+        out.print(Table(header, rows, f"{artifact}: {about.title} ({about.unit})", left=2))
     if not cells:
         out.print(f"the paper draws {name} without numbers; its sentences are in paper_tables/claims.yaml")
 
@@ -136,7 +137,7 @@ def _print(work: Workspace, found: Differences, cells: Sequence[dict[str, Any]])
         rows = [_row(cell, digits_of[cell["artifact"]](cell["col"])) for cell in cells]
         spare = ("z", "n", "band") if comparable else ("z", "n", "band", "verdict")
         out.print()
-        out.print(terminal.table(HEADER, rows, folds=HEADER[:1], spare=spare))
+        out.print(Table(HEADER, rows, folds=HEADER[:1], spare=spare))
     if left := len(found["cells"]) - len(cells):
         out.print(f"{counted(left, 'printed number')} not shown: --all shows every one")
 

@@ -12,11 +12,12 @@ from typing import Any, TypeVar
 from repro import files, workspace
 from repro.config import params
 from repro.errors import UsageError
-from repro.options import RUN_STATES, Options
+from repro.options import MOST_SEEDS, RUN_STATES, Options
 from repro.places import find_root, params_file
 from repro.plan import final_epochs, forgotten
 from repro.record import Record
 from repro.report import terminal
+from repro.report.tables import Table
 from repro.run import Run, ancestors, start_epochs
 from repro.store import CHECKPOINT, Store, archive, history_of, shipped
 from repro.store.archive import Members
@@ -45,7 +46,7 @@ def list_runs(
         return
     out = terminal.console()
     rows = [[each["key"], each["label"], _standing(each), _percent(each["top1"])] for each in found]
-    out.print(terminal.table(["key", "Run", "state", "top-1"], rows, f"profile {work.settings.name}", left=3))
+    out.print(Table(["key", "Run", "state", "top-1"], rows, f"profile {work.settings.name}", left=3))
     out.print(counted(len(found), "Run"))
 
 
@@ -241,7 +242,9 @@ def by_profile(arrived: Mapping[str, Members], options: Options) -> dict[str, Me
         about: Mapping[str, Any] = {}
         if name.startswith("records/"):
             record = Record.parse(content.decode())
-            seeds, about = max(seeds, 1 + record.seed), record.provenance
+            about = record.provenance
+            if record.seed < MOST_SEEDS:  # a user's artifact may have any other
+                seeds = max(seeds, 1 + record.seed)
         elif name.startswith("states/"):
             about = history_of(content)["provenance"]
         parents.setdefault(_key_of(name), set()).update(p.partition("@")[0] for p in about.get("parents", {}))

@@ -27,6 +27,7 @@ from repro.options import Options
 from repro.plan import SLACK, cost, final_epochs, most_in_time, wave_shape
 from repro.report import terminal
 from repro.report.progress import TrainingProgress
+from repro.report.tables import Table
 from repro.run import Photos, Run, ancestors, start_epochs
 from repro.store import archive
 from repro.store.archive import Member
@@ -87,7 +88,7 @@ def _show(work: Workspace) -> None:
         rows.append([name, f"{price.runs:,}", f"{price.images / 1e6:,.1f}", str(len(ids))])
         decides += [f"- {name}: {', '.join(ids)}"] if ids else []
     title = f"profile {work.settings.name}: what is left, in the order in which a sprint trains it"
-    out.print(terminal.table(["part", "Runs left", "million images", "claims"], rows, title))
+    out.print(Table(["part", "Runs left", "million images", "claims"], rows, title))
     if decides:
         out.print("\nTogether with those above it, each part completes what these claims rest on:")
         out.print("\n".join(decides), markup=False)

@@ -132,5 +132,6 @@ def _dataclass(kind: type, value: Any, place: str) -> Any:
 
 
 def did_you_mean(word: str, known: list[str]) -> str:
+    """Return the end of an error about an unknown ``word``: the nearest one, or all that are known."""
     close = difflib.get_close_matches(word, known, n=1)
     return f"; did you mean '{close[0]}'?" if close else f"; it has {', '.join(known)}" if known else ""

@@ -18,10 +18,10 @@ def seed_of(*words: object) -> int:
     return int.from_bytes(hashlib.sha256(" ".join(map(str, words)).encode()).digest()[:7], "big")
 
 
-def random_labels(name: str, count: int, classes: int = 10) -> Tensor:
-    """Draw labels uniform over the classes, int64 [count], from ``name`` alone (memorization, Fig. 5)."""
+def random_labels(name: str, count: int) -> Tensor:
+    """Draw labels uniform over the ten classes, int64 [count], from ``name`` alone (memorization, Fig. 5)."""
     random = torch.Generator().manual_seed(seed_of("labels", name))
-    return torch.randint(0, classes, (count,), generator=random)
+    return torch.randint(0, 10, (count,), generator=random)
 
 
 def draw_epoch(stream: str, epoch: int, count: int, augment: bool) -> Tensor:

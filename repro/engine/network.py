@@ -16,8 +16,7 @@ from torch import Tensor
 from repro import nets
 from repro.config.recipe import Recipe
 from repro.errors import UsageError
-from repro.pruning import MASK as MASK
-from repro.pruning import Masks, prunable_names, prune_further
+from repro.pruning import MASK, Masks, prunable_names, prune_further
 
 MOMENTUM = "momentum/"
 KINDS = ("weights", "gradients", "momentum", "mask")

@@ -21,6 +21,7 @@ from repro.errors import UsageError
 from repro.plan import Plan, budget_spent, check_trained, cost, lanes_for
 from repro.run import Photos, Run
 from repro.store import Store
+from repro.words import counted
 
 TIMING = 0.2  # fraction of a time budget in which strategies may be timed
 MARGIN = 1.3  # an epoch starts only if this many times the last one's time is left
@@ -64,7 +65,7 @@ def trainer(
                 return False
             small = [run.label for run in plan.missing if not isinstance(run.data, Photos)]
             if small and group.count > 1:
-                others = f" and {len(small) - 1} others" if small[1:] else ""
+                others = f" and {counted(len(small) - 1, 'other')}" if small[1:] else ""
                 raise UsageError(
                     f"{small[0]}{others} train on one GPU: run the same command without torchrun first"
                 )

@@ -81,7 +81,8 @@ class Driver:
         if self._out_of_time:
             raise budget_spent(self.plan, self.store)
         check_trained(self.plan, self.store, self._given_up)
-        for run in self._unfinished.values():
+        if self._unfinished:
+            run = next(iter(self._unfinished.values()))
             raise CheckpointGone(f"{run.label}: a checkpoint that it starts from is missing or damaged")
 
     def _drive(self, pending: signals.Pending) -> None:
@@ -185,12 +186,12 @@ def _how(status: int) -> str:
     return f"ended with status {status}"
 
 
-def _last_lines(worker: Worker, count: int = 8) -> list[str]:
-    """The last lines of its output."""
+def _last_lines(worker: Worker) -> list[str]:
+    """Return the last eight lines of its output."""
     try:
         with open(worker.log, "rb") as log:
             log.seek(worker.log_size)
             lines = log.read().decode(errors="replace").splitlines()
     except OSError:
         return []
-    return [line for line in lines if line.strip()][-count:]
+    return [line for line in lines if line.strip()][-8:]

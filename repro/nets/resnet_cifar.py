@@ -7,6 +7,8 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+CLASSES = 10
+
 
 class BatchNorm2d(nn.BatchNorm2d):
     """BatchNorm without a counter of batches, which only a cumulative average needs, and so without a tensor of it
@@ -57,7 +59,7 @@ class Block(nn.Module):
 class ResNet(nn.Module):
     """ResNet of 6n + 2 layers: n = 3 is ResNet20 (267,264 prunable weights), n = 9 is ResNet56."""
 
-    def __init__(self, n: int, classes: int = 10) -> None:
+    def __init__(self, n: int) -> None:
         super().__init__()
         self.conv = conv3x3(3, 16)
         self.bn = BatchNorm2d(16)
@@ -67,13 +69,13 @@ class ResNet(nn.Module):
                 blocks.append(Block(inputs, outputs, 2 if stage and not position else 1))
                 inputs = outputs
         self.blocks = nn.Sequential(*blocks)
-        self.linear = nn.Linear(inputs, classes)
+        self.linear = nn.Linear(inputs, CLASSES)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images [N, 3, 32, 32], normalised -> logits [N, classes]."""
+        """Images [N, 3, 32, 32], normalised -> logits [N, 10]."""
         x = F.relu(self.bn(self.conv(x)), inplace=True)
         logits: Tensor = self.linear(self.blocks(x).mean(dim=(2, 3)))
         return logits

@@ -66,8 +66,9 @@ def parts(found: Found) -> list[Table | str]:
         shown.append("Artifacts share Runs, so the last lines count some evidence more than once.")
     if found["assumptions"] and (apart := [label(o["artifact"]) for o in found["artifacts"] if not o["differ"]]):
         shown.append(f"None of the assumptions that differ bears on {', '.join(apart)}.")
-    rests = [line for profile in found["profiles"] for line in _rests(found, profile)]
-    return [*shown, *([Table(("profile", "on"), rests, "What they rest on", folds=["on"])] if rests else [])]
+    if rests := [line for profile in found["profiles"] for line in _rests(found, profile)]:
+        shown.append(Table(("profile", "on"), rests, "What they rest on", folds=["on"]))
+    return shown
 
 
 def common(found: Found) -> list[Table]:

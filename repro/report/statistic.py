@@ -88,9 +88,10 @@ def epochs(claims: Mapping[str, Any]) -> str:
     return f"Epochs in the claims are the paper's: epoch {', and epoch '.join(found)}." if found else ""
 
 
-def places(claim: Claim, width: float = 260.0, edge: float = 12.0) -> dict[str, float]:
+def places(claim: Claim, width: float = 260.0) -> dict[str, float]:
     """Return where a drawing ``width`` pixels wide has the claim's numbers: with room around, a single one in the
     middle. ``left`` and ``right`` are the ends of the zone in which the claim holds."""
+    edge = 12.0
     fields = ("above", "below", "value", "low", "high", "published")
     known = {name: float(claim[name]) for name in fields if claim[name] is not None}
     low, high = min(known.values(), default=0.0), max(known.values(), default=1.0)

@@ -111,10 +111,9 @@ class Table:
             line = Text()
             for (index, width), text in zip(block.items(), parts, strict=True):
                 left, room = index < self.left or self.header[index] in self.folds, " " * (width - cell_len(text))
+                before, behind = ("", room) if left else (room, "")
                 style = "bold" if cells is self.header else STYLES.get(cells[index])
-                line.append("" if left else room).append(text, style).append(room if left else "").append(
-                    " " * GAP
-                )
+                line.append(before).append(text, style).append(behind + " " * GAP)
             line.rstrip()
             yield line
 

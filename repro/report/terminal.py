@@ -11,10 +11,9 @@ from rich.markup import escape
 from repro.options import placed
 from repro.report import reading
 from repro.report.document import Document
-from repro.report.tables import Table, tables
+from repro.report.tables import tables
 
 UNBOUNDED = 100_000  # columns
-table = Table
 
 
 def console(stderr: bool = False) -> Console:

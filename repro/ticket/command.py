@@ -26,6 +26,7 @@ from repro.options import Options
 from repro.places import find_root, params_file
 from repro.report import terminal
 from repro.report.progress import Progress
+from repro.report.tables import Table
 from repro.ticket.result import COUNTED, Event, write
 from repro.ticket.search import find_ticket
 from repro.ticket.search_spec import ONE_SHOT, SearchOptions
@@ -103,7 +104,7 @@ def ticket(
         print(paths[0].read_text(), end="")
         return
     out = terminal.console()
-    out.print(terminal.table(*result.rows(), title))
+    out.print(Table(*result.rows(), title))
     for sentence in (*result.sentences(), COUNTED.replace("`", "")):
         out.print(sentence, markup=False)
     print(f"written: {where / 'ticket'}.json, .md, .png and .safetensors (the network); masks.safetensors")

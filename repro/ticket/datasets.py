@@ -164,14 +164,17 @@ class DatasetSamples(Samples):
             check_finite(inputs, self.name, int(part[0]))
             self.labels[part] = labels.cpu()
             digests.append((digest_of(labels), digest_of(inputs, labels)))
+        notes = super().check(classes, tell)
         repeats = digests.pop() == digests[0]
-        notes = [
-            f"{self.name}: an item read twice is not the same, although the generators of Python, NumPy and torch "
-            "are seeded before: a search that is interrupted will not end in the bits of one that is not"
-        ]
+        if not repeats:
+            notes.append(
+                f"{self.name}: an item read twice is not the same, although the generators of Python, NumPy and "
+                "torch are seeded before: a search that is interrupted will not end in the bits of one that is not"
+            )
         # Inputs that differ at each reading do not identify the data.
-        self.fingerprint = f"{len(self)}-{files.sha256(''.join(d[repeats] for d in digests).encode())[:16]}"
-        return super().check(classes, tell) + notes * (not repeats)
+        text = "".join(whole if repeats else of_labels for of_labels, whole in digests)
+        self.fingerprint = f"{len(self)}-{files.sha256(text.encode())[:16]}"
+        return notes
 
     def read(self, batches: Sequence[Tensor], stream: str) -> Iterator[Batch]:
         loader: DataLoader[Any] = DataLoader(

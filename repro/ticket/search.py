@@ -176,6 +176,7 @@ class _Search:
         self._epochs: dict[str, int] = {}  # epochs trained, by the Run's key
 
     def result(self) -> Result:
+        """Train what is missing, and return the Result."""
         while True:
             try:
                 return self._search()

@@ -15,10 +15,10 @@ from torch import Tensor
 from repro.data.batches import draw_epoch
 from repro.engine.events import EpochReport, EpochTotals
 from repro.engine.lanes import forward, loss_and_logits
-from repro.engine.network import MASK, MOMENTUM, masks_of
+from repro.engine.network import MOMENTUM, masks_of
 from repro.engine.run_progress import RunProgress
 from repro.errors import RunFailed
-from repro.pruning import Masks, prune_further
+from repro.pruning import MASK, Masks, prune_further
 from repro.record import Record
 from repro.run import Run
 from repro.schedule import learning_rate
@@ -76,11 +76,6 @@ class Trainer:
                 logits = forward(self.model, inputs, self.setup.precision)
                 correct += (logits.argmax(1) == labels).sum()
         return 100 * int(correct) / len(self.setup.test)
-
-    @property
-    def masked(self) -> bool:
-        """Whether some weights are pruned."""
-        return self.masks is not None
 
     @property
     def is_finite(self) -> bool:

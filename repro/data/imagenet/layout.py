@@ -23,7 +23,7 @@ SUFFIXES = (".jpeg", ".jpg", ".png")
 WNID = re.compile(r"n\d{8}")
 LISTS = ("imagenet_2012_validation_synset_labels.txt", "synset_labels.txt")
 SOLUTION = "LOC_val_solution.csv"
-NOTE = "resized.json"  # marks a copy with smaller images (`resize.py`)
+NOTE = "resized.json"  # marks a copy with smaller images (`preparation.py`)
 # The classification task of ILSVRC 2012.
 CLASSES, TRAIN, VAL, VAL_EACH = 1000, 1_281_167, 50_000, 50
 LARGEST = 512  # the official images have larger shorter sides than this; a resized copy without its note may not

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, UnidentifiedImageError
 
 from repro import files
 from repro.data.imagenet import layout
@@ -178,8 +179,6 @@ def check_side(side: int) -> None:
 
 def shrink(content: bytes, side: int) -> bytes:
     """Encode the image as a JPEG with a shorter side of ``side`` at most, resized as torchvision's Resize does."""
-    from PIL import Image
-
     with Image.open(io.BytesIO(content)) as opened:
         image = opened if opened.mode == "L" else opened.convert("RGB")
         if min(image.size) > side:
@@ -200,8 +199,6 @@ def look(content: bytes) -> tuple[int, int, int]:
 
     Raises what Pillow raises. Pillow reports a file that ends early; libjpeg alone would fill the rest with grey.
     """
-    from PIL import Image, UnidentifiedImageError
-
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             image.load()
