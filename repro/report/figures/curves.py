@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import numpy
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, MaxNLocator
 from numpy.typing import NDArray
@@ -52,6 +53,7 @@ def draw(document: Document, drawing: Curves) -> Sheet:
     names = ordered(name for curves in panels.values() for (name,) in curves)
     plain = [name for name in dict.fromkeys((*drawing.order, *names)) if not name.endswith(("baseline", "dense"))]
     many, order = len(plain) > len(LOOKS), scale("viridis", 0, 0.92, 1, len(names))
+    everywhere = [name for name in names if all((name,) in curves for curves in panels.values())]
     across, deep = min(len(panels), 2), -(-len(panels) // 2)
     sheet = Sheet(8.6 if across == 1 else 12.2, 4.3 if deep == 1 else 3.2 * deep)
     for index, (panel, curves) in enumerate(panels.items()):
@@ -68,32 +70,20 @@ def draw(document: Document, drawing: Curves) -> Sheet:
             why = ", ".join(sorted({read.without_value(cell) for cell in own})) or NOT_RUN
             axes.text(0.5, 0.5, why, transform=axes.transAxes, size=11, ha="center", va="center", color=MUTED)
             continue
-        xs = sorted({cell.x or 0.0 for cell in own})
-        axes.margins(x=0.02)
-        axes.xaxis.set_major_formatter("{x:,g}")
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, steps=[1, 2, 5, 10]))
-        axes.set_xticks(xs if len(xs) <= 12 else [], minor=True)
-        if panel == drawing.log:
-            axes.set_yscale("log", subs=[])
-            axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 6, 8)))
-            axes.yaxis.set_major_formatter("{x:.3g}")
+        _set_scales(axes, own, panel == drawing.log)
         # The curve that ends highest comes first, in the legend too.
         for (name,), curve in sorted(curves.items(), key=lambda item: item[1][-1].shown or 0.0, reverse=True):
             if many:
                 number = names.index(name) + 1
-                partial = drawing.partial and not all((name,) in other for other in panels.values())
+                partial = drawing.partial and name not in everywhere
                 colour = FAINT if partial else cast(Any, order).to_rgba(number)
-                (thin,) = axes.plot(*_points(curve), color=colour, linewidth=1.2)
-                ends = [
-                    read.told(cell, document, read.where(cell, document)[:1]) for cell in (curve[0], curve[-1])
-                ]
-                sheet.mark(thin, "\n".join([f"{document.axes[0]} {number}, {name}", *ends]))
-                continue
-            look = LOOKS[plain.index(name)] if name in plain else DENSE
-            told = read.pretty(drawing.name(name))
-            if told == name and line == "row" and name.isdecimal():
-                told = f"{document.long_axes[0]} {name}"
-            _curve(sheet, axes, curve, told, look, document, drawing)
+                _thin_curve(sheet, axes, curve, f"{document.axes[0]} {number}, {name}", colour, document)
+            else:
+                told = read.pretty(drawing.name(name))
+                if told == name and line == "row" and name.isdecimal():
+                    told = f"{document.long_axes[0]} {name}"
+                look = LOOKS[plain.index(name)] if name in plain else DENSE
+                _curve(sheet, axes, curve, told, look, document, drawing)
         for curve in grouped(document.of(f"{panel} predicted"), "row").values():
             axes.plot(*_points(curve), zorder=3, **PREDICTED)
             sheet.key(f"{drawing.predicted} (epoch {curve[0].col})", **PREDICTED)
@@ -101,16 +91,43 @@ def draw(document: Document, drawing: Curves) -> Sheet:
             axes.legend(labelcolor="mec", labelspacing=1.0, loc="center left", bbox_to_anchor=(1, 0.5))
             _cut(sheet, axes, values, f"{title}: " if letter else "")
     if many:
-        if drawing.partial:
-            sheet.key(drawing.partial, color=FAINT)
-        bar = sheet.colorbar(
-            order, ax=sheet.axes, fraction=0.02, aspect=28, pad=0.01,
-            ticks=MaxNLocator(integer=True), label=f"{document.axes[0]}, in order",
-        )  # fmt: skip
-        bar.outline.set_visible(False)
-        bar.ax.invert_yaxis()
-        sheet.notes.append(f"{len(names)} {document.axes[0]}s")
+        _explain_colours(sheet, order, len(names), document, drawing)
     return sheet
+
+
+def _set_scales(axes: Axes, cells: Sequence[Cell], log: bool) -> None:
+    """Choose ticks: whole numbers along the columns of ``cells``, and the vertical axis logarithmic if ``log``."""
+    xs = sorted({cell.x or 0.0 for cell in cells})
+    axes.margins(x=0.02)
+    axes.xaxis.set_major_formatter("{x:,g}")
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, steps=[1, 2, 5, 10]))
+    axes.set_xticks(xs if len(xs) <= 12 else [], minor=True)
+    if log:
+        axes.set_yscale("log", subs=[])
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 6, 8)))
+        axes.yaxis.set_major_formatter("{x:.3g}")
+
+
+def _thin_curve(
+    sheet: Sheet, axes: Axes, cells: Sequence[Cell], name: str, colour: Any, document: Document
+) -> None:
+    """Draw one of many curves, whose title has the values at both ends."""
+    (line,) = axes.plot(*_points(cells), color=colour, linewidth=1.2)
+    ends = [read.told(cell, document, read.where(cell, document)[:1]) for cell in (cells[0], cells[-1])]
+    sheet.mark(line, "\n".join([name, *ends]))
+
+
+def _explain_colours(sheet: Sheet, order: ScalarMappable, count: int, document: Document, drawing: Curves) -> None:
+    """Draw a colour bar for ``count`` curves in their ``order``, and say what grey ones are."""
+    if drawing.partial:
+        sheet.key(drawing.partial, color=FAINT)
+    bar = sheet.colorbar(
+        order, ax=sheet.axes, fraction=0.02, aspect=28, pad=0.01,
+        ticks=MaxNLocator(integer=True), label=f"{document.axes[0]}, in order",
+    )  # fmt: skip
+    bar.outline.set_visible(False)
+    bar.ax.invert_yaxis()
+    sheet.notes.append(f"{count} {document.axes[0]}s")
 
 
 def medians(values: Values) -> Values:
