@@ -10,6 +10,8 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from rich.console import Console
+
 from repro import estimate, files
 from repro.artifacts import Artifact
 from repro.artifacts.pruning_table import windows_of
@@ -42,60 +44,69 @@ def show_plan(
         paces = estimate.paces(plan.missing, options.device, work.store, log, again=bool(calibrate))
     per_artifact = {artifact.name: _of_artifact(work, artifact) for artifact in work.artifacts}
     shared = sum(of["runs"] for of in per_artifact.values()) - len(plan.runs)
-    together = _left(plan, work.store) | {"shared": shared}
     seconds = estimate.seconds(plan.missing, paces, work.store) if paces else None
     cuda = any(pace.cuda for pace in paces.values())
-    disk = disk_bytes(plan.missing, plan.keep)
-    further, others = _further_seed(work, paces), alternatives(work, paces)
+    summary = _left(plan, work.store) | {
+        "shared": shared,
+        "profile": work.settings.name,
+        "artifacts": per_artifact,
+        "waves": len(plan.waves),
+        "epochs": cost(plan.runs).epochs,
+        "images_per_second": {arch: pace.best for arch, pace in paces.items()},
+        "strategies": {arch: pace.way for arch, pace in paces.items() if pace.way},
+        "calibrated": {arch: pace.choice.measured for arch, pace in paces.items()},
+        "seconds_left": seconds,
+        "gpu_hours_left": seconds / 3600 if cuda and seconds is not None else None,
+        "disk_bytes": disk_bytes(plan.missing, plan.keep),
+        "further_seed": _further_seed(work, paces),
+        "alternatives": alternatives(work, paces),
+    }
     if as_json:
-        summary = together | {
-            "profile": work.settings.name,
-            "artifacts": per_artifact,
-            "waves": len(plan.waves),
-            "epochs": cost(plan.runs).epochs,
-            "images_per_second": {arch: pace.best for arch, pace in paces.items()},
-            "strategies": {arch: pace.way for arch, pace in paces.items() if pace.way},
-            "calibrated": {arch: pace.choice.measured for arch, pace in paces.items()},
-            "seconds_left": seconds,
-            "gpu_hours_left": seconds / 3600 if cuda and seconds is not None else None,
-            "disk_bytes": disk,
-            "further_seed": further,
-            "alternatives": others,
-        }
         print(json.dumps(summary))
-        return
-    out = terminal.console()
-    every = (per_artifact | {"together": together}).items()
+    else:
+        _show(summary, paces, work.store)
+
+
+def _show(summary: Mapping[str, Any], paces: Mapping[str, Pace], store: Store) -> None:
+    """Print the plan's ``summary``, as tables and sentences."""
+    out, further = terminal.console(), summary["further_seed"]
+    every = [*summary["artifacts"].items(), ("together", summary)]
     rows = [[name, *(f"{of[column]:,}" for column in COLUMNS)] for name, of in every]
     header = ["artifact", *(column.replace("_", " ").replace("runs", "Runs") for column in COLUMNS)]
-    out.print(Table(header, rows, f"profile {work.settings.name}"))
-    for name, of in per_artifact.items():
+    out.print(Table(header, rows, f"profile {summary['profile']}"))
+    for name, of in summary["artifacts"].items():
         for other, (number, of_tickets) in of["shared_with"].items():
             if name < other and of_tickets:
                 both = f"{name} and {other} share {counted(number, 'Run')}"
                 out.print(f"{both}, {of_tickets} of them tickets: trained once")
     for arch, pace in paces.items():
         out.print(f"{arch}: {pace.describe()}")
-    if seconds is not None:
-        gpu_hours = f" ({seconds / 3600:,.1f} GPU-hours)" if cuda else ""
+    if (seconds := summary["seconds_left"]) is not None:
+        hours = summary["gpu_hours_left"]
+        gpu_hours = "" if hours is None else f" ({hours:,.1f} GPU-hours)"
         out.print(
             f"time left on this device: {terminal.duration(seconds)}{gpu_hours}; --calibrate measures it again"
         )
     time = "" if further["seconds"] is None else f", {terminal.duration(further['seconds'])} on this device"
     out.print(f"each further seed: {counted(further['runs'], 'Run')}, {counted(further['epochs'], 'epoch')}{time}")
-    free = shutil.disk_usage(files.existing(work.store.runs_dir)).free
-    out.print(f"disk: {terminal.size(disk)} of checkpoints to come, {terminal.size(free)} free")
-    if others:
-        rows = []
-        for other in others:
-            time = "not calibrated" if other["seconds"] is None else terminal.duration(other["seconds"])
-            counts = [f"{other[name]:,}" for name in ("runs", "epochs", "images")]
-            rows.append([other["what"], *counts, time, terminal.size(other["disk_bytes"])])
-        header = ["", "Runs", "epochs", "images", "time here", "disk"]
-        out.print(Table(header, rows, "\nalternatives, and what is left to train of each"))
-        for other in others:
-            if "--set" in other["options"]:
-                out.print(f"{other['what']}: {shlex.join(other['options'])}", markup=False, soft_wrap=True)
+    needed, free = summary["disk_bytes"], shutil.disk_usage(files.existing(store.runs_dir)).free
+    out.print(f"disk: {terminal.size(needed)} of checkpoints to come, {terminal.size(free)} free")
+    if others := summary["alternatives"]:
+        _show_alternatives(others, out)
+
+
+def _show_alternatives(others: Sequence[Mapping[str, Any]], out: Console) -> None:
+    """Print what `alternatives` returned, and the options of those that change a setting."""
+    rows = []
+    for other in others:
+        time = "not calibrated" if other["seconds"] is None else terminal.duration(other["seconds"])
+        counts = [f"{other[name]:,}" for name in ("runs", "epochs", "images")]
+        rows.append([other["what"], *counts, time, terminal.size(other["disk_bytes"])])
+    header = ["", "Runs", "epochs", "images", "time here", "disk"]
+    out.print(Table(header, rows, "\nalternatives, and what is left to train of each"))
+    for other in others:
+        if "--set" in other["options"]:
+            out.print(f"{other['what']}: {shlex.join(other['options'])}", markup=False, soft_wrap=True)
 
 
 def _price(runs: Sequence[Run], paces: Mapping[str, Pace], store: Store | None = None) -> dict[str, Any]:
