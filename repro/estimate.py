@@ -33,7 +33,7 @@ class Pace:
         return self.choice.speed(self.choice.lanes)
 
     def describe(self) -> str:
-        """For the user: ``6,000 images/s (eager, one Run at a time; calibrated 2 h ago)``."""
+        """Describe it for the user: ``6,000 images/s (eager, one Run at a time; calibrated 2 h ago)``."""
         known = filter(None, (self.way, f"calibrated {ago(self.choice.measured)}"))
         return f"{terminal.speed(self.best)} ({'; '.join(known)})"
 

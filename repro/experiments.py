@@ -17,7 +17,7 @@ Block = TypeVar("Block")
 
 
 def paper_epochs(arch: str) -> int:
-    """Epochs of the paper's schedule for ``arch`` (appendix A.1 and A.2)."""
+    """Return the epochs of the paper's schedule for ``arch`` (appendix A.1 and A.2)."""
     return 90 if arch in IMAGENET_ARCHS else 200
 
 
@@ -108,7 +108,7 @@ class Study:
         return self.settings.profile.recipe_of(arch).epochs
 
     def dense(self, arch: str, seed: int) -> Run:
-        """The dense baseline: fresh weights, no mask, the whole schedule, with Fig. 2's statistics per epoch.
+        """Return the dense baseline: fresh weights, no mask, the whole schedule, with Fig. 2's statistics.
 
         It is evaluated after every epoch, since Fig. 1's baseline row may ask for any. On ImageNet without the
         statistics: no figure needs them, and each epoch would rank millions of weights."""
@@ -137,31 +137,31 @@ class Study:
         return {}
 
     def ticket(self, arch: str, seed: int, s: int, v: int, sparsity: float | None = None) -> Run:
-        """Ticket (s, v), section 3.1: the dense weights of epoch v under the mask of epoch s, whole schedule.
+        """Return ticket (s, v), section 3.1: the dense weights of epoch v under the mask of epoch s.
 
         ``sparsity`` defaults to the profile's (80 %)."""
         sparsity = self.settings.profile.sparsity if sparsity is None else sparsity
         return ticket(self.dense(arch, seed), "tickets", self.settings.profile.recipe_of(arch), s, v, sparsity)
 
     def gradual(self, arch: str, seed: int, first: int, last: int) -> Run:
-        """Gradual pruning over a window (section 3.4, Eq. 6), then retraining for the whole schedule."""
+        """Return gradual pruning over a window (section 3.4, Eq. 6), then retraining for the whole schedule."""
         dense, recipe = self.dense(arch, seed), self.settings.profile.recipe_of(arch)
         window = gradual_window(dense, recipe, first, last, self.settings.profile.sparsity)
         return retraining(dense, "gradual", recipe, window)
 
     def mask_distance(self, arch: str, seed: int, x: int, y: int) -> Run:
-        """The mask of epoch x on the weights of epoch y, untrained: measures the distance of their masks."""
+        """Return the mask of epoch x on the weights of epoch y, untrained: the distance of their masks."""
         dense, profile = self.dense(arch, seed), self.settings.profile
         mask = Mask(Checkpoint(dense, x), profile.sparsity)
         return branch(dense, "structures", profile.recipe_of(arch), Checkpoint(dense, y), mask, last_epoch=0)
 
     def ppr(self, arch: str, seed: int, epoch: int, rate: float) -> Run:
-        """PPR (section 3.3): the dense weights of an epoch, pruned, trained for one epoch at a constant rate."""
+        """Return PPR (section 3.3): the weights of an epoch, pruned, trained for an epoch at a constant rate."""
         profile = self.settings.profile
         return ppr_check(self.dense(arch, seed), profile.recipe_of(arch), epoch, rate, profile.sparsity)
 
     def memorization(self, arch: str, seed: int, mask: Mask, size: int) -> Run:
-        """Memorization by a structure (section 3.3): its own weights, trained on ``size`` random labels.
+        """Return memorization by a structure (section 3.3): its own weights, trained on ``size`` random labels.
 
         The accuracy is evaluated at the end only. Raises ValueError if there are not so many images.
         """

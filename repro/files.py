@@ -71,7 +71,7 @@ def parse_json(text: str | bytes, constant: Callable[[str], Any] | None = None) 
 
 
 def sha256(content: bytes) -> str:
-    """Hex digest."""
+    """Return the hex digest."""
     return hashlib.sha256(content).hexdigest()
 
 

@@ -150,7 +150,7 @@ def _kinds(study: Study, arch: str) -> dict[str, Callable[[Run], bool]]:
 
 
 def _ticket(run: Run) -> tuple[int, int]:
-    """(s, v)."""
+    """Return a ticket's (s, v)."""
     assert run.mask and run.weights
     return run.mask.of.epoch, run.weights.epoch
 

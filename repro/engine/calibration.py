@@ -82,7 +82,7 @@ def choose(
 
 
 def known(run: Run, device: Device, cache: Path | None) -> Choice:
-    """What ``cache`` holds for Runs like ``run``, without the strategies that do not work here."""
+    """Return what ``cache`` holds for Runs like ``run``, without the strategies that do not work here."""
     kept = cached.read(cache, key_of(run, device))
     unmeasured = (EAGER, 1) if isinstance(run.data, Photos) else UNMEASURED[device.torch.type]
     return replace(kept, speeds=_working(kept.speeds), unmeasured=unmeasured)
@@ -129,7 +129,7 @@ def measure(
 
 
 def key_of(run: Run, device: Device) -> str:
-    """All that the speed of a Run's steps depends on, as the cache's key."""
+    """Return all that the speed of a Run's steps depends on, as the cache's key."""
     recipe = run.recipe
     words = [device.name, f"torch {torch.__version__}", run.arch, f"batch {recipe.batch_size}"]
     if isinstance(run.data, Photos) and isinstance(recipe, MicroBatchRecipe):
@@ -139,7 +139,7 @@ def key_of(run: Run, device: Device) -> str:
 
 
 def _gains(counts: Mapping[int, float]) -> bool:
-    """Whether more lanes may be faster than those measured: the last number works and gained something."""
+    """Return whether more lanes may be faster than those measured: the last number works and gained something."""
     if not counts:
         return True
     last = max(counts)
@@ -158,8 +158,8 @@ def _with_few_images(run: Run, device: Device) -> Run:
 
 
 def _time_or_fail(name: str, run: Run, device: Device, count: int, seconds: float, report: Report) -> float:
-    """Images a second, or 0 if the strategy fails or its lanes do not fit into memory. After half as many lanes on
-    CUDA, twice their memory has to be there."""
+    """Return the images a second, or 0 if the strategy fails or its lanes do not fit into memory. After half as
+    many lanes on CUDA, twice their memory has to be there."""
     if device.cuda:
         peak = torch.cuda.max_memory_reserved(device.torch)
         if count > 1 and 2 * peak > MEMORY * torch.cuda.get_device_properties(device.torch).total_memory:
@@ -177,8 +177,8 @@ def _time_or_fail(name: str, run: Run, device: Device, count: int, seconds: floa
 
 
 def time_lanes(name: str, run: Run, device: Device, count: int, seconds: float) -> float:
-    """Images a second of ``count`` lanes together by strategy ``name``, from the `typical` time of real steps on
-    random images. Raises `RuntimeError` if the strategy fails or differs from eager steps."""
+    """Return the images a second of ``count`` lanes together by strategy ``name``, from the `typical` time of real
+    steps on random images. Raises `RuntimeError` if the strategy fails or differs from eager steps."""
     precision = devices.resolve_precision(run.precision, device)
     lanes = random_lanes(run.arch, count, run.recipe, devices.use_precision(precision), device)
     strategy = checked(name, lanes, lanes.all)
@@ -193,7 +193,7 @@ def time_lanes(name: str, run: Run, device: Device, count: int, seconds: float) 
 
 
 def random_lanes(arch: str, count: int, recipe: Recipe, precision: torch.dtype, device: Device) -> Lanes:
-    """Lanes at the start of an epoch of random images, each with weights and an order of its own."""
+    """Make lanes at the start of an epoch of random images, each with weights and an order of its own."""
     size = STEPS * recipe.batch_size
     data = InMemoryData(random_images(size, EVAL_BATCH), device)
     subset = data.subset(Data("random", size, EVAL_BATCH, "random"))
@@ -206,7 +206,7 @@ def random_lanes(arch: str, count: int, recipe: Recipe, precision: torch.dtype, 
 
 
 def time_photos_of(run: Run, device: Device, seconds: float) -> float:
-    """`time_photographs` of the network, recipe, crop and precision of ``run``."""
+    """Return `time_photographs` of the network, recipe, crop and precision of ``run``."""
     from repro.engine.photo_trainer import COMPILE_FROM, PhotoModel  # seconds of imports, only for photographs
 
     assert isinstance(run.data, Photos) and isinstance(run.recipe, MicroBatchRecipe)
@@ -220,8 +220,9 @@ def time_photos_of(run: Run, device: Device, seconds: float) -> float:
 def time_photographs(
     network: Network, model: PhotoModel, recipe: MicroBatchRecipe, device: Device, seconds: float, crop: int
 ) -> float:
-    """Images a second of the steps that `photo_trainer.PhotoTrainer` makes, on random images of ``crop`` pixels a
-    side that are on the device already; parts of a batch and updates are timed for ``seconds`` each."""
+    """Return the images a second of the steps that `photo_trainer.PhotoTrainer` makes, on random images of
+    ``crop`` pixels a side that are on the device already; parts of a batch and updates are timed for ``seconds``
+    each."""
     size = recipe.batch_size // recipe.micro_batches
     random = torch.Generator().manual_seed(0)
     pixels = torch.randint(0, 256, (size, 3, crop, crop), dtype=torch.uint8, generator=random)
@@ -238,7 +239,7 @@ def time_photographs(
 
 
 def times(work: Callable[[], object], device: Device, seconds: float) -> list[float]:
-    """Seconds that each call of ``work`` takes, repeated for about ``seconds`` after a warm-up.
+    """Return the seconds that each call of ``work`` takes, repeated for about ``seconds`` after a warm-up.
 
     The first call never counts, however long it takes: torch.compile may be part of it.
     """
@@ -256,8 +257,8 @@ def times(work: Callable[[], object], device: Device, seconds: float) -> list[fl
 
 
 def typical(work: Callable[[], object], device: Device, seconds: float) -> float:
-    """The median of `times` on a GPU, which is used alone; on a CPU the shortest, since other processes only ever
-    delay."""
+    """Return the median of `times` on a GPU, which is used alone; on a CPU the shortest, since other processes
+    only ever delay."""
     return (median if device.cuda else min)(times(work, device, seconds))
 
 

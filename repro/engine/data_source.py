@@ -34,7 +34,7 @@ class Subset:
     labels: Tensor
 
     def draw_epoch(self, stream: str, epoch: int, augment: bool) -> Tensor:
-        """`batches.draw_epoch` over ``train``: int64 [4, N], whose first row has indices in `InMemoryData`."""
+        """Return `batches.draw_epoch` over ``train``: int64 [4, N], first a row of indices in `InMemoryData`."""
         order = draw_epoch(stream, epoch, len(self.train), augment)
         order[0] = self.train[order[0]]
         return order
@@ -52,7 +52,7 @@ class InMemoryData:
         self._labels = [split.labels for split in splits]
 
     def subset(self, wanted: Data) -> Subset:
-        """The subset that ``wanted`` names, balanced over the true classes.
+        """Return the subset that ``wanted`` names, balanced over the true classes.
 
         With random labels the test images are the training images. Raises `UsageError` for too many images.
         """

@@ -37,7 +37,7 @@ class Device:
 
 
 def choose(name: str) -> Device:
-    """The device ``auto``, ``cpu`` or ``cuda``. Sets PyTorch to deterministic kernels, on which resuming relies.
+    """Choose ``auto``, ``cpu`` or ``cuda``, and set PyTorch to deterministic kernels, on which resuming relies.
 
     Raises `MissingInput` for ``cuda`` if there is none.
     """
@@ -71,8 +71,8 @@ def choose(name: str) -> Device:
 
 
 def resolve_precision(name: str, device: Device) -> str:
-    """``float32``, ``tf32`` or ``bfloat16``; ``auto`` is bfloat16 if the device has hardware for it, else float32.
-    Raises `UsageError` for tf32 on a device without it."""
+    """Return ``float32``, ``tf32`` or ``bfloat16``; ``auto`` is bfloat16 if the device has hardware for it, else
+    float32. Raises `UsageError` for tf32 on a device without it."""
     # CUDA multiplies TF32 from Ampere on.
     if name == "tf32" and not (device.cuda and torch.cuda.get_device_capability(device.torch)[0] >= 8):
         raise UsageError(f"precision tf32: {device.name} has none; choose float32 or bfloat16")
@@ -82,21 +82,21 @@ def resolve_precision(name: str, device: Device) -> str:
 
 
 def use_precision(precision: str) -> torch.dtype:
-    """The type of convolutions' inputs in a resolved ``precision``. From now on float32 is multiplied with 10 bits
-    of mantissa if that is tf32, else with all."""
+    """Return the type of convolutions' inputs in a resolved ``precision``. From now on float32 is multiplied with
+    10 bits of mantissa if that is tf32, else with all."""
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
     return torch.bfloat16 if precision == "bfloat16" else torch.float32
 
 
 def fast_bfloat16(device: Device) -> bool:
-    """Whether the device has hardware for bfloat16 products (CUDA from Ampere on; AMX or AVX-512 on a CPU)."""
+    """Return whether the device multiplies bfloat16 in hardware (CUDA from Ampere on; AMX or AVX-512 on a CPU)."""
     if device.cuda:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return not {"amx_bf16", "avx512_bf16"}.isdisjoint(_cpuinfo("flags").split())
 
 
 def provenance(device: Device, precision: str) -> dict[str, Any]:
-    """Device, resolved precision and versions, for a Record."""
+    """Return device, resolved precision and versions, for a Record."""
     record: dict[str, Any] = {
         "device": device.name,
         "precision": precision,
@@ -114,13 +114,13 @@ def provenance(device: Device, precision: str) -> dict[str, Any]:
 
 
 def cpu_name() -> str:
-    """The processor's name."""
+    """Return the processor's name."""
     return _cpuinfo("model name") or platform.processor() or platform.machine()
 
 
 @functools.cache
 def _cpuinfo(field: str) -> str:
-    """The first value of ``field`` that Linux reports; empty elsewhere."""
+    """Return the first value of ``field`` that Linux reports; empty elsewhere."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -27,13 +27,13 @@ EVAL_BATCH = 1000  # images that are evaluated at a time
 def loss_and_logits(
     model: nn.Module, images: Tensor, labels: Tensor, precision: torch.dtype
 ) -> tuple[Tensor, Tensor]:
-    """Mean cross entropy (scalar) and logits float32 [N, classes]."""
+    """Return mean cross entropy (scalar) and logits float32 [N, classes]."""
     logits = forward(model, images, precision)
     return F.cross_entropy(logits, labels), logits
 
 
 def forward(model: nn.Module, images: Tensor, precision: torch.dtype) -> Tensor:
-    """Logits float32 [N, classes], with convolutions in ``precision``, whatever that of the weights is."""
+    """Return logits float32 [N, classes], with convolutions in ``precision``, whatever that of the weights is."""
     # No cast cache: a CUDA graph must cast again at every replay, and each weight is used once a step.
     with torch.autocast(images.device.type, torch.bfloat16, precision == torch.bfloat16, cache_enabled=False):
         logits: Tensor = model(images).float()
@@ -141,7 +141,7 @@ class Lane:
             self.eval_position += size
 
     def touched(self) -> list[Tensor]:
-        """All tensors that `update` and `evaluate_batch` write."""
+        """Return all tensors that `update` and `evaluate_batch` write."""
         net = self.network
         counters = [self.position, self.loss_sum, self.correct, self.eval_position, self.eval_correct]
         return [net.weights, net.momentum, net.gradients, net.statistics, *counters]

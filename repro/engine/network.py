@@ -24,7 +24,7 @@ ALIGNED = 64  # rows are padded to a multiple of so many numbers, the alignment 
 
 
 class Trainable(Protocol):
-    """A network in training: one of this project (engine/network.py) or any other (ticket/trainer.py)."""
+    """A network in training: `Network`, which describes the methods, or any other (ticket/trainer.py)."""
 
     @property
     def prunable(self) -> Sequence[str]: ...
@@ -51,7 +51,7 @@ class FlatParameters(NamedTuple):
 
 
 def make_rows(arch: str, count: int, device: torch.device) -> FlatParameters:
-    """Tensors for ``count`` networks: all zeros, masks all ones."""
+    """Make the tensors for ``count`` networks: all zeros, masks all ones."""
     model = nets.shapes(arch)
     size, buffers = (sum(t.numel() for t in ts) for ts in (model.parameters(), model.buffers()))
 
@@ -90,7 +90,7 @@ class Network:
             setattr(self.model.get_submodule(module), attribute, view)
 
     def update(self, recipe: Recipe, rate: Tensor) -> None:
-        """Eq. 1: v <- m v + (lambda w + g), w <- w - eta v; then the mask. ``rate`` is a scalar on the device.
+        """Apply Eq. 1, v <- m v + (lambda w + g), w <- w - eta v, and the mask. ``rate``: a scalar on the device.
 
         Clears the gradients. Only in-place operations on fixed tensors, so that a CUDA graph can hold it. A dense
         network's mask is all ones: multiplying by one changes nothing, and all networks share their operations.
@@ -108,11 +108,11 @@ class Network:
         self.load(nets.build(self.arch, seed).state_dict())
 
     def prunable_weights(self) -> dict[str, Tensor]:
-        """The weights that pruning ranks, by name, as views."""
+        """Return the weights that pruning ranks, by name, as views."""
         return {name: self._views["weights"][name] for name in self.prunable}
 
     def layer_weights(self) -> dict[str, Tensor]:
-        """The weights of every convolution and linear layer, in the network's order, as views."""
+        """Return the weights of every convolution and linear layer, in the network's order, as views."""
         return {name: view for name, view in self._views["weights"].items() if view.dim() > 1}
 
     def apply_masks(self, masks: Masks) -> None:
@@ -134,7 +134,7 @@ class Network:
         return bool(torch.isfinite(self.weights).all())
 
     def masks(self) -> Masks | None:
-        """The current masks, bool on the CPU; None for a dense network."""
+        """Return the current masks, bool on the CPU; None for a dense network."""
         views = self._views["mask"]
         return {name: views[name].cpu().bool().contiguous() for name in self.prunable} if self.masked else None
 
@@ -160,7 +160,7 @@ class Network:
         return state
 
     def checkpoint(self) -> dict[str, Tensor]:
-        """Weights, BatchNorm statistics and masks, contiguous, on the CPU."""
+        """Return weights, BatchNorm statistics and masks, contiguous, on the CPU."""
         return {name: tensor for name, tensor in self.snapshot()().items() if not name.startswith(MOMENTUM)}
 
     def load(self, tensors: dict[str, Tensor]) -> None:
@@ -184,13 +184,13 @@ class Network:
 
 
 def masks_of(tensors: dict[str, Tensor]) -> Masks | None:
-    """The masks in a checkpoint, or None."""
+    """Return the masks in a checkpoint, or None."""
     return {name.removeprefix(MASK): t for name, t in tensors.items() if name.startswith(MASK)} or None
 
 
 def named(tensors: Iterable[tuple[str, Tensor]], flat: Tensor) -> Iterator[tuple[str, Tensor]]:
-    """Views of consecutive pieces of ``flat`` [..., n], with the names and shapes [..., *shape] of ``tensors``;
-    convolution weights are channels_last."""
+    """Yield views of consecutive pieces of ``flat`` [..., n], with the names and shapes [..., *shape] of
+    ``tensors``; convolution weights are channels_last."""
     start = 0
     for name, like in tensors:
         piece = flat[..., start : start + like.numel()]

@@ -172,7 +172,7 @@ class PhotoTrainer:
         self._network.update(self._recipe, rate)
 
     def top1(self) -> float:
-        """Accuracy in per cent over the test images that could be read, divided among the ranks."""
+        """Return the accuracy in per cent over the test images that could be read, divided among the ranks."""
         self._network.model.eval()
         counts = torch.zeros(2, dtype=torch.long, device=self._ranks.device)
         mine = np.arange(self._ranks.rank, len(self._test.split), self._ranks.count)
@@ -189,8 +189,8 @@ class PhotoTrainer:
         return 100 * correct / max(seen, 1)
 
     def provenance(self) -> dict[str, Any]:
-        """For the Record, after an epoch: strategy, ranks, loader, rank 0's speed and the fraction of its time in
-        which no images were ready, and the images that could not be read."""
+        """Return for the Record, after an epoch: strategy, ranks, loader, rank 0's speed and the fraction of its
+        time in which no images were ready, and the images that could not be read."""
         bad: dict[str, str] = {}
         for names in self._ranks.all_gather(self._train.bad | self._test.bad):
             bad |= names
@@ -215,7 +215,7 @@ class PhotoTrainer:
                 yield Request(order[micro.start : micro.stop], None if crops is None else crops[part])
 
     def _on_device(self, loaded: Batch) -> tuple[Tensor, Tensor]:
-        """Normalised images and their labels; bytes are what is copied."""
+        """Return normalised images and their labels; bytes are what is copied."""
         device = self._ranks.device
         pixels, labels = (tensor.to(device, non_blocking=True) for tensor in (loaded.images, loaded.labels))
         flip = None if loaded.flip is None else loaded.flip.to(device, non_blocking=True)
@@ -271,14 +271,14 @@ class PhotoModel:
 
 
 def epoch_order(stream: str, epoch: int, count: int) -> npt.NDArray[np.int64]:
-    """The order of ``count`` images in an epoch, int64 [count], from the Run's ``stream`` and the epoch alone."""
+    """Draw the order of ``count`` images in an epoch, int64 [count], from the Run's ``stream`` and the epoch."""
     random = torch.Generator().manual_seed(seed_of("photo order", epoch, stream))
     order: npt.NDArray[np.int64] = torch.randperm(count, generator=random).numpy()
     return order
 
 
 def batches(images: int, recipe: MicroBatchRecipe) -> list[range]:
-    """The global batches of an epoch of ``images``, as positions in its order, less a last one that has a
+    """Return the global batches of an epoch of ``images``, as positions in its order, less a last one that has a
     micro-batch of fewer than two."""
     starts = range(0, images, recipe.batch_size)
     every = (range(start, min(start + recipe.batch_size, images)) for start in starts)
@@ -286,7 +286,7 @@ def batches(images: int, recipe: MicroBatchRecipe) -> list[range]:
 
 
 def microbatches(batch: range, recipe: MicroBatchRecipe, rank: int, count: int) -> list[range]:
-    """Those of ``batch`` that ``rank`` of ``count`` trains. Their sizes differ by one at most."""
+    """Return those of ``batch`` that ``rank`` of ``count`` trains. Their sizes differ by one at most."""
     each = recipe.micro_batches // count
     cuts = [len(batch) * n // recipe.micro_batches for n in range(rank * each, (rank + 1) * each + 1)]
     return [batch[start:stop] for start, stop in itertools.pairwise(cuts)]

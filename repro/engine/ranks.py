@@ -39,7 +39,7 @@ class Ranks:
         return self.rank == 0
 
     def any(self, flag: bool) -> bool:
-        """Whether ``flag`` is true on any rank; all ranks get the same answer."""
+        """Return whether ``flag`` is true on any rank; all ranks get the same answer."""
         return any(self.all_gather(flag))
 
     def all_reduce(self, *tensors: Tensor) -> None:
@@ -49,7 +49,7 @@ class Ranks:
                 dist.all_reduce(tensor)
 
     def broadcast_object(self, value: Any) -> Any:
-        """Rank 0's ``value``, plain data, on every rank."""
+        """Return rank 0's ``value``, plain data, on every rank."""
         if self.count == 1:
             return value
         box = [value]
@@ -57,7 +57,7 @@ class Ranks:
         return box[0]
 
     def all_gather(self, value: Any) -> list[Any]:
-        """Every rank's ``value``, plain data, on every rank."""
+        """Return every rank's ``value``, plain data, on every rank."""
         if self.count == 1:
             return [value]
         values: list[Any] = [None] * self.count
@@ -67,7 +67,7 @@ class Ranks:
 
 @contextlib.contextmanager
 def process_group(device: Device) -> Iterator[Ranks]:
-    """The ranks that torchrun started, or this process alone.
+    """Yield the ranks that torchrun started, or this process alone.
 
     Raises `ReproError` if another rank died or did not answer within `TIMEOUT`.
     """

@@ -155,7 +155,7 @@ class RunProgress:
             self.state_writer(partial)()
 
     def state_writer(self, partial: EpochTotals | None = None) -> Callable[[], None]:
-        """A function that does what `save` would do now. Any thread may call it until the next epoch ends."""
+        """Return a function that saves what `save` would now. Any thread may call it until the next epoch ends."""
         epoch, state_of_network, history = self.epoch, self.network.snapshot(), dict(self.history)
         if partial:
             history["begun"] = asdict(partial)
@@ -163,7 +163,7 @@ class RunProgress:
         return lambda: self._store.save_state(self.run, State(epoch, state_of_network(), history, batches))
 
     def record(self) -> Record:
-        """The Run's Record."""
+        """Return the Run's Record."""
         run, history = self.run, self.history
         provenance = dict(history["provenance"], seed=run.seed, wall_s=round(history["wall_s"], 3))
         provenance["ended"] = datetime.now(UTC).isoformat(timespec="seconds")

@@ -148,7 +148,7 @@ class Session:
             self._finish(finished)
 
     def _seconds_left(self) -> float:
-        """What is left of the time budget; infinite without one."""
+        """Return what is left of the time budget; infinite without one."""
         return math.inf if self.options.deadline is None else self.options.deadline - time.monotonic()
 
     def _train_photographs(self, runs: list[Run], data: Photos) -> None:

@@ -61,36 +61,36 @@ class Choice:
         return self.names_at(self.lanes)
 
     def names_at(self, lanes: int) -> list[str]:
-        """Strategies, fastest in ``lanes`` lanes first; among equals the best of all."""
+        """Return the strategies, fastest in ``lanes`` lanes first; among equals the best of all."""
         name, _ = self.best
         speeds = {other: self.speed(lanes, other) * (GAIN if other == name else 1) for other in self.speeds}
         return sorted(speeds, key=lambda other: -speeds[other]) or [name]
 
     def speed(self, lanes: int, name: str | None = None) -> float:
-        """Images a second of ``lanes`` lanes by strategy ``name`` (default: the best), interpolated between
-        measured numbers of lanes. Raises `KeyError` for a strategy that was not measured."""
+        """Return the images a second of ``lanes`` lanes by strategy ``name`` (default: the best), interpolated
+        between measured numbers of lanes. Raises `KeyError` for a strategy that was not measured."""
         measured = self.speeds[name or self.best[0]]
         counts = sorted(measured)
         speeds = [measured[count] for count in counts]
         return float(np.interp(lanes, counts, speeds)) * min(1.0, lanes / counts[0])
 
     def speed_of(self, busy: int, lanes: int) -> float:
-        """Images a second if ``busy`` of ``lanes`` lanes train, by the fastest strategy for ``lanes``."""
+        """Return the images a second of ``busy`` lanes, by the fastest strategy for ``lanes``."""
         return self.speed(busy, self.names_at(lanes)[0])
 
     def describe(self) -> str:
-        """For people: ``streams, 16 Runs at a time``."""
+        """Describe it for people: ``streams, 16 Runs at a time``."""
         name, lanes = self.best
         return f"{name}, {f'{lanes} Runs' if lanes > 1 else 'one Run'} at a time"
 
 
 def now() -> str:
-    """The current time as written to the cache."""
+    """Return the current time as written to the cache."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def read(cache: Path | None, key: str) -> Choice:
-    """The entry ``key`` of ``cache``; without speeds if there is none, or if one of them is impossible."""
+    """Return the entry ``key`` of ``cache``; without speeds if there is none, or if one of them is impossible."""
     entry = _entries(cache).get(key, {})
     speeds: Speeds = {}
     try:
@@ -119,7 +119,7 @@ def keep(cache: Path | None, key: str, speeds: Speeds, again: bool = False) -> N
 
 
 def _entries(cache: Path | None) -> dict[str, dict[str, Any]]:
-    """What ``cache`` holds; nothing if it is missing or damaged."""
+    """Return what ``cache`` holds; nothing if it is missing or damaged."""
     try:
         content = parse_json(cache.read_text()) if cache else {}
         return {key: entry for key, entry in content.items() if isinstance(entry, dict)}

@@ -242,7 +242,7 @@ class Waves:
 
 
 def evaluate(lanes: Lanes, strategy: Strategy, group: Sequence[Lane]) -> dict[int, float]:
-    """Top-1 accuracy in per cent over all test images of each lane of ``group``, by lane number."""
+    """Return the top-1 accuracy in per cent over all test images of each lane of ``group``, by lane number."""
     for lane in group:
         lane.start_evaluation()
     for start in range(0, max((lane.eval_size for lane in group), default=0), EVAL_BATCH):

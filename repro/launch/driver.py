@@ -155,8 +155,8 @@ class Driver:
             raise RunFailed("; ".join(self._given_up.values()))
 
     def _result(self, run: Run, status: int) -> Record | None:
-        """The Record that the worker left. A lost worker may have finished before, and the files of one that
-        reported success on another machine may take a moment to be visible here."""
+        """Return the Record that the worker left. A lost worker may have finished before, and the files of one
+        that reported success on another machine may take a moment to be visible here."""
         deadline = time.monotonic() + (ARRIVES_IN if status == 0 else 0)
         while not (record := self.store.record(run)) and time.monotonic() < deadline:
             time.sleep(LOOK_EVERY)
@@ -167,7 +167,7 @@ class Driver:
 
 
 def descendants(runs: Sequence[Run]) -> dict[str, int]:
-    """How many of ``runs`` start from each of them, directly or not. Parents come before their children."""
+    """Count how many of ``runs`` start from each of them, directly or not. Parents come before their children."""
     children: dict[str, set[str]] = {run.key: set() for run in runs}
     for run in reversed(runs):
         for parent in run.parents:

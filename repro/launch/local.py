@@ -70,8 +70,8 @@ class LocalPool(Launcher):
 
 
 def slots(workers: int, gpus: int, devices: Sequence[str], cores: frozenset[int]) -> list[Slot]:
-    """Slots for ``workers``: each with ``gpus`` of the CUDA ``devices``, if there are any, and an equal number of
-    ``cores``; with more workers than cores, several have the same one.
+    """Divide GPUs and cores into slots for ``workers``: each with ``gpus`` of the CUDA ``devices``, if there are
+    any, and an equal number of ``cores``; with more workers than cores, several have the same one.
 
     Raises `UsageError` for more GPUs than there are.
     """
@@ -92,7 +92,7 @@ def slots(workers: int, gpus: int, devices: Sequence[str], cores: frozenset[int]
 
 
 def cuda_devices() -> list[str]:
-    """Names of the CUDA devices that this process may use, as in CUDA_VISIBLE_DEVICES."""
+    """Return the names of the CUDA devices that this process may use, as in CUDA_VISIBLE_DEVICES."""
     import torch
 
     count = torch.cuda.device_count()

@@ -16,7 +16,7 @@ from repro.options import Options
 
 
 def package() -> Any:
-    """The package ray. Raises `MissingInput` where it is not installed."""
+    """Import the package ray. Raises `MissingInput` where it is not installed."""
     try:
         import ray
     except ImportError:
@@ -77,8 +77,8 @@ def call(task: Task) -> int:
 
 
 def gpus_each(nodes: list[dict[str, float]], gpus: int, device: str) -> int:
-    """GPUs to request: none if ``device`` is cpu, or auto and the ``nodes`` have none. Raises `UsageError` for
-    more than any has."""
+    """Return the number of GPUs to request: none if ``device`` is cpu, or auto and the ``nodes`` have none. Raises
+    `UsageError` for more than any has."""
     most = int(max((node.get("GPU", 0) for node in nodes), default=0))
     if device == "cpu" or (device == "auto" and most == 0 and gpus == 1):
         return 0

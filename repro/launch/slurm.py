@@ -89,7 +89,7 @@ class SlurmPool(Launcher):
 
 
 def sbatch_options(words: Sequence[str], gpus: int, device: str) -> list[str]:
-    """The sbatch options of every job. Raises `UsageError` for a word that is not ``key=value``."""
+    """Return the sbatch options of every job. Raises `UsageError` for a word that is not ``key=value``."""
     options = [] if device == "cpu" else [f"--gpus-per-node={gpus}"]
     for word in words:
         key, equals, value = word.partition("=")
@@ -100,7 +100,7 @@ def sbatch_options(words: Sequence[str], gpus: int, device: str) -> list[str]:
 
 
 def refusal(message: str) -> str:
-    """The part of sbatch's or its site's message that says why: from the first line with an error on, else all."""
+    """Return the part of sbatch's or its site's message that says why: from the first error on, else all."""
     lines = [" ".join(line.split()) for line in message.splitlines() if line.strip()]
     first = next((at for at, line in enumerate(lines) if re.search("error|denied|invalid", line, re.I)), 0)
     return " ".join(lines[first:])[:MOST_WORDS] or "without a word"

@@ -49,8 +49,8 @@ class Launcher(Protocol):
         """Start ``task``, or queue it."""
 
     def poll(self, job: Any) -> int | None:
-        """The exit status of a job, negative for a signal, or `LOST`; None if it has not ended. Not called again
-        for one that has."""
+        """Return the exit status of a job, negative for a signal, or `LOST`; None if it has not ended. Not called
+        again for one that has."""
 
     def cancel(self, jobs: Collection[Any]) -> None:
         """Ask all ``jobs``, which have not ended, to end, then kill them; leaves no process behind."""
@@ -61,9 +61,9 @@ class Launcher(Protocol):
 
 
 def task_for(work: Workspace) -> Callable[[Run, float], Task]:
-    """Makes the Task of a Run, given the seconds that are left (infinite without a time budget): `repro runs
-    train` with the options of this command, so that the worker has the same settings and keeps the same
-    checkpoints."""
+    """Return a function that makes the Task of a Run, given the seconds that are left (infinite without a time
+    budget): `repro runs train` with the options of this command, so that the worker has the same settings and
+    keeps the same checkpoints."""
     options = dataclasses.replace(work.options, params_file=work.params_file, runs_dir=work.store.runs_dir)
     artifacts = [word for name in work.names for word in ("--artifact", name)]
     environment = _environment() | {"REPRO_HOME": str(work.root.resolve())}
@@ -125,7 +125,7 @@ def kill_session(process: subprocess.Popen[bytes]) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """This project's variables, with absolute paths, and PYTHONPATH, for workers that do not inherit them."""
+    """Return this project's variables, with absolute paths, and PYTHONPATH, for workers elsewhere."""
     path = [str(PACKAGE), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     variables = {name: value for name, value in os.environ.items() if name.startswith("REPRO_")}
     variables["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(path))

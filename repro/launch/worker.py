@@ -27,15 +27,15 @@ class RunStore(Store):
     """The store of a worker, which holds its Run's lock and leaves the ledger to the driver."""
 
     def lock(self) -> contextlib.AbstractContextManager[None]:
-        """Locks nothing: other workers use the store at the same time."""
+        """Lock nothing: other workers use the store at the same time."""
         return contextlib.nullcontext()
 
     def run_lock(self, run: Run, deadline: float | None = None) -> contextlib.AbstractContextManager[None]:
-        """Locks nothing: the worker did."""
+        """Lock nothing: the worker did."""
         return contextlib.nullcontext()
 
     def add(self, records: Sequence[Record]) -> None:
-        """Adds nothing: the driver reads the Record in the Run's folder."""
+        """Add nothing: the driver reads the Record in the Run's folder."""
 
 
 def train_run(options: Options, key: str, names: Sequence[str] = (), given: str | None = None) -> None:
@@ -77,7 +77,7 @@ def train_run(options: Options, key: str, names: Sequence[str] = (), given: str 
 
 
 def _alone(work: Workspace, run: Run, runs: Sequence[Run], log: Console) -> Plan | None:
-    """The plan of training only ``run``; None if it is finished and has all its checkpoints."""
+    """Return the plan of training only ``run``; None if it is finished and has all its checkpoints."""
     store, plan = work.store, work.plan(runs)
     if diverged(store, run):
         raise RunFailed(f"{run.label}: its loss was not finite; it is not trained again")

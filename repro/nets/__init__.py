@@ -21,7 +21,7 @@ PHOTO_CLASSES = 1000  # always; a data set of fewer classes leaves the last outp
 
 
 def build(arch: str, seed: int) -> nn.Module:
-    """A newly initialised network on the CPU, float32. The same (arch, seed) gives the same bits anywhere.
+    """Build a newly initialised network on the CPU, float32. The same (arch, seed) gives the same bits anywhere.
 
     Its ``load_state_dict(strict=True)`` ignores the masks of a checkpoint. Raises `UsageError` for an unknown
     arch.
@@ -37,7 +37,7 @@ def build(arch: str, seed: int) -> nn.Module:
 
 
 def arch_of(tensors: Mapping[str, Tensor]) -> str | None:
-    """The network whose checkpoint ``tensors`` is, recognised by names and shapes; None for any other."""
+    """Return the network whose checkpoint ``tensors`` is, recognised by names and shapes; None for any other."""
     given = {name: tensor.shape for name, tensor in tensors.items() if not name.startswith(MASK)}
     for arch in ARCHS:
         if given == {name: tensor.shape for name, tensor in shapes(arch).state_dict().items()}:
@@ -46,8 +46,8 @@ def arch_of(tensors: Mapping[str, Tensor]) -> str | None:
 
 
 def _photo_resnet(name: str) -> nn.Module:
-    """torchvision's, freshly initialised (appendix A.2), with our BatchNorm: [N, 3, H, W], normalised -> logits
-    [N, 1000]. ResNet18 has 11,157,504 prunable weights, ResNet50 23,445,504."""
+    """Build torchvision's, freshly initialised (appendix A.2), with our BatchNorm: [N, 3, H, W], normalised ->
+    logits [N, 1000]. ResNet18 has 11,157,504 prunable weights, ResNet50 23,445,504."""
     from torchvision import models  # takes seconds, which a Run on CIFAR-10 does without
 
     model: nn.Module = models.get_model(name, weights=None, num_classes=PHOTO_CLASSES, norm_layer=BatchNorm2d)
@@ -62,7 +62,7 @@ def _leave_masks(module: nn.Module, state_dict: dict[str, Any], *_: Any) -> None
 
 @functools.cache
 def shapes(arch: str) -> nn.Module:
-    """The network's names and shapes without numbers, on the meta device, cached.
+    """Return the network's names and shapes without numbers, on the meta device, cached.
 
     Raises `UsageError` for an unknown arch."""
     # Built on the CPU: drawing numbers on the meta device imports torch._dynamo, which takes seconds.

@@ -28,7 +28,7 @@ class BatchNorm2d(nn.BatchNorm2d):
 
 
 def conv3x3(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
-    """A 3x3 convolution without bias, since BatchNorm follows."""
+    """Make a 3x3 convolution without bias, since BatchNorm follows."""
     return nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
 
 

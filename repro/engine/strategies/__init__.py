@@ -39,7 +39,7 @@ class Strategy(Protocol):
         """Take ``steps`` steps in each lane of ``group``, on ``size`` images each."""
 
     def evaluate_batch(self, group: Sequence[Lane], size: int) -> None:
-        """`Lane.evaluate_batch` for each lane of ``group``."""
+        """Call `Lane.evaluate_batch` for each lane of ``group``."""
 
 
 STRATEGIES: dict[str, Callable[[Lanes], Strategy]] = {
@@ -55,8 +55,8 @@ ONE_BY_ONE = ("eager", "compiled")
 
 
 def available(device: torch.device, compiled: bool) -> list[str]:
-    """The strategies for ``device``, simplest first. Those with torch.compile, which take a minute to start, only
-    if ``compiled`` and if there is a C++ compiler."""
+    """Return the strategies for ``device``, simplest first. Those with torch.compile, which take a minute to
+    start, only if ``compiled`` and if there is a C++ compiler."""
     names = ["streams", "fused"] if device.type == "cuda" else ["eager"]
     if compiled and shutil.which(os.environ.get("CXX", "g++")):
         names += ["streams, compiled"] if device.type == "cuda" else ["compiled"]
@@ -64,7 +64,7 @@ def available(device: torch.device, compiled: bool) -> list[str]:
 
 
 def first_valid(names: Sequence[str], lanes: Lanes, group: Sequence[Lane]) -> Strategy:
-    """The first strategy of ``names`` that is valid (`checked`), else eager; a warning names each other one."""
+    """Return the first strategy of ``names`` that is valid (`checked`), else eager; a warning names each other."""
     for name in names:
         try:
             return checked(name, lanes, group)
@@ -74,8 +74,8 @@ def first_valid(names: Sequence[str], lanes: Lanes, group: Sequence[Lane]) -> St
 
 
 def checked(name: str, lanes: Lanes, group: Sequence[Lane]) -> Strategy:
-    """The strategy ``name``. Raises `RuntimeError` if it fails or its first steps differ from eager ones. The
-    lanes of ``group`` are at the start of an epoch."""
+    """Return the strategy ``name``. Raises `RuntimeError` if it fails or its first steps differ from eager ones.
+    The lanes of ``group`` are at the start of an epoch."""
     known = (name, lanes.arch, len(lanes), lanes.precision, lanes.recipe.batch_size, lanes.device)
     try:
         strategy = STRATEGIES[name](lanes)
@@ -91,7 +91,7 @@ def checked(name: str, lanes: Lanes, group: Sequence[Lane]) -> Strategy:
 
 
 def compare_with_eager(strategy: Strategy, lanes: Lanes, group: Sequence[Lane]) -> str:
-    """Why ``strategy`` is rejected, or an empty string. Leaves all tensors as they were.
+    """Return why ``strategy`` is rejected, or an empty string. Leaves all tensors as they were.
 
     Compares the weights after two steps, by their distance relative to the length of the eager steps, and the
     correct answers of an evaluation. If in bfloat16 the distance exceeds `TOLERANCE`, float32 steps decide: the

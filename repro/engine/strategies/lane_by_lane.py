@@ -33,8 +33,9 @@ class Eager:
 
 
 def step_of(lanes: Lanes, fused: bool) -> Callable[[Lane, int], None]:
-    """One step of a lane on so many images. With ``fused``, forward and backward are by torch.compile, which fuses
-    BatchNorm, ReLU and addition, in whole batches: a smaller one an epoch is not worth another compilation."""
+    """Return a function that takes one step of a lane on so many images. With ``fused``, forward and backward are
+    by torch.compile, which fuses BatchNorm, ReLU and addition, in whole batches: a smaller one an epoch is not
+    worth another compilation."""
     full = lanes.recipe.batch_size
 
     def step(lane: Lane, size: int) -> None:
@@ -45,7 +46,7 @@ def step_of(lanes: Lanes, fused: bool) -> Callable[[Lane, int], None]:
 
 @functools.cache
 def compiled(function: LossOf) -> LossOf:
-    """``function`` compiled once for all lanes, since a network's tensors are its arguments."""
+    """Return ``function``, compiled once for all lanes, since a network's tensors are its arguments."""
     return torch.compile(function, dynamic=False)
 
 
@@ -59,7 +60,7 @@ class CapturedStep:
         self._pool = torch.cuda.graph_pool_handle()
 
     def graph(self, size: int) -> torch.cuda.CUDAGraph:
-        """Captured at the first call, which leaves ``touched`` as it was."""
+        """Return the graph, captured at the first call, which leaves ``touched`` as it was."""
         if size in self._graphs:
             return self._graphs[size]
         before = [tensor.clone() for tensor in self._touched]

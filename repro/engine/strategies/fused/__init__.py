@@ -87,7 +87,7 @@ class Fused:
 
 
 def _replayed(work: Callable[[], None], touched: Sequence[torch.Tensor], lanes: Lanes) -> Callable[[], None]:
-    """``work`` as a CUDA graph on the current stream."""
+    """Return ``work`` as a CUDA graph on the current stream."""
     # Higher priority than the step's side stream, which uses what is left of the device.
     recorded = CapturedStep(lambda size: work(), touched, torch.cuda.Stream(lanes.device, priority=-1))
     return lambda: recorded.graph(0).replay()

@@ -47,7 +47,7 @@ def compile_ahead(lanes: Lanes, pdl: bool = False) -> None:
 
 
 def launches(arch: str, batch: int, tiles: Mapping[int, StageTiles] = TILES, pdl: bool = False) -> list[Launched]:
-    """The kernels of a step and an evaluation, each once, slowest to compile first."""
+    """Return the kernels of a step and an evaluation, each once, slowest to compile first."""
     from repro.config.recipe import Recipe
     from repro.engine.calibration import random_lanes
     from repro.engine.device import Device
@@ -82,7 +82,7 @@ def name_target(capability: int) -> None:
 
 
 def compiled(kernel: Any, args: tuple[Any, ...], sizes: Mapping[str, int]) -> Any:
-    """An entry of `launches`, compiled; Triton keeps it in its cache."""
+    """Return an entry of `launches`, compiled; Triton keeps it in its cache."""
     from repro.engine.strategies.fused.network import options
 
     return kernel.warmup(*args, grid=(1,), **options(sizes))

@@ -46,23 +46,23 @@ class Tile:
         return 1 if self.pairs else 3
 
     def kw(self, channels: int) -> int:
-        """Columns of the input's operand."""
+        """Return the columns of the input's operand."""
         return 4 * channels if self.pairs else channels
 
     def nw(self, channels: int) -> int:
-        """Columns of the output's operand."""
+        """Return the columns of the output's operand."""
         return self.p * channels
 
     def numbers(self, channels: int) -> int:
-        """Size of a program's part of the weights' gradient."""
+        """Return the size of a program's part of the weights' gradient."""
         return 3 * self.s * self.kw(channels) * self.nw(channels)
 
     def shared(self, side: int) -> tuple[int, int, int]:
-        """Images of a program, the number of programs (strips) that share them, pixels in a GEMM row."""
+        """Return images of a program, the number of programs (strips) that share them, pixels in a GEMM row."""
         return self.rows * self.p // side * self.groups, side // self.height, self.p
 
     def programs(self, batch: int, side: int) -> int:
-        """Programs per lane."""
+        """Return the programs per lane."""
         images, strips, _ = self.shared(side)
         return -(-batch // images) * strips
 
@@ -143,7 +143,7 @@ class Stage:
         return 2 if self.before else 1
 
     def block_begins(self, layer: int) -> bool:
-        """Whether a block starts at ``layer``."""
+        """Return whether a block starts at ``layer``."""
         return layer % 2 == self.begins % 2
 
     @property
@@ -160,7 +160,7 @@ class Stage:
 def stages_of(
     arch: str, lanes: int, batch: int, tiles: Mapping[int, StageTiles], dtype: torch.dtype, device: torch.device
 ) -> list[Stage]:
-    """Tensors for ``lanes`` networks ``arch`` on ``batch`` images each; activations and operands in ``dtype``."""
+    """Make the tensors for ``lanes`` networks ``arch`` on ``batch`` images each, activations in ``dtype``."""
     model = nets.shapes(arch)
     at, moved = offsets(model.named_parameters()), offsets(model.named_buffers())
     room, parts = (partial(torch.zeros, dtype=kind, device=device) for kind in (dtype, torch.float32))
@@ -194,7 +194,7 @@ def stages_of(
 
 
 def offsets(tensors: Iterable[tuple[str, Tensor]]) -> dict[str, int]:
-    """Offsets of the tensors in a row, by name."""
+    """Return the offsets of the tensors in a row, by name."""
     found, start = dict[str, int](), 0
     for name, tensor in tensors:
         found[name] = start

@@ -35,7 +35,7 @@ def launch(kernel: Any, grid: tuple[int, ...], *args: Any, **sizes: int) -> None
 
 
 def options(sizes: Mapping[str, int]) -> dict[str, Any]:
-    """The ``sizes`` of a launch as Triton takes them, ``warps`` and ``registers`` by its own names."""
+    """Return the ``sizes`` of a launch as Triton takes them, ``warps`` and ``registers`` by its own names."""
     rest: dict[str, Any] = dict(sizes)
     named = {"num_stages": 1, "num_warps": rest.pop("warps", 4)}
     if registers := rest.pop("registers", 0):
@@ -84,7 +84,7 @@ class FusedNetwork:
         self.sums = torch.zeros(self.k, 2 * max(programs), device=device)
 
     def step(self) -> None:
-        """Forward, backward and Eq. 1 for every lane with a count, on the next images of its epoch."""
+        """Compute forward, backward and Eq. 1 for every lane with a count, on the next images of its epoch."""
         self.pack()
         self.forward()
         self.backward()
@@ -92,7 +92,7 @@ class FusedNetwork:
         self.add_up()
 
     def prepare_evaluation(self) -> None:
-        """What `evaluate` needs of the weights and running statistics of every lane with a count."""
+        """Compute what `evaluate` needs of the weights and running statistics of every lane with a count."""
         self.pack()
         rows, moved = self.rows.weights, self.rows.statistics
         for stage in self.stages:
@@ -169,7 +169,7 @@ class FusedNetwork:
             self._norm(last, end, HEAD_IMAGES, backward=True)
 
     def _images(self, order: Tensor, position: Tensor) -> tuple[Any, ...]:
-        """Arguments of `ends.place` and `ends.taps_of`."""
+        """Return the arguments of `ends.place` and `ends.taps_of`."""
         images = self.lanes.images
         return images.images, images.mean, images.scale, order, position, self.k, order.shape[-1]
 
@@ -210,7 +210,7 @@ class FusedNetwork:
             self._norm(stage, layer, *tile.shared(stage.side))
 
     def _of(self, stage: Stage, tile: Tile) -> dict[str, int]:
-        """Sizes of `convolution`'s kernels."""
+        """Return the sizes of `convolution`'s kernels."""
         c = stage.channels
         return {
             "N": self.n, "H": stage.side, "W": stage.side, "C": c, "P": tile.p, "S": tile.s, "KW": tile.kw(c),
@@ -316,7 +316,7 @@ class FusedNetwork:
         )  # fmt: skip
 
     def update(self) -> None:
-        """Eq. 1 and the masks."""
+        """Apply Eq. 1 and the masks."""
         rows, recipe = self.rows, self.lanes.recipe
         self.start(
             update.update_kernel, (-(-self.size // ELEMENTS), self.k), self.count, rows.weights, rows.momentum,
