@@ -18,6 +18,7 @@ from repro import artifacts, data, places
 from repro.artifacts import Artifact, Results
 from repro.cells import Cell
 from repro.config import params, recipe
+from repro.config.fields import did_you_mean
 from repro.errors import UsageError
 from repro.experiments import Study
 from repro.options import Options
@@ -102,17 +103,16 @@ class Workspace:
 
     def asked(self) -> list[Run]:
         """Return the Runs of this command's artifacts, as far as results determine them, except those left out."""
-        return [run for run in self._needed() if not self._leaves_out(run)]
+        return [run for run in self._needed(guess=False) if not self._leaves_out(run)]
 
     def left_out(self) -> list[Run]:
         """Return the Runs that are not trained because of ``$REPRO_WITHOUT``."""
-        return [run for run in ancestors(self._needed()) if self._leaves_out(run)]
+        return [run for run in ancestors(self._needed(guess=False)) if self._leaves_out(run)]
 
     def plan(self, asked: Sequence[Run] | None = None) -> Plan:
         """Plan the missing ones of ``asked`` (default: the Runs of this command's artifacts, guesses included).
         Checkpoints are kept for all artifacts, and with ``--keep-final`` after the last epoch."""
-        if asked is None:
-            asked = [run for artifact in self.artifacts for run in self.runs(artifact)]
+        asked = self._needed(guess=True) if asked is None else asked
         return make_plan(asked, self.store, self.every_run(), self.options.keep_final)
 
     def every_run(self) -> list[Run]:
@@ -167,9 +167,10 @@ class Workspace:
         known = [artifact.name.replace("-", "_") for artifact in every if artifact.settings]
         for name in self.settings.profile.blocks:
             if name not in known:
+                hint = did_you_mean(name, [*params.PROFILE_KEYS, *known])
                 raise UsageError(
                     f"{where}: unknown key 'profiles.{self.settings.name}.{name}': no artifact of that name has "
-                    "settings (is its file in $REPRO_ARTIFACTS?)"
+                    f"settings (is its file in $REPRO_ARTIFACTS?){hint}"
                 )
         for artifact in every:
             place = where
@@ -193,8 +194,11 @@ class Workspace:
         """The profiles of params.yaml that are compared with the published numbers."""
         return [name for name, profile in params.load(self.params_file).profiles.items() if profile.comparable]
 
-    def _needed(self) -> list[Run]:
-        return [run for artifact in self.artifacts for run in self.runs(artifact, guess=False)]
+    def _needed(self, guess: bool) -> list[Run]:
+        """Return the Runs of this command's artifacts; all of a seed come before those of the next, so that a time
+        budget completes one seed first."""
+        found = [run for artifact in self.artifacts for run in self.runs(artifact, guess=guess)]
+        return sorted(found, key=lambda run: run.seed)
 
     def _leaves_out(self, run: Run) -> bool:
         return run.data.name in self.options.without and self.store.record(run) is None

@@ -184,9 +184,21 @@ def test_a_wrong_file_is_refused_with_its_place(
 
 
 @pytest.mark.parametrize(
+    ("right", "wrong"),
+    [("comparable", "comparabel"), ("recipe", "recipee"), ("seeds", "seed"), ("replicate_sd", "replicate_s")],
+)
+def test_a_misspelled_key_of_a_profile_is_named(shipped: Path, tmp_path: Path, right: str, wrong: str) -> None:
+    (tmp_path / "params.yaml").write_text(shipped.read_text().replace(f"\n    {right}:", f"\n    {wrong}:", 1))
+    with pytest.raises(UsageError, match=f"profiles.smoke: unknown key '{wrong}'; did you mean '{right}'"):
+        params.load(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(
     ("dotted", "value", "words"),
     [
         ("profiles.smoke.fig9", {}, ["profiles.smoke.fig9"]),
+        ("profiles.smoke.recipee", {}, ["profiles.smoke.recipee", "did you mean 'recipe'"]),
+        ("profiles.smoke.tabel1", {}, ["profiles.smoke.tabel1", "did you mean 'table1'"]),
         ("profiles.smoke.table2", [1], ["profiles.smoke.table2", "mapping"]),
         ("profiles.smoke.fig1.s", [1, -2], ["profiles.smoke.fig1.s", "-2"]),
         ("profiles.smoke.fig1.s", [1, 5], ["profiles.smoke.fig1: ", "no epoch 5, only 0 to 4"]),
@@ -378,6 +390,7 @@ def test_the_paper_profile_with_something_set_is_not_comparable(shipped: Path) -
         ("fig1.s", 3, ["fig1.s", "list"]),
         ("fig1.arch", "vgg", ["fig1.arch", "vgg"]),
         ("recipe", {"epochs": 4}, ["'recipe.", "missing"]),
+        ("supposes", {"batch_sise": "96"}, ["profiles.smoke.supposes: unknown 'batch_sise'", "batch_size"]),
     ],
 )
 def test_a_wrong_set_is_refused_with_its_place(shipped: Path, dotted: str, value: Any, words: list[str]) -> None:

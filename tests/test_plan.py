@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from repro import artifacts
 from repro.errors import RunFailed
 from repro.experiments import Study
+from repro.options import Options
 from repro.plan import CHECKPOINT_BYTES, budget_spent, check_trained, cost, disk_bytes, make_plan
 from repro.record import Record
 from repro.run import Run, ancestors
 from repro.store import Store
+from repro.workspace import Workspace
 
 ALL = tuple(artifacts.IMPLEMENTED)
 Study_of = Callable[..., Study]
@@ -57,6 +60,16 @@ def test_every_run_is_planned_once(study: Study_of, store: Store, profile: str) 
     assert len({run.key for run in plan.missing}) == len(plan.missing) == len(plan.runs)
     assert {run.key for run in plan.missing} == {run.key for run in ancestors(runs)}
     assert not plan.replays
+
+
+@pytest.mark.parametrize("names", [["fig1"], ["table2", "fig4"]])
+def test_all_runs_of_a_seed_come_before_those_of_the_next(tmp_path: Path, names: list[str]) -> None:
+    """So that a time budget completes one seed first; a wave may train several seeds' dense networks together."""
+    work = Workspace(Options(profile="smoke", seeds=3, runs_dir=tmp_path / "runs", out=tmp_path), names)
+    for plan in (work.plan(), work.plan(work.asked())):
+        for runs in (plan.missing, *plan.waves):
+            seeds = [run.seed for run in runs]
+            assert seeds == sorted(seeds) and {*seeds} == {0, 1, 2}
 
 
 def test_seeds_share_nothing(study: Study_of, store: Store) -> None:

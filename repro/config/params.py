@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import difflib
 import functools
 import re
 from collections.abc import Mapping
@@ -61,12 +62,19 @@ class Profile:
         return self.imagenet.data if arch in IMAGENET_ARCHS else self.data
 
 
+PROFILE_KEYS = [item.name for item in dataclasses.fields(Profile) if item.name != "blocks"]
+
+
 def _with_blocks(raw: Any) -> Any:
-    """Move the keys of artifacts into ``blocks``."""
+    """Move the keys of artifacts into ``blocks``. Raises ValueError for one that looks like a misspelled key."""
     if not isinstance(raw, dict):
         return raw
-    own = {item.name for item in dataclasses.fields(Profile)} - {"blocks"}
-    return {k: v for k, v in raw.items() if k in own} | {"blocks": {k: v for k, v in raw.items() if k not in own}}
+    blocks = {key: value for key, value in raw.items() if key not in PROFILE_KEYS}
+    absent = [key for key in PROFILE_KEYS if key not in raw]
+    for key in blocks:
+        if close := difflib.get_close_matches(str(key), absent, n=1):
+            raise ValueError(f"unknown key '{key}'; did you mean '{close[0]}'?")
+    return {key: value for key, value in raw.items() if key in PROFILE_KEYS} | {"blocks": blocks}
 
 
 InFile = Annotated[Profile, _with_blocks]
@@ -133,6 +141,7 @@ def settings(path: Path, name: str | None = None, overrides: Mapping[str, Any] |
             replace_value(tree, dotted, value)
         try:
             profile = build(InFile, tree, "")
+            dataclasses.replace(params, profiles={**params.profiles, name: profile})  # checks them together
         except ValueError as error:
             raise UsageError(f"--set {', '.join(overrides)}: {error}") from None
     assumptions = {**params.assumptions, **profile.supposes}
