@@ -20,7 +20,7 @@ from typing import Any
 from repro.errors import MissingInput, UsageError
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-NOT_OURS = (errno.EROFS, errno.EACCES, errno.EPERM)
+NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -79,7 +79,7 @@ def unusable(path: Path, error: OSError, folder: Path | None = None) -> MissingI
     """Convert an OSError on ``path``, which is in ``folder``, to a one-line error."""
     if error.errno in NO_ROOM:
         return MissingInput(f"no room left on the disk for {path}: free some and run the same command again")
-    if error.errno in NOT_OURS:
+    if error.errno in NOT_WRITABLE:
         reason = os.strerror(error.errno or 0)
         return MissingInput(f"{folder or path.parent} cannot be written ({reason}): choose another folder")
     return MissingInput(f"{path}: {error.strerror or error}")

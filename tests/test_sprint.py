@@ -233,7 +233,7 @@ def test_where_no_run_ends_in_time_the_most_urgent_is_left_half_way(
 
 
 def test_a_dry_run_says_what_is_left_and_what_it_decides(command: Command) -> None:
-    code, out, _ = command("sprint", "--dry-run", "--profile", "paper", "--time-budget", "10m", "--ignore-shipped")
+    code, out, _ = command("sprint", "--dry-run", "--profile", "paper", "--ignore-shipped")
     assert code == 0
     (dense,) = [line.split() for line in out.splitlines() if line.startswith("dense networks  ")]
     assert dense[2] == "1"

@@ -56,7 +56,7 @@ def sprint(
     A signal or an error ends the training, but not the export. Raises `RunFailed` after the export if a Run
     diverged.
     """
-    if not options.time_budget:
+    if not options.time_budget and not dry_run:
         raise UsageError("--time-budget is missing: how long may the device be used? 10m, for instance")
     sizes = archive.parse_size(max_size), archive.parse_size(max_total, "--max-total") if max_total else math.inf
     work = Workspace(options, names)
