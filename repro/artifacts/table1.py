@@ -102,8 +102,8 @@ def stepwise(study: Study, seed: int) -> Run:
 def _longer(study: Study) -> Recipe:
     """Return the dense recipe, extended to the last step."""
     own, recipe = study.block("table1", Stepwise), study.settings.profile.recipe
-    if min(own.further_milestones, default=recipe.epochs) < recipe.epochs:
-        raise ValueError(f"further_milestones: {own.further_milestones} within the schedule of {recipe.epochs}")
+    if (first := min(own.further_milestones, default=recipe.epochs)) < recipe.epochs:
+        raise ValueError(f"further_milestones: {first} lies within the schedule of {recipe.epochs}")
     last = max(own.steps[-1][0], recipe.epochs)
     return replace(recipe, epochs=last, milestones=(*recipe.milestones, *own.further_milestones))
 
