@@ -120,6 +120,6 @@ def warning(document: Document) -> str:
 def standing(document: Document) -> str:
     """Say how the numbers compare with the paper's, and whether they may be compared."""
     brackets = "Epochs in brackets are the paper's" if document.paper_epochs else ""
-    unit = document.unit if document.cells else ""
-    parts = [warning(document) or f"{document.profile} profile", brackets, unit, summary(document)]
+    unit = f"Numbers: {document.unit}" if document.cells and document.unit else ""
+    parts = [warning(document) or f"Profile {document.profile}", brackets, unit, summary(document)]
     return ". ".join(filter(None, parts)) + "."
