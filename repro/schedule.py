@@ -37,8 +37,7 @@ def gradual_steps(first: int, last: int, final: float) -> tuple[tuple[int, float
 
 
 def iterative_sparsity(share: float, rounds: int) -> float:
-    """Return the sparsity after pruning ``share`` of the remaining weights ``rounds`` times: 1 - (1 -
-    share)^rounds.
+    """Return 1 - (1 - share)^rounds: what pruning ``share`` of the remaining weights ``rounds`` times removes.
 
     >>> round(iterative_sparsity(0.2, 7), 3)
     0.79
