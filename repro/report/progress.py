@@ -114,7 +114,7 @@ class TrainingProgress(Progress, Observer):
         self.said(f"{counted(work.runs, 'Run')} to train, {counted(work.epochs, 'epoch')}, on {where}")
         for run in plan.missing:
             if run.key in plan.replays:
-                self.said(f"{run.label} is trained again: a Run that grows from it needs its checkpoint")
+                self.said(f"{run.label} is trained again: a checkpoint of it is needed and not here")
         self.open("starting", sum(self._work.values()))
 
     def measuring(self, what: str) -> None:
