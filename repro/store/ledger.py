@@ -49,15 +49,16 @@ def add(path: Path, records: Sequence[Record]) -> Mapping[str, Record]:
         content = path.read_bytes() if (known := read(path)) else b""
         if not content.endswith(b"\n") and content:
             content += b"\n"
-        together = dict(known)
+        new: dict[str, Record] = {}
         for record in records:
-            if record.key not in together:
-                together[record.key] = record
-                content += record.line().encode() + b"\n"
-        if len(together) > len(known):
-            files.write_bytes(path, content)
-            _known[path] = _stamp(os.stat(path)), together
-    return together
+            if record.key not in known:
+                new.setdefault(record.key, record)
+        if new:
+            files.write_bytes(
+                path, b"".join([content, *(record.line().encode() + b"\n" for record in new.values())])
+            )
+            _known[path] = _stamp(os.stat(path)), {**known, **new}
+    return {**known, **new}
 
 
 def _parsed(path: Path, content: bytes) -> dict[str, Record]:
