@@ -85,17 +85,20 @@ def export(
         UsageError: a single member is larger than ``max_size``.
     """
     parts: list[Members] = [{}]
+    sizes = [OVERHEAD]  # bounds: the bytes of members, uncompressed, and of the manifest
     left_out: list[str] = []
     for name, content in members:
         more = len(content) + OVERHEAD
         if more + OVERHEAD > max_size:
             raise UsageError(f"--max-size {max_size}: {name} alone has {len(content):,} bytes")
-        if sum(map(_size, parts)) + more + OVERHEAD > max_total:
+        if sum(sizes) + more + OVERHEAD > max_total:
             left_out.append(name)
             continue
-        if _size(parts[-1]) + more > max_size:
+        if sizes[-1] + more > max_size:
             parts.append({})
+            sizes.append(OVERHEAD)
         parts[-1][name] = content
+        sizes[-1] += more
     if not parts[0]:
         raise MissingInput("nothing to export: none of these Runs has begun")
     written = [path.with_name(f"{path.stem}-{number:02d}{path.suffix}") for number in range(1, len(parts) + 1)]
@@ -104,11 +107,6 @@ def export(
     for target, part in zip(written, parts, strict=True):
         files.write_bytes(target, _pack(part, results))
     return written, left_out
-
-
-def _size(part: Members) -> int:
-    """Bound the bytes of a file by those of its members, uncompressed, and of its manifest."""
-    return OVERHEAD + sum(len(content) + OVERHEAD for content in part.values())
 
 
 def _pack(part: Members, results: str) -> bytes:
