@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar, cast
 
 from repro.config.fields import build
 from repro.config.params import Settings
@@ -14,6 +15,20 @@ from repro.run import Checkpoint, Data, Mask, Photos, Run
 from repro.schedule import gradual_steps
 
 Block = TypeVar("Block")
+Made = TypeVar("Made", bound=Callable[..., Any])
+
+
+def made_once(method: Made) -> Made:
+    """Have a `Study` make a Run once for all artifacts that share it: a key is a hash over its parents' keys."""
+
+    @functools.wraps(method)
+    def cached(self: Study, *asked: Any, **named: Any) -> Any:
+        name = (method.__name__, *asked, *named.items())
+        if name not in self.made:
+            self.made[name] = method(self, *asked, **named)
+        return self.made[name]
+
+    return cast(Made, cached)
 
 
 def paper_epochs(arch: str) -> int:
@@ -77,7 +92,9 @@ class Study:
     official: bool = True
     photos: str = "unknown"
     photos_official: bool = True
+    made: dict[tuple[Any, ...], Any] = field(default_factory=dict, compare=False, repr=False)
 
+    @made_once
     def block(self, artifact: str, kind: type[Block]) -> Block:
         """Return what the profile sets for an artifact, as ``kind``. Raises ValueError with the place of an error.
 
@@ -107,16 +124,15 @@ class Study:
         """Return the epochs of the whole schedule of ``arch``."""
         return self.settings.profile.recipe_of(arch).epochs
 
+    @made_once
     def dense(self, arch: str, seed: int) -> Run:
         """Return the dense baseline: fresh weights, no mask, the whole schedule, with Fig. 2's statistics.
 
         It is evaluated after every epoch, since Fig. 1's baseline row may ask for any. On ImageNet without the
         statistics: no figure needs them, and each epoch would rank millions of weights."""
-        if (arch, seed) in self._dense:
-            return self._dense[arch, seed]
         profile, own = self.settings.profile, self.settings.profile.data_of(arch)
         photos = isinstance(own, PhotoParams)
-        run = Run(
+        return Run(
             experiment=f"dense-{arch}",
             arch=arch,
             data=Photos(**vars(own), fingerprint=self.photos)
@@ -129,13 +145,8 @@ class Study:
             last_epoch=self.schedule_of(arch),
             probe=None if photos else profile.sparsity,
         )
-        return self._dense.setdefault((arch, seed), run)
 
-    @functools.cached_property
-    def _dense(self) -> dict[tuple[str, int], Run]:
-        """The dense networks: each is made once, since all keys are hashes over its key."""
-        return {}
-
+    @made_once
     def ticket(self, arch: str, seed: int, s: int, v: int, sparsity: float | None = None) -> Run:
         """Return ticket (s, v), section 3.1: the dense weights of epoch v under the mask of epoch s.
 
@@ -143,18 +154,21 @@ class Study:
         sparsity = self.settings.profile.sparsity if sparsity is None else sparsity
         return ticket(self.dense(arch, seed), "tickets", self.settings.profile.recipe_of(arch), s, v, sparsity)
 
+    @made_once
     def gradual(self, arch: str, seed: int, first: int, last: int) -> Run:
         """Return gradual pruning over a window (section 3.4, Eq. 6), then retraining for the whole schedule."""
         dense, recipe = self.dense(arch, seed), self.settings.profile.recipe_of(arch)
         window = gradual_window(dense, recipe, first, last, self.settings.profile.sparsity)
         return retraining(dense, "gradual", recipe, window)
 
+    @made_once
     def mask_distance(self, arch: str, seed: int, x: int, y: int) -> Run:
         """Return the mask of epoch x on the weights of epoch y, untrained: the distance of their masks."""
         dense, profile = self.dense(arch, seed), self.settings.profile
         mask = Mask(Checkpoint(dense, x), profile.sparsity)
         return branch(dense, "structures", profile.recipe_of(arch), Checkpoint(dense, y), mask, last_epoch=0)
 
+    @made_once
     def ppr(self, arch: str, seed: int, epoch: int, rate: float) -> Run:
         """Return PPR (section 3.3): the weights of an epoch, pruned, trained for an epoch at a constant rate."""
         profile = self.settings.profile
@@ -177,7 +191,12 @@ class Study:
     def published_epochs(self, label: int | str, arch: str) -> str | None:
         """Return what the paper calls an epoch or a window (``5-10``) of the schedule of ``arch``, the same
         fraction of its own; None if that is no whole epoch. Other labels stay as they are."""
-        if not re.fullmatch(r"\d+(-\d+)?", str(label)):
-            return str(label)
-        scaled = [divmod(int(part) * paper_epochs(arch), self.schedule_of(arch)) for part in str(label).split("-")]
-        return None if any(rest for _, rest in scaled) else "-".join(str(epoch) for epoch, _ in scaled)
+        return _scaled(str(label), paper_epochs(arch), self.schedule_of(arch))
+
+
+@functools.cache  # asked for each of Fig. 2's 13,000 cells
+def _scaled(label: str, paper: int, own: int) -> str | None:
+    if not re.fullmatch(r"\d+(-\d+)?", label):
+        return label
+    scaled = [divmod(int(part) * paper, own) for part in label.split("-")]
+    return None if any(rest for _, rest in scaled) else "-".join(str(epoch) for epoch, _ in scaled)

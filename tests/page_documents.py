@@ -15,7 +15,7 @@ from figure_documents import from_values
 
 from repro import cells as compare
 from repro import published
-from repro.claims import VERDICTS
+from repro.claims.decide import VERDICTS
 from repro.report import page as pages
 from repro.report.document import Document
 

@@ -13,22 +13,9 @@ from test_claims_decisions import FALSE, QUIET, SETTING, World, of, seeds, table
 
 from repro import published
 from repro.artifacts.base import Results
-from repro.claims import (
-    FAILS,
-    HOLDS,
-    NOT_RUN,
-    UNDECIDED,
-    UNPUBLISHED,
-    VERDICTS,
-    Judgement,
-    SeedTable,
-    Setting,
-    document,
-    judge,
-    published_tables,
-    tables_of,
-)
-from repro.claims.decide import decide
+from repro.claims.decide import FAILS, HOLDS, NOT_RUN, UNDECIDED, UNPUBLISHED, VERDICTS, Judgement, decide, judge
+from repro.claims.report import document
+from repro.claims.tables import SeedTable, Setting, published_tables, tables_of
 from repro.config import params
 from repro.config.recipe import Recipe
 from repro.experiments import Study

@@ -12,8 +12,8 @@ from dataclasses import replace
 import pytest
 
 from repro import published
-from repro.claims import FAILS, HOLDS, UNDECIDED, Judgement, SeedTable, Setting, judge
-from repro.claims.tables import Cell
+from repro.claims.decide import FAILS, HOLDS, UNDECIDED, Judgement, judge
+from repro.claims.tables import Cell, SeedTable, Setting
 from repro.config.recipe import Recipe
 from repro.published import Claim
 

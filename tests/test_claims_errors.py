@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from repro import published
-from repro.claims import FAILS, HOLDS, SeedTable, Setting, expressions
-from repro.claims.decide import decide
+from repro.claims import expressions
+from repro.claims.decide import FAILS, HOLDS, decide
 from repro.claims.expressions import (
     T_FROM,
     Expression,
@@ -32,7 +32,7 @@ from repro.claims.noise import ALLOCATIONS, NoiseSource, standard_deviation
 from repro.claims.statistics import STATISTICS, expression_of
 from repro.claims.statistics.fig1 import first_ticket
 from repro.claims.statistics.ppr import settled
-from repro.claims.tables import Cell
+from repro.claims.tables import Cell, SeedTable, Setting
 from repro.config.recipe import Recipe
 
 SD = 0.02  # small beside every margin, so that each end can be wrong

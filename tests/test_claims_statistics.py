@@ -24,10 +24,11 @@ from test_claims_decisions import (
 )
 
 from repro import published
-from repro.claims import SeedTable, judge, published_tables
+from repro.claims.decide import judge
 from repro.claims.expressions import Sample
 from repro.claims.index import CellIndex, MissingCells
 from repro.claims.statistics import STATISTICS, expression_of, weights
+from repro.claims.tables import SeedTable, published_tables
 from repro.published import Claim
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from tiny import TINY
 
-from repro import artifacts, claims
+from repro import artifacts
 from repro.claims import decide
+from repro.claims.tables import tables_of
 from repro.commands import priorities
 from repro.commands import report as conclude
 from repro.options import Options
@@ -54,8 +55,8 @@ def workspace(folder: Path, *without: str, seeds: int | None = None) -> Workspac
 
 def not_run(work: Workspace) -> set[str]:
     """By judging everything anew; what some of several networks refute has not all cells either."""
-    found = claims.judge(claims.tables_of(work.study, work.results(), work.all_seeds), work.settings.replicate_sd)
-    return {j.claim.id for j in found if j.verdict == claims.NOT_RUN or j.missing.endswith(decide.REFUTED)}
+    found = decide.judge(tables_of(work.study, work.results(), work.all_seeds), work.settings.replicate_sd)
+    return {j.claim.id for j in found if j.verdict == decide.NOT_RUN or j.missing.endswith(decide.REFUTED)}
 
 
 def test_the_papers_own_numbers_support_some_of_its_claims(command: Command) -> None:

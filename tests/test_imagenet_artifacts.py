@@ -13,7 +13,8 @@ from tiny import PHOTOS
 from repro import artifacts, published
 from repro.artifacts import Results, pruning_table, table4
 from repro.cells import Cell
-from repro.claims import FAILS, HOLDS, NOT_RUN, Judgement, judge, tables_of
+from repro.claims.decide import FAILS, HOLDS, NOT_RUN, Judgement, judge
+from repro.claims.tables import tables_of
 from repro.config import params, recipe
 from repro.config.recipe import MicroBatchRecipe
 from repro.experiments import Study

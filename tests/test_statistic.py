@@ -11,7 +11,8 @@ import pytest
 from page_documents import Tree, claim, claims, page
 
 from repro import published
-from repro.claims import FAILS, HOLDS, NOT_COMPARABLE, NOT_RUN, UNDECIDED, Judgement, document
+from repro.claims.decide import FAILS, HOLDS, NOT_COMPARABLE, NOT_RUN, UNDECIDED, Judgement
+from repro.claims.report import document
 from repro.report import claims_table, statistic
 from repro.report.page import readme
 

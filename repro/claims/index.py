@@ -67,10 +67,11 @@ class CellIndex:
 
     def cell(self, artifact: str, series: str, row: object, column: object) -> Cell:
         """Return the cell. Raises `MissingCells` if there is none."""
-        if not any(name == artifact for name, _ in self.series):
-            raise MissingCells(f"there is no {artifact}")
         if not self.has(artifact, series, row, column):
-            raise MissingCells(f"{artifact} has no cell {series}, {row}, {column}")
+            known = any(name == artifact for name, _ in self.series)
+            raise MissingCells(
+                f"{artifact} has no cell {series}, {row}, {column}" if known else f"there is no {artifact}"
+            )
         return artifact, series, str(row), str(column)
 
     def rows(self, artifact: str, series: str) -> list[str]:

@@ -7,14 +7,12 @@ that the profile does not have (a smaller index, by design) is simply absent.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from repro import published
 from repro.artifacts import IMPLEMENTED, PAPER
 from repro.artifacts.base import Results
-from repro.artifacts.fig1 import Grid
 from repro.cells import DIVERGED
 from repro.config.recipe import CIFAR_ARCHS, IMAGENET_ARCHS, Recipe
 from repro.experiments import Study, paper_epochs
@@ -81,15 +79,14 @@ def _table(study: Study, results: Results, seed: int, names: Collection[str]) ->
     cells: dict[Cell, float | None] = {}
     diverged: set[Cell] = set()
     networks: dict[str, None] = {}
-    scaled = functools.cache(study.published_epochs)
     for name in PAPER:
         artifact = IMPLEMENTED[name]
         networks |= dict.fromkeys(run.arch for run in artifact.runs(study, [seed]))
         for found in artifact.cells(study, results, [seed]) if name in names else ():
             arch = found.row if found.row in IMAGENET_ARCHS else CIFAR_ARCHS[0]  # other rows are CIFAR-10's
-            row = scaled(found.row, arch) if "row" in artifact.epochs else found.row
+            row = study.published_epochs(found.row, arch) if "row" in artifact.epochs else found.row
             counts_epochs = "column" in artifact.epochs and found.series != COUNTS
-            column = scaled(found.col, arch) if counts_epochs else found.col
+            column = study.published_epochs(found.col, arch) if counts_epochs else found.col
             if row is None or column is None:  # no whole epoch of the paper's schedule
                 continue
             cells[name, found.series, row, column] = found.reproduced
@@ -101,5 +98,5 @@ def _table(study: Study, results: Results, seed: int, names: Collection[str]) ->
         cells[cell] = done[0].top1 if done else None
         diverged |= {cell} if results.diverged([run]) else set()
     profile = study.settings.profile
-    setting = Setting(profile.recipe, profile.data.train, study.block("fig1", Grid).arch)
+    setting = Setting(profile.recipe, profile.data.train, IMPLEMENTED["fig1"].runs(study, [seed])[0].arch)
     return SeedTable(cells, setting, seed, frozenset(diverged))

@@ -8,10 +8,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Collection, Iterable, Sequence
 
-from repro import claims
 from repro.artifacts import IMPLEMENTED, PAPER, Results
-from repro.artifacts.fig1 import Grid
-from repro.claims import SeedTable
+from repro.claims.decide import wanted
+from repro.claims.tables import SeedTable, made_anew, tables_of
 from repro.experiments import Study
 from repro.record import DONE, Record
 from repro.run import Photos, Run, ancestors
@@ -45,7 +44,7 @@ def parts(work: Workspace, *, anywhere: bool = False) -> dict[str, list[Run]]:
     """
     store, study = work.store, work.study
     found: dict[str, list[Run]] = {}
-    kinds = _kinds(study, study.block("fig1", Grid).arch)
+    kinds = _kinds(study, IMPLEMENTED["fig1"].runs(study, [0])[0].arch)
     for run in ancestors(work.asked()):
         if store.record(run) or run.data.name in work.options.without:
             continue
@@ -78,7 +77,7 @@ def decided(
     """
     records, study = {record.key: record for record in work.store.records()}, work.study
     seeds = work.all_seeds
-    stages = [list(now or claims.tables_of(study, Results(records), seeds))]
+    stages = [list(now or tables_of(study, Results(records), seeds))]
     keys = [
         {name: {run.key for run in work.runs_of_cells(IMPLEMENTED[name], [seed])} for name in PAPER}
         for seed in seeds
@@ -88,11 +87,11 @@ def decided(
         results, trained = Results(records), {run.key for run in part}
         stages.append(
             [  # Fig. 2 alone has 13,000 cells, so only artifacts that this part affects are computed again
-                claims.made_anew(tables, study, results, [name for name in PAPER if own[name] & trained])
+                made_anew(tables, study, results, [name for name in PAPER if own[name] & trained])
                 for tables, own in zip(stages[-1], keys, strict=True)
             ]
         )
-    cells = claims.wanted(stages[-1], among)
+    cells = wanted(stages[-1], among)
     complete = [
         {name for name in cells if any(all(t.cells.get(c) is not None for c in cells[name]) for t in tables)}
         for tables in stages

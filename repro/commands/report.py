@@ -7,8 +7,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from repro import claims, files, published
+from repro import files, published
 from repro.artifacts import Artifact
+from repro.claims import decide
+from repro.claims import report as claims_report
+from repro.claims.tables import SeedTable, published_tables, tables_of
 from repro.commands import hypotheses, priorities, results
 from repro.config.recipe import CIFAR_ARCHS, IMAGENET_ARCHS
 from repro.errors import UsageError
@@ -83,15 +86,15 @@ def write_report(work: Workspace, as_json: bool = False) -> list[Document]:
 
 def decided(work: Workspace) -> Verdicts:
     """Return the claims' document from all Runs and seeds in the store."""
-    tables = claims.tables_of(work.study, work.results(), work.all_seeds)
-    found = claims.judge(tables, work.settings.replicate_sd)
-    return claims.document(
+    tables = tables_of(work.study, work.results(), work.all_seeds)
+    found = decide.judge(tables, work.settings.replicate_sd)
+    return claims_report.document(
         found,
         profile=work.settings.name,
         comparable=work.study.comparable,
         source="runs",
         seeds=work.all_seeds,
-        waits=_waits(work, tables, [j.claim.id for j in found if j.verdict == claims.NOT_RUN]),
+        waits=_waits(work, tables, [j.claim.id for j in found if j.verdict == decide.NOT_RUN]),
         schedules=[
             (images, paper_epochs(arch), work.study.schedule_of(arch))
             for images, arch in (("CIFAR-10", CIFAR_ARCHS[0]), ("ImageNet", IMAGENET_ARCHS[0]))
@@ -99,7 +102,7 @@ def decided(work: Workspace) -> Verdicts:
     )
 
 
-def _waits(work: Workspace, tables: Sequence[claims.SeedTable], ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+def _waits(work: Workspace, tables: Sequence[SeedTable], ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """For each claim that a part of a sprint completes, return that part, and Runs and images until its end.
 
     Assumes that all images and checkpoints exist and no Run is unfinished, so that results rendered on another
@@ -120,8 +123,8 @@ def _waits(work: Workspace, tables: Sequence[claims.SeedTable], ids: Sequence[st
 
 def published_claims(work: Workspace) -> Verdicts:
     """Return the claims' document from the paper's own numbers, as if they were one seed's results."""
-    found = claims.judge([claims.published_tables()], work.settings.published_sd)
-    return claims.document(found, profile="published", comparable=True, source="published", seeds=[0])
+    found = decide.judge([published_tables()], work.settings.published_sd)
+    return claims_report.document(found, profile="published", comparable=True, source="published", seeds=[0])
 
 
 def _up_to_date(work: Workspace, artifact: Artifact) -> Document:

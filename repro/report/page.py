@@ -11,7 +11,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from repro.claims import FAILS, HOLDS, UNPUBLISHED
+from repro.claims.decide import FAILS, HOLDS, UNPUBLISHED
 from repro.report import figures, reading
 from repro.report.document import Document
 from repro.report.figures.hypotheses import draw as draw_hypotheses

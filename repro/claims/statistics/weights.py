@@ -144,16 +144,16 @@ def _saturation(index: CellIndex) -> Expression:
     """Return the first epoch from which the layers' rates stay near their last ones."""
     if index.printed:
         return index.term("text", "epoch", "resnet20", "pruning rates settle")
-    epochs = index.epochs("fig2", RATES, _layers(index)[0])
-    return FirstEpochWithin({epoch: (_from_last(index, epoch),) for epoch in epochs}, SETTLED)
+    layers = _layers(index)
+    epochs = index.epochs("fig2", RATES, layers[0])
+    return FirstEpochWithin({epoch: (_from_last(index, layers, epoch),) for epoch in epochs}, SETTLED)
 
 
-def _from_last(index: CellIndex, epoch: int) -> Linear:
+def _from_last(index: CellIndex, layers: Sequence[str], epoch: int) -> Linear:
     """Return the mean over layers of |rate at epoch - rate at 200|.
 
     An absolute value moves no more than its argument, so the noise of the differences bounds its own.
     """
-    layers = _layers(index)
     pairs = [[index.cell("fig2", RATES, layer, e) for e in (epoch, PAPER_EPOCHS)] for layer in layers]
     units: dict[NoiseSource, float] = {}
     for now, last in pairs if epoch != PAPER_EPOCHS else ():
