@@ -92,7 +92,7 @@ class Study:
     official: bool = True
     photos: str = "unknown"
     photos_official: bool = True
-    made: dict[tuple[Any, ...], Any] = field(default_factory=dict, compare=False, repr=False)
+    made: dict[tuple[Any, ...], Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @made_once
     def block(self, artifact: str, kind: type[Block]) -> Block:
