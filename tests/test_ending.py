@@ -104,10 +104,7 @@ def test_what_a_users_file_starts_prints_beside_the_json(
 def test_an_artifact_whose_run_failed_is_one_value_with_its_error(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(*given: object) -> None:
-        raise RunFailed("its loss was not finite")
-
-    monkeypatch.setattr(train, "execute", fails)
+    monkeypatch.setattr(train, "execute", lambda *given: RunFailed("its loss was not finite"))
     code, out, _ = command("fig1", *SMOKE, "--json")
     value = json.loads(out)
     assert (code, value["exit_code"], value["error"]) == (4, 4, "its loss was not finite")
@@ -127,6 +124,14 @@ def test_json_of_a_command_that_has_none_is_a_wrong_option(command: Command) -> 
     code, out, err = command("reproduce", "--json")
     assert (code, json.loads(out)["exit_code"]) == (2, 2)
     assert "--json" in err
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_of_many_ranks_the_first_alone_prints_json(rank: int) -> None:
+    placed = {"RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": "2"}
+    words = [sys.executable, "-m", "repro", "fig1", "--seeds", "0", "--json"]
+    done = subprocess.run(words, env=os.environ | placed, capture_output=True, check=False)
+    assert (done.returncode, bool(done.stdout)) == (2, rank == 0)
 
 
 def test_a_full_disk_behind_stdout_is_one_line(

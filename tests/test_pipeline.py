@@ -73,6 +73,21 @@ def test_what_the_repository_ships_comes_before_what_is_trained(
     assert happened == ["trained pilot", "reported pilot"] and "measured so far" not in out
 
 
+def test_what_is_shipped_is_read_under_the_params_that_were_named(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "params.yaml"
+    own.write_text((ROOT / "params.yaml").read_text())
+    (tmp_path / "shipped" / "pilot").mkdir(parents=True)
+    (tmp_path / "shipped" / "pilot" / "runs.jsonl").touch()
+    monkeypatch.setattr("repro.workspace.shipped_results", lambda root: tmp_path / "shipped")
+    monkeypatch.setattr(reproduce, "_train", lambda work, log: None)
+    read: list[Path] = []
+    monkeypatch.setattr("repro.commands.report.write_report", lambda work: read.append(work.params_file) or [])
+    code, _, err = command("reproduce", "--profile", "smoke", "--params", str(own))
+    assert (code, read) == (0, [own, own]), err
+
+
 @pytest.mark.usefixtures("quickly_drawn")
 def test_a_run_without_a_result_fails_the_command_after_all_others_are_drawn(
     command: Command, tmp_path: Path
@@ -123,8 +138,10 @@ def test_what_is_not_here_is_left_out_where_the_profile_asks_for_it(
     works = {name: Workspace(Options(profile=name, data_dir=tmp_path)) for name in ("smoke", "pilot", "paper")}
     asked = {name: reproduce.left_out(work) for name, work in works.items()}
     assert asked == {"smoke": [], "pilot": [], "paper": ["imagenet"]}
+    unasked = works["paper"].changed(without=["imagenet"])
     monkeypatch.setattr(index, "find", lambda folders: "prepared")
     assert reproduce.left_out(works["paper"]) == []
+    assert reproduce.left_out(unasked) == ["imagenet"]
 
 
 @pytest.mark.parametrize("arguments", [["table3"], ["table3", "--arch", "resnet50"]])

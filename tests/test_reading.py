@@ -53,7 +53,7 @@ def test_a_command_that_is_refused_leaves_no_folder(
     command: Command, tmp_path: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For want of room on the disk; before it, a results folder was made for the changed profile."""
-    monkeypatch.setattr(train, "check_inputs", refuse)
+    monkeypatch.setattr(train, "check_room", refuse)
     code, _, err = command(*arguments, "--profile", "smoke")
     assert (code, err) == (3, "repro: no room\n")
     assert not (tmp_path / "out").exists()

@@ -240,6 +240,14 @@ def test_a_dry_run_says_what_is_left_and_what_it_decides(command: Command) -> No
     assert re.search(r"- dense networks: [a-z0-9, -]*baseline-resnet20", " ".join(out.split()))
 
 
+def test_a_data_set_that_is_to_be_left_out_is_not_trained_where_it_is_here(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REPRO_WITHOUT", "cifar10,imagenet")
+    code, out, _ = command("sprint", "--dry-run", "--profile", "paper", "--ignore-shipped")
+    assert (code, "dense networks" in out) == (0, False)
+
+
 def test_a_strategy_that_was_asked_for_is_the_only_one(tmp_path: Path, timed: None) -> None:
     runner = sprint.Sprint(workspace(tmp_path, strategy="streams"), Console(quiet=True))
     choice = runner._choice([runner._work.study.dense("resnet20", 0)])

@@ -41,13 +41,17 @@ def run(command: Callable[[], int | None], words: Sequence[str]) -> NoReturn:
         return code
 
     code, error = _outcome(work)
+    try:
+        place = placed()
+    except UsageError:  # this is the error
+        place = Placed()
     if as_json:
-        failed = {"error": error, "exit_code": code} if error else {}
+        failed = {"error": error, "exit_code": code} if error and place.rank == 0 else {}
         before, answer = one_value(printed.getvalue(), failed)
         sys.stderr.write(before)
         writing = _outcome(lambda: print(answer, end="", flush=True)) if sys.stdout else (0, "")
         code, error = writing if writing[0] else (code, error)
-    _leave(code, error)
+    _leave(code, error, place)
 
 
 def _outcome(work: Callable[[], int | None]) -> tuple[int, str]:
@@ -102,13 +106,9 @@ def _forget_stdout() -> None:
         os.close(null)
 
 
-def _leave(code: int, error: str) -> NoReturn:
+def _leave(code: int, error: str, place: Placed) -> NoReturn:
     """Print ``error`` in one line, unless rank 0 prints it, and exit with ``code``. A rank exits at once: closing
     its connections within a Run could block for ever."""
-    try:
-        place = placed()
-    except UsageError:  # this is the error
-        place = Placed()
     with contextlib.suppress(OSError, AttributeError):  # stderr may be full, or closed
         if error and place.rank == 0:
             print(f"repro: {error}", file=sys.stderr)

@@ -34,7 +34,7 @@ def reproduce(options: Options) -> None:
     folders = data_folders(options.data_dir, find_root(options.params_file))
     chosen, why = choose(options.profile, folders)
     work = Workspace(replace(options, profile=chosen))
-    without = sorted({*options.without, *left_out(work)})
+    without = left_out(work)
     work = work.changed(without=without)
     log = terminal.console(stderr=True)
     if options.is_main:
@@ -78,17 +78,17 @@ def choose(profile: str | None, folders: list[Path]) -> tuple[str, str]:
 
 
 def left_out(work: Workspace) -> list[str]:
-    """Return the data sets that Runs need and that are missing, but can be left out: everything else can be
-    reproduced without ImageNet's 150 GB."""
+    """Return the data sets whose Runs are left out: those of ``$REPRO_WITHOUT``, and ImageNet if Runs need it and
+    it is missing. Everything else can be reproduced without its 150 GB."""
     needed = any(run.data.name == "imagenet" for run in work.every_run())
-    return ["imagenet"] if needed and not index.find(work.folders) else []
+    missing = needed and not index.find(work.folders)
+    return sorted({*work.options.without, *(["imagenet"] if missing else [])})
 
 
 def _train(work: Workspace, log: Console) -> RunFailed | None:
     """Train everything, and render each artifact as soon as none of its Runs is missing, in the end the others;
     return the error of single Runs. Only the main process renders."""
     waiting = list(work.artifacts) if work.options.is_main else []
-    failed = None
 
     def render(artifacts: Sequence[Artifact]) -> None:
         for artifact in artifacts:
@@ -100,11 +100,8 @@ def _train(work: Workspace, log: Console) -> RunFailed | None:
         render([a for a in waiting if all(work.store.record(run) for run in work.runs(a, guess=False))])
 
     render_complete()
-    if not train.renders_only(work, log):
-        try:
-            train.execute(work, log, render_complete)
-        except RunFailed as error:
-            failed = error
+    plan = train.to_train(work, log)
+    failed = train.execute(work, plan, log, render_complete) if plan else None
     render(list(waiting))
     return failed
 
@@ -114,7 +111,8 @@ def _show_shipped(work: Workspace, log: Console) -> None:
     name = next((n for n in SHIPPED if (workspace.shipped_results(work.root) / n / "runs.jsonl").exists()), None)
     if name is None or name == work.settings.name or work.options.ignore_shipped:
         return
-    shipped = Workspace(Options(profile=name, runs_dir=work.store.runs_dir, out=work.options.out))
+    out, runs_dir = work.options.out, work.store.runs_dir
+    shipped = Workspace(Options(profile=name, params_file=work.params_file, runs_dir=runs_dir, out=out))
     print(f"measured so far, profile {name}, from the repository:")
     try:
         documents = conclude.write_report(shipped)

@@ -67,7 +67,9 @@ def sprint(
     archive.check_target(export)
     files.check_writable(export.resolve().parent)
     files.check_lockable(work.out)
-    train.check_inputs(work, work.plan(work.asked()))
+    plan = work.plan(work.asked())
+    train.check_images(work, plan)
+    train.check_room(work, plan)
     runner = Sprint(work, terminal.console(stderr=True))
     try:
         runner.train()
@@ -179,11 +181,11 @@ class Sprint:
         """Return the strategies for ``runs`` and their speeds here; with ``--strategy``, only that one.
 
         No speeds if the Runs are too short to be worth timing."""
-        first, strategy = max(runs, key=lambda run: run.epochs * run.data.train), self._work.options.strategy
+        first = max(runs, key=lambda run: run.epochs * run.data.train)
         if not first.epochs:
             return Choice()
-        if isinstance(first.data, Photos):  # they have one strategy
-            strategy = "auto"
+        # Photographs have one strategy.
+        strategy = "auto" if isinstance(first.data, Photos) else self._work.options.strategy
         cache = self._work.store.runs_dir / calibration.CACHE
         choice = calibration.known(first, self._device, cache)
         large = cost(runs, self._work.store).images >= calibration.CALIBRATE_FROM
@@ -194,8 +196,8 @@ class Sprint:
             self._to_time -= time.monotonic() - began
         if strategy == "auto":
             return choice
-        speeds = {strategy: speed} if (speed := choice.speeds.get(strategy)) else {}
-        return Choice(speeds, (strategy, choice.lanes))
+        only = {name: speeds for name, speeds in choice.speeds.items() if name == strategy}
+        return Choice(only, (strategy, choice.lanes))
 
     def _timing(self, what: str) -> None:
         self._log.print(f"timing {what}", markup=False)

@@ -30,21 +30,15 @@ def produce(options: Options, names: Sequence[str], *, dry_run: bool, as_json: b
     if dry_run:
         _print_plan(work, work.plan(), as_json)
         return
-    shown, write = no_train or renders_only(work, log), True
+    plan, write = None if no_train else to_train(work, log), True
     try:
         files.check_lockable(work.out)
     except MissingInput as error:
-        plan = work.plan(work.asked())
-        if not shown and (plan.missing or plan.blocked):
+        if plan:
             raise
-        shown, write = True, False
+        write = False
         log.print(f"nothing was written: {error}", markup=False)
-    failed = None
-    if not shown:
-        try:
-            execute(work, log)
-        except RunFailed as error:  # first show what finished, with diverged cells marked
-            failed = error
+    failed = execute(work, plan, log) if plan else None
     for artifact in work.artifacts if options.is_main else ():
         document = work.render(artifact, write)
         if as_json:
@@ -53,22 +47,36 @@ def produce(options: Options, names: Sequence[str], *, dry_run: bool, as_json: b
         terminal.show(document, terminal.console())
         if write:
             print(f"written: {work.out / artifact.name}.json, .csv, .md and .png")
-    if failed:
+    if failed:  # what finished is shown, with diverged cells marked
         raise failed
 
 
-def renders_only(work: Workspace, log: Console) -> bool:
-    """Return whether nothing can be trained since images are missing, but there are results to show; log it."""
+def to_train(work: Workspace, log: Console) -> Plan | None:
+    """Plan the missing Runs of ``work``'s artifacts, and log which stay missing and why. Return None if nothing is
+    left to train, or if images are missing, but there are results to show.
+
+    Raises `MissingInput` if images are missing and nothing is finished, or if they are not in ``--data-dir``."""
     plan = work.plan(work.asked())
-    left = [run for run in plan.missing if run.key not in plan.replays]
-    if work.options.data_dir or not left or len(left) == len(plan.runs):
-        return False
     try:
-        _check_images(work, plan)
+        check_images(work, plan)
     except MissingInput as missing:
+        left = [run for run in plan.missing if run.key not in plan.replays]
+        if work.options.data_dir or not 0 < len(left) < len(plan.runs):
+            raise
         log.print(f"{are(len(left), 'Run')} not finished, their cells stay 'not run': {missing}", markup=False)
-        return True
-    return False
+        return None
+    if runs := work.left_out():
+        names = ", ".join(sorted({run.data.name for run in runs}))
+        log.print(f"{are(len(runs), 'Run')} left out ($REPRO_WITHOUT), on {names}: their cells stay 'not run'")
+    finished = [run for run in plan.runs if run not in plan.missing]
+    if work.options.keep_final and (gone := forgotten(finished, work.store)):  # no command trains them by itself
+        one = f"`repro runs train {gone[0].key} --keep-final` trains one again ({gone[0].label})"
+        log.print(f"--keep-final comes too late for {counted(len(gone), 'finished Run')}: {one}", markup=False)
+    return _unless_done(plan)
+
+
+def _unless_done(plan: Plan) -> Plan | None:
+    return plan if plan.missing or plan.blocked else None
 
 
 def _print_plan(work: Workspace, plan: Plan, as_json: bool) -> None:
@@ -87,33 +95,28 @@ def _print_plan(work: Workspace, plan: Plan, as_json: bool) -> None:
         out.print(f"  {run.key}  {run.label}", markup=False)
 
 
-def execute(work: Workspace, log: Console, then: Callable[[], None] = lambda: None) -> None:
-    """Train the missing Runs of ``work``'s artifacts. Repeat if a checkpoint turns out to be damaged, or if the
-    new results require further Runs. ``then`` is called after each Run. Raises what `Session.execute` raises."""
-    if runs := work.left_out():
-        names = ", ".join(sorted({run.data.name for run in runs}))
-        log.print(f"{are(len(runs), 'Run')} left out ($REPRO_WITHOUT), on {names}: their cells stay 'not run'")
-    plan = work.plan(work.asked())
-    if work.options.is_main:
-        # Also what workers left after their driver died.
+def execute(
+    work: Workspace, plan: Plan, log: Console, then: Callable[[], None] = lambda: None
+) -> RunFailed | None:
+    """Train ``plan``, then what is left if a checkpoint turns out to be damaged, or if the new results require
+    further Runs. ``then`` is called after each Run. Return the error of Runs without a result, so that the others
+    are shown before it is raised. Raises what else `Session.execute` raises."""
+    check_room(work, plan)
+    if work.options.is_main:  # what workers left after their driver died
         work.store.add([record for run in plan.runs if (record := work.store.record(run))])
-    finished = [run for run in plan.runs if run not in plan.missing]
-    if work.options.keep_final and (gone := forgotten(finished, work.store)):  # no command trains them by itself
-        one = f"`repro runs train {gone[0].key} --keep-final` trains one again ({gone[0].label})"
-        log.print(f"--keep-final comes too late for {counted(len(gone), 'finished Run')}: {one}", markup=False)
-    if not plan.missing and not plan.blocked:
-        return
-    check_inputs(work, plan)
+    left: Plan | None = plan
     with _trainer(work, log, then) as train:
         while True:
             try:
-                if not train(plan if plan.missing or plan.blocked else None):
-                    return
+                if not train(left):
+                    return None
+            except RunFailed as error:
+                return error
             except CheckpointGone as error:  # it is set aside now, so the next plan trains its Run again
                 if placed().ranks > 1:
                     raise
                 log.print(f"{error}: trained again", markup=False)
-            plan = work.plan(work.asked())
+            left = _unless_done(work.plan(work.asked()))
 
 
 def _trainer(
@@ -135,17 +138,17 @@ def _trainer(
     return session.trainer(work.store, work.folders, options.device, observer, how)
 
 
-def _check_images(work: Workspace, plan: Plan) -> None:
+def check_images(work: Workspace, plan: Plan) -> None:
+    """Raise `MissingInput` if the images of a missing Run are not here."""
     for data in {run.data for run in plan.missing}:
-        if data.name == "cifar10":
-            cifar10.require(work.folders)
+        if data.name == "cifar10" and cifar10.find(work.folders) is None:
+            raise cifar10.missing(work.folders)
         if isinstance(data, Photos) and data.name == "imagenet":
             imagenet.prepared(work.folders, data.stored)
 
 
-def check_inputs(work: Workspace, plan: Plan) -> None:
-    """Raise `MissingInput` before anything is trained if images or disk space are missing."""
-    _check_images(work, plan)
+def check_room(work: Workspace, plan: Plan) -> None:
+    """Raise `MissingInput` before anything is trained if the disk has no room for the checkpoints to come."""
     needed = disk_bytes(plan.missing, plan.keep)
     free = shutil.disk_usage(files.existing(work.store.runs_dir)).free
     if needed > free:
