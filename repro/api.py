@@ -85,11 +85,11 @@ def checkpoint(
     own = work.runs(artifacts.get(artifact), [seed])
     every = ancestors(own)
     specs = {run.key: run.spec() for run in every}
-    known = {run.key: coordinates(specs[run.key], specs) for run in every}
-    if unknown := [name for name in where if name not in known[every[0].key]]:
-        raise UsageError(f"'{unknown[0]}' is no coordinate of a Run; there are {', '.join(known[every[0].key])}")
-    fits = {run.key: run for run in every if all(known[run.key][name] == where[name] for name in where)}
-    found = [run for run in fits.values() if run in own] or list(fits.values())
+    known = [coordinates(spec, specs) for spec in specs.values()]
+    if unknown := [name for name in where if known and name not in known[0]]:
+        raise UsageError(f"'{unknown[0]}' is no coordinate of a Run; there are {', '.join(known[0])}")
+    fits = [run for run, at in zip(every, known, strict=True) if all(at[name] == where[name] for name in where)]
+    found = [run for run in fits if run in own] or fits
     if len(found) == 1:
         return load_checkpoint(found[0].key, epoch)
     asked = ", ".join(f"{name}={value!r}" for name, value in where.items()) or "no coordinates"
@@ -97,7 +97,7 @@ def checkpoint(
     if not found:
         ranges = []
         for name in where:
-            values = dict.fromkeys(known[run.key][name] for run in every if known[run.key][name] is not None)
+            values = dict.fromkeys(at[name] for at in known if at[name] is not None)
             ranges.append(f"{name} is one of {', '.join(map(str, values)) or 'none'}")
         raise UsageError(f"{what}: no such Run; {'; '.join(ranges)}")
     some = ", ".join(run.label for run in found[:SHOWN]) + (", ..." if found[SHOWN:] else "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import re
@@ -77,20 +76,16 @@ class Options:
             raise UsageError(f"--slurm {self.slurm[0]} goes with --launcher slurm")
 
     def for_worker(self) -> str:
-        """Return the options for a worker of this command as JSON, without defaults, and with absolute paths,
-        since the worker may run in another folder."""
-        given: dict[str, Any] = {}
-        for item in dataclasses.fields(self):
-            value = getattr(self, item.name)
-            if item.name not in DRIVERS and value != item.default:
-                given[item.name] = str(value.resolve()) if isinstance(value, Path) else value
-        return json.dumps(given)
+        """Return the options for a worker of this command as JSON, with absolute paths: it may run in another
+        folder."""
+        given = {name: value for name, value in vars(self).items() if name not in DRIVERS}
+        return json.dumps(given, default=lambda path: str(path.resolve()))
 
     @classmethod
     def of_worker(cls, text: str) -> Options:
         """Parse the options that `for_worker` returned."""
         given: dict[str, Any] = json.loads(text)
-        return cls(**given | {name: Path(given[name]) for name in PATHS if name in given})
+        return cls(**given | {name: Path(given[name]) for name in PATHS if given.get(name)})
 
     @property
     def pooled(self) -> bool:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import inspect
+import pkgutil
 import platform
 import sys
 from importlib import metadata
@@ -33,8 +33,6 @@ class Command(NamedTuple):
     takes: str
     help: str
     checked: bool = True
-    artifact: str = ""
-    """The only artifact that it works on."""
 
 
 COMMANDS = (
@@ -179,15 +177,15 @@ def application() -> typer.Typer:
     for name, artifact in artifacts.IMPLEMENTED.items():
         text = f"{artifact.place or 'Not in the paper'}. {artifact.title}."
         takes = f"dry-run no-train json {TRAINING} {POOL} arch {'with-iterative' if artifact.optional else ''}"
-        _add(app, Command(name, "repro.commands.train:produce", takes, text, artifact=name))
+        _add(app, Command(name, "repro.commands.train:produce", takes, text), names=[name])
     for command in COMMANDS:
         group_name, _, name = command.name.rpartition(" ")
         _add(groups.get(group_name, app), command._replace(name=name))
     return app
 
 
-def _add(app: typer.Typer, command: Command) -> None:
-    """Add ``command`` to ``app``; its module is imported when it is called."""
+def _add(app: typer.Typer, command: Command, **always: Any) -> None:
+    """Add ``command`` to ``app``; its module is imported when it is called. It is ``always`` given these."""
     shared = {field.name for field in dataclasses.fields(Options)}
 
     def call(**values: Any) -> int | None:
@@ -195,10 +193,7 @@ def _add(app: typer.Typer, command: Command) -> None:
         options = Options(**{name: given.pop(name) for name in shared & given.keys()})
         if command.checked:
             check(options)
-        if command.artifact:
-            given["names"] = [command.artifact]
-        module, _, function = command.function.partition(":")
-        code: int | None = getattr(importlib.import_module(module), function)(options, **given)
+        code: int | None = pkgutil.resolve_name(command.function)(options, **given, **always)
         return code
 
     takes = command.takes.split()

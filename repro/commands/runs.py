@@ -56,7 +56,8 @@ def show_run(options: Options, key: str, as_json: bool = False) -> None:
     Raises `UsageError` if no Run, or more than one, has such a key."""
     work = Workspace(options)
     store = work.store
-    by_artifact = {artifact.name: ancestors(work.runs(artifact, work.all_seeds)) for artifact in work.artifacts}
+    seeds = work.all_seeds
+    by_artifact = {artifact.name: ancestors(work.runs(artifact, seeds)) for artifact in work.artifacts}
     runs = {run.key: run for runs in (*by_artifact.values(), work.every_run()) for run in runs}
     every: list[Run | Record] = [*runs.values(), *_others(store, runs)]
     found = by_key(every, key, work.settings.name)
@@ -67,7 +68,7 @@ def show_run(options: Options, key: str, as_json: bool = False) -> None:
     kept = store.checkpoints(spec["experiment"], found.key).get(found.key, {})
     shown = _summary(store, found) | {
         "spec": spec,
-        "asked_by": [name for name, runs in by_artifact.items() if found.key in {run.key for run in runs}],
+        "asked_by": [name for name, runs in by_artifact.items() if any(run.key == found.key for run in runs)],
         "provenance": record.provenance if record else {},
         "folder": str(store.runs_dir / spec["experiment"] / found.key),
         "checkpoints": {str(epoch): str(kept[epoch].path) for epoch in sorted(kept)},
@@ -185,13 +186,9 @@ def export_runs(
     archive.check_target(file)
     work = Workspace(options, names)
     store, runs = work.store, ancestors(work.asked())
-    if left_only:
-        keep = start_epochs(run for run in ancestors(work.every_run()) if store.record(run) is None)
-    else:
-        keep = work.plan().keep
-    if with_final:
-        final = final_epochs(runs)
-        keep = {key: keep.get(key, set()) | final.get(key, set()) for key in (*keep, *final)}
+    keep = start_epochs(run for run in ancestors(work.every_run()) if not (left_only and store.record(run)))
+    for key, epochs in final_epochs(runs).items() if with_final else ():
+        keep[key] = keep.get(key, set()) | epochs
     members = [*archive.records(store, runs), *archive.checkpoints(store, runs, keep)]
     members += archive.states(store, runs) if with_states else ()
     report_exported(*archive.export(members, file, size, work.out.name))

@@ -1,26 +1,28 @@
 """ImageNet (ILSVRC 2012) on disk, and a small tree of the same layout generated from a seed.
 
-`layout.py` finds and counts images; `preparation.py` decodes each once (`pillow.py`), writes the index
-(`index.py`), and a copy with smaller images; `loader.py`, `decode.py` and `augment.py` make batches.
+`layout.py` finds and counts images; `preparation.py` decodes each once, writes the index (`index.py`), and a copy
+with smaller images; `loader.py`, `decode.py` and `augment.py` make batches.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from repro.data.imagenet import index, layout
 from repro.data.imagenet.index import OFFICIAL as OFFICIAL
 from repro.data.imagenet.index import SYNTHETIC as SYNTHETIC
-from repro.data.imagenet.layout import ImageFiles as ImageFiles
+from repro.data.imagenet.index import FileSplit as FileSplit
 from repro.data.images import first_of_each
 from repro.errors import MissingInput
-from repro.run import Photos
+
+if TYPE_CHECKING:
+    from repro.run import Photos
 
 
-def open_splits(data: Photos, folders: Sequence[Path], scratch: Path) -> tuple[ImageFiles, ImageFiles, str]:
+def open_splits(data: Photos, folders: Sequence[Path], scratch: Path) -> tuple[FileSplit, FileSplit]:
     """Open a Run's training and test images: as many of each class as their numbers allow, equal for every user.
-    Return with them what Records call their source.
 
     ImageNet must be prepared; the synthetic tree is generated under ``scratch``. Raises `MissingInput` saying
     what to do, `UsageError` if there are fewer images than requested.
@@ -28,10 +30,9 @@ def open_splits(data: Photos, folders: Sequence[Path], scratch: Path) -> tuple[I
     if data.name == "synthetic-ilsvrc":
         from repro.data.imagenet import synthetic
 
-        found, source = synthetic.ensure_generated(scratch, data.stored), data.name
+        found = synthetic.ensure_generated(scratch, data.stored)
     else:
         found = prepared(folders, data.stored)
-        source = f"imagenet, content {found.content_hash}"
     if found.fingerprint != data.fingerprint:
         raise MissingInput(
             f"{found.root} has images of fingerprint {found.fingerprint}, the Run is on {data.fingerprint}"
@@ -41,7 +42,12 @@ def open_splits(data: Photos, folders: Sequence[Path], scratch: Path) -> tuple[I
     rows = found.load()
     train = first_of_each(rows.labels[: rows.train], data.train)
     test = rows.train + first_of_each(rows.labels[rows.train :], data.test)
-    return rows.take(train), rows.take(test), source
+    sizes = rows.facts["size"]
+    first, second = (
+        FileSplit(found.root, [rows.names[i] for i in chosen.tolist()], rows.labels[chosen], sizes[chosen])
+        for chosen in (train, test)
+    )
+    return first, second
 
 
 def prepared(folders: Sequence[Path], stored: int | None = None) -> index.Prepared:
@@ -52,8 +58,9 @@ def prepared(folders: Sequence[Path], stored: int | None = None) -> index.Prepar
     """
     found = index.find(folders)
     if found is None:
-        place = layout.require(folders)
-        raise MissingInput(f"{place} is not prepared: run `repro data prepare imagenet --data-dir {place}`")
+        if place := layout.find(folders):
+            raise MissingInput(f"{place} is not prepared: run `repro data prepare imagenet --data-dir {place}`")
+        raise layout.missing(folders)
     if stored in (None, found.stored):
         return found
     if stored:
