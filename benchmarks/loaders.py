@@ -37,11 +37,11 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from repro.data.imagenet import FileSplit
+from repro.data.imagenet import ImageFiles
 from repro.data.imagenet.augment import MEAN, STD, Floats, crop_box, draw_crops, normalize
 from repro.data.imagenet.decode import decode, evaluation, training
 from repro.data.imagenet.loader import Loader, Request
-from repro.data.imagenet.preparation import shrink
+from repro.data.imagenet.pillow import shrink
 from repro.engine import device as devices
 from repro.report.tables import markdown_table
 
@@ -65,7 +65,7 @@ class Photos(ImageFolder):
 class Processes(Dataset[Tensor]):
     """Our decoding and cropping, an image at a time, for worker processes."""
 
-    def __init__(self, split: FileSplit, crops: Floats | None) -> None:
+    def __init__(self, split: ImageFiles, crops: Floats | None) -> None:
         self.split, self.crops = split, crops
 
     def __len__(self) -> int:
@@ -98,7 +98,7 @@ def through_dataloader(dataset: Dataset[Any], workers: int) -> Batches:
         yield found[0] if isinstance(found, list) else found
 
 
-def through_loader(split: FileSplit, train: bool, threads: int, as_input: bool) -> Batches:
+def through_loader(split: ImageFiles, train: bool, threads: int, as_input: bool) -> Batches:
     """Endless batches in a random order."""
     loader = Loader(split, CROP, RESIZE, torch.device("cpu"), threads)
     for batch in loader.batches(_requests(len(split), train)):
@@ -139,7 +139,7 @@ def rows(args: argparse.Namespace, scratch: Path, train: bool) -> list[Row]:
     files = file_split(args.dir, args.images)
     workers = args.threads if args.threads > 1 else 0
 
-    def ours(split: FileSplit, as_input: bool) -> Callable[[], Batches]:
+    def ours(split: ImageFiles, as_input: bool) -> Callable[[], Batches]:
         return lambda: through_loader(split, train, args.threads, as_input)
 
     peer = Photos(args.dir, args.images, transform(train))
@@ -155,19 +155,19 @@ def rows(args: argparse.Namespace, scratch: Path, train: bool) -> list[Row]:
     return found
 
 
-def file_split(root: Path, count: int) -> FileSplit:
+def file_split(root: Path, count: int) -> ImageFiles:
     """The images that ImageFolder has."""
     names = [os.path.relpath(path, root) for path, _ in Photos(root, count, None).samples]
     sizes = np.array([(root / name).stat().st_size for name in names], dtype=np.int64)
-    return FileSplit(root, names, np.zeros(len(names), dtype=np.int64), sizes)
+    return ImageFiles(root, names, np.zeros(len(names), dtype=np.int64), sizes)
 
 
-def resized(files: FileSplit, side: int, scratch: Path) -> FileSplit:
+def resized(files: ImageFiles, side: int, scratch: Path) -> ImageFiles:
     """The same images with a shorter side of ``side``."""
     names, sizes = [f"{side}-{i}.jpeg" for i in range(len(files))], []
     for i, name in enumerate(names):
         sizes.append((scratch / name).write_bytes(shrink(files.read(i), side)))
-    return FileSplit(scratch, names, files.labels, np.array(sizes, dtype=np.int64))
+    return ImageFiles(scratch, names, files.labels, np.array(sizes, dtype=np.int64))
 
 
 def differences(args: argparse.Namespace) -> dict[str, float]:

@@ -54,7 +54,7 @@ class Workspace:
         self.folders = data_folders(options.data_dir, self.root)
         small, large = self.settings.profile.data.name, self.settings.profile.imagenet.data.name
         images, photos = data.fingerprint(small, self.folders), data.fingerprint(large, self.folders)
-        official = data.official(small, images), data.official(large, photos)
+        official = images == data.OFFICIAL[small], photos == data.OFFICIAL[large]
         self.study = Study(self.settings, images, official[0], photos, official[1])
         self._made: dict[tuple[object, tuple[int, ...]], list[Run]] = {}
         self._check_blocks()

@@ -15,7 +15,7 @@ from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resiz
 from torchvision.transforms.functional import resized_crop
 
 from repro.data.imagenet.decode import decode, evaluation, training
-from repro.data.imagenet.index import BadImage
+from repro.data.imagenet.layout import BadImage
 
 SUBSAMPLED = ("4:4:4", "4:2:2", "4:2:0", "4:1:1")
 ENCODED = {"plain": {}, "restart": {"restart_marker_blocks": 3}, "optimized": {"optimize": True}}

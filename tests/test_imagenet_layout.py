@@ -61,7 +61,7 @@ def write_solution(path: Path, root: Path, wnids: list[str]) -> None:
 
 def test_class_folders_are_listed_by_split_class_and_file_name(root: Path) -> None:
     found = layout.listing(root)
-    assert found.classes == tuple(WNIDS)
+    assert found.classes == WNIDS
     assert found.names == names()
     assert found.train == len(WNIDS) * TRAIN_EACH
     assert found.labels.tolist() == [0] * 4 + [1] * 4 + [2] * 4 + [0, 0, 1, 1, 2, 2]
@@ -110,7 +110,8 @@ def test_every_usual_place_is_found(root: Path, tmp_path: Path, place: str) -> N
 def test_other_data_is_not_taken_for_imagenet(tmp_path: Path) -> None:
     plant(tmp_path, ["train/cats/1.jpg", "val/cats/2.jpg"])
     assert layout.find([tmp_path]) is None
-    assert "--data-dir" in str(layout.missing([tmp_path]))
+    with pytest.raises(MissingInput, match="pass --data-dir"):
+        layout.require([tmp_path])
 
 
 def test_train_without_val_is_said(root: Path) -> None:

@@ -15,7 +15,7 @@ from photographs import Memory, encode, picture, real_photographs
 
 from repro.data.imagenet.augment import crop_box, draw_crops
 from repro.data.imagenet.decode import decode, evaluation, training
-from repro.data.imagenet.index import FileSplit
+from repro.data.imagenet.layout import ImageFiles
 from repro.data.imagenet.loader import IGNORED, Loader, Request
 from repro.errors import MissingInput
 
@@ -45,7 +45,7 @@ def requests(sizes: tuple[int, ...] = (16, 7, 1, 16), train: bool = True) -> lis
     return found
 
 
-def one_by_one(split: FileSplit, request: Request) -> torch.Tensor:
+def one_by_one(split: ImageFiles, request: Request) -> torch.Tensor:
     """Slowly, in this thread, without any short cut."""
     found = []
     for i, index in enumerate(request.index.tolist()):
@@ -58,7 +58,7 @@ def one_by_one(split: FileSplit, request: Request) -> torch.Tensor:
     return torch.stack(found)
 
 
-def make(split: FileSplit, **options: object) -> Loader:
+def make(split: ImageFiles, **options: object) -> Loader:
     return Loader(split, CROP, RESIZE, CPU, **options)  # type: ignore[arg-type]
 
 
@@ -151,8 +151,15 @@ def test_a_bad_image_is_named_once_and_skipped(capsys: pytest.CaptureFixture[str
     assert (split.labels != IGNORED).all()
 
 
+@pytest.fixture
+def three_bad(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three unreadable images are allowed."""
+    monkeypatch.setattr("repro.data.imagenet.loader.MOST_BAD", 3)
+
+
+@pytest.mark.usefixtures("three_bad")
 def test_more_bad_images_than_allowed_end_it_with_their_names(capsys: pytest.CaptureFixture[str]) -> None:
-    loader = make(Memory([None] * 9), threads=2, most_bad=3)
+    loader = make(Memory([None] * 9), threads=2)
     batches = loader.batches([Request(np.array([i, i + 1]), None) for i in range(8)])
     next(batches)
     next(batches)
@@ -165,8 +172,9 @@ def test_more_bad_images_than_allowed_end_it_with_their_names(capsys: pytest.Cap
     assert len(capsys.readouterr().err.splitlines()) == 3
 
 
+@pytest.mark.usefixtures("three_bad")
 def test_as_many_bad_images_as_allowed_do_not() -> None:
-    loader = make(Memory([None] * 3), threads=2, most_bad=3)
+    loader = make(Memory([None] * 3), threads=2)
     (batch,) = loader.batches([Request(np.array([0, 1, 2, 2]), None)])
     assert (batch.labels == IGNORED).all()
 

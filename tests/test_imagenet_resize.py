@@ -21,7 +21,7 @@ from PIL import Image
 
 from repro import data
 from repro.data import imagenet
-from repro.data.imagenet import index, layout, preparation
+from repro.data.imagenet import index, layout, pillow, preparation
 from repro.data.imagenet.index import Prepared
 from repro.data.imagenet.preparation import Observer, prepare, resize_tree
 from repro.errors import MissingInput, UsageError
@@ -67,7 +67,9 @@ def shrunk(pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> Prepared
     return resize_tree(found, 256, tmp_path_factory.mktemp("small") / "resized")
 
 
-def opened(prepared: Prepared, stored: int = 0, train: int = 40) -> tuple[imagenet.FileSplit, imagenet.FileSplit]:
+def opened(
+    prepared: Prepared, stored: int = 0, train: int = 40
+) -> tuple[imagenet.ImageFiles, imagenet.ImageFiles, str]:
     wanted = Photos("imagenet", train, 8, prepared.fingerprint, crop=224, resize=256, stored=stored)
     return imagenet.open_splits(wanted, [prepared.home.parent], Path("/nonexistent"))
 
@@ -133,7 +135,7 @@ def test_shrinking_averages_what_is_too_fine_to_show() -> None:
     checkers = (np.indices((1024, 1024)).sum(0) % 2 * 255).astype(np.uint8)
     content = io.BytesIO()
     Image.fromarray(checkers).save(content, "PNG")
-    small = pixels(preparation.shrink(content.getvalue(), 256))
+    small = pixels(pillow.shrink(content.getvalue(), 256))
     assert small.shape == (256, 256, 3) and np.abs(small - 127.5).max() < 3
 
 
@@ -142,7 +144,7 @@ def test_metadata_stays_behind() -> None:
     exif[0x0112], exif[0x010E] = 6, "a caption"
     content = io.BytesIO()
     photograph(np.random.default_rng(1), 400, 300).save(content, "JPEG", exif=exif, comment=b"a comment")
-    small = preparation.shrink(content.getvalue(), 256)
+    small = pillow.shrink(content.getvalue(), 256)
     assert b"caption" not in small and b"comment" not in small
     with Image.open(io.BytesIO(small)) as image:
         assert image.size == (341, 256)  # not turned: nobody does who trains on ImageNet
@@ -153,7 +155,7 @@ def test_sizes_are_rounded_as_torchvision_does(width: int, height: int, side: in
     from torchvision.transforms.functional import _compute_resized_output_size
 
     rows, columns = _compute_resized_output_size((height, width), [side])
-    assert preparation.smaller(width, height, side) == (columns, rows)
+    assert pillow.smaller(width, height, side) == (columns, rows)
 
 
 def test_another_side_is_refused(prepared: Prepared, tmp_path: Path) -> None:
@@ -252,14 +254,17 @@ def test_threads_write_the_same(
 
 
 def test_originals_that_changed_since_are_all_named(prepared: Prepared, tmp_path: Path) -> None:
-    changed, lost = (prepared.root / name for name in prepared.load().names[-2:])
-    changed.write_bytes(changed.read_bytes() + b"\0")
+    lost, changed, torn = (prepared.root / name for name in prepared.load().names[-3:])
+    content = torn.read_bytes()
+    torn.write_bytes(content[: len(content) // 2].ljust(len(content), b"\0"))
+    changed.write_bytes(content + b"\0")
     lost.unlink()
     with pytest.raises(MissingInput) as error:
         resize_tree(prepared, 256, tmp_path / "resized")
-    assert "2 of 48 images are bad" in str(error.value)
-    assert f"{changed.name} has changed since it was verified" in str(error.value)
-    assert f"{lost.name} cannot be read (No such file or directory)" in str(error.value)
+    assert "3 of 48 images are bad" in str(error.value)
+    assert f"{torn.name}: its end is missing" in str(error.value)
+    assert f"{changed.name}: has changed since it was verified" in str(error.value)
+    assert f"{lost.name}: cannot be read (No such file or directory)" in str(error.value)
 
 
 def test_another_copy_or_other_images_in_the_way_are_refused(
@@ -317,7 +322,8 @@ def test_a_copy_of_the_official_set_has_its_fingerprint_and_keys_of_its_own(
 
 
 def test_the_first_images_are_balanced_over_classes(prepared: Prepared) -> None:
-    train, _ = opened(prepared, train=11)
+    train, _, source = opened(prepared, train=11)
+    assert source == f"imagenet, content {prepared.content_hash}"
     assert np.bincount(train.labels).tolist() == [6, 5]
     everything = prepared.load().names[:40]
     assert train.names == [*everything[:6], *everything[20:25]]
@@ -329,10 +335,10 @@ def test_a_file_cut_or_gone_since_is_an_error_when_read(prepared: Prepared) -> N
     split = opened(prepared)[0]
     path = prepared.root / split.names[2]
     os.truncate(path, path.stat().st_size - 1)
-    with pytest.raises(index.BadImage, match="has changed since it was verified"):
+    with pytest.raises(layout.BadImage, match="has changed since it was verified"):
         split.read(2)
     path.unlink()
-    with pytest.raises(index.BadImage, match="No such file"):
+    with pytest.raises(layout.BadImage, match="No such file"):
         split.read(2)
 
 

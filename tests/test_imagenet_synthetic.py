@@ -75,7 +75,7 @@ def test_the_synthetic_tree_is_in_imagenets_layout_with_odd_files(tmp_path: Path
 def test_the_synthetic_classes_can_be_learned(tmp_path: Path) -> None:
     """Ridge regression on 8x8 thumbnails is right far more often than the one time in eight of a guess."""
     features, targets = [], []
-    for split in imagenet.open_splits(smoke(), [], tmp_path):
+    for split in imagenet.open_splits(smoke(), [], tmp_path)[:2]:
         thumbnails = []
         for i in range(len(split)):
             with Image.open(io.BytesIO(split.read(i))) as image:

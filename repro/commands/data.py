@@ -31,8 +31,7 @@ def prepare(options: Options, name: str, resize: int | None = None, cache_dir: P
     if name == "imagenet":
         if resize is not None:
             preparation.check_side(resize)
-        if (root := layout.find(folders)) is None:
-            raise layout.missing(folders)
+        root = layout.require(folders)
         progress = ImagesProgress(terminal.console(stderr=True))
         prepared = preparation.prepare(root, cache_dir, progress)
         if resize:
@@ -74,8 +73,7 @@ def find(name: str, folders: list[Path]) -> tuple[dict[str, Any], str]:
         return info, _describe(prepared)
     if name != "cifar10":
         raise UsageError(f"no data set '{name}'; there are cifar10, imagenet")
-    if (place := cifar10.find(folders)) is None:
-        raise cifar10.missing(folders)
+    place = cifar10.require(folders)
     found = cifar10.load(place)
     train, test, fingerprint = len(found.train.labels), len(found.test.labels), found.fingerprint
     official = fingerprint == cifar10.OFFICIAL_FINGERPRINT

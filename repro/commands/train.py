@@ -141,8 +141,8 @@ def _trainer(
 def check_images(work: Workspace, plan: Plan) -> None:
     """Raise `MissingInput` if the images of a missing Run are not here."""
     for data in {run.data for run in plan.missing}:
-        if data.name == "cifar10" and cifar10.find(work.folders) is None:
-            raise cifar10.missing(work.folders)
+        if data.name == "cifar10":
+            cifar10.require(work.folders)
         if isinstance(data, Photos) and data.name == "imagenet":
             imagenet.prepared(work.folders, data.stored)
 

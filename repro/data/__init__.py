@@ -6,7 +6,6 @@ ImageNet and its synthetic sibling, whose images stay on disk, are in `imagenet/
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,7 +20,6 @@ OFFICIAL = {
     "synthetic-ilsvrc": imagenet.SYNTHETIC,
 }
 """The fingerprints of the official data sets, by name."""
-_generated = functools.cache(synthetic.generate)  # once a process, which may open them for one wave after another
 
 
 def fingerprint(name: str, folders: Sequence[Path]) -> str:
@@ -31,8 +29,6 @@ def fingerprint(name: str, folders: Sequence[Path]) -> str:
     so that finished Runs are found without data. A resized copy of ImageNet has the fingerprint of the original:
     its Runs differ in `Photos.stored`. Raises `MissingInput` if there are files that are not CIFAR-10.
     """
-    if name not in OFFICIAL:
-        raise UsageError(f"unknown data set '{name}'; there are {', '.join(OFFICIAL)}")
     if name == "cifar10" and (place := cifar10.find(folders)):
         return cifar10.load(place).fingerprint
     if name == "imagenet" and (prepared := imagenet.index.find(folders)):
@@ -40,17 +36,10 @@ def fingerprint(name: str, folders: Sequence[Path]) -> str:
     return OFFICIAL[name]
 
 
-def official(name: str, found: str) -> bool:
-    """Tell whether ``found`` is the fingerprint of the official data set ``name``."""
-    return found == OFFICIAL[name]
-
-
 def load(name: str, folders: Sequence[Path]) -> Images:
     """Load the whole data set. Raises `MissingInput`, with one line of help, if it is not found."""
     if name == "synthetic":
-        return _generated()
+        return synthetic.generate()
     if name == "cifar10":
-        if place := cifar10.find(folders):
-            return cifar10.load(place)
-        raise cifar10.missing(folders)
+        return cifar10.load(cifar10.require(folders))
     raise UsageError(f"unknown data set '{name}'; there are cifar10, synthetic")

@@ -23,20 +23,12 @@ from repro.errors import MissingInput
 # Of all 60,000 images and labels, whatever the order of files (images.assemble).
 OFFICIAL_FINGERPRINT = "21e99adf45f6c0c8"
 RECORD = 1 + 3 * 32 * 32
+TRAIN = 50_000
 # The last file of each layout has the test images.
 BINARY = [*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"]
 PICKLED = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]
 PLACES = ("cifar-10-batches-bin", "cifar-10-batches-py", "cifar-10-binary.tar.gz", "cifar-10-python.tar.gz")
 """Folders and archives, in the order of the search."""
-
-
-def missing(folders: Sequence[Path]) -> MissingInput:
-    """Say in one line what to do if CIFAR-10 is not found."""
-    places = ", ".join(str(folder) for folder in folders)
-    return MissingInput(
-        f"no CIFAR-10 under {places}: pass --data-dir DIR (or $REPRO_DATA) with cifar-10-batches-bin or -py or "
-        "their archive, or run `repro data prepare` to download it"
-    )
 
 
 def find(folders: Sequence[Path]) -> Path | None:
@@ -50,6 +42,16 @@ def find(folders: Sequence[Path]) -> Path | None:
     return None
 
 
+def require(folders: Sequence[Path]) -> Path:
+    """Find what `find` finds. Raises `MissingInput` saying in one line what to do if there is nothing."""
+    if place := find(folders):
+        return place
+    raise MissingInput(
+        f"no CIFAR-10 under {', '.join(map(str, folders))}: pass --data-dir DIR (or $REPRO_DATA) with "
+        "cifar-10-batches-bin or -py or their archive, or run `repro data prepare` to download it"
+    )
+
+
 @functools.lru_cache(maxsize=2)
 def load(place: Path) -> Images:
     """Load all 60,000 images from a folder or archive that `find` returned.
@@ -59,13 +61,14 @@ def load(place: Path) -> Images:
     contents = _contents(place)
     binary = not contents or any(name in contents for name in BINARY)
     names, parse = (BINARY, _binary) if binary else (PICKLED, _pickled)
-    splits = []
+    parts = []
     for name in names:
         if name not in contents:
             raise MissingInput(f"{place}: {name} is missing, so CIFAR-10 is not complete")
-        splits.append(parse(contents[name], place / name))
-    *parts, test = splits
-    train = Split(np.concatenate([p.images for p in parts]), np.concatenate([p.labels for p in parts]))
+        parts.append(parse(contents[name], place / name))
+    labels, planes = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    images = np.ascontiguousarray(planes.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+    train, test = Split(images[:TRAIN], labels[:TRAIN]), Split(images[TRAIN:], labels[TRAIN:])
     return assemble(train, test, place.name)
 
 
@@ -104,7 +107,8 @@ def _contents(place: Path) -> dict[str, bytes]:
         raise MissingInput(f"{place}: not a complete archive ({why}); fetch it again") from None
 
 
-def _binary(content: bytes, path: Path) -> Split:
+def _binary(content: bytes, path: Path) -> tuple[Bytes, Bytes]:
+    """Return the labels [10,000] and the images in planes [10,000, 3072] of a file."""
     if len(content) != 10_000 * RECORD:
         raise MissingInput(
             f"{path}: {len(content):,} bytes instead of {10_000 * RECORD:,}: truncated or not CIFAR-10"
@@ -112,16 +116,14 @@ def _binary(content: bytes, path: Path) -> Split:
     records = np.frombuffer(content, dtype=np.uint8).reshape(-1, RECORD)
     if records[:, 0].max() > 9:
         raise MissingInput(f"{path}: a label of {records[:, 0].max()}, CIFAR-10 has 0 to 9")
-    return Split(_channels_last(records[:, 1:]), records[:, 0].copy())
+    return records[:, 0], records[:, 1:]
 
 
-def _pickled(content: bytes, path: Path) -> Split:
+def _pickled(content: bytes, path: Path) -> tuple[Bytes, Bytes]:
     if hashlib.md5(content, usedforsecurity=False).hexdigest() != published_md5()[path.name]:
         raise MissingInput(f"{path}: its md5 is not that of CIFAR-10: truncated or altered, not opened")
     batch = pickle.loads(content, encoding="latin1")
-    return Split(
-        _channels_last(np.asarray(batch["data"], dtype=np.uint8)), np.asarray(batch["labels"], dtype=np.uint8)
-    )
+    return np.asarray(batch["labels"], dtype=np.uint8), np.asarray(batch["data"], dtype=np.uint8)
 
 
 def published_md5() -> dict[str, str]:
@@ -129,8 +131,3 @@ def published_md5() -> dict[str, str]:
     from torchvision.datasets import CIFAR10
 
     return {name: md5 for name, md5 in [*CIFAR10.train_list, *CIFAR10.test_list]}
-
-
-def _channels_last(flat: Bytes) -> Bytes:
-    """Convert [N, 3072] in planes to [N, 32, 32, 3]."""
-    return np.ascontiguousarray(flat.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))

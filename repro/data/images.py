@@ -47,10 +47,7 @@ def first_of_each(labels: npt.NDArray[np.integer[Any]], count: int) -> npt.NDArr
 
 @dataclass(frozen=True)
 class Images:
-    """A training and a test split, and their common fingerprint.
-
-    ``mean`` and ``std`` are per channel over the whole training split, in units of 0 to 255.
-    """
+    """A training and a test split, and their common fingerprint."""
 
     train: Split
     test: Split
@@ -59,7 +56,8 @@ class Images:
 
     @property
     def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Compute mean and standard deviation per channel of the training images, from exact integer sums."""
+        """Compute mean and standard deviation per channel of all training images, in units of 0 to 255, from exact
+        integer sums."""
         pixels = self.train.images.reshape(-1, 3)
         counts = [np.bincount(pixels[:, channel], minlength=256) for channel in range(3)]
         values = np.arange(256)

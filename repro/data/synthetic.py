@@ -6,6 +6,8 @@ another class, with noise. Integer random numbers and plain arithmetic: the same
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import numpy.typing as npt
 
@@ -16,6 +18,7 @@ TRAIN, TEST = 4096, 1024
 FINGERPRINT = "synthetic-v1"
 
 
+@functools.cache  # a process opens them for one wave after another
 def generate(seed: int = 1) -> Images:
     """Generate 4,096 training and 1,024 test images, balanced over ten classes."""
     random = np.random.Generator(np.random.PCG64(seed))

@@ -98,9 +98,6 @@ def open_photos(
     """
     from repro.data.imagenet.loader import Loader  # seconds of imports, only for those who need them
 
-    splits = imagenet.open_splits(wanted, folders, scratch)
+    *splits, source = imagenet.open_splits(wanted, folders, scratch)
     train, test = (Loader(split, wanted.crop, wanted.resize, device.torch) for split in splits)
-    source = wanted.name
-    if source == "imagenet":
-        source = f"imagenet, content {imagenet.prepared(folders).content_hash}"
     return StreamedData(device, ranks, train, test, source)

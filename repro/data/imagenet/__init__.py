@@ -1,28 +1,26 @@
 """ImageNet (ILSVRC 2012) on disk, and a small tree of the same layout generated from a seed.
 
-`layout.py` finds and counts images; `preparation.py` decodes each once, writes the index (`index.py`), and a copy
-with smaller images; `loader.py`, `decode.py` and `augment.py` make batches.
+`layout.py` finds and counts images; `preparation.py` decodes each once (`pillow.py`), writes the index
+(`index.py`), and a copy with smaller images; `loader.py`, `decode.py` and `augment.py` make batches.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from repro.data.imagenet import index, layout
 from repro.data.imagenet.index import OFFICIAL as OFFICIAL
 from repro.data.imagenet.index import SYNTHETIC as SYNTHETIC
-from repro.data.imagenet.index import FileSplit as FileSplit
+from repro.data.imagenet.layout import ImageFiles as ImageFiles
 from repro.data.images import first_of_each
 from repro.errors import MissingInput
-
-if TYPE_CHECKING:
-    from repro.run import Photos
+from repro.run import Photos
 
 
-def open_splits(data: Photos, folders: Sequence[Path], scratch: Path) -> tuple[FileSplit, FileSplit]:
+def open_splits(data: Photos, folders: Sequence[Path], scratch: Path) -> tuple[ImageFiles, ImageFiles, str]:
     """Open a Run's training and test images: as many of each class as their numbers allow, equal for every user.
+    Return with them what Records call their source.
 
     ImageNet must be prepared; the synthetic tree is generated under ``scratch``. Raises `MissingInput` saying
     what to do, `UsageError` if there are fewer images than requested.
@@ -30,9 +28,10 @@ def open_splits(data: Photos, folders: Sequence[Path], scratch: Path) -> tuple[F
     if data.name == "synthetic-ilsvrc":
         from repro.data.imagenet import synthetic
 
-        found = synthetic.ensure_generated(scratch, data.stored)
+        found, source = synthetic.ensure_generated(scratch, data.stored), data.name
     else:
         found = prepared(folders, data.stored)
+        source = f"imagenet, content {found.content_hash}"
     if found.fingerprint != data.fingerprint:
         raise MissingInput(
             f"{found.root} has images of fingerprint {found.fingerprint}, the Run is on {data.fingerprint}"
@@ -42,12 +41,7 @@ def open_splits(data: Photos, folders: Sequence[Path], scratch: Path) -> tuple[F
     rows = found.load()
     train = first_of_each(rows.labels[: rows.train], data.train)
     test = rows.train + first_of_each(rows.labels[rows.train :], data.test)
-    sizes = rows.facts["size"]
-    first, second = (
-        FileSplit(found.root, [rows.names[i] for i in chosen.tolist()], rows.labels[chosen], sizes[chosen])
-        for chosen in (train, test)
-    )
-    return first, second
+    return rows.take(train), rows.take(test), source
 
 
 def prepared(folders: Sequence[Path], stored: int | None = None) -> index.Prepared:
@@ -58,9 +52,8 @@ def prepared(folders: Sequence[Path], stored: int | None = None) -> index.Prepar
     """
     found = index.find(folders)
     if found is None:
-        if place := layout.find(folders):
-            raise MissingInput(f"{place} is not prepared: run `repro data prepare imagenet --data-dir {place}`")
-        raise layout.missing(folders)
+        place = layout.require(folders)
+        raise MissingInput(f"{place} is not prepared: run `repro data prepare imagenet --data-dir {place}`")
     if stored in (None, found.stored):
         return found
     if stored:

@@ -8,19 +8,17 @@ orientation is ignored, as torchvision's ImageFolder ignores it.
 from __future__ import annotations
 
 import contextlib
-import io
 import re
 import struct
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms.functional import center_crop
 
-from repro.data.imagenet.index import BadImage, is_cut_off
+from repro.data.imagenet.pillow import JPEG, check_end, opened, smaller
 
 # A damaged header can claim 65,535 x 65,535 pixels, 13 GB. Above this limit Pillow decides, and refuses twice as
 # many. ImageNet's largest images have some 60 million pixels.
@@ -34,9 +32,8 @@ def decode(content: bytes) -> Tensor:
 
     Raises `BadImage` if the file is truncated or not an image.
     """
-    if content.startswith(b"\xff\xd8\xff"):
-        if is_cut_off(content):
-            raise BadImage("its end is missing")
+    if content.startswith(JPEG):
+        check_end(content)
         frame = FRAME.search(content)
         height, width = struct.unpack(">HH", frame[1]) if frame else (0, 0)
         if height * width <= MOST_PIXELS:
@@ -45,14 +42,8 @@ def decode(content: bytes) -> Tensor:
                 encoded = torch.frombuffer(bytearray(content), dtype=torch.uint8)
                 image: Tensor = decode_jpeg(encoded, mode=ImageReadMode.RGB)
                 return image
-    try:
-        with Image.open(io.BytesIO(content)) as opened:
-            pixels = np.array(opened.convert("RGB"))
-    except UnidentifiedImageError:
-        raise BadImage("not an image") from None
-    except Exception as error:  # decoders raise many types on damaged files
-        raise BadImage(f"cannot be decoded ({str(error) or type(error).__name__})") from None
-    return torch.from_numpy(pixels).permute(2, 0, 1)
+    with opened(content) as opened_image:
+        return torch.from_numpy(np.array(opened_image.convert("RGB"))).permute(2, 0, 1)
 
 
 def resized(image: Tensor, height: int, width: int) -> Tensor:
@@ -79,8 +70,6 @@ def evaluation(image: Tensor, resize: int, crop: int) -> Tensor:
     The geometry is that of torchvision's ``Resize(resize)`` and ``CenterCrop(crop)``, which pads with black if
     ``crop`` is larger. The result differs from theirs on a PIL image by one level at most.
     """
-    height, width = image.shape[1:]
-    longer = int(resize * max(height, width) / min(height, width))
-    size = (resize, longer) if height <= width else (longer, resize)
-    centre: Tensor = center_crop(resized(image, *size), [crop, crop])
+    width, height = smaller(image.shape[2], image.shape[1], resize)
+    centre: Tensor = center_crop(resized(image, height, width), [crop, crop])
     return centre

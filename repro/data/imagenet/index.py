@@ -60,57 +60,9 @@ class Prepared:
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                 names, classes = _unpack(arrays["names"]), _unpack(arrays["classes"])
                 labels, facts = arrays["labels"].astype(np.int64), arrays["facts"]
-                return Index(tuple(classes), names, labels, self.train, facts, self.stored)
+                return Index(self.root, names, labels, facts["size"], classes, self.train, facts, self.stored)
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise MissingInput(f"{path}: {error}; run `repro data prepare imagenet` again") from None
-
-
-class BadImage(Exception):
-    """An image that cannot be read or decoded, and why."""
-
-
-def read_image(path: str, size: int) -> bytes:
-    """Read a file of ``size`` bytes. Raises `BadImage`, also if it is empty or has another size."""
-    try:
-        with open(path, "rb", buffering=0) as file:
-            content = file.read()
-    except OSError as error:
-        raise BadImage(f"cannot be read ({error.strerror or error})") from None
-    if not content:
-        raise BadImage("is empty")
-    if len(content) != size:
-        raise BadImage(f"has changed since it was verified: {len(content):,} bytes, not {size:,}")
-    return content
-
-
-def is_cut_off(jpeg: bytes) -> bool:
-    """Tell whether no end marker follows the last scan. A decoder may fill what is missing with grey.
-
-    Coded pixels never contain a marker, but a thumbnail ahead of them has an end of its own.
-    """
-    end = jpeg.rfind(b"\xff\xd9")
-    return end < 0 or jpeg.find(b"\xff\xda", end) >= 0
-
-
-@dataclass(frozen=True, eq=False)
-class FileSplit:
-    """N encoded images in a file each, by ``names`` relative to ``root``. A loader accepts any class with names,
-    labels, a length and `read`.
-
-    ``labels`` int64 [N] are positions in the sorted wnids, ``sizes`` int64 [N] the sizes of the verified files.
-    """
-
-    root: Path
-    names: Sequence[str]
-    labels: npt.NDArray[np.int64]
-    sizes: npt.NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def read(self, index: int) -> bytes:
-        """Return the file's content; any thread may call this. Raises `BadImage`."""
-        return read_image(f"{self.root}/{self.names[index]}", int(self.sizes[index]))
 
 
 def find(folders: Sequence[Path]) -> Prepared | None:
@@ -142,7 +94,7 @@ def content_hash(index: Index) -> str:
     return digest.hexdigest()[:16]
 
 
-def save(index: Index, root: Path, home: Path, name: str | None = None) -> Prepared:
+def save(index: Index, home: Path, name: str | None = None) -> Prepared:
     """Write the index to ``home``. Its fingerprint is ``name``, else determined by counts and content.
 
     Raises `MissingInput` if the disk is full or read-only.
@@ -155,11 +107,11 @@ def save(index: Index, root: Path, home: Path, name: str | None = None) -> Prepa
         labels=index.labels.astype(np.int32),
         facts=index.facts,
     )
-    hashed, differences = content_hash(index), layout.differences(index)
+    root, hashed, differences = index.root.resolve(), content_hash(index), layout.differences(index)
     kinds = np.bincount(index.facts["kind"], minlength=len(KINDS)).tolist()
     saved = Prepared(
         home=home,
-        root=home.parent if home.parent.resolve() == root.resolve() else root.resolve(),
+        root=home.parent if home.parent.resolve() == root else root,
         fingerprint=name or (hashed if differences else OFFICIAL),
         content_hash=hashed,
         train=index.train,

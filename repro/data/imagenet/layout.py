@@ -40,18 +40,54 @@ FACTS = np.dtype(
 """Of an image: bytes, modification time (ns), pixels, its position in `index.KINDS`, the start of its SHA-256."""
 
 
-@dataclass(frozen=True)
-class Index:
-    """Every image of a tree, training images first, each split by class and then by file name.
+class BadImage(Exception):
+    """An image that cannot be read or decoded, and why."""
 
-    ``names`` are relative to the root. ``labels`` int64 [N] are positions in ``classes``, the sorted wnids; the
-    first ``train`` images are for training. ``facts`` is `FACTS` [N]: size and time, and 0 in the other fields of
-    images that are not verified. ``stored`` is the shorter side of a resized copy, else 0.
+
+@dataclass(frozen=True, eq=False)
+class ImageFiles:
+    """N encoded images in a file each, by ``names`` relative to ``root``. A loader accepts any class with names,
+    labels, a length and `read`.
+
+    ``labels`` int64 [N] are positions in the sorted wnids, ``sizes`` int64 [N] the files' bytes.
     """
 
-    classes: tuple[str, ...]
-    names: list[str]
+    root: Path
+    names: Sequence[str]
     labels: npt.NDArray[np.int64]
+    sizes: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def read(self, i: int) -> bytes:
+        """Return a file's content; any thread may call this. Raises `BadImage`, also if its size has changed."""
+        try:
+            with open(f"{self.root}/{self.names[i]}", "rb", buffering=0) as file:
+                content = file.read()
+        except OSError as error:
+            raise BadImage(f"cannot be read ({error.strerror or error})") from None
+        if not content:
+            raise BadImage("is empty")
+        if len(content) != self.sizes[i]:
+            raise BadImage(f"has changed since it was verified: {len(content):,} bytes, not {self.sizes[i]:,}")
+        return content
+
+    def take(self, rows: npt.NDArray[np.int64]) -> ImageFiles:
+        """Select images by their positions."""
+        return ImageFiles(self.root, [self.names[i] for i in rows.tolist()], self.labels[rows], self.sizes[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class Index(ImageFiles):
+    """Every image of a tree, training images first, each split by class and then by file name.
+
+    ``labels`` are positions in ``classes``, the sorted wnids; the first ``train`` images are for training.
+    ``facts`` is `FACTS` [N]: size and time, and 0 in the other fields of images that are not verified. ``stored``
+    is the shorter side of a resized copy, else 0.
+    """
+
+    classes: Sequence[str]
     train: int
     facts: npt.NDArray[np.void]
     stored: int
@@ -62,15 +98,6 @@ def places(folders: Sequence[Path]) -> list[Path]:
     return [folder / place for folder in folders for place in PLACES]
 
 
-def missing(folders: Sequence[Path]) -> MissingInput:
-    """Say in one line what to do if ImageNet is not found."""
-    return MissingInput(
-        f"no ImageNet under {', '.join(map(str, folders))}: pass --data-dir DIR (or $REPRO_DATA) with train/ and "
-        "val/ of ILSVRC 2012 in it or in its imagenet/; it is not free to download: image-net.org, or Kaggle's "
-        "imagenet-object-localization-challenge"
-    )
-
-
 def find(folders: Sequence[Path]) -> Path | None:
     """Find the first folder under ``folders`` with train/<wnid>/. Raises `MissingInput` if it has no val/."""
     for place in places(folders):
@@ -79,6 +106,17 @@ def find(folders: Sequence[Path]) -> Path | None:
                 raise MissingInput(f"{place}: train/ is there and val/ is not: the validation images are missing")
             return place
     return None
+
+
+def require(folders: Sequence[Path]) -> Path:
+    """Find what `find` finds. Raises `MissingInput` saying in one line what to do if there is nothing."""
+    if place := find(folders):
+        return place
+    raise MissingInput(
+        f"no ImageNet under {', '.join(map(str, folders))}: pass --data-dir DIR (or $REPRO_DATA) with train/ and "
+        "val/ of ILSVRC 2012 in it or in its imagenet/; it is not free to download: image-net.org, or Kaggle's "
+        "imagenet-object-localization-challenge"
+    )
 
 
 def listing(root: Path) -> Index:
@@ -106,7 +144,7 @@ def listing(root: Path) -> Index:
     for i, name in enumerate(names):
         status = os.stat(f"{root}/{name}")
         sizes[i], times[i] = status.st_size, status.st_mtime_ns
-    return Index(tuple(classes), names, labels, sum(counts[: len(classes)]), facts, stored)
+    return Index(root, names, labels, sizes, classes, sum(counts[: len(classes)]), facts, stored)
 
 
 def differences(index: Index) -> list[str]:

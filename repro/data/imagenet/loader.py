@@ -21,7 +21,7 @@ from torch import Tensor
 
 from repro.data.imagenet.augment import Floats, crop_box, flips
 from repro.data.imagenet.decode import decode, evaluation, training
-from repro.data.imagenet.index import BadImage, FileSplit
+from repro.data.imagenet.layout import BadImage, ImageFiles
 from repro.errors import MissingInput
 from repro.machine import cores, share
 from repro.words import counted
@@ -58,21 +58,18 @@ class Loader:
 
     def __init__(
         self,
-        split: FileSplit,
+        split: ImageFiles,
         crop: int,
         resize: int,
         device: torch.device,
         threads: int | None = None,
-        most_bad: int = MOST_BAD,
     ) -> None:
         """Set the loader up to feed ``device``; no thread starts yet.
 
-        Args:
-            threads: By default all cores of this process decode for a CUDA device, and one thread for a CPU, which
-                needs its cores for training.
-            most_bad: Loading ends after more than this many unreadable images.
+        By default all cores of this process decode for a CUDA device, and one thread for a CPU, which needs its
+        cores for training.
         """
-        self.split, self.crop, self.resize, self.most_bad = split, crop, resize, most_bad
+        self.split, self.crop, self.resize = split, crop, resize
         self.pinned = device.type == "cuda"  # memory from which a GPU copies asynchronously
         self.threads = threads or (share(cores()) if self.pinned else 1)
         self.bad: dict[str, str] = {}
@@ -87,7 +84,7 @@ class Loader:
         """Yield a batch for each of ``requests``, in order, and work on the next ``ahead`` ones meanwhile.
 
         No more requests than these are consumed. Closing the generator ends its threads. An unreadable image is
-        reported once on stderr; raises `MissingInput` once there are more than ``most_bad``, over all epochs.
+        reported once on stderr; raises `MissingInput` once there are more than `MOST_BAD`, over all epochs.
         """
         pool = _pool(self.threads)
         pending: deque[Batch] = deque()
@@ -122,10 +119,10 @@ class Loader:
             if name in self.bad:
                 continue
             self.bad[name] = why
-            if len(self.bad) > self.most_bad:
+            if len(self.bad) > MOST_BAD:
                 named = "; ".join(f"{name}: {why}" for name, why in self.bad.items())
                 raise MissingInput(
-                    f"{counted(len(self.bad), 'image')} cannot be read, more than the {self.most_bad} that are "
+                    f"{counted(len(self.bad), 'image')} cannot be read, more than the {MOST_BAD} that are "
                     f"skipped: {named}; `repro data prepare imagenet` lists them all"
                 )
             print(f"left out, cannot be read: {name} ({why})", file=sys.stderr)

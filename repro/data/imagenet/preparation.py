@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import json
 import os
 import shutil
@@ -17,34 +16,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from repro import files
 from repro.data.imagenet import layout
-from repro.data.imagenet.index import (
-    FOLDER,
-    KINDS,
-    PLAIN,
-    BadImage,
-    Prepared,
-    is_cut_off,
-    read,
-    read_image,
-    save,
-)  # fmt: skip
-from repro.data.imagenet.layout import Index, some
+from repro.data.imagenet.index import FOLDER, KINDS, PLAIN, Prepared, read, save
+from repro.data.imagenet.layout import BadImage, Index, some
+from repro.data.imagenet.pillow import look, shrink
 from repro.errors import MissingInput, UsageError
 from repro.machine import cores
 from repro.words import are
 
 CHUNK = 64  # images that a thread takes at a time
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
-# The mean error against the resized pixels, on 200 images of ImageNet, is 2.7 of 255 levels at side 256 and 1.8 at
-# 512. Quality 95 in 4:4:4: 1.5 and 1.1 levels, 51 and 157 kB an image, 1.5 times slower to decode.
-QUALITY = 90
-SUBSAMPLING = 2  # Pillow's name for 4:2:0
 BYTES = {256: 28_000, 512: 87_000}
-"""The sides of copies, and what an image takes, measured on the same 200 images."""
+"""The sides of copies, and what an image takes, measured on 200 images of ImageNet."""
 BUSY = "{} is being written by another process: wait for it to end"
 
 
@@ -93,39 +77,31 @@ def prepare(
         facts = index.facts
 
         def examine(i: int) -> None:
-            content = read_image(f"{root}/{index.names[i]}", int(facts["size"][i]))
-            try:
-                facts["width"][i], facts["height"][i], facts["kind"][i] = look(content)
-            except Exception as error:  # Pillow's decoders raise many types on damaged files
-                raise BadImage(f"cannot be decoded ({str(error) or type(error).__name__})") from None
+            content = index.read(i)
+            facts["width"][i], facts["height"][i], facts["kind"][i] = look(content)
             facts["digest"][i] = list(hashlib.sha256(content).digest()[:16])
 
-        _on_threads(examine, todo, index, root, "verifying", observer)
-        prepared = save(index, root, home, fingerprint)
+        _on_threads(examine, todo, index, "verifying", observer)
+        prepared = save(index, home, fingerprint)
     if odd := [f"{index.names[i]} ({KINDS[kind]})" for i, kind in enumerate(index.facts["kind"]) if kind >= PLAIN]:
         observer.said(f"{are(len(odd), 'image')} neither RGB nor grayscale JPEG: {some(odd, 30)}")
     return prepared
 
 
-def gone(prepared: Prepared, sample: int = 1000) -> list[str]:
-    """List the images of ``prepared`` that are missing, and those in a ``sample`` whose size changed.
+def gone(prepared: Prepared) -> list[str]:
+    """List the images of ``prepared`` that are missing, and those in a sample of a thousand whose size changed.
 
     This lists the class folders and reads no image, so it takes seconds for all of ImageNet.
     """
     index = prepared.load()
-    of_folder: dict[str, set[str]] = {}
-    for name in index.names:
-        folder, _, file = name.rpartition("/")
-        of_folder.setdefault(folder, set()).add(file)
-    found: list[str] = []
-    for folder, names in of_folder.items():
-        there: set[str] = set()
+    there: set[str] = set()
+    for folder in {name.rpartition("/")[0] for name in index.names}:
         with contextlib.suppress(OSError):
-            there = set(os.listdir(prepared.root / folder))
-        found += [f"{folder}/{name} (gone)" for name in sorted(names - there)]
-    for i in range(0, len(index.names), max(1, len(index.names) // sample)):
+            there.update(f"{folder}/{file}" for file in os.listdir(index.root / folder))
+    found = [f"{name} (gone)" for name in index.names if name not in there]
+    for i in range(0, len(index), max(1, len(index) // 1000)):
         with contextlib.suppress(OSError):
-            if (prepared.root / index.names[i]).stat().st_size != index.facts["size"][i]:
+            if (index.root / index.names[i]).stat().st_size != index.sizes[i]:
                 found.append(f"{index.names[i]} (another size)")
     return found
 
@@ -145,7 +121,7 @@ def resize_tree(
     check_side(side)
     index = prepared.load()
     small = np.minimum(index.facts["width"], index.facts["height"]) <= side
-    sizes, keep = index.facts["size"], small & (index.facts["kind"] < PLAIN)
+    keep = small & (index.facts["kind"] < PLAIN)
 
     def write(i: int) -> None:
         """Write the copy of one image unless it exists."""
@@ -153,7 +129,7 @@ def resize_tree(
         copy = target / name.partition("/")[0] / index.classes[index.labels[i]] / name.rpartition("/")[2]
         if copy.is_file() and copy.stat().st_size:  # a crash of the machine may leave an empty file
             return
-        content = read_image(f"{prepared.root}/{name}", int(sizes[i]))
+        content = index.read(i)
         copy.parent.mkdir(parents=True, exist_ok=True)
         beside = copy.with_name(f".{copy.name}.tmp")
         beside.write_bytes(content if keep[i] else shrink(content, side))
@@ -161,11 +137,11 @@ def resize_tree(
 
     files.check_writable(target)
     with files.locked(target / ".lock", BUSY.format(target)):
-        _write_note(target, side, prepared, len(sizes))
-        needed, free = np.minimum(sizes, BYTES[side]).sum() / 1e9, shutil.disk_usage(target).free / 1e9
+        _write_note(target, side, prepared, len(index))
+        needed, free = np.minimum(index.sizes, BYTES[side]).sum() / 1e9, shutil.disk_usage(target).free / 1e9
         observer.said(f"{target}: about {needed:,.1f} GB when complete, {free:,.1f} GB are free")
         try:
-            _on_threads(write, range(len(sizes)), index, prepared.root, f"resizing to {side} pixels", observer)
+            _on_threads(write, range(len(index)), index, f"resizing to {side} pixels", observer)
         except OSError as error:
             raise files.unusable(target, error) from None
     return prepare(target, observer=observer, fingerprint=fingerprint)
@@ -177,43 +153,8 @@ def check_side(side: int) -> None:
         raise UsageError(f"--resize {side}: choose {' or '.join(map(str, BYTES))}")
 
 
-def shrink(content: bytes, side: int) -> bytes:
-    """Encode the image as a JPEG with a shorter side of ``side`` at most, resized as torchvision's Resize does."""
-    with Image.open(io.BytesIO(content)) as opened:
-        image = opened if opened.mode == "L" else opened.convert("RGB")
-        if min(image.size) > side:
-            image = image.resize(smaller(*image.size, side), Image.Resampling.BILINEAR)
-        image.info.clear()  # otherwise comments and the like would be written again
-        encoded = io.BytesIO()
-        image.save(encoded, "JPEG", quality=QUALITY, subsampling=SUBSAMPLING)
-    return encoded.getvalue()
-
-
-def smaller(width: int, height: int, side: int) -> tuple[int, int]:
-    """Return width and height with the shorter one at ``side``, rounded as torchvision's Resize does."""
-    return (side, int(side * height / width)) if width <= height else (int(side * width / height), side)
-
-
-def look(content: bytes) -> tuple[int, int, int]:
-    """Return width, height and kind (an index into `KINDS`) of an image, which must decode to its end.
-
-    Raises what Pillow raises. Pillow reports a file that ends early; libjpeg alone would fill the rest with grey.
-    """
-    try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            image.load()
-            (width, height), mode, name = image.size, image.mode, image.format
-    except UnidentifiedImageError:
-        raise ValueError("not an image") from None
-    if name not in ("JPEG", "MPO"):
-        return width, height, 3 if name == "PNG" else 4
-    if is_cut_off(content):  # Pillow accepts a missing end marker behind the last scan; the loader does not
-        raise ValueError("its end is missing")
-    return width, height, {"RGB": 0, "L": 1, "CMYK": 2}[mode]
-
-
 def _on_threads(
-    work: Callable[[int], None], images: Sequence[int], index: Index, root: Path, what: str, observer: Observer
+    work: Callable[[int], None], images: Sequence[int], index: Index, what: str, observer: Observer
 ) -> None:
     """Call ``work`` with each of ``images``, rows of ``index``, with a thread a core.
 
@@ -241,10 +182,10 @@ def _on_threads(
         pool.shutdown(cancel_futures=True)
         observer.ended()
     if bad:
-        named = "; ".join(f"{name} {why}" for name, why in sorted(bad.items())[:20])
+        named = "; ".join(f"{name}: {why}" for name, why in sorted(bad.items())[:20])
         more = f"; and {len(bad) - 20:,} more" if len(bad) > 20 else ""
         raise MissingInput(
-            f"{root}: {len(bad):,} of {len(index.names):,} images are bad: {named}{more}. Fetch them again, or "
+            f"{index.root}: {len(bad):,} of {len(index):,} images are bad: {named}{more}. Fetch them again, or "
             "delete them to go without, and run the same command again"
         )
 
@@ -277,14 +218,11 @@ def _home(root: Path, cache_dir: Path | None) -> Path:
 def _write_note(target: Path, side: int, prepared: Prepared, images: int) -> None:
     """Note in ``target`` what it is a copy of. Raises `MissingInput` if it is a copy of something else."""
     path = target / layout.NOTE
-    note = {"shorter_side": side, "images": images, "original": prepared.content_hash}
-    if path.exists():
-        if path.read_text() != json.dumps(note):
-            raise MissingInput(
-                f"{target} was made of other images than {prepared.root} has: delete it, or pass another "
-                "--cache-dir"
-            )
-    elif (target / "train").exists():
+    note = json.dumps({"shorter_side": side, "images": images, "original": prepared.content_hash})
+    if not path.exists() and (target / "train").exists():
         raise MissingInput(f"{target} has images that are no resized copy: pass another --cache-dir")
-    else:
-        files.write_text(path, json.dumps(note))
+    if path.exists() and path.read_text() != note:
+        raise MissingInput(
+            f"{target} was made of other images than {prepared.root} has: delete it, or pass another --cache-dir"
+        )
+    files.write_text(path, note)

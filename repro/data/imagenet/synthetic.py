@@ -7,7 +7,6 @@ shape. The random numbers are integers and the arithmetic is plain; only the JPE
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from PIL import Image
 from repro import files
 from repro.data.imagenet import index
 from repro.data.imagenet.index import SYNTHETIC, Prepared
-from repro.data.imagenet.preparation import prepare, resize_tree
+from repro.data.imagenet.preparation import gone, prepare, resize_tree
 from repro.errors import MissingInput
 
 CLASSES, TRAIN_EACH, VAL_EACH = 8, 24, 8
@@ -89,9 +88,7 @@ def _save(image: Image.Image, path: Path, kind: str) -> None:
 def _complete(place: Path) -> Prepared | None:
     """Return the tree at ``place`` if no file is missing or has another size."""
     found = index.read(place / index.FOLDER)
-    if found and found.fingerprint == SYNTHETIC:
-        with contextlib.suppress(OSError, MissingInput):
-            rows = found.load()
-            sizes = [os.stat(place / name).st_size for name in rows.names]
-            return found if sizes == rows.facts["size"].tolist() else None
+    with contextlib.suppress(MissingInput):  # a damaged index
+        if found and found.fingerprint == SYNTHETIC and not gone(found):
+            return found
     return None
