@@ -110,7 +110,7 @@ class Ours:
     def __post_init__(self) -> None:
         self.network = Network(self.arch, 0, self.device.torch)
         self.network.model.train()
-        self.net = PhotoModel(self.network, self.precision, Ranks(self.device.torch), COMPILE_FROM)
+        self.net = PhotoModel(self.network, self.precision, Ranks(), COMPILE_FROM)
 
     def random(self, crop: int, seconds: float) -> float:
         """Images/s on images that are there."""

@@ -37,7 +37,7 @@ def test_compiled_gradients_are_those_of_eager_steps(arch: str, precision: torch
     for trained in (0, COMPILE_FROM):
         network = Network(arch, 0, place)
         network.model.train()
-        net = PhotoModel(network, precision, Ranks(place), trained)
+        net = PhotoModel(network, precision, Ranks(), trained)
         net.backward(normalize(images, None), labels, 32)
         assert net.strategy == ("compiled" if trained else "eager")
         gradients.append(network.gradients.clone())
@@ -49,7 +49,7 @@ def test_a_run_of_photographs_trains_and_says_where_the_time_went(tmp_path: Path
     device = devices.choose("cuda")
     splits = (InMemory(DATA.train, 0), InMemory(DATA.test, 1))
     loaders = [Loader(split, DATA.crop, DATA.resize, device.torch) for split in splits]
-    bench = StreamedData(device, Ranks(device.torch), loaders[0], loaders[1], "made up")
+    bench = StreamedData(device, Ranks(), loaders[0], loaders[1], "made up")
     store = Store(tmp_path / "runs", tmp_path / "runs.jsonl")
     record = train(RUN, bench, store, {2}, QUIET, lambda _: True)
     assert record.curve["epoch"] == [1, 2] and record.curve["train_loss"][0] < 20

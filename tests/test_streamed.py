@@ -69,7 +69,7 @@ class InMemory:
 def bench(train_split: InMemory, data: Photos = DATA) -> StreamedData:
     splits = (train_split, InMemory(DATA.test, 1))
     loaders = [Loader(split, data.crop, data.resize, CPU.torch) for split in splits]
-    return StreamedData(CPU, Ranks(CPU.torch), loaders[0], loaders[1], "made up")
+    return StreamedData(CPU, Ranks(), loaders[0], loaders[1], "made up")
 
 
 @pytest.fixture

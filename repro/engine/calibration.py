@@ -28,7 +28,7 @@ from repro.engine.data_source import InMemoryData
 from repro.engine.device import Device
 from repro.engine.lanes import EVAL_BATCH, Lanes
 from repro.engine.network import Network
-from repro.engine.ranks import Ranks
+from repro.engine.ranks import ALONE
 from repro.engine.speeds import EAGER, GAIN, Choice, Speeds
 from repro.engine.strategies import ONE_BY_ONE, available, checked
 from repro.run import Data, Photos, Run
@@ -213,7 +213,7 @@ def time_photos_of(run: Run, device: Device, seconds: float) -> float:
     precision = devices.use_precision(devices.resolve_precision(run.precision, device))
     network = Network(run.arch, 0, device.torch)
     network.model.train()
-    model = PhotoModel(network, precision, Ranks(device.torch), images=COMPILE_FROM)
+    model = PhotoModel(network, precision, ALONE, images=COMPILE_FROM)
     return time_photographs(network, model, run.recipe, device, seconds, run.data.crop)
 
 

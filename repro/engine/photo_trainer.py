@@ -115,7 +115,7 @@ class PhotoTrainer:
         assert isinstance(run.recipe, MicroBatchRecipe)
         check_ranks(data.ranks.count, run.recipe)
         self._run, self._recipe, self._network, self._ranks = run, run.recipe, network, data.ranks
-        self._train, self._test, self._observer = data.train, data.test, observer
+        self._train, self._test, self._device, self._observer = data.train, data.test, data.device.torch, observer
         self.model = PhotoModel(network, precision, data.ranks, run.epochs * len(data.train.split))
         self.batches_an_epoch = len(batches(len(data.train.split), run.recipe))
         self._spent = self._waited = 0.0  # seconds of all epochs, and those in which no images were ready
@@ -127,10 +127,10 @@ class PhotoTrainer:
         order = epoch_order(self._run.stream, epoch, len(self._train.split))
         left = batches(len(order), self._recipe)[partial.batches :]
         ranks = self._ranks
-        sums = torch.zeros(3, dtype=torch.float64, device=ranks.device)  # loss, correct answers, images
-        step_rate = torch.tensor(rate, dtype=torch.float32, device=ranks.device)
+        sums = torch.zeros(3, dtype=torch.float64, device=self._device)  # loss, correct answers, images
+        step_rate = torch.tensor(rate, dtype=torch.float32, device=self._device)
         started, reported, waited = time.perf_counter(), 0.0, self._waited
-        agree_every = AGREE_EVERY[ranks.device.type] if ranks.count > 1 else 1
+        agree_every = AGREE_EVERY[self._device.type] if ranks.count > 1 else 1
         self._network.model.train()
         done = partial.batches
         with contextlib.closing(self._train.batches(self._requests(order, left, epoch))) as feed:
@@ -174,7 +174,7 @@ class PhotoTrainer:
     def top1(self) -> float:
         """Return the accuracy in per cent over the test images that could be read, divided among the ranks."""
         self._network.model.eval()
-        counts = torch.zeros(2, dtype=torch.long, device=self._ranks.device)
+        counts = torch.zeros(2, dtype=torch.long, device=self._device)
         mine = np.arange(self._ranks.rank, len(self._test.split), self._ranks.count)
         pieces = [mine[start : start + EVALUATION_BATCH] for start in range(0, len(mine), EVALUATION_BATCH)]
         requests = (Request(piece, None) for piece in pieces)
@@ -216,9 +216,8 @@ class PhotoTrainer:
 
     def _on_device(self, loaded: Batch) -> tuple[Tensor, Tensor]:
         """Return normalised images and their labels; bytes are what is copied."""
-        device = self._ranks.device
-        pixels, labels = (tensor.to(device, non_blocking=True) for tensor in (loaded.images, loaded.labels))
-        flip = None if loaded.flip is None else loaded.flip.to(device, non_blocking=True)
+        pixels, labels = (tensor.to(self._device, non_blocking=True) for tensor in (loaded.images, loaded.labels))
+        flip = None if loaded.flip is None else loaded.flip.to(self._device, non_blocking=True)
         return normalize(pixels, flip), labels
 
 
@@ -228,7 +227,7 @@ class PhotoModel:
     def __init__(self, network: Network, precision: torch.dtype, ranks: Ranks, images: int) -> None:
         """``images`` in all epochs decide whether to compile."""
         self.precision, self._network, self._ranks = precision, network, ranks
-        self.strategy = "compiled" if ranks.device.type == "cuda" and images >= COMPILE_FROM else "eager"
+        self.strategy = "compiled" if network.weights.is_cuda and images >= COMPILE_FROM else "eager"
         """How it trains, for the Record."""
         self._compiled: nn.Module | None = None
         self._size = 0  # images that the compiled form takes: others would need another compilation

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import re
-import sys
-import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-import torch
 import torch.distributed as dist
 from torch import Tensor
 
@@ -27,9 +25,8 @@ _OF_CODE = {error.exit_code: error for error in (UsageError, MissingInput, RunFa
 
 @dataclass(frozen=True)
 class Ranks:
-    """``count`` processes, of which this one, on ``device``, has number ``rank``. Only rank 0 writes files."""
+    """``count`` processes, of which this one has number ``rank``. Only rank 0 writes files."""
 
-    device: torch.device
     rank: int = 0
     count: int = 1
 
@@ -65,6 +62,9 @@ class Ranks:
         return values
 
 
+ALONE = Ranks()
+
+
 @contextlib.contextmanager
 def process_group(device: Device) -> Iterator[Ranks]:
     """Yield the ranks that torchrun started, or this process alone.
@@ -73,11 +73,11 @@ def process_group(device: Device) -> Iterator[Ranks]:
     """
     rank, count, *_ = placed()
     if count == 1:
-        yield Ranks(device.torch)
+        yield ALONE
         return
     try:
         dist.init_process_group("nccl" if device.cuda else "gloo", timeout=TIMEOUT)
-        yield Ranks(device.torch, rank, count)
+        yield Ranks(rank, count)
     except RuntimeError as error:
         # Gloo reports a lost connection only by its message.
         words = ("gloo", "connection", "timed out", "nccl", "socket")
@@ -98,23 +98,15 @@ def launch(arguments: Sequence[str], gpus: int) -> None:
 
     Raises the kind of error that a rank reported, or `ReproError` with the number of the rank that was killed.
     """
+    from torch.distributed import run as torchrun
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # our line says the same, shorter
-    config = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=gpus,
-        run_id=uuid.uuid4().hex,
-        rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
-        max_restarts=0,
-        monitor_interval=0.2,
-    )
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # torchrun sets it too, with a warning
+    words = ["--standalone", "--nproc-per-node", str(gpus), "-m", "repro", *arguments]
     try:
-        elastic_launch(config, sys.executable)("-m", "repro", *arguments)
+        torchrun.run(torchrun.parse_args(words))
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         code, who = failure.exitcode, f"rank {rank} of {gpus}"

@@ -13,7 +13,7 @@ from torch import Tensor
 from repro.engine import device as devices
 from repro.engine.events import EpochTotals
 from repro.engine.network import Trainable, masks_of
-from repro.engine.ranks import Ranks
+from repro.engine.ranks import ALONE, Ranks
 from repro.errors import CheckpointGone, MissingInput
 from repro.pruning import hamming_distance, layer_rates, magnitude_masks, sparsity_of, weight_std
 from repro.record import DIVERGED, DONE, Record, empty_curve, measured
@@ -40,9 +40,8 @@ class RunProgress:
         keep: set[int],
         device: devices.Device,
         source: str,
-        ranks: Ranks | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
-        ranks = ranks or Ranks(device.torch)
         self.run, self.network = run, network
         self._store, self._keep, self._is_main = store, keep, ranks.is_main
         self.epoch, self.partial = run.first_epoch, EpochTotals()
