@@ -71,7 +71,7 @@ def gone_through(
     """Seconds from the first Run's start to the last Record, and those in which the device was busy."""
     store = Store(folder, folder / "runs.jsonl")
     keep = {dense.key: set(range(dense.last_epoch + 1))}
-    waves = Waves(data, store, keep, Observer(), lambda seconds: True, None)
+    waves = Waves(data, store, keep, Observer(), lambda seconds: True)
     device = Pretended(speed)
     with patch("repro.engine.wave.first_valid", lambda *_: device):
         start = time.perf_counter()

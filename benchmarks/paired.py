@@ -78,7 +78,7 @@ def train(way: Way, args: argparse.Namespace, data: InMemoryData, fingerprint: s
 
     if left:
         with store.lock():
-            waves = Waves(data, store, {}, Ends(), lambda seconds: True, None)
+            waves = Waves(data, store, {}, Ends(), lambda seconds: True)
             for finished in waves.train(left, [way.strategy], min(way.wave, len(left))):
                 store.finish(finished)
     records = [record for run in runs if (record := store.record(run))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import time
@@ -98,9 +99,9 @@ class Options:
         return placed().rank == 0
 
     @property
-    def deadline(self) -> float | None:
-        """The end of the time budget, on `time.monotonic`'s clock."""
-        return self.started + parse_duration(self.time_budget) if self.time_budget else None
+    def deadline(self) -> float:
+        """The end of the time budget, on `time.monotonic`'s clock; infinite without one."""
+        return self.started + parse_duration(self.time_budget) if self.time_budget else math.inf
 
 
 class Placed(NamedTuple):

@@ -119,7 +119,7 @@ def train_all(
     has_time: object = lambda seconds: True,
 ) -> dict[str, Record]:
     """Train ``runs`` in waves of ``count`` and keep what they come to in ``store``; Records by label."""
-    waves = Waves(bench(device), store, keep or {}, observer, has_time, None)  # type: ignore[arg-type]
+    waves = Waves(bench(device), store, keep or {}, observer, has_time)  # type: ignore[arg-type]
     found: dict[str, Record] = {}
     for finished in waves.train(runs, names, count):
         store.finish(finished)

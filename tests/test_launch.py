@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
@@ -97,7 +98,7 @@ def task_for(store: Store) -> Callable[[Run, float], Task]:
     return lambda run, left: Task(run.label, (), {}, store.folder(run) / "worker.log")
 
 
-def go(plan: Plan, store: Store, workers: Workers, count: int = 2, deadline: float | None = None) -> Ears:
+def go(plan: Plan, store: Store, workers: Workers, count: int = 2, deadline: float = math.inf) -> Ears:
     ears = Ears()
     driver.Driver(plan, store, workers, ears, task_for(store), count, deadline).train()
     return ears

@@ -108,7 +108,6 @@ class Sprint:
 
     def __init__(self, work: Workspace, log: Console) -> None:
         options = work.options
-        assert options.deadline is not None
         self._work, self._log = work, log
         self._device = device.choose(options.device)
         self._budget = options.deadline - options.started
@@ -212,10 +211,10 @@ class Sprint:
         at_a_time = f", {lanes} at a time" if lanes > 1 else ""
         what = f"{name}, {len(runs)} of {counted(of, 'Run')}{at_a_time}, {images / 1e6:,.1f} million images"
         self._log.print(f"{when}: {what}", markup=False)
-        how = session.SessionOptions(self._deadline, options.strategy, lanes, time_until=0.0)
+        how = (self._deadline, options.strategy, lanes, 0.0)  # strategies were timed before
         progress = TrainingProgress(self._log, work.store)
         try:
-            session.Session(work.store, work.folders, self._device, progress, how).execute(plan)
+            session.Session(work.store, work.folders, self._device, progress, *how).execute(plan)
         except RunFailed as error:
             self.failed = error
         except BudgetSpent:

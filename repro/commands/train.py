@@ -133,9 +133,8 @@ def _trainer(
     from repro.engine import session
     from repro.report.progress import TrainingProgress
 
-    how = session.SessionOptions(options.deadline, options.strategy, options.wave)
     observer = partial(TrainingProgress, log, work.store, then=then)
-    return session.trainer(work.store, work.folders, options.device, observer, how)
+    return session.trainer(work.store, work.folders, options, observer)
 
 
 def check_images(work: Workspace, plan: Plan) -> None:

@@ -12,6 +12,7 @@ epoch, whose order was drawn during the last. (`lanes.py`: one step.)
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -80,7 +81,7 @@ class Waves:
     keep: dict[str, set[int]]
     observer: Observer
     has_time: Callable[[float], bool]
-    deadline: float | None
+    deadline: float = math.inf
     _lanes: Lanes | None = None
     _strategy: Strategy | None = None
     _shape: tuple[object, ...] = ()
@@ -133,10 +134,8 @@ class Waves:
             run = queue.popleft()
             active = ActiveRun(run, lane, contextlib.ExitStack())
             self.observer.run_started(run)
-            before = store.record(run)  # trained again for its checkpoints
-            active.lock.enter_context(store.run_lock(run, self.deadline))
+            active.record = active.lock.enter_context(store.run_lock(run, self.deadline))
             self._active.append(active)
-            active.record = None if before else store.record(run)  # of a worker that outlived its driver
             if run.weights is None:  # draws from PyTorch's global generator, which threads share
                 lane.network.reset(run.seed)
             entering.append(active)

@@ -47,7 +47,7 @@ class Driver:
     observer: Observer
     task_for: Callable[[Run, float], Task]
     workers: int
-    deadline: float | None
+    deadline: float
 
     def __post_init__(self) -> None:
         waiting = descendants(self.plan.missing)
@@ -88,7 +88,7 @@ class Driver:
     def _drive(self, pending: signals.Pending) -> None:
         """Start and collect workers until nothing more can be trained, time is over, or a signal comes."""
         while not pending:
-            left = math.inf if self.deadline is None else self.deadline - time.monotonic()
+            left = self.deadline - time.monotonic()
             self._out_of_time = self._out_of_time or left <= 0
             if not self._out_of_time:
                 self._start_ready(left)
@@ -135,7 +135,7 @@ class Driver:
         message = next((line.removeprefix("repro: ") for line in reversed(last) if line.startswith("repro: ")), "")
         if status == UsageError.exit_code:
             raise UsageError(message or f"{run.label}: its worker refused; see {worker.log}")
-        if status == BudgetSpent.exit_code and self.deadline is not None:
+        if status == BudgetSpent.exit_code and self.deadline < math.inf:
             self._out_of_time = True
             return
         epoch = self.store.progress(run)

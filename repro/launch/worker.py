@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from rich.console import Console
@@ -30,9 +31,10 @@ class RunStore(Store):
         """Lock nothing: other workers use the store at the same time."""
         return contextlib.nullcontext()
 
-    def run_lock(self, run: Run, deadline: float | None = None) -> contextlib.AbstractContextManager[None]:
+    @contextlib.contextmanager
+    def run_lock(self, run: Run, deadline: float = math.inf) -> Iterator[None]:
         """Lock nothing: the worker did."""
-        return contextlib.nullcontext()
+        yield
 
     def add(self, records: Sequence[Record]) -> None:
         """Add nothing: the driver reads the Record in the Run's folder."""
@@ -67,11 +69,10 @@ def train_run(options: Options, key: str, names: Sequence[str] = (), given: str 
     from repro.engine import session
 
     log = terminal.console(stderr=True)
-    how = session.SessionOptions(options.deadline, options.strategy, options.wave)
     observer = partial(TrainingProgress, log, work.store, line_every=0.0)
     with (
         run_lock if options.is_main else contextlib.nullcontext(),
-        session.trainer(work.store, work.folders, options.device, observer, how) as train,
+        session.trainer(work.store, work.folders, options, observer) as train,
     ):
         train(_alone(work, run, runs, log) if options.is_main else None)  # rank 0 plans
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import math
 import os
 import re
 import socket
@@ -218,22 +219,24 @@ class Store:
 
         return _locked(self.runs_dir, refuse)
 
-    def run_lock(self, run: Run, deadline: float | None = None) -> contextlib.AbstractContextManager[None]:
+    @contextlib.contextmanager
+    def run_lock(self, run: Run, deadline: float = math.inf) -> Iterator[Record | None]:
         """Lock one Run. If another process holds the lock (a worker whose driver died), print a message and wait.
 
-        Afterwards, check whether that process has written the Record. Raises `BudgetSpent` at ``deadline`` (on
+        Yields the Record if that process has written it meanwhile. Raises `BudgetSpent` at ``deadline`` (on
         `time.monotonic`'s clock).
         """
-        folder = self.folder(run)
+        folder, before = self.folder(run), self.record(run)  # with a Record it is trained for its checkpoints
 
         def wait(waited: float) -> None:
             who = _owner(folder)
             if not waited:
                 print(f"{run.label} is being trained by {who}: waiting for it", file=sys.stderr, flush=True)
-            if deadline is not None and time.monotonic() >= deadline:
+            if time.monotonic() >= deadline:
                 raise BudgetSpent(f"time budget spent waiting for {who}; run the same command again to resume")
 
-        return _locked(folder, wait)
+        with _locked(folder, wait):
+            yield None if before else self.record(run)
 
     def _save(self, run: Run, stem: str, tensors: dict[str, Tensor], history: dict[str, Any] | None) -> str:
         from safetensors.torch import save

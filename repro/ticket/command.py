@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import pkgutil
 import sys
@@ -163,7 +164,7 @@ class SearchProgress(Progress):
     as long as the last one.
     """
 
-    def __init__(self, console: Console, deadline: float | None = None) -> None:
+    def __init__(self, console: Console, deadline: float = math.inf) -> None:
         super().__init__(console)
         self._deadline = deadline
         self._previous = time.monotonic()
@@ -188,6 +189,6 @@ class SearchProgress(Progress):
         speed = "" if event.images_per_second is None else f"{event.images_per_second:,.0f} images/s, "
         note = f"{speed}{terminal.duration(left)} left for everything at most"
         self.show(str(event), note, done=event.spent, total=event.spent + event.left)
-        if self._deadline is not None and event.left and 2 * now - previous > self._deadline:
+        if event.left and 2 * now - previous > self._deadline:
             left_over = f"at most {counted(event.left, 'epoch')} left"
             raise BudgetSpent(f"the time budget is spent with {left_over}; run the same command again to resume")
