@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import random
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from repro.errors import MissingInput
 from repro.experiments import Study
 from repro.record import DIVERGED, DONE, Record
 from repro.run import Checkpoint, Mask, Run, ancestors, start_epochs
-from repro.store import Store
+from repro.store import State, Store
 
 CPU = torch.device("cpu")
 
@@ -204,6 +205,23 @@ def test_a_state_that_cannot_be_written_ends_the_wave_aloud_and_later_all_is_wel
     assert {record.status for record in train_all(runs, store, 2).values()} == {DONE}
 
 
+def test_a_lock_is_held_until_the_state_is_written_also_where_another_could_not_be(
+    study: Study, grown: Callable[[str], Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, runs, held = grown("slow"), [study.ticket("resnet20", 0, s, 0) for s in (1, 2)], list[bool]()
+
+    def save(store: Store, run: Run, state: State) -> None:
+        if run == runs[0]:
+            raise MissingInput("no room left on the disk")
+        time.sleep(0.3)
+        held.append((store.folder(run) / ".owner").exists())
+
+    monkeypatch.setattr(Store, "save_state", save)
+    with pytest.raises(MissingInput, match="no room"):
+        train_all(runs, store, 2, has_time=lambda seconds: seconds == 0)  # until the second epoch would begin
+    assert held == [True]
+
+
 def test_what_is_heard_of_is_kept_when_time_runs_out(study: Study, grown: Callable[[str], Store]) -> None:
     store, run = grown("kept"), study.ticket("resnet20", 0, 1, 0)
     told = Reports()
@@ -277,8 +295,6 @@ def test_observers_hear_of_every_epoch_of_every_run(study: Study, in_fours: Hear
 
 def test_device_time_is_shared_out(study: Study, grown: Callable[[str], Store]) -> None:
     """The times of Runs that trained side by side add up to what went by, and not to a multiple of it."""
-    import time
-
     runs = [study.ticket("resnet20", 0, s, v) for s in (1, 2) for v in (0, 1)]
     start = time.perf_counter()
     records = train_all(runs, grown("timed"), 4)

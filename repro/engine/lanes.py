@@ -65,13 +65,12 @@ class Lanes:
 
 
 class Lane:
-    """One of `Lanes`, as views; ``busy`` while it holds a Run."""
+    """One of `Lanes`, as views."""
 
     def __init__(self, lanes: Lanes, number: int) -> None:
         self.number, self._lanes, self.recipe, self.precision = number, lanes, lanes.recipe, lanes.precision
         self.network = Network(lanes.arch, 0, lanes.device, lanes.rows, number)
         self.leaves = ForwardModel(self.network, lanes.precision)
-        self.busy = False
         self.epoch_size = self.eval_size = 0  # images
         self.labels, self.rate = lanes.labels[number], lanes.rate[number, 0]
         self.position, self.loss_sum, self.correct = (
@@ -83,8 +82,8 @@ class Lane:
         self._order = lanes.order[:, number]
 
     def enter(self, subset: Subset) -> None:
-        """Make the lane busy with a Run on ``subset``."""
-        self.busy, self.subset = True, subset
+        """Set the lane's tensors for a Run on ``subset``."""
+        self.subset = subset
         self.labels.copy_(subset.labels)
         self.epoch_size, self.eval_size = len(subset.train), len(subset.test)
         self.eval_indices[: len(subset.test)].copy_(subset.test)

@@ -27,7 +27,7 @@ from repro.data.imagenet.augment import draw_crops, normalize
 from repro.data.imagenet.loader import IGNORED, Batch, Request
 from repro.engine import device as devices
 from repro.engine.data_source import StreamedData
-from repro.engine.events import EpochReport, EpochTotals, Observer, OutOfTime, StepReport
+from repro.engine.events import EpochTotals, Observer, OutOfTime, StepReport
 from repro.engine.lanes import forward
 from repro.engine.network import Network
 from repro.engine.ranks import Ranks
@@ -99,7 +99,7 @@ def train(
             start = time.perf_counter()
             progress.save()
             saving = max(LEAST_SAVING, time.perf_counter() - start)
-        observer.epoch_done(EpochReport(run, progress.epoch, totals.seen, seconds, progress.latest))
+        observer.epoch_done(progress.report(totals.seen, seconds))
         if not progress.over and ranks.any(bool(pending)):
             raise Interrupted
     return progress.record()

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from repro.engine import device as devices
-from repro.engine.events import EpochTotals
+from repro.engine.events import EpochReport, EpochTotals
 from repro.engine.network import Trainable, masks_of
 from repro.engine.ranks import ALONE, Ranks
 from repro.errors import CheckpointGone, MissingInput
@@ -143,10 +143,10 @@ class RunProgress:
                 self.network.prune(sparsity)
         self._keep_checkpoint()
 
-    @property
-    def latest(self) -> float | None:
-        """Test top-1 of the last epoch in per cent, if it was evaluated then."""
-        return self.history["curve"]["test_top1"][-1] if self.run.evaluates_after(self.epoch) else None
+    def report(self, images: int, seconds: float, wave: int = 1) -> EpochReport:
+        """Return the report of the last epoch, on so many ``images``."""
+        top1 = self.history["curve"]["test_top1"][-1] if self.run.evaluates_after(self.epoch) else None
+        return EpochReport(self.run, self.epoch, images, seconds, top1, wave)
 
     def save(self, partial: EpochTotals | None = None) -> None:
         """Save the state from which the Run resumes; ``partial`` is how far it is in an epoch."""

@@ -16,7 +16,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 import torch
@@ -24,7 +24,7 @@ from torch import Tensor
 
 from repro.engine import device as devices
 from repro.engine.data_source import InMemoryData
-from repro.engine.events import EpochReport, EpochTotals, Observer, OutOfTime
+from repro.engine.events import EpochTotals, Observer, OutOfTime
 from repro.engine.lanes import EVAL_BATCH, Lane, Lanes
 from repro.engine.run_progress import RunProgress
 from repro.engine.strategies import Strategy, first_valid
@@ -55,8 +55,6 @@ class ActiveRun:
     batches_left: int = 0
     """Whole batches left in this epoch."""
     began: float = 0.0
-    device_seconds: float = 0.0
-    """This Run's part of the device's time in this epoch."""
     epoch_seconds: float = 0.0
     """Elapsed time of the last epoch."""
 
@@ -109,11 +107,11 @@ class Waves:
             with ThreadPoolExecutor(max(2, cores())) as self._helpers:
                 try:
                     while queue or self._active:
-                        free = [lane for lane in lanes.all if not lane.busy]
+                        busy = [active.lane for active in self._active]
+                        free = [lane for lane in lanes.all if lane not in busy]
                         if queue and free:
                             between_epochs = self._enter(queue, free, precision)
                         else:
-                            busy = [active.lane for active in self._active]
                             self._strategy = self._strategy or first_valid(names, lanes, busy)
                             between_epochs = self._advance(lanes, self._strategy)
                         over = [(active, active.record) for active in between_epochs if active.record]
@@ -124,7 +122,7 @@ class Waves:
                             if not active.record:
                                 self._start_epoch(active)
                 finally:
-                    self._leave(list(self._active))
+                    self._leave(self._active)
 
     def _enter(self, queue: deque[Run], free: list[Lane], precision: str) -> list[ActiveRun]:
         """Lock the next Runs of ``queue``, resume or start them in ``free`` lanes and return them. Some have a
@@ -169,7 +167,7 @@ class Waves:
         run, epoch, lane = active.run, active.progress.epoch, active.lane
         lane.start_epoch(active.next_indices.result(), learning_rate(run.recipe, epoch))
         active.batches_left = lane.epoch_size // run.recipe.batch_size
-        active.device_seconds, active.began = 0.0, time.perf_counter()
+        active.began = time.perf_counter()
         if epoch + 1 < run.last_epoch:
             self._draw_epoch(active, epoch + 1)
 
@@ -191,8 +189,8 @@ class Waves:
         last_batch = {active.lane: active.lane.epoch_size % batch for active in ending}
         for size in set(last_batch.values()) - {0}:
             strategy.train([lane for lane in last_batch if last_batch[lane] == size], 1, size)
-        for active in self._active:
-            active.device_seconds += (time.perf_counter() - start) / len(self._active)
+        for active in self._active:  # each Run's part of the device's time
+            active.progress.history["wall_s"] += (time.perf_counter() - start) / len(self._active)
         self._end_epochs(lanes, strategy, ending)
         return ending
 
@@ -212,7 +210,7 @@ class Waves:
             batches = -(-images // lanes.recipe.batch_size)
             totals = EpochTotals(batches, images, losses[number], correct[number])
             progress.finish_epoch(totals, lambda: top1[number])
-            progress.history["wall_s"] += active.device_seconds + evaluation
+            progress.history["wall_s"] += evaluation
             if progress.over:
                 active.record = progress.record()
             else:
@@ -224,20 +222,16 @@ class Waves:
         for active in ending:
             progress, active.epoch_seconds = active.progress, time.perf_counter() - active.began
             if "diverged_at" not in progress.history:
-                done = (active.run, progress.epoch, active.lane.epoch_size, active.epoch_seconds, progress.latest)
-                self.observer.epoch_done(EpochReport(*done, wave))
+                self.observer.epoch_done(progress.report(active.lane.epoch_size, active.epoch_seconds, wave))
 
     def _leave(self, leaving: Sequence[ActiveRun]) -> None:
-        """Free the lanes of ``leaving`` and release their locks once their states are on disk."""
-        try:
-            for active in leaving:
-                active.lane.busy = False
-                self._active.remove(active)
-            for active in leaving:
-                active.wait_for_state()
-        finally:
-            for active in leaving:
-                active.lock.close()
+        """Free the lanes of ``leaving`` and release their locks once all their states are written or failed."""
+        self._active = [active for active in self._active if active not in leaving]
+        wait(active.saving for active in leaving if active.saving)
+        for active in leaving:
+            active.lock.close()
+        for active in leaving:
+            active.wait_for_state()
 
 
 def evaluate(lanes: Lanes, strategy: Strategy, group: Sequence[Lane]) -> dict[int, float]:

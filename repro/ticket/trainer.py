@@ -169,5 +169,5 @@ def train(
         seconds = time.perf_counter() - began
         progress.history["wall_s"] += seconds
         progress.save()
-        epoch_done(EpochReport(run, progress.epoch, totals.seen, seconds, progress.latest))
+        epoch_done(progress.report(totals.seen, seconds))
     return progress.record()
