@@ -163,7 +163,7 @@ def test_three_deaths_in_a_row_give_a_run_up_and_what_grows_from_it(
     said = f"{chain[2].label}: its worker was killed .* 3 times.* {len(chain) - 3} Runs could not be trained"
     ears = Ears()
     with pytest.raises(RunFailed, match=said):
-        driver.Driver(plan, store, workers, ears, task_for(store), 2, None).train()
+        driver.Driver(plan, store, workers, ears, task_for(store), 2, math.inf).train()
     assert workers.submitted == [*labels(chain[:2]), *[chain[2].label] * 3]
     assert [(again, last) for _, _, again, last in ears.died] == [(n < 2, ["one", "two"]) for n in range(3)]
 
@@ -174,15 +174,19 @@ def log(store: Store, run: Run, *lines: str) -> None:
         file.write("".join(f"{line}\n" for line in lines))
 
 
-def test_a_worker_may_die_more_often_if_it_gets_on(fig1: Plan, store: Store, record_of: Record_of) -> None:
-    """A partition whose time is short: each job does an epoch."""
+@pytest.mark.parametrize("reached", ["e{:04d}", "e0000.{:06d}"])
+def test_a_worker_may_die_more_often_if_it_gets_on(
+    fig1: Plan, store: Store, record_of: Record_of, reached: str
+) -> None:
+    """A partition whose time is short: each job does an epoch, or a part of a long one."""
     dense = fig1.missing[0]
     workers = Workers(fig1, store, record_of, {dense.label: [KILLED] * 4 + ["done"]})
-    epochs = iter(range(1, 5))
+    numbers = iter(range(1, 5))
 
     def advance(run: Run) -> None:
-        if run is dense and (epoch := next(epochs, None)):
-            files.write_bytes(store.folder(run) / f"state-e{epoch:04d}-0123456789abcdef.safetensors", b"")
+        if run is dense and (number := next(numbers, None)):
+            name = f"state-{reached.format(number)}-0123456789abcdef.safetensors"
+            files.write_bytes(store.folder(run) / name, b"")
 
     workers.before = advance
     assert sorted(go(fig1, store, workers).done) == sorted(labels(fig1.missing))

@@ -49,6 +49,16 @@ def listed(command: Command, *words: str) -> dict[str, dict[str, object]]:
     return {entry["key"]: entry for entry in json.loads(out)["runs"]}
 
 
+def test_a_run_that_stopped_within_its_first_epoch_is_begun(
+    command: Command, runs: list[Run], tmp_path: Path
+) -> None:
+    missing = runs[3]
+    place = tmp_path / "runs" / missing.experiment / missing.key
+    files.write_bytes(place / f"state-e{missing.first_epoch:04d}.000345-{SHA}.safetensors", b"")
+    entry = listed(command)[missing.key]
+    assert (entry["state"], entry["epochs_done"]) == ("begun", 0)
+
+
 def test_every_run_is_listed_with_its_state(command: Command, runs: list[Run]) -> None:
     found = listed(command)
     assert [found[run.key]["state"] for run in runs[:4]] == ["done", "diverged", "begun", "missing"]

@@ -48,7 +48,7 @@ def parts(work: Workspace, *, anywhere: bool = False) -> dict[str, list[Run]]:
     for run in ancestors(work.asked()):
         if store.record(run) or run.data.name in work.options.without:
             continue
-        if not anywhere and store.progress(run):
+        if not anywhere and store.newest_state(run):
             name = UNDER_WAY
         elif not anywhere and any(
             store.record(p.run) and not store.checkpoint(p.run, p.epoch) for p in run.parents

@@ -102,14 +102,14 @@ def _others(store: Store, runs: Mapping[str, Run]) -> list[Record]:
 def _summary(store: Store, one: Run | Record) -> dict[str, Any]:
     if isinstance(one, Run):
         record, first, last = store.record(one), one.first_epoch, one.last_epoch
-        done = one.epochs if record else store.progress(one)
+        done, begun = one.epochs if record else store.progress(one), bool(store.newest_state(one))
     else:
         record, first, last = one, one.spec["first_epoch"], one.spec["last_epoch"]
-        done = last - first
+        done, begun = last - first, True
     return {
         "key": one.key,
         "label": one.label,
-        "state": record.status if record else BEGUN if done else MISSING,
+        "state": record.status if record else BEGUN if begun else MISSING,
         "epochs": [first, last],
         "epochs_done": done,
         "top1": record.top1 if record else None,

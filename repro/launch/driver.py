@@ -17,9 +17,9 @@ from repro.launch.task import LOST, Launcher, Task
 from repro.plan import Plan, budget_spent, check_trained, diverged
 from repro.record import Record
 from repro.run import Run
-from repro.store import Store
+from repro.store import Store, progress_of
 
-TRIES = 3  # times in a row that a worker may die before its Run is given up; an epoch in between starts again
+TRIES = 3  # times in a row that a worker may die before its Run is given up; a later state starts again
 PATIENCE = 3  # Runs given up in a row before everything stops
 LOOK_EVERY = 0.2  # seconds
 ARRIVES_IN = 60.0  # seconds after which a file written on another machine is visible here (NFS)
@@ -55,7 +55,7 @@ class Driver:
         self._unfinished = {run.key: run for run in order}
         self._blocked: set[str] = set()  # given up, or a parent's checkpoint is not there
         self._running: dict[str, Worker] = {}
-        self._deaths: dict[str, tuple[int, int]] = {}  # how many in a row, at which epoch
+        self._deaths: dict[str, tuple[int, tuple[int, int] | None]] = {}  # how many in a row, at which state
         self._given_up: dict[str, str] = {}  # by key, why
         self._given_up_in_a_row = 0
         self._out_of_time = False
@@ -138,10 +138,11 @@ class Driver:
         if status == BudgetSpent.exit_code and self.deadline < math.inf:
             self._out_of_time = True
             return
-        epoch = self.store.progress(run)
-        deaths, at = self._deaths.get(run.key, (0, epoch))
-        deaths = deaths + 1 if epoch == at else 1
-        self._deaths[run.key] = deaths, epoch
+        state = self.store.newest_state(run)
+        reached = progress_of(state) if state else None
+        deaths, at = self._deaths.get(run.key, (0, reached))
+        deaths = deaths + 1 if reached == at else 1
+        self._deaths[run.key] = deaths, reached
         self.observer.worker_died(run, _how(status), deaths < TRIES, last)
         if deaths < TRIES:
             return
