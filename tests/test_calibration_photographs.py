@@ -17,6 +17,8 @@ from repro.run import Photos, Run
 
 Calls = list[tuple[object, ...]]
 
+NOWHERE = Path("/dev/null/speed.json")  # can be neither read nor written
+
 DEVICE = Device(torch.device("cpu"), "some processor, 2 threads")
 RECIPE = MicroBatchRecipe(
     epochs=1,
@@ -46,7 +48,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Calls:
 
 
 def speed(
-    cache: Path | None,
+    cache: Path,
     recipe: MicroBatchRecipe = RECIPE,
     arch: str = "resnet18",
     precision: str = "float32",
@@ -95,7 +97,7 @@ def test_emulated_bfloat16_is_timed_on_few_images(
     """A part of a batch would take a minute or more."""
     monkeypatch.setattr(calibration.devices, "fast_bfloat16", lambda device: fast)
     for precision in ("bfloat16", "float32"):
-        speed(None, replace(RECIPE, batch_size=64), precision=precision)
+        speed(NOWHERE, replace(RECIPE, batch_size=64), precision=precision)
     sizes = [run.recipe.batch_size // run.recipe.micro_batches for run, *_ in measured]  # type: ignore[attr-defined]
     assert sizes == [32 if fast else calibration.FEW, 32]
 
@@ -112,7 +114,7 @@ def test_what_is_measured_anew_replaces_what_is_known_and_its_date(
 
 
 def test_without_cache_every_call_measures(measured: Calls) -> None:
-    assert [speed(None), speed(None)] == [100.0, 200.0]
+    assert [speed(NOWHERE), speed(NOWHERE)] == [100.0, 200.0]
 
 
 @pytest.mark.parametrize(
@@ -149,7 +151,7 @@ def test_cache_that_cannot_be_written_does_not_matter(
 
 
 def test_real_steps_are_timed() -> None:
-    assert 0 < speed(None) < 1e9
+    assert 0 < speed(NOWHERE) < 1e9
 
 
 def test_what_is_very_slow_is_timed_once_after_one_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,7 +56,7 @@ Report = Callable[[str], object]
 def choose(
     run: Run,
     device: Device,
-    cache: Path | None,
+    cache: Path,
     images: int,
     report: Report = lambda message: None,
     until: float = math.inf,
@@ -81,7 +81,7 @@ def choose(
     return measure(run, device, cache, available(device.torch, compiled), report, until=until)
 
 
-def known(run: Run, device: Device, cache: Path | None) -> Choice:
+def known(run: Run, device: Device, cache: Path) -> Choice:
     """Return what ``cache`` holds for Runs like ``run``, without the strategies that do not work here."""
     kept = cached.read(cache, key_of(run, device))
     unmeasured = (EAGER, 1) if isinstance(run.data, Photos) else UNMEASURED[device.torch.type]
@@ -95,7 +95,7 @@ def _working(speeds: Speeds) -> Speeds:
 def measure(
     run: Run,
     device: Device,
-    cache: Path | None,
+    cache: Path,
     names: Sequence[str] = (),
     report: Report = lambda message: None,
     seconds: float = 1.0,

@@ -55,11 +55,6 @@ class Choice:
         """The fastest number of lanes."""
         return self.best[1]
 
-    @property
-    def names(self) -> list[str]:
-        """Strategies, fastest first, each in as many lanes as the best."""
-        return self.names_at(self.lanes)
-
     def names_at(self, lanes: int) -> list[str]:
         """Return the strategies, fastest in ``lanes`` lanes first; among equals the best of all."""
         name, _ = self.best
@@ -89,7 +84,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def read(cache: Path | None, key: str) -> Choice:
+def read(cache: Path, key: str) -> Choice:
     """Return the entry ``key`` of ``cache``; without speeds if there is none, or if one of them is impossible."""
     entry = _entries(cache).get(key, {})
     speeds: Speeds = {}
@@ -105,12 +100,10 @@ def read(cache: Path | None, key: str) -> Choice:
     return Choice(speeds, measured=str(entry.get("measured", "")))
 
 
-def keep(cache: Path | None, key: str, speeds: Speeds, again: bool = False) -> None:
+def keep(cache: Path, key: str, speeds: Speeds, again: bool = False) -> None:
     """Add ``speeds`` to the entry ``key`` of ``cache``; ``again``: to an empty one with a new date.
 
     Other numbers of lanes and the date stay. A cache that cannot be written only costs another measurement."""
-    if cache is None:
-        return
     known = Choice() if again else read(cache, key)
     merged = {name: known.speeds.get(name, {}) | counts for name, counts in speeds.items()}
     entry = {**known.speeds, **merged, "measured": known.measured or now()}
@@ -118,10 +111,10 @@ def keep(cache: Path | None, key: str, speeds: Speeds, again: bool = False) -> N
         write_text(cache, json.dumps(_entries(cache) | {key: entry}, indent=1, sort_keys=True) + "\n")
 
 
-def _entries(cache: Path | None) -> dict[str, dict[str, Any]]:
+def _entries(cache: Path) -> dict[str, dict[str, Any]]:
     """Return what ``cache`` holds; nothing if it is missing or damaged."""
     try:
-        content = parse_json(cache.read_text()) if cache else {}
+        content = parse_json(cache.read_text())
         return {key: entry for key, entry in content.items() if isinstance(entry, dict)}
     except (OSError, ValueError, AttributeError):
         return {}
