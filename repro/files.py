@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import shutil
+import socket
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -103,18 +104,21 @@ def existing(folder: Path) -> Path:
 
 
 POLL = 0.05  # seconds between attempts to lock
+ANOTHER = "another process"
 BUSY = (errno.EAGAIN, errno.EACCES)
 UNKNOWN = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 WITHOUT = "REPRO_NO_LOCKS"
 
 
 @contextlib.contextmanager
-def locked(path: Path, busy: str | Callable[[float], None], seconds: float = 0.0) -> Iterator[None]:
+def locked(path: Path, busy: str | Callable[[str, float], None], seconds: float = 0.0) -> Iterator[None]:
     """Hold a lock on the file ``path``, which is created and stays; its existence does not mean that it is locked.
+    It contains the process id and host of its last holder.
 
-    If another process holds the lock for longer than ``seconds``, raise `UsageError` with the message ``busy``. A
-    function ``busy`` is called instead before each further attempt, with the seconds waited so far, and raises to
-    give up. Raises `MissingInput` if the folder cannot be written to or its file system has no locks.
+    If another process holds the lock for longer than ``seconds``, raise `UsageError` with the message ``busy``, in
+    which "another process" is replaced by the holder. A function ``busy`` is called instead before each further
+    attempt, with the holder and the seconds waited so far, and raises to give up. Raises `MissingInput` if the
+    folder cannot be written to or its file system has no locks.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -124,12 +128,17 @@ def locked(path: Path, busy: str | Callable[[float], None], seconds: float = 0.0
     try:
         waited = 0.0
         while not _flock(descriptor, path):
+            holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or ANOTHER
             if callable(busy):
-                busy(waited)
+                busy(holder, waited)
             elif waited >= seconds:
-                raise UsageError(busy)
+                raise UsageError(busy.replace(ANOTHER, holder))
             time.sleep(POLL)
             waited += POLL
+        with contextlib.suppress(OSError):  # a full disk, or another user's file, which is open for reading only
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+            os.fsync(descriptor)  # for other machines
         yield
     finally:
         os.close(descriptor)

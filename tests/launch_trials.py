@@ -86,9 +86,9 @@ def worker_at_work(process: subprocess.Popen[bytes], folder: Path, but: int = 0)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         for state in folder.glob("runs/*/*/state-e*.safetensors"):
-            owner = state.parent / ".owner"
-            if not (state.parent / "result.json").exists() and owner.exists():
-                found = re.match(r"process (\d+)", owner.read_text())
+            lock = state.parent / ".lock"
+            if not (state.parent / "result.json").exists() and lock.exists():
+                found = re.match(r"process (\d+)", lock.read_text())
                 if found and int(found[1]) != but and alive(int(found[1])):
                     return int(found[1])
         assert process.poll() is None, (folder / "driver.log").read_text()

@@ -151,6 +151,15 @@ def test_a_lock_is_one_holders_and_free_again_after_an_error(tmp_path: Path) -> 
         pass
 
 
+def test_who_waits_for_a_lock_is_told_its_holder(tmp_path: Path) -> None:
+    path, busy = tmp_path / ".lock", "in use by another process: wait"
+    with files.locked(path, busy):
+        for content, holder in (("", "another process"), ("process 7 on elsewhere\n", "process 7 on elsewhere")):
+            path.write_text(content)
+            with pytest.raises(UsageError, match=f"^in use by {holder}: wait$"), files.locked(path, busy):
+                raise AssertionError
+
+
 NO_LOCKS = [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS]
 
 
@@ -202,10 +211,10 @@ def test_a_store_of_somebody_elses_is_one_line(strangers: Strangers, some_run: R
     (store.folder(some_run) / "run.json").unlink()
     strangers.seal()
     with strangers.acting():
-        for use in (store.lock(), store.run_lock(some_run)):
+        for lock in (store.lock, lambda: store.run_lock(some_run)):
             with (
                 pytest.raises(MissingInput, match=r"cannot be written \(Permission denied\): choose another"),
-                use,
+                lock(),
             ):
                 raise AssertionError
         with pytest.raises(MissingInput, match="cannot be written"):

@@ -327,7 +327,7 @@ def test_an_index_with_odd_values_is_none(root: Path, change: dict[str, object])
 
 def test_two_at_a_time_are_refused(root: Path) -> None:
     (root / index.FOLDER).mkdir()
-    with files.locked(root / index.FOLDER / ".lock", "in use"), pytest.raises(UsageError, match="another process"):
+    with files.locked(root / index.FOLDER / ".lock", "in use"), pytest.raises(UsageError, match="by process"):
         prepare(root)
 
 

@@ -290,5 +290,5 @@ def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
     def inside(event: Event) -> None:
         search(tmp_path)
 
-    with pytest.raises(UsageError, match="in use by another process"):
+    with pytest.raises(UsageError, match="in use by process"):
         search(tmp_path, on_event=inside)

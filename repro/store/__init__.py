@@ -21,10 +21,9 @@ import json
 import math
 import os
 import re
-import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -212,12 +211,9 @@ class Store:
 
     def lock(self) -> contextlib.AbstractContextManager[None]:
         """Lock the store for training. Raises `UsageError` if another process holds the lock."""
-
-        def refuse(waited: float) -> None:
-            who = _owner(self.runs_dir)
-            raise UsageError(f"{self.runs_dir} is in use by {who}: wait for it to end, or pass another --runs-dir")
-
-        return _locked(self.runs_dir, refuse)
+        files.check_writable(self.runs_dir)
+        busy = f"{self.runs_dir} is in use by another process: wait for it to end, or pass another --runs-dir"
+        return files.locked(self.runs_dir / ".lock", busy)
 
     @contextlib.contextmanager
     def run_lock(self, run: Run, deadline: float = math.inf) -> Iterator[Record | None]:
@@ -228,14 +224,14 @@ class Store:
         """
         folder, before = self.folder(run), self.record(run)  # with a Record it is trained for its checkpoints
 
-        def wait(waited: float) -> None:
-            who = _owner(folder)
+        def wait(holder: str, waited: float) -> None:
             if not waited:
-                print(f"{run.label} is being trained by {who}: waiting for it", file=sys.stderr, flush=True)
+                print(f"{run.label} is being trained by {holder}: waiting for it", file=sys.stderr, flush=True)
             if time.monotonic() >= deadline:
-                raise BudgetSpent(f"time budget spent waiting for {who}; run the same command again to resume")
+                raise BudgetSpent(f"time budget spent waiting for {holder}; run the same command again to resume")
 
-        with _locked(folder, wait):
+        files.check_writable(folder)
+        with files.locked(folder / ".lock", wait):
             yield None if before else self.record(run)
 
     def _save(self, run: Run, stem: str, tensors: dict[str, Tensor], history: dict[str, Any] | None) -> str:
@@ -250,25 +246,6 @@ class Store:
             if other != path:
                 other.unlink(missing_ok=True)
         return digest
-
-
-@contextlib.contextmanager
-def _locked(folder: Path, busy: Callable[[float], None]) -> Iterator[None]:
-    """Lock ``folder`` (`files.locked`); its ``.owner`` says meanwhile which process holds the lock."""
-    owner = folder / ".owner"
-    with files.locked(folder / ".lock", busy):
-        files.write_text(owner, f"process {os.getpid()} on {socket.gethostname()}\n")
-        try:
-            yield
-        finally:
-            owner.unlink(missing_ok=True)
-
-
-def _owner(folder: Path) -> str:
-    try:
-        return (folder / ".owner").read_text().strip()
-    except OSError:
-        return "another process"
 
 
 def set_aside(path: Path) -> None:
