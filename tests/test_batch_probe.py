@@ -114,7 +114,7 @@ def test_cells_against_a_slow_count(
         elif cell.row == f"batch {192 - batch}":  # another hypothesis: no verdict
             assert (cell.verdict, cell.band, cell.z) == ("not comparable", None, None)
         elif len(seeds) < 3:  # the declared noise of Fig. 3
-            sd = study(profile).settings.replicate_sd["hamming"]
+            sd = study(profile).settings.profile.replicate_sd["hamming"]
             near = abs(statistics.fmean(values) - 0.052) <= 1.96 * sd * (1 + 1 / len(seeds)) ** 0.5
             assert cell.verdict == ("within" if near else "outside")
 

@@ -55,7 +55,8 @@ def workspace(folder: Path, *without: str, seeds: int | None = None) -> Workspac
 
 def not_run(work: Workspace) -> set[str]:
     """By judging everything anew; what some of several networks refute has not all cells either."""
-    found = decide.judge(tables_of(work.study, work.results(), work.all_seeds), work.settings.replicate_sd)
+    tables = tables_of(work.study, work.results(), work.all_seeds)
+    found = decide.judge(tables, work.settings.profile.replicate_sd)
     return {j.claim.id for j in found if j.verdict == decide.NOT_RUN or j.missing.endswith(decide.REFUTED)}
 
 

@@ -132,12 +132,13 @@ class Artifact:
         Where the rows do not name networks, the paper's numbers are ResNet20's.
         """
         lookup, found = functools.cache(published.lookup), []
+        noise = study.settings.profile.replicate_sd
         for entry in entries:
             done, archs = results.done(entry.runs), {run.arch for run in entry.runs}
             arch = next(iter(archs), CIFAR_ARCHS[0])
             values = [value for record in done if (value := entry.value(record)) is not None]
             whole = entry.noise == "" and entry.value is accuracy
-            declared = None if entry.noise is None else study.settings.replicate_sd.get(entry.noise or arch)
+            declared = None if entry.noise is None else noise.get(entry.noise or arch)
             name, *place = entry.beside or (self.name, entry.series, entry.row, entry.col)
             series, row, col = (study.published_epochs(label, arch) or "" for label in place)
             printed = lookup(name).get((series, row, col)) if archs <= {entry.row, "resnet20"} else None

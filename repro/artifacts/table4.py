@@ -100,7 +100,7 @@ def _row(
 ) -> list[Cell]:
     """Return the row ``at`` (series, network) of the pruned Runs, one a seed: the ``rate``, their top-1 less that
     of the dense network of their seed, and ``counts``; without any such difference, the row has no values."""
-    printed, noise = published.lookup("table4"), study.settings.replicate_sd.get(at[1])
+    printed, noise = published.lookup("table4"), study.settings.profile.replicate_sd.get(at[1])
     pairs = [results.top1([run, study.dense(run.arch, run.seed)]) for run in pruned]
     deltas = [tops[0] - tops[1] for tops in pairs if len(tops) == 2]
     found = []

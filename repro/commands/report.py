@@ -87,7 +87,7 @@ def write_report(work: Workspace, as_json: bool = False) -> list[Document]:
 def decided(work: Workspace) -> Verdicts:
     """Return the claims' document from all Runs and seeds in the store."""
     tables = tables_of(work.study, work.results(), work.all_seeds)
-    found = decide.judge(tables, work.settings.replicate_sd)
+    found = decide.judge(tables, work.settings.profile.replicate_sd)
     return claims_report.document(
         found,
         profile=work.settings.name,

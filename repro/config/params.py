@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
-import difflib
 import functools
 import re
 from collections.abc import Mapping
@@ -23,7 +21,7 @@ from repro.config.recipe import (
     Precision,
     Recipe,
 )
-from repro.config.yaml_loader import extended, mapping, parse, replace_value
+from repro.config.yaml_loader import extended, mapping, parse, replaced
 from repro.errors import MissingInput, UsageError
 
 
@@ -66,15 +64,11 @@ PROFILE_KEYS = [item.name for item in dataclasses.fields(Profile) if item.name !
 
 
 def _with_blocks(raw: Any) -> Any:
-    """Move the keys of artifacts into ``blocks``. Raises ValueError for one that looks like a misspelled key."""
+    """Move the keys of artifacts into ``blocks``."""
     if not isinstance(raw, dict):
         return raw
     blocks = {key: value for key, value in raw.items() if key not in PROFILE_KEYS}
-    absent = [key for key in PROFILE_KEYS if key not in raw]
-    for key in blocks:
-        if close := difflib.get_close_matches(str(key), absent, n=1):
-            raise ValueError(f"unknown key '{key}'; did you mean '{close[0]}'?")
-    return {key: value for key, value in raw.items() if key in PROFILE_KEYS} | {"blocks": blocks}
+    return {key: value for key, value in raw.items() if key not in blocks} | {"blocks": blocks}
 
 
 InFile = Annotated[Profile, _with_blocks]
@@ -110,11 +104,6 @@ class Settings:
     """The seed-to-seed noise of the paper's own numbers, whatever the profile."""
 
     @property
-    def replicate_sd(self) -> Mapping[str, float]:
-        """The seed-to-seed noise of the profile, by kind of number."""
-        return self.profile.replicate_sd
-
-    @property
     def comparable(self) -> bool:
         """Whether results may be compared with published numbers: declared so, and nothing is overridden."""
         return self.profile.comparable and not self.overrides
@@ -130,27 +119,26 @@ def settings(path: Path, name: str | None = None, overrides: Mapping[str, Any] |
 
     Raises `UsageError` naming the key and what would be right.
     """
-    params, trees = _load(path)
+    params, tree = _load(path)
     name = name or params.profile
     if name not in params.profiles:
         raise UsageError(f"no profile '{name}' in {path}: there are {', '.join(params.profiles)}")
-    profile = params.profiles[name]
     if overrides:
-        tree = copy.deepcopy(trees[name])
+        changed = tree["profiles"][name]
         for dotted, value in overrides.items():
-            replace_value(tree, dotted, value)
+            changed = replaced(changed, dotted, value)
         try:
-            profile = build(InFile, tree, "")
-            dataclasses.replace(params, profiles={**params.profiles, name: profile})  # checks them together
+            params = build(Params, tree | {"profiles": tree["profiles"] | {name: changed}}, "")
         except ValueError as error:
             raise UsageError(f"--set {', '.join(overrides)}: {error}") from None
+    profile = params.profiles[name]
     assumptions = {**params.assumptions, **profile.supposes}
     published = next((one.replicate_sd for one in params.profiles.values() if one.comparable), {})
     return Settings(name, profile, assumptions, dict(overrides or {}), published)
 
 
 def _load(path: Path) -> tuple[Params, dict[str, Any]]:
-    """Return the file as values, and its profiles as mappings after ``extends``."""
+    """Return the file as values, and as it was read, with its profiles after ``extends``."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -165,9 +153,9 @@ def _parsed(path: Path, content: bytes) -> tuple[Params, dict[str, Any]]:
     try:
         raw = mapping(path, content)
         if isinstance(profiles := raw.get("profiles"), dict):
-            raw["profiles"] = extended(profiles, f"{path.name}.profiles")
-        params: Params = build(Params, raw, path.name)
-        return params, raw["profiles"]
+            raw["profiles"] = extended(profiles)
+        params: Params = build(Params, raw, "")
+        return params, raw
     except ValueError as error:
         raise UsageError(f"{path}: {error}") from None
 

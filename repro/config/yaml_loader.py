@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -69,12 +68,12 @@ def mapping(path: Path, content: bytes, loader: type[Verbatim | Strict] = Strict
 
 
 def parse(text: str, loader: type[Verbatim | Strict] = Strict) -> Any:
-    """Parse YAML into plain values; aliases are copied, so that no two values are the same object.
+    """Parse YAML into plain values; an alias is the same object as what it names.
 
     Raises ValueError with the line (", line 3: ...") if it is not YAML, or if a value is ambiguous (`Strict`).
     """
     try:
-        return _copied(yaml.load(text, loader))
+        return yaml.load(text, loader)
     except yaml.YAMLError as error:
         where, why = getattr(error, "problem_mark", None), getattr(error, "problem", None) or str(error)
         why = why if isinstance(error, _Refused) else f"not YAML ({' '.join(why.split())})"
@@ -85,48 +84,41 @@ def parse(text: str, loader: type[Verbatim | Strict] = Strict) -> Any:
         raise ValueError(f": not YAML ({one_line(error)})") from None
 
 
-def _copied(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _copied(inner) for key, inner in value.items()}
-    return [_copied(inner) for inner in value] if isinstance(value, list) else value
-
-
-def replace_value(tree: Any, dotted: str, value: Any) -> None:
-    """Set the value of a dotted key in nested mappings. Raises `UsageError` if there is no such key."""
-    if dotted == "extends":
+def replaced(tree: Any, dotted: str, value: Any, above: str = "") -> Any:
+    """Return ``tree``, nested mappings, with another ``value`` of a dotted key; ``above`` is the key of ``tree``
+    itself, with its dot. Raises `UsageError` if there is no such key."""
+    if dotted == "extends" and not above:
         raise UsageError("--set extends: only params.yaml can set it; choose a profile with --profile")
-    parts = dotted.split(".")
-    node, seen = tree, ""
-    for part in parts:
-        if not isinstance(node, dict) or part not in node:
-            known = list(node) if isinstance(node, dict) else []
-            raise UsageError(f"--set {dotted}: no key '{seen}{part}' in this profile{did_you_mean(part, known)}")
-        parent, node, seen = node, node[part], f"{seen}{part}."
-    parent[parts[-1]] = value
+    key, dot, below = dotted.partition(".")
+    if not isinstance(tree, dict) or key not in tree:
+        known = list(tree) if isinstance(tree, dict) else []
+        hint = did_you_mean(key, known)
+        raise UsageError(f"--set {above}{dotted}: no key '{above}{key}' in this profile{hint}")
+    return tree | {key: replaced(tree[key], below, value, f"{above}{key}.") if dot else value}
 
 
-def extended(tables: Mapping[str, Any], place: str) -> dict[str, Any]:
-    """Resolve ``extends: other`` in ``tables``: mappings are merged key by key, all other values are replaced.
+def extended(profiles: Mapping[str, Any]) -> dict[str, Any]:
+    """Resolve ``extends: other`` in ``profiles``: mappings are merged key by key, all other values are replaced.
 
-    Raises ValueError at ``place`` for an unknown name, and if tables extend each other in a circle.
+    Raises ValueError for an unknown name, and if profiles extend each other in a circle.
     """
 
     def resolve(name: str, path: tuple[str, ...] = ()) -> Any:
-        table, path = tables[name], (*path, name)
-        if not isinstance(table, dict) or "extends" not in table:
-            return table
-        base = table["extends"]
-        if not isinstance(base, str) or base not in tables:
-            close = did_you_mean(str(base), list(tables))
-            raise ValueError(f"{place}.{name}.extends: there is no '{base}'{close}")
+        profile, path = profiles[name], (*path, name)
+        if not isinstance(profile, dict) or "extends" not in profile:
+            return profile
+        base = profile["extends"]
+        if not isinstance(base, str) or base not in profiles:
+            close = did_you_mean(str(base), list(profiles))
+            raise ValueError(f"profiles.{name}.extends: there is no '{base}'{close}")
         if base in path:
-            raise ValueError(f"{place}.{name}.extends: a circle ({' -> '.join((*path, base))})")
-        return _merged(resolve(base, path), {key: value for key, value in table.items() if key != "extends"})
+            raise ValueError(f"profiles.{name}.extends: a circle ({' -> '.join((*path, base))})")
+        return _merged(resolve(base, path), {key: value for key, value in profile.items() if key != "extends"})
 
-    return {name: resolve(name) for name in tables}
+    return {name: resolve(name) for name in profiles}
 
 
-def _merged(base: Any, table: Any) -> Any:
-    if not isinstance(base, dict) or not isinstance(table, dict):
-        return copy.deepcopy(table)
-    return {key: _merged(base.get(key), table.get(key, base.get(key))) for key in base | table}
+def _merged(base: Any, own: Any) -> Any:
+    if not isinstance(base, dict) or not isinstance(own, dict):
+        return own
+    return base | {key: _merged(base.get(key), value) for key, value in own.items()}
