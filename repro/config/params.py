@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -165,8 +164,4 @@ def parse_override(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise UsageError(f"--set {text!r}: write key=value, recipe.epochs=4 for instance")
-    try:
-        return key.strip(), parse(value)
-    except ValueError as error:
-        why = re.sub(r"^(, line \d+)?: ", "", str(error))
-        raise UsageError(f"--set {text:.60}: {why}") from None
+    return key.strip(), parse(value, f"--set {text:.60}")

@@ -57,31 +57,30 @@ for _kind in ("int", "float"):
 def mapping(path: Path, content: bytes, loader: type[Verbatim | Strict] = Strict) -> dict[str, Any]:
     """Parse the ``content`` of a file that contains a mapping. Raises `UsageError` with the line of an error."""
     try:
-        raw = parse(content.decode(), loader)
+        raw = parse(content.decode(), str(path), loader)
     except UnicodeDecodeError:
         raise UsageError(f"{path}: not UTF-8 text") from None
-    except ValueError as error:
-        raise UsageError(f"{path}{error}") from None
     if not isinstance(raw, dict):
         raise UsageError(f"{path}: a mapping was expected at its top")
     return raw
 
 
-def parse(text: str, loader: type[Verbatim | Strict] = Strict) -> Any:
+def parse(text: str, place: str, loader: type[Verbatim | Strict] = Strict) -> Any:
     """Parse YAML into plain values; an alias is the same object as what it names.
 
-    Raises ValueError with the line (", line 3: ...") if it is not YAML, or if a value is ambiguous (`Strict`).
+    Raises `UsageError` with ``place`` and the line if it is not YAML, or if a value is ambiguous (`Strict`).
     """
     try:
         return yaml.load(text, loader)
     except yaml.YAMLError as error:
-        where, why = getattr(error, "problem_mark", None), getattr(error, "problem", None) or str(error)
+        mark, why = getattr(error, "problem_mark", None), getattr(error, "problem", None) or str(error)
         why = why if isinstance(error, _Refused) else f"not YAML ({' '.join(why.split())})"
-        raise ValueError(f", line {where.line + 1}: {why}" if where else f": {why}") from None
+        line = f", line {mark.line + 1}" if mark and "\n" in text else ""
+        raise UsageError(f"{place}{line}: {why}") from None
     except RecursionError:
-        raise ValueError(": nested too deeply") from None
+        raise UsageError(f"{place}: nested too deeply") from None
     except Exception as error:  # an explicit tag (!!int abc) raises whatever its constructor meets
-        raise ValueError(f": not YAML ({one_line(error)})") from None
+        raise UsageError(f"{place}: not YAML ({one_line(error)})") from None
 
 
 def replaced(tree: Any, dotted: str, value: Any, above: str = "") -> Any:
