@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from repro.errors import BudgetSpent, RunFailed
 from repro.record import DIVERGED
-from repro.run import Photos, Run, ancestors, generations, start_epochs
+from repro.run import Photos, Run, ancestors, start_epochs
 from repro.store import Store
 from repro.words import are, counted
 
@@ -40,16 +40,18 @@ class Plan:
 
 
 def waves(runs: Iterable[Run]) -> list[list[Run]]:
-    """Group ``runs`` into lists that can train together: none is an ancestor of another in its wave.
+    """Group ``runs`` into lists that can train together: none is an ancestor of another in its wave, and the
+    parents of a wave are in earlier ones, or not among ``runs``.
 
     On small images they may differ in schedule, labels and number of images."""
-    found: list[list[Run]] = []
-    for generation in generations(list(runs)):
-        groups: dict[tuple[object, ...], list[Run]] = {}
-        for run in generation:
-            groups.setdefault(wave_shape(run), []).append(run)
-        found.extend(groups.values())
-    return found
+    listed = {run.key: run for run in runs}
+    depth: dict[str, int] = {}
+    found: dict[tuple[int, tuple[object, ...]], list[Run]] = {}
+    for run in ancestors(list(listed.values())):
+        depth[run.key] = max((depth[p.run.key] + (p.run.key in listed) for p in run.parents), default=0)
+        if run.key in listed:
+            found.setdefault((depth[run.key], wave_shape(run)), []).append(run)
+    return [found[at] for at in sorted(found, key=lambda at: at[0])]
 
 
 def wave_shape(run: Run) -> tuple[object, ...]:

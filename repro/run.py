@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -228,14 +228,3 @@ def start_epochs(runs: Iterable[Run]) -> dict[str, set[int]]:
         for parent in run.parents:
             wanted.setdefault(parent.run.key, set()).add(parent.epoch)
     return wanted
-
-
-def generations(runs: list[Run]) -> Iterator[list[Run]]:
-    """Yield ``runs`` in layers; the parents of a layer are in earlier layers, or not among ``runs``."""
-    listed, order = {run.key for run in runs}, ancestors(runs)
-    depth: dict[str, int] = {}
-    for run in order:
-        depth[run.key] = max((depth[p.run.key] + (p.run.key in listed) for p in run.parents), default=0)
-    for each in sorted(set(depth.values())):
-        if layer := [run for run in order if run.key in listed and depth[run.key] == each]:
-            yield layer

@@ -17,7 +17,8 @@ from repro import run as run_module
 from repro.artifacts import batch_probe, table1, table4
 from repro.config.recipe import Recipe
 from repro.experiments import Study
-from repro.run import Checkpoint, Data, Mask, Run, ancestors, generations, start_epochs
+from repro.plan import waves
+from repro.run import Checkpoint, Data, Mask, Run, ancestors, start_epochs
 
 RECIPE = Recipe(
     epochs=20, batch_size=128, lr=0.1, milestones=(12, 16), gamma=0.1, momentum=0.9, weight_decay=1e-4,
@@ -230,21 +231,21 @@ def test_start_epochs_are_those_that_someone_starts_from() -> None:
     assert start_epochs([DENSE]) == {}
 
 
-def test_generations_grow_only_from_earlier_ones() -> None:
-    assert list(generations([RETRAINED, TICKET, WINDOW, DENSE])) == [[DENSE], [WINDOW, TICKET], [RETRAINED]]
+def test_waves_grow_only_from_earlier_ones() -> None:
+    assert waves([RETRAINED, TICKET, WINDOW, DENSE]) == [[DENSE], [WINDOW, TICKET], [RETRAINED]]
 
 
 def test_a_run_waits_for_the_later_of_its_parents() -> None:
     for weights, mask in ((DENSE, WINDOW), (WINDOW, DENSE)):
         child = replace(DENSE, weights=Checkpoint(weights, 5), mask=Mask(Checkpoint(mask, 5), 0.8))
-        assert list(generations([child, DENSE, WINDOW])) == [[DENSE], [WINDOW], [child]]
+        assert waves([child, DENSE, WINDOW]) == [[DENSE], [WINDOW], [child]]
 
 
 def test_a_run_that_is_not_listed_separates_nobody() -> None:
     """Finished parents do not make a Run wait."""
-    assert list(generations([TICKET, WINDOW])) == [[TICKET, WINDOW]]
+    assert waves([TICKET, WINDOW]) == [[TICKET, WINDOW]]
     # Though through one that is not listed, a Run still waits for its grandparent.
-    assert list(generations([RETRAINED, DENSE])) == [[DENSE], [RETRAINED]]
+    assert waves([RETRAINED, DENSE]) == [[DENSE], [RETRAINED]]
 
 
 def test_labels_say_what_a_run_is() -> None:
