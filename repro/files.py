@@ -103,6 +103,11 @@ def existing(folder: Path) -> Path:
     return folder
 
 
+def free(folder: Path) -> int:
+    """Return the bytes that are free where ``folder`` is, or will be."""
+    return shutil.disk_usage(existing(folder)).free
+
+
 POLL = 0.05  # seconds between attempts to lock
 ANOTHER = "another process"
 BUSY = (errno.EAGAIN, errno.EACCES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import collections
 import functools
 import heapq
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,6 +17,9 @@ from repro.words import are, counted
 
 QUESTIONS = ("structures", "ppr", "memorization", "batch-probe")
 """Families of Runs that measure something about other networks; their own networks are not kept."""
+
+# Bytes of a dense checkpoint, float32: parameters and BatchNorm statistics (measured).
+CHECKPOINT_BYTES = {"resnet20": 1_090_000, "resnet56": 3_450_000, "resnet18": 46_810_000, "resnet50": 102_460_000}
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,16 @@ class Plan:
     def waves(self) -> list[list[Run]]:
         """`waves` of the missing Runs."""
         return waves(self.missing)
+
+    @property
+    def disk_bytes(self) -> int:
+        """The bytes of all checkpoints that the missing Runs will keep."""
+        total = 0
+        for run in self.missing:
+            dense = CHECKPOINT_BYTES[run.arch]
+            masked = dense + dense // 4 if run.mask or run.prune_at else dense  # a mask adds a byte per weight
+            total += len(self.keep.get(run.key, ())) * masked
+        return total
 
 
 def waves(runs: Iterable[Run]) -> list[list[Run]]:
@@ -89,18 +103,19 @@ def make_plan(
             continue
         begun = store.newest_state(run) is not None  # it contains what the Run took from its parents
         for parent in run.parents:
-            finished = store.record(parent.run) is not None
-            if not finished or not (begun or store.checkpoint(parent.run, parent.epoch)):
+            record = store.record(parent.run)
+            if record is None:
                 wanted.add(parent.run.key)
-                if finished:
-                    replays.add(parent.run.key)
+            elif record.status != DIVERGED and not (begun or store.checkpoint(parent.run, parent.epoch)):
+                wanted.add(parent.run.key)
+                replays.add(parent.run.key)
     blocked: dict[str, Run] = {}
     for run in runs:  # parents first
         if run.key in wanted and any(p.run.key in blocked or diverged(store, p.run) for p in run.parents):
             blocked[run.key] = run
-    stuck = {p.run.key for run in blocked.values() for p in run.parents if diverged(store, p.run)}
-    missing = tuple(run for run in runs if run.key in wanted and run.key not in blocked and run.key not in stuck)
-    return Plan(tuple(runs), missing, keep, frozenset(replays - stuck), tuple(blocked.values()))
+    wanted -= blocked.keys()
+    missing = tuple(run for run in runs if run.key in wanted)
+    return Plan(tuple(runs), missing, keep, frozenset(replays), tuple(blocked.values()))
 
 
 def trains_a_network(run: Run) -> bool:
@@ -155,20 +170,6 @@ def check_trained(plan: Plan, store: Store, given_up: Mapping[str, str]) -> None
         raise RunFailed("; ".join(messages))
 
 
-def disk_bytes(runs: Iterable[Run], keep: dict[str, set[int]]) -> int:
-    """Return the bytes of all checkpoints that ``runs`` will keep."""
-    total = 0
-    for run in runs:
-        dense = CHECKPOINT_BYTES[run.arch]
-        masked = dense + dense // 4 if run.mask or run.prune_at else dense  # a mask adds a byte per weight
-        total += len(keep.get(run.key, ())) * masked
-    return total
-
-
-# Bytes of a dense checkpoint, float32: parameters and BatchNorm statistics (measured).
-CHECKPOINT_BYTES = {"resnet20": 1_090_000, "resnet56": 3_450_000, "resnet18": 46_810_000, "resnet50": 102_460_000}
-
-
 # The number of Runs to train at a time, so that most of them end within a time budget.
 
 SLACK = 1.06  # time of a wave relative to its steps and evaluations alone: states, starts
@@ -182,20 +183,17 @@ def end_times(images: Sequence[int], lanes: int, speed: Speed) -> list[float]:
     Run takes it. All busy lanes are equally fast, at a ``speed`` that depends on their number."""
     speed = functools.cache(speed)  # asked for each Run that ends
     ended = [0.0] * len(images)
+    queue = collections.deque(enumerate(images))
     at_work: list[tuple[float, int]] = []  # (images per lane when its Run ends, number of the Run)
     now = behind = 0.0
-    for number in range(len(images) + lanes):
-        if number < len(images) and len(at_work) < lanes:
-            heapq.heappush(at_work, (behind + images[number], number))
-            continue
-        if not at_work:
-            break
+    while queue or at_work:
+        while queue and len(at_work) < lanes:
+            number, count = queue.popleft()
+            heapq.heappush(at_work, (behind + count, number))
         busy = len(at_work)
         target, first = heapq.heappop(at_work)
         now += SLACK * (target - behind) * busy / speed(busy, lanes)
         ended[first], behind = now, target
-        if number < len(images):
-            heapq.heappush(at_work, (behind + images[number], number))
     return ended
 
 

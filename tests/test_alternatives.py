@@ -34,7 +34,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Works
 
 
 def by_name(work: Workspace) -> dict[str, dict[str, Any]]:
-    return {other["what"]: other for other in alternatives(work, {})}
+    return {other["what"]: other for other in alternatives(work, work.plan(), {})}
 
 
 def test_table_3_by_hand(work: Callable[..., Workspace]) -> None:
@@ -50,7 +50,8 @@ def test_table_3_by_hand(work: Callable[..., Workspace]) -> None:
 
 def test_the_options_that_are_told_cost_what_is_told(work: Callable[..., Workspace]) -> None:
     """As a user would pass them."""
-    for other in alternatives(work("table3"), {}):
+    asked = work("table3")
+    for other in alternatives(asked, asked.plan(), {}):
         changes = [word for word in other["options"] if "=" in word]
         arch = other["options"][1] if other["options"][:1] == ["--arch"] else None
         price = cost(work("table3", overrides=changes, arch=arch).plan().missing)
@@ -85,9 +86,9 @@ def test_of_one_network_its_own_alternatives(work: Callable[..., Workspace]) -> 
 
 
 def test_cifar10_has_none(work: Callable[..., Workspace]) -> None:
-    assert alternatives(work("fig1", "table2"), {}) == []
-    assert alternatives(work("fig6", arch="resnet56"), {}) == []
-    assert alternatives(work("table3", profile="pilot"), {}) == []
+    assert by_name(work("fig1", "table2")) == {}
+    assert by_name(work("fig6", arch="resnet56")) == {}
+    assert by_name(work("table3", profile="pilot")) == {}
 
 
 def test_plan_tells_them(command: Command) -> None:

@@ -12,7 +12,7 @@ from repro import artifacts
 from repro.errors import RunFailed
 from repro.experiments import Study
 from repro.options import Options
-from repro.plan import CHECKPOINT_BYTES, budget_spent, check_trained, cost, disk_bytes, make_plan
+from repro.plan import CHECKPOINT_BYTES, Plan, budget_spent, check_trained, cost, make_plan
 from repro.record import Record
 from repro.run import Run, ancestors
 from repro.store import Store
@@ -174,6 +174,16 @@ def test_a_diverged_parent_is_not_trained_again_and_again(
     assert [run.seed for run in plan.missing] == [1, 1]
 
 
+def test_nothing_is_trained_again_for_what_diverged(study: Study_of, store: Store, record_of: Record_of) -> None:
+    """The window's end would need the dense checkpoint again, but it is never trained again."""
+    dense, retrained = study().dense("resnet20", 0), study().gradual("resnet20", 0, 1, 2)
+    assert retrained.weights
+    window = retrained.weights.run
+    store.finish([(dense, record_of(dense)), (window, record_of(window, status="diverged", top1=None))])
+    plan = make_plan([retrained], store)
+    assert (plan.missing, plan.replays, plan.blocked) == ((), frozenset(), (retrained,))
+
+
 def test_what_is_left_is_told(study: Study_of, store: Store, record_of: Record_of) -> None:
     dense, ticket = study().dense("resnet20", 0), study().ticket("resnet20", 0, 2, 1)
     again = "run the same command again to resume"
@@ -223,7 +233,7 @@ def test_cost_leaves_out_what_a_state_has_behind_it(study: Study_of, store: Stor
 
 def test_disk_space_is_that_of_the_kept_checkpoints(study: Study_of, store: Store) -> None:
     plan = make_plan(asked(study("paper"), "fig1"), store)
-    assert disk_bytes(plan.missing, plan.keep) == 13 * CHECKPOINT_BYTES["resnet20"]
+    assert plan.disk_bytes == 13 * CHECKPOINT_BYTES["resnet20"]
 
 
 def test_table_3_keeps_the_dense_epochs_that_others_start_from(study: Study_of, store: Store) -> None:
@@ -237,7 +247,7 @@ def test_table_3_keeps_the_dense_epochs_that_others_start_from(study: Study_of, 
     # A window's end carries its mask, a quarter more.
     whole = 7 * CHECKPOINT_BYTES["resnet50"] + 11 * CHECKPOINT_BYTES["resnet18"]
     ends = 7 * 5 * (CHECKPOINT_BYTES["resnet50"] + CHECKPOINT_BYTES["resnet18"]) // 4
-    assert disk_bytes(plan.missing, plan.keep) == pytest.approx(whole + ends, abs=20)
+    assert plan.disk_bytes == pytest.approx(whole + ends, abs=20)
 
 
 def test_what_a_masked_checkpoint_takes(study: Study_of, store: Store) -> None:
@@ -252,7 +262,7 @@ def test_what_a_masked_checkpoint_takes(study: Study_of, store: Store) -> None:
     store.save_checkpoint(window.of.run, 2, network.checkpoint())
     kept = store.checkpoint(window.of.run, 2)
     assert kept
-    declared = disk_bytes([window.of.run], {window.of.run.key: {2}})
+    declared = Plan((), (window.of.run,), {window.of.run.key: {2}}, frozenset()).disk_bytes
     assert kept.path.stat().st_size == pytest.approx(declared, rel=0.05)
 
 

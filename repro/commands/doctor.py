@@ -24,7 +24,7 @@ from repro.data.imagenet import index
 from repro.engine import device as devices
 from repro.errors import MissingInput, ReproError, UsageError
 from repro.options import Options
-from repro.plan import cost, disk_bytes
+from repro.plan import cost
 from repro.report import terminal
 from repro.run import Run
 from repro.words import counted
@@ -117,8 +117,7 @@ def _project(options: Options) -> Iterator[Check]:
             yield what, "ok", f"{folder}, writable, with file locks"
         except ReproError as error:
             yield what, "problem", str(error)
-    needed = disk_bytes(missing, plan.keep)
-    free = shutil.disk_usage(files.existing(work.store.runs_dir)).free
+    needed, free = plan.disk_bytes, files.free(work.store.runs_dir)
     space = f"{terminal.size(needed)} of checkpoints to come, {terminal.size(free)} free"
     yield ("disk", "ok", space) if needed < free else ("disk", "problem", f"{space}: pass another --runs-dir")
     yield from _time(missing, work)

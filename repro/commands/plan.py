@@ -6,21 +6,19 @@ from __future__ import annotations
 import contextlib
 import json
 import shlex
-import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 
 from repro import estimate, files
-from repro.artifacts import Artifact
 from repro.artifacts.pruning_table import windows_of
 from repro.config.recipe import IMAGENET_ARCHS
 from repro.errors import UsageError
 from repro.estimate import Pace
 from repro.experiments import paper_epochs
 from repro.options import Options
-from repro.plan import Plan, cost, disk_bytes
+from repro.plan import Plan, cost
 from repro.report import terminal
 from repro.report.tables import Table
 from repro.run import Run, ancestors
@@ -42,14 +40,13 @@ def show_plan(
     if calibrate is not False:
         log = terminal.console(stderr=True)
         paces = estimate.paces(plan.missing, options.device, work.store, log, again=bool(calibrate))
-    per_artifact = {artifact.name: _of_artifact(work, artifact) for artifact in work.artifacts}
-    shared = sum(of["runs"] for of in per_artifact.values()) - len(plan.runs)
+    plans = {artifact.name: work.plan(work.runs(artifact)) for artifact in work.artifacts}
     seconds = estimate.seconds(plan.missing, paces, work.store) if paces else None
     cuda = any(pace.cuda for pace in paces.values())
-    summary = _left(plan, work.store) | {
-        "shared": shared,
+    summary = _counts(plan, work.store) | {
+        "shared": sum(len(of.runs) for of in plans.values()) - len(plan.runs),
         "profile": work.settings.name,
-        "artifacts": per_artifact,
+        "artifacts": {name: _counts(of, work.store) | _shared(name, plans) for name, of in plans.items()},
         "waves": len(plan.waves),
         "epochs": cost(plan.runs).epochs,
         "images_per_second": {arch: pace.best for arch, pace in paces.items()},
@@ -57,9 +54,9 @@ def show_plan(
         "calibrated": {arch: pace.choice.measured for arch, pace in paces.items()},
         "seconds_left": seconds,
         "gpu_hours_left": seconds / 3600 if cuda and seconds is not None else None,
-        "disk_bytes": disk_bytes(plan.missing, plan.keep),
-        "further_seed": _further_seed(work, paces),
-        "alternatives": alternatives(work, paces),
+        "disk_bytes": plan.disk_bytes,
+        "further_seed": _further_seed(work, plan, paces),
+        "alternatives": alternatives(work, plan, paces),
     }
     if as_json:
         print(json.dumps(summary))
@@ -89,8 +86,8 @@ def _show(summary: Mapping[str, Any], paces: Mapping[str, Pace], store: Store) -
         )
     time = "" if further["seconds"] is None else f", {terminal.duration(further['seconds'])} on this device"
     out.print(f"each further seed: {counted(further['runs'], 'Run')}, {counted(further['epochs'], 'epoch')}{time}")
-    needed, free = summary["disk_bytes"], shutil.disk_usage(files.existing(store.runs_dir)).free
-    out.print(f"disk: {terminal.size(needed)} of checkpoints to come, {terminal.size(free)} free")
+    needed, free = terminal.size(summary["disk_bytes"]), terminal.size(files.free(store.runs_dir))
+    out.print(f"disk: {needed} of checkpoints to come, {free} free")
     if others := summary["alternatives"]:
         _show_alternatives(others, out)
 
@@ -111,17 +108,15 @@ def _show_alternatives(others: Sequence[Mapping[str, Any]], out: Console) -> Non
 
 def _price(runs: Sequence[Run], paces: Mapping[str, Pace], store: Store | None = None) -> dict[str, Any]:
     """Return what is left to train of ``runs``, and its time, None if it is not known."""
-    price = cost(runs, store)
-    seconds = estimate.seconds(runs, paces, store)
-    return {"runs": price.runs, "epochs": price.epochs, "images": price.images, "seconds": seconds}
+    return {**vars(cost(runs, store)), "seconds": estimate.seconds(runs, paces, store)}
 
 
-def _left(plan: Plan, store: Store) -> dict[str, Any]:
+def _counts(plan: Plan, store: Store) -> dict[str, int]:
     """Return the numbers of a plan's Runs, and what is left of them."""
     left = cost(plan.missing, store)
     return {
         "runs": len(plan.runs),
-        "tickets": sum(run.experiment.startswith("tickets") for run in plan.runs),
+        "tickets": len(_tickets(plan)),
         "done": len(plan.runs) - len(plan.missing),
         "left": left.runs,
         "epochs_left": left.epochs,
@@ -129,33 +124,31 @@ def _left(plan: Plan, store: Store) -> dict[str, Any]:
     }
 
 
-def _of_artifact(work: Workspace, artifact: Artifact) -> dict[str, Any]:
-    """Return `_left` of an artifact, and the Runs and tickets that it shares with each of the others."""
-    plan = work.plan(work.runs(artifact))
-    keys = {run.key for run in plan.runs}
-    tickets = {run.key for run in plan.runs if run.experiment.startswith("tickets")}
-    others = {a.name: {r.key for r in ancestors(work.runs(a))} for a in work.artifacts if a is not artifact}
-    return _left(plan, work.store) | {
-        "shared": len(keys & set().union(*others.values())),
-        "shared_with": {a: [len(keys & of), len(tickets & of)] for a, of in others.items() if keys & of},
+def _tickets(plan: Plan) -> set[str]:
+    return {run.key for run in plan.runs if run.experiment.startswith("tickets")}
+
+
+def _shared(name: str, plans: Mapping[str, Plan]) -> dict[str, Any]:
+    """Return how many Runs an artifact shares with others, and the Runs and tickets shared with each of them."""
+    others = {other: {run.key for run in plan.runs} for other, plan in plans.items()}
+    own, tickets = others.pop(name), _tickets(plans[name])
+    return {
+        "shared": len(own & set().union(*others.values())),
+        "shared_with": {other: [len(own & of), len(tickets & of)] for other, of in others.items() if own & of},
     }
 
 
-def _further_seed(work: Workspace, paces: Mapping[str, Pace]) -> dict[str, Any]:
+def _further_seed(work: Workspace, plan: Plan, paces: Mapping[str, Pace]) -> dict[str, Any]:
     """Return the cost of one more seed of these artifacts; `repro claims` says how many each claim needs."""
-
-    def of_all(seeds: Iterable[int]) -> list[Run]:
-        return ancestors([run for artifact in work.artifacts for run in work.runs(artifact, [*seeds])])
-
-    present = {run.key for run in of_all(work.seeds)}
-    runs = [run for run in of_all([len(work.seeds)]) if run.key not in present]  # Table 1 is calibrated on seed 0
-    return _price(runs, paces)
+    present = {run.key for run in plan.runs}  # Table 1 is calibrated on seed 0
+    runs = ancestors([run for artifact in work.artifacts for run in work.runs(artifact, [len(work.seeds)])])
+    return _price([run for run in runs if run.key not in present], paces)
 
 
-def alternatives(work: Workspace, paces: Mapping[str, Pace]) -> list[dict[str, Any]]:
-    """Return cost and time of the plan as requested and of its alternatives for ImageNet, each with its
+def alternatives(work: Workspace, plan: Plan, paces: Mapping[str, Pace]) -> list[dict[str, Any]]:
+    """Return cost and time of the ``plan`` as requested and of its alternatives for ImageNet, each with its
     ``options`` on the command line; nothing if no Run on ImageNet is missing."""
-    archs = list(dict.fromkeys(run.arch for run in work.plan().missing))
+    archs = list(dict.fromkeys(run.arch for run in plan.missing))
     of_imagenet = [arch for arch in archs if arch in IMAGENET_ARCHS]
     if not of_imagenet:
         return []
@@ -178,9 +171,8 @@ def alternatives(work: Workspace, paces: Mapping[str, Pace]) -> list[dict[str, A
     found: list[dict[str, Any]] = []
     for what, words, changes in ways:
         with contextlib.suppress(UsageError):  # not every artifact has every network
-            plan = work.changed(**changes).plan()
-            price = _price(plan.missing, paces, work.store)
+            other = work.changed(**changes).plan() if changes else plan
+            price = _price(other.missing, paces, work.store)
             if not found or any(price[name] != found[0][name] for name in ("runs", "epochs", "images")):
-                disk = disk_bytes(plan.missing, plan.keep)
-                found.append({"what": what, "options": words, **price, "disk_bytes": disk})
+                found.append({"what": what, "options": words, **price, "disk_bytes": other.disk_bytes})
     return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -14,7 +13,7 @@ from repro import files
 from repro.data import cifar10, imagenet
 from repro.errors import CheckpointGone, MissingInput, RunFailed, UsageError
 from repro.options import Options, placed
-from repro.plan import Plan, cost, disk_bytes, forgotten
+from repro.plan import Plan, cost, forgotten
 from repro.report import terminal
 from repro.report.document import as_json as document_json
 from repro.run import Photos
@@ -148,8 +147,7 @@ def check_images(work: Workspace, plan: Plan) -> None:
 
 def check_room(work: Workspace, plan: Plan) -> None:
     """Raise `MissingInput` before anything is trained if the disk has no room for the checkpoints to come."""
-    needed = disk_bytes(plan.missing, plan.keep)
-    free = shutil.disk_usage(files.existing(work.store.runs_dir)).free
+    needed, free = plan.disk_bytes, files.free(work.store.runs_dir)
     if needed > free:
         raise MissingInput(
             f"{work.store.runs_dir} needs {terminal.size(needed)} for checkpoints and has {terminal.size(free)} "
