@@ -22,6 +22,7 @@ from repro.experiments import Study
 from repro.options import Options
 from repro.record import DIVERGED, Record
 from repro.report import figures, hypotheses_table
+from repro.report.document import Document
 from repro.report.figures.hypotheses import draw
 from repro.report.page import page, readme
 from repro.run import Run
@@ -159,16 +160,25 @@ def test_z_is_read_off_the_band_whichever_it_is() -> None:
     assert z([]) is None
 
 
+def document_of(numbers: dict[tuple[str, str, str], tuple[float, float]]) -> Document:
+    """A document of cells with (reproduced, printed) numbers."""
+    cells = [
+        compare.cell(*place, [value], published=number, replicate_sd=0.1)
+        for place, (value, number) in numbers.items()
+    ]
+    return Document("any", cells=cells)
+
+
 def test_only_cells_that_all_profiles_have_are_common() -> None:
-    cells = {
-        name: {col: compare.cell("s", "r", col, [value], published=1.0, replicate_sd=0.1) for col, value in own}
-        for name, own in {"a": [("1", 1.0), ("2", 1.1)], "b": [("2", 1.1), ("3", 9.0)], "c": [("2", 5.0)]}.items()
+    made = {
+        name: [document_of({("s", "r", col): (value, 1.0) for col, value in own.items()})]
+        for name, own in {"a": {"1": 1.0, "2": 1.1}, "b": {"2": 1.1, "3": 9.0}, "c": {"2": 5.0}}.items()
     }
-    found = hypotheses.compare(cells, {})
+    found = hypotheses.compare(made)
     assert [cell["col"] for cell in found["cells"]] == ["2"]
     assert (found["common"], found["alike"], found["apart"]) == (1, 0, 1)
-    assert hypotheses.compare({name: cells[name] for name in "ab"}, {})["alike"] == 1
-    assert hypotheses.compare({"a": {}, "b": {}}, {})["profiles"]["a"]["rms"] is None
+    assert hypotheses.compare({name: made[name] for name in "ab"})["alike"] == 1
+    assert hypotheses.compare({"a": [], "b": []})["profiles"]["a"]["rms"] is None
 
 
 # ---- what it says --------------------------------------------------------------------------------------------
@@ -179,25 +189,23 @@ def found_of(numbers: dict[str, dict[str, list[float]]], count: int = 3) -> dict
     profiles = list(next(iter(numbers.values())))
     artifacts = []
     for name, own in numbers.items():
-        cells = {
-            profile: {
-                i: compare.cell("s", str(i), str(i + 1), [value], published=float(i), replicate_sd=0.1)
-                for i, value in enumerate(values)
-            }
+        made = {
+            profile: [document_of({("s", str(i), str(i + 1)): (v, float(i)) for i, v in enumerate(values)})]
             for profile, values in own.items()
         }
-        rests = {p: {"runs": 2, "seeds": [0], "devices": ["d"], "precisions": ["p"]} for p in profiles}
         about = {"artifact": name, "title": name, "unit": "points", "digits": 2, "differ": ["batch_size"]}
-        artifacts.append(about | hypotheses.compare(cells, rests))
+        artifacts.append(about | hypotheses.compare(made))
+        for score in artifacts[-1]["profiles"].values():
+            score |= {"runs": 2, "seeds": [0], "devices": ["d"], "precisions": ["p"]}
     total = {
         p: {k: sum(one["profiles"][p][k] for one in artifacts) for k in ("within", "outside", "not_run", "other",
             "compared")} | {"rms": 1.0, "common_rms": 1.0, "runs": 2, "runs_shared": 1}
         for p in profiles
     }  # fmt: skip
     supposed = {"batch_size": {p: f"{p} supposes <b>" for p in profiles}}
-    made = {"profiles": profiles, "assumptions": supposed, "values": {"recipe.lr": dict.fromkeys(profiles, 0.1)},
+    found = {"profiles": profiles, "assumptions": supposed, "values": {"recipe.lr": dict.fromkeys(profiles, 0.1)},
             "artifacts": artifacts, "total": {"profiles": total, "common": 3, "alike": 1, "apart": 1}}  # fmt: skip
-    return made | {"conclusion": hypotheses.conclusion(profiles, artifacts)}
+    return found | {"conclusion": hypotheses.conclusion(profiles, artifacts)}
 
 
 def test_the_conclusion_follows_the_numbers() -> None:

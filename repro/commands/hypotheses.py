@@ -11,22 +11,21 @@ import dataclasses
 import json
 import math
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from repro import published
 from repro.artifacts import PAPER
 from repro.cells import NOT_RUN, OUTSIDE, WITHIN, Cell
 from repro.errors import UsageError
 from repro.options import Options
+from repro.published import load
 from repro.report import hypotheses_table, terminal
-from repro.report.document import provenance
+from repro.report.document import Document
 from repro.report.reading import label
 from repro.words import counted
 from repro.workspace import Workspace
 
-Document = dict[str, Any]
-Place = Hashable
+Found = dict[str, Any]
 RESTS_ON = ("runs", "seeds", "devices", "precisions")
 
 
@@ -38,7 +37,7 @@ def show(options: Options, names: Sequence[str], profiles: str, *, as_json: bool
         other = "--profile" if options.profile else "--set"
         raise UsageError(f"{given} and {other}: choose one of them (a changed profile is not a hypothesis)")
     chosen = [name.strip() for name in profiles.split(",")]
-    work = Workspace(dataclasses.replace(options, profile=None), names)
+    work = Workspace(options, names)
     if len({*chosen} - {""}) < max(2, len(chosen)):
         raise UsageError(f"{given}: name two or more, each once, {','.join(work.hypotheses)} for instance")
     works = [work.changed(profile=name) for name in chosen]
@@ -54,7 +53,7 @@ def show(options: Options, names: Sequence[str], profiles: str, *, as_json: bool
         hypotheses_table.show(found, terminal.console())
 
 
-def around(work: Workspace) -> Document | None:
+def around(work: Workspace) -> Found | None:
     """Compare ``work``'s profile with all other comparable ones that have results; None if there are none."""
     if not work.settings.comparable:
         return None
@@ -63,38 +62,29 @@ def around(work: Workspace) -> Document | None:
     return document(found) if len(found) > 1 else None
 
 
-def document(works: Sequence[Workspace]) -> Document:
+def document(works: Sequence[Workspace]) -> Found:
     """Compare the profiles of ``works``, as JSON values, on every artifact that has printed numbers."""
     by_name = {work.settings.name: work for work in works}
     supposed = differing({name: work.settings.assumptions for name, work in by_name.items()})
-    artifacts: list[Document] = []
-    every: dict[str, dict[Place, Cell]] = {name: {} for name in by_name}
-    behind: dict[str, Counter[str]] = {name: Counter() for name in by_name}
-    for artifact in works[0].artifacts:
-        if artifact.name in PAPER and not published.load(artifact.name):
-            continue  # curves that the paper only draws need not be computed
-        made = {name: work.cells(artifact) for name, work in by_name.items()}
-        cells: dict[str, dict[Place, Cell]] = {
-            name: {(artifact.name, c.series, c.row, c.col): c for c in own if c.published is not None}
-            for name, (own, _) in made.items()
-        }
-        if not any(cells.values()):
+    # Curves that the paper only draws need not be computed.
+    asked = [artifact for artifact in works[0].artifacts if artifact.name not in PAPER or load(artifact.name)]
+    made = {name: [work.render(artifact, write=False) for artifact in asked] for name, work in by_name.items()}
+    artifacts: list[Found] = []
+    for artifact, *documents in zip(asked, *made.values(), strict=True):
+        if not any(own.printed for own in documents):
             continue
-        rests: dict[str, Document] = {}
-        for name, work in by_name.items():
-            origin = provenance(work.study, made[name][1], [])
-            rests[name] = {field: origin[field] for field in RESTS_ON}
-            every[name] |= cells[name]
-            behind[name].update(origin["keys"])
         about = {field: getattr(artifact, field) for field in ("title", "unit", "digits")}
         differ = [name for name in supposed if name in artifact.assumptions]
-        artifacts.append({"artifact": artifact.name, **about, "differ": differ, **compare(cells, rests)})
-    shared = {
-        name: {"runs": len(keys), "runs_shared": sum(count > 1 for count in keys.values())}
-        for name, keys in behind.items()
-    }
-    total = compare(every, shared)
+        found = compare({own.profile: [own] for own in documents})
+        for own in documents:
+            found["profiles"][own.profile] |= {field: own.provenance[field] for field in RESTS_ON}
+        artifacts.append({"artifact": artifact.name, **about, "differ": differ, **found})
+    total = compare(made)
     del total["cells"]
+    for name, of_profile in made.items():
+        counts = Counter(key for own in of_profile for key in own.provenance["keys"])
+        shared = sum(count > 1 for count in counts.values())
+        total["profiles"][name] |= {"runs": len(counts), "runs_shared": shared}
     return {
         "profiles": list(by_name),
         "assumptions": supposed,
@@ -105,50 +95,57 @@ def document(works: Sequence[Workspace]) -> Document:
     }
 
 
-def rms(values: Iterable[float]) -> float | None:
-    """Return the root mean square, None without values. The RMS of z is about 1 if there is nothing but noise."""
-    squares = [value * value for value in values]
-    return math.sqrt(math.fsum(squares) / len(squares)) if squares else None
-
-
-def compare(cells: Mapping[str, Mapping[Place, Cell]], rests: Mapping[str, Mapping[str, Any]]) -> Document:
-    """Compare the printed ``cells`` of each profile: counts and the RMS of z, over all and over common cells.
-
-    Common cells are those that have a z in every profile. ``rests`` adds what each profile's cells rest on."""
-    scores = {name: {p: z for p, cell in own.items() if (z := cell.z) is not None} for name, own in cells.items()}
-    common = [p for p in next(iter(scores.values()), {}) if all(p in own for own in scores.values())]
-    rows: list[Document] = []
-    for place in common:
-        beside = {name: own[place] for name, own in cells.items()}
-        first = next(iter(beside.values()))
-        row: Document = {field: getattr(first, field) for field in ("series", "row", "col", "published")}
-        for field in ("reproduced", "z", "n", "band", "verdict"):
-            row[field] = {name: getattr(cell, field) for name, cell in beside.items()}
-        rows.append(row)
-    profiles: dict[str, Document] = {}
-    for name, own in cells.items():
-        counts = Counter(cell.verdict for cell in own.values())
-        within, outside, not_run = counts[WITHIN], counts[OUTSIDE], counts[NOT_RUN]
+def compare(documents: Mapping[str, Sequence[Document]]) -> Found:
+    """Compare the printed cells of each profile's ``documents``: counts and the RMS of z, over all and over common
+    cells. Common cells are those that have a z in every profile."""
+    beside: dict[tuple[str, ...], dict[str, Cell]] = {}
+    for name, of_profile in documents.items():
+        for made in of_profile:
+            for cell in made.printed:
+                place = (made.artifact, cell.series, cell.row, cell.col)
+                beside.setdefault(place, {})[name] = cell
+    common = [
+        cells
+        for cells in beside.values()
+        if len(cells) == len(documents) and all(cell.z is not None for cell in cells.values())
+    ]
+    profiles: dict[str, Found] = {}
+    for name in documents:
+        own = [cells[name] for cells in beside.values() if name in cells]
+        verdicts = Counter(cell.verdict for cell in own)
+        counts = {verdict.replace(" ", "_"): verdicts.pop(verdict, 0) for verdict in (WITHIN, OUTSIDE, NOT_RUN)}
         profiles[name] = {
-            "within": within,
-            "outside": outside,
-            "not_run": not_run,
-            "other": len(own) - within - outside - not_run,  # of unknown noise, or diverged
-            "compared": len(scores[name]),
-            "rms": rms(scores[name].values()),
-            "common_rms": rms(scores[name][place] for place in common),
-            **rests.get(name, {}),
+            **counts,
+            "other": verdicts.total(),  # of unknown noise, or diverged
+            "compared": sum(cell.z is not None for cell in own),
+            "rms": rms(own),
+            "common_rms": rms(cells[name] for cells in common),
         }
     return {
         "profiles": profiles,
         "common": len(common),
-        "alike": sum(len(set(row["reproduced"].values())) == 1 for row in rows),
-        "apart": sum(len(set(row["verdict"].values())) > 1 for row in rows),
-        "cells": rows,
+        "alike": sum(len({cell.reproduced for cell in cells.values()}) == 1 for cells in common),
+        "apart": sum(len({cell.verdict for cell in cells.values()}) > 1 for cells in common),
+        "cells": [_row(cells) for cells in common],
     }
 
 
-def conclusion(profiles: Sequence[str], artifacts: Sequence[Document]) -> str:
+def rms(cells: Iterable[Cell]) -> float | None:
+    """Return the root mean square of z, None where no cell has one. Noise alone gives about 1."""
+    squares = [z * z for cell in cells if (z := cell.z) is not None]
+    return math.sqrt(math.fsum(squares) / len(squares)) if squares else None
+
+
+def _row(beside: Mapping[str, Cell]) -> Found:
+    """Return a cell's place and printed number, and by profile what stands beside it."""
+    first = next(iter(beside.values()))
+    row: Found = {field: getattr(first, field) for field in ("series", "row", "col", "published")}
+    for field in ("reproduced", "z", "n", "band", "verdict"):
+        row[field] = {name: getattr(cell, field) for name, cell in beside.items()}
+    return row
+
+
+def conclusion(profiles: Sequence[str], artifacts: Sequence[Found]) -> str:
     """State in words what the comparison of ``artifacts`` shows, and what it does not."""
     common = [one for one in artifacts if one["common"]]
     if not common:
@@ -171,7 +168,7 @@ def differing(of: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     return {name: own for name, own in found.items() if any(v != next(iter(own.values())) for v in own.values())}
 
 
-def _outcome(one: Document) -> str:
+def _outcome(one: Found) -> str:
     """Say which profile is closest to the printed numbers of an artifact, on the common cells."""
     common, alike = one["common"], one["alike"]
     where = f"On the {f'{common} cells' if common > 1 else 'one cell'} of {label(one['artifact'])} that all have"
@@ -183,29 +180,26 @@ def _outcome(one: Document) -> str:
     if common == 1:
         apart = "the verdicts differ" if one["apart"] else "the verdict is the same"
     (least, best), *others = sorted((own["common_rms"], name) for name, own in one["profiles"].items())
-    if math.isclose(least, others[0][0], rel_tol=1e-9):
-        tied = f"profiles {best} and {others[0][1]} have the same RMS in units of noise"
-        return f"{where}, {tied}: {least:.2f}; {apart}."
     which = "smaller" if len(others) == 1 else "smallest"
     against = ", ".join(f"{value:.2f} for profile {name}" for value, name in others)
-    return (
-        f"{where}, profile {best} has the {which} RMS in units of noise: {least:.2f}, against {against}; {apart}."
-    )
+    closest = f"profile {best} has the {which} RMS in units of noise: {least:.2f}, against {against}"
+    if math.isclose(least, others[0][0], rel_tol=1e-9):
+        closest = f"profiles {best} and {others[0][1]} have the same RMS in units of noise: {least:.2f}"
+    return f"{where}, {closest}; {apart}."
 
 
 def _values(work: Workspace) -> dict[str, Any]:
     """Return everything that a profile sets, by dotted name, and the noise that its bands are made of."""
     profile = work.settings.profile
-    text = json.dumps(
-        {**vars(profile), **profile.blocks},
-        default=lambda value: vars(value) if dataclasses.is_dataclass(value) else dict(value),
-    )
-    values = _flat(json.loads(text))
-    return {n: v for n, v in values.items() if n != "comparable" and not n.startswith(("supposes.", "blocks."))}
+    values = {**vars(profile), **profile.blocks}
+    for name in ("comparable", "supposes", "blocks"):
+        del values[name]
+    return _flat(values)
 
 
 def _flat(value: Any, name: str = "") -> dict[str, Any]:
-    if not isinstance(value, dict):
-        return {name: value}
-    parts = [_flat(inner, f"{name}.{key}".lstrip(".")) for key, inner in value.items()]
-    return {key: inner for part in parts for key, inner in part.items()}
+    inner = vars(value) if dataclasses.is_dataclass(value) else value
+    if not isinstance(inner, Mapping):
+        return {name: list(value) if isinstance(value, tuple) else value}
+    parts = [_flat(own, f"{name}.{key}".lstrip(".")) for key, own in inner.items()]
+    return {key: own for part in parts for key, own in part.items()}

@@ -74,8 +74,8 @@ def compared(work: Workspace, documents: Sequence[Document]) -> Differences:
     cells: list[dict[str, Any]] = []
     largest: dict[str, float] = {}
     for made in documents:
-        cells += [{"artifact": made.artifact, **flat(cell)} for cell in made.cells if cell.published is not None]
-        if held := [abs(cell.difference) for cell in made.cells if cell.judged and cell.difference is not None]:
+        cells += [{"artifact": made.artifact, **flat(cell)} for cell in made.printed]
+        if held := [abs(cell.difference) for cell in made.printed if cell.judged and cell.difference is not None]:
             largest[made.artifact] = measured(max(held))
     return {
         "profile": work.settings.name,
@@ -133,17 +133,16 @@ def _print(work: Workspace, found: Differences, cells: Sequence[dict[str, Any]])
             "for orientation only"
         )
     if cells:
-        digits_of = {artifact.name: artifact.digits_of for artifact in work.artifacts}
-        rows = [_row(cell, digits_of[cell["artifact"]](cell["col"])) for cell in cells]
         spare = ("z", "n", "band") if comparable else ("z", "n", "band", "verdict")
         out.print()
-        out.print(Table(HEADER, rows, folds=HEADER[:1], spare=spare))
+        out.print(Table(HEADER, [_row(cell) for cell in cells], folds=HEADER[:1], spare=spare))
     if left := len(found["cells"]) - len(cells):
         out.print(f"{counted(left, 'printed number')} not shown: --all shows every one")
 
 
-def _row(cell: dict[str, Any], digits: int) -> list[str]:
+def _row(cell: dict[str, Any]) -> list[str]:
     """Return a cell's row under `HEADER`."""
+    digits = artifacts.get(cell["artifact"]).digits_of(cell["col"])
     form, printed = f".{digits}f", f".{min(digits, MOST_PRINTED)}f"
     forms = {"reproduced": form, "published": printed, "difference": f"+{form}", "band": form, "z": "+.1f"}
     numbers = ["" if cell[name] is None else f"{cell[name]:{form}}" for name, form in forms.items()]

@@ -74,9 +74,9 @@ class Document:
         return self.unit.endswith("%")
 
     @property
-    def printed(self) -> bool:
-        """Whether the paper prints any of its numbers."""
-        return any(cell.published is not None for cell in self.cells)
+    def printed(self) -> list[Cell]:
+        """The cells whose numbers the paper prints."""
+        return [cell for cell in self.cells if cell.published is not None]
 
     def number(self, cell: Cell, field: str) -> str:
         """Format a number of one of its cells; empty where there is none."""

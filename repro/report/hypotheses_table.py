@@ -13,7 +13,11 @@ from repro.report.tables import Table
 from repro.words import counted
 
 Found = Mapping[str, Any]
-HEADER = ("artifact", "profile", "within", "outside", "not run", "RMS", "of", "RMS, common", "of", "other")
+SCORES = {
+    "within": "within", "outside": "outside", "not_run": "not run",
+    "rms": "RMS", "compared": "of", "common_rms": "RMS, common", "common": "of", "other": "other",
+}  # fmt: skip
+"""What is shown of a profile on an artifact, with its headings."""
 MEANING = (
     "RMS: root mean square of z, which is reproduced less printed in units of the noise of that difference, "
     "sd sqrt(1 + 1/n); noise alone gives about 1. Common: on the cells that all profiles have, where they are "
@@ -39,26 +43,22 @@ def parts(found: Found) -> list[Table | str]:
     """Return tables and sentences: assumptions, scores with the total last, their limits, what they rest on."""
     shown: list[Table | str] = []
     for name, texts in found["assumptions"].items():
-        rows = [(profile, text or "nothing") for profile, text in texts.items()]
-        shown.append(Table(("profile", "supposes"), rows, name.replace("_", " "), folds=["supposes"]))
-    values = [
-        (
-            name,
-            ", ".join(f"{'nothing' if value is None else value} in {profile}" for profile, value in own.items()),
-        )
-        for name, own in found["values"].items()
-    ]
+        supposed = [(profile, text or "nothing") for profile, text in texts.items()]
+        shown.append(Table(("profile", "supposes"), supposed, name.replace("_", " "), folds=["supposes"]))
+    values = []
+    for name, own in found["values"].items():
+        given = [f"{'nothing' if value is None else value} in {profile}" for profile, value in own.items()]
+        values.append((name, ", ".join(given)))
     if values:
         shown.append(Table(("name", "value"), values, "set in params.yaml", folds=["name", "value"]))
-    scores = [
-        [name, profile, *(str(own[field]) for field in ("within", "outside", "not_run")), _rms(own["rms"]),
-         str(own["compared"]), _rms(own["common_rms"]), str(one["common"]), str(own["other"])]
-        for one in [*found["artifacts"], found["total"]]
-        for name in [one.get("artifact", "total")]
-        for profile, own in one["profiles"].items()
-    ]  # fmt: skip
-    shown += [Table(HEADER, scores, "Printed numbers that each profile explains", left=2), MEANING]
     total = found["total"]
+    scores = [
+        [one.get("artifact", "total"), profile, *(_number({**one, **own}[field]) for field in SCORES)]
+        for one in (*found["artifacts"], total)
+        for profile, own in one["profiles"].items()
+    ]
+    header = ("artifact", "profile", *SCORES.values())
+    shown += [Table(header, scores, "Printed numbers that each profile explains", left=2), MEANING]
     if total["alike"]:
         of = f"{total['alike']} of the {total['common']} common cells"
         shown.append(f"{of} are the same in all: they tell nothing between them.")
@@ -79,21 +79,19 @@ def common(found: Found) -> list[Table]:
         for profile in found["profiles"]:
             header += [profile, "z"]
         for cell in one["cells"]:
-            numbers = [
-                number
-                for profile in found["profiles"]
-                for number in (
-                    fixed(cell["reproduced"][profile], one["digits"]),
-                    fixed(cell["z"][profile], 1, sign=True),
-                )
-            ]
-            rows.append([cell["series"], cell["row"], cell["col"], f"{cell['published']:g}", *numbers])
+            row = [cell["series"], cell["row"], cell["col"], f"{cell['published']:g}"]
+            for profile, z in cell["z"].items():
+                row += [fixed(cell["reproduced"][profile], one["digits"]), fixed(z, 1, sign=True)]
+            rows.append(row)
         shown.append(Table(header, rows, f"{label(one['artifact'])}: the cells that all have", left=3))
     return shown
 
 
-def _rms(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
+def _number(value: float | None) -> str:
+    """Format a count, or an RMS if there is one."""
+    if value is None:
+        return "–"
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 def _rests(found: Found, profile: str) -> list[tuple[str, str]]:

@@ -30,7 +30,7 @@ def draw(document: Document, drawing: Dots) -> Sheet:
     for cell in document.cells:
         together = drawing.ladder not in ("", cell.series)
         panels.setdefault((cell.row, "" if together else cell.series), []).append(cell)
-    levels = [(OURS, THEIRS)] if document.comparable else [(OURS,), (THEIRS,)][: 1 + document.printed]
+    levels = [(OURS, THEIRS)] if document.comparable else [(OURS,), (THEIRS,)][: 1 + bool(document.printed)]
     apart, wide = len(levels) > 1, max(2.4, min(5.2, 9.8 / len(panels)))
     sheet = Sheet(0.4 + len(panels) * (wide + 0.5), 3.4 + 1.5 * apart)
     every = sheet.subplots(len(levels), len(panels), squeeze=False, sharey="none" if drawing.ladder else "row",

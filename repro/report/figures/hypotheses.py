@@ -29,7 +29,7 @@ def draw(found: Mapping[str, Any]) -> Sheet | None:
     else:
         return None
     furthest = sorted(every, key=lambda cell: min(cell["z"].values()) - max(cell["z"].values()))[:MOST_LINES]
-    cells, digits = [cell for cell in every if cell in furthest], int(one["digits"])
+    cells, digits = [cell for cell in every if cell in furthest], one["digits"]
     sheet = Sheet(7.0, 0.25 * len(cells) + 0.7)
     places = " / ".join(filter(None, IMPLEMENTED[one["artifact"]].long_axes))
     sheet.notes.append(f"{label(one['artifact'])}, {counted(len(every), 'cell')} that all have: {places}")
@@ -54,7 +54,7 @@ def draw(found: Mapping[str, Any]) -> Sheet | None:
             told = f"{profile} {fixed(value, digits)}, printed {fixed(printed, digits)}: z {z}"
             sheet.mark(dot, f"{name}\n{told}, {cell['verdict'][profile]}{seeds}")
             sheet.key(f"profile {profile}", dot)
-    axes.set(ylim=(len(cells) - 0.5, -0.5), xlabel=one.get("unit") or "")
+    axes.set(ylim=(len(cells) - 0.5, -0.5), xlabel=one["unit"])
     axes.set_yticks(range(len(cells)), names)
     axes.grid(visible=True, axis="both")
     sheet.finish()
