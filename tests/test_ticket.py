@@ -17,7 +17,10 @@ from torch import Tensor, nn
 from repro.engine.device import Device
 from repro.errors import UsageError
 from repro.pruning import sparsity_of
+from repro.record import Record
+from repro.run import Run
 from repro.schedule import gradual_sparsity
+from repro.store import Store
 from repro.ticket import Event, Recipe, Result, SearchOptions, find_ticket
 from repro.ticket.network import Setup
 from repro.ticket.trainer import Trainer
@@ -212,9 +215,27 @@ def test_damaged_files_are_trained_again(tmp_path: Path, capsys: pytest.CaptureF
     before = outcome(whole)
     for path in (tmp_path / "runs").glob("*/*/epoch-*.safetensors"):
         path.write_bytes(path.read_bytes()[:-1] + b"?")
-    again = search(tmp_path, baselines=("one-shot",))
+    events: list[Event] = []
+    again = search(tmp_path, baselines=("one-shot",), on_event=events.append)
     assert outcome(again)[:2] == before[:2]
     assert "damaged" in capsys.readouterr().err
+    safe = max(index for index, event in enumerate(events) if event.kind == "safe")
+    for earlier, later in itertools.pairwise(events[safe:]):  # what was lost does not count as trained
+        assert later.spent - earlier.spent == (later.kind == "epoch")
+
+
+def test_an_event_looks_up_no_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is looked up when the search begins and when it is due: 200 of them take half a second."""
+    looked: list[Run] = []
+    record = Store.record
+
+    def watched(self: Store, run: Run) -> Record | None:
+        looked.append(run)
+        return record(self, run)
+
+    monkeypatch.setattr(Store, "record", watched)
+    search(tmp_path, **{**SETTLES, **NEVER})
+    assert sum(run.experiment == "ppr" for run in looked) == 2 * EPOCHS
 
 
 def test_pruned_weights_stay_zero_at_every_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

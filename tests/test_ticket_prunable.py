@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from repro.errors import UsageError
 from repro.pruning import sparsity_of
 from repro.ticket import Event, Recipe, Result, find_ticket
-from repro.ticket.network import choose_prunable, notes_on
+from repro.ticket.network import choose_prunable, unusual
 
 SHORT = Recipe(**{**vars(RECIPE), "epochs": 1, "milestones": ()})
 
@@ -125,9 +125,7 @@ def test_attention_is_said_to_be_left_out() -> None:
     layer = nn.TransformerEncoderLayer(8, 2, 16)
     names, left_out = choose_prunable(nn.Sequential(layer, nn.Linear(8, 4)), None)
     assert names == ("0.self_attn.out_proj.weight", "0.linear1.weight", "0.linear2.weight")
-    assert notes_on(left_out) == [
-        "Not pruned: 0.self_attn.in_proj_weight (neither a convolution nor a linear layer)"
-    ]
+    assert unusual(left_out) == ["0.self_attn.in_proj_weight (neither a convolution nor a linear layer)"]
 
 
 def test_a_name_asked_for_may_be_any_of_its_tensor() -> None:

@@ -35,7 +35,7 @@ from repro.words import counted
 from repro.workspace import data_folders
 
 # The smoke profile's four epochs are too few for a plateau.
-SMOKE_EPOCHS, SMOKE_BATCH = 8, 32
+SMOKE = {"recipe.epochs": 8, "recipe.milestones": [4, 6], "recipe.batch_size": 32}
 SETTINGS = ("data", "recipe", "precision", "sparsity")
 """What a search takes from a profile."""
 CHECKS = 40  # PPR checks over a whole schedule, about
@@ -63,8 +63,12 @@ def ticket(
     log, data_dir, arch = terminal.console(stderr=True), options.data_dir, options.arch
     changes = dict(params.parse_override(text) for text in options.overrides)
     changes |= {"precision": options.precision} if options.precision else {}
-    settings = _settings(params_file(), options.profile, changes)
-    own, recipe = settings.profile, settings.profile.recipe
+    for dotted in changes:
+        if (key := dotted.partition(".")[0]) not in SETTINGS:
+            raise UsageError(f"--set {dotted}: a search has no key '{key}'; it has {', '.join(SETTINGS)}")
+    profile = options.profile or params.load(params_file()).profile
+    own = params.settings(params_file(), profile, {**(SMOKE if profile == "smoke" else {}), **changes}).profile
+    recipe = own.recipe
     if arch is not None and network is not None:
         raise UsageError("--arch and --network: choose one")
     if arch not in (None, *CIFAR_ARCHS):
@@ -81,17 +85,20 @@ def ticket(
         log.print("synthetic images: the numbers show that it works, and nothing about real ones", markup=False)
     root, place = find_root(), devices.choose(options.device).torch
     found = data.load(source, data_folders(data_dir, root))
-    splits = found.train.first(own.data.train), found.test.first(own.data.test)
-    train_set, test_set = (DeviceImages(split, found.statistics, place) for split in splits)
-    numbers = {"check_every": check_every, "patience": patience, "tolerance": tolerance}
-    given = {"sparsity": sparsity, "data_dir": data_dir, **numbers}
+    train_set = DeviceImages(found.train.first(own.data.train), found.statistics, place)
+    test_set = DeviceImages(found.test.first(own.data.test), found.statistics, place)
+    given = {
+        "sparsity": sparsity, "data_dir": data_dir,
+        "check_every": check_every, "patience": patience, "tolerance": tolerance,
+    }  # fmt: skip
     changed = changes | {key: value for key, value in given.items() if value is not None}
-    where = folder or _folder(root, name, settings.name, seed, changed)
+    where = folder or _folder(root, name, profile, seed, changed)
     if baselines is None:
-        baselines = [ONE_SHOT] if settings.name == "smoke" else []
-    if check_every is None:
-        numbers["check_every"] = max(1, recipe.epochs // CHECKS)
-    search = SearchOptions(**numbers, seed=seed, device=options.device, precision=own.precision)  # type: ignore[arg-type]
+        baselines = [ONE_SHOT] if profile == "smoke" else []
+    search = SearchOptions(
+        check_every=max(1, recipe.epochs // CHECKS) if check_every is None else check_every,
+        patience=patience, tolerance=tolerance, seed=seed, device=options.device, precision=own.precision,
+    )  # fmt: skip
     sparsity = own.sparsity if sparsity is None else sparsity
     with SearchProgress(log, options.deadline) as told, stdout_to_stderr():
         result = find_ticket(
@@ -100,7 +107,7 @@ def ticket(
         )  # fmt: skip
     on = f"{source}, {len(train_set):,} training and {len(test_set):,} test images"
     title = f"{name} on {on}, {recipe.epochs} epochs, batch {recipe.batch_size}"
-    paths = write(result, title, settings.name, {"overrides": changes})
+    paths = write(result, title, profile, {"overrides": changes})
     if as_json:
         print(paths[0].read_text(), end="")
         return
@@ -136,20 +143,6 @@ def own_network(spec: str, seed: int) -> nn.Module:
     return model
 
 
-def _settings(file: Path, name: str | None, changes: dict[str, Any]) -> params.Settings:
-    """Read the profile ``name`` (smoke with a longer schedule), and apply ``changes``, values by dotted key."""
-    for dotted in changes:
-        if (key := dotted.partition(".")[0]) not in SETTINGS:
-            raise UsageError(f"--set {dotted}: a search has no key '{key}'; it has {', '.join(SETTINGS)}")
-    plain = params.settings(file, name)
-    if plain.name == "smoke":
-        recipe = plain.profile.recipe
-        longer = [milestone * SMOKE_EPOCHS // recipe.epochs for milestone in recipe.milestones]
-        smoke = {"epochs": SMOKE_EPOCHS, "milestones": longer, "batch_size": SMOKE_BATCH}
-        changes = {**{f"recipe.{name}": value for name, value in smoke.items()}, **changes}
-    return params.settings(file, name, changes)
-
-
 def _folder(root: Path, name: str, profile: str, seed: int, changes: dict[str, Any]) -> Path:
     """Return the folder of a search; changed settings have another one."""
     text = json.dumps(changes, sort_keys=True, default=str)
@@ -163,6 +156,8 @@ class SearchProgress(Progress):
     Raises `BudgetSpent` once the next epoch would end after ``deadline`` (on `time.monotonic`'s clock) if it took
     as long as the last one.
     """
+
+    LEFT = "left for everything at most"
 
     def __init__(self, console: Console, deadline: float = math.inf) -> None:
         super().__init__(console)
@@ -185,10 +180,10 @@ class SearchProgress(Progress):
         self._previous = now
         if self._earlier is None:
             self._earlier = event.spent - 1
-        left = (now - self._began) * event.left / max(1, event.spent - self._earlier)
-        speed = "" if event.images_per_second is None else f"{event.images_per_second:,.0f} images/s, "
-        note = f"{speed}{terminal.duration(left)} left for everything at most"
-        self.show(str(event), note, done=event.spent, total=event.spent + event.left)
+        done = max(1, event.spent - self._earlier)
+        self._total = done + event.left
+        speed = "" if event.images_per_second is None else f"{event.images_per_second:,.0f} images/s"
+        self.show(str(event), speed, self.left(done), done=event.spent, total=event.spent + event.left)
         if event.left and 2 * now - previous > self._deadline:
             left_over = f"at most {counted(event.left, 'epoch')} left"
             raise BudgetSpent(f"the time budget is spent with {left_over}; run the same command again to resume")

@@ -21,6 +21,7 @@ from repro.ticket.datasets import Samples
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 FIRST, CLASSIFIER = "the first convolution", "the classifier"
+BESIDE = "a linear layer beside convolutions"
 COMPUTED = "computed from other tensors, by weight_norm for instance"
 SHOWN = 3  # names in a note
 
@@ -143,43 +144,42 @@ def choose_prunable(
     ran = [layers[name] for name in called if name in layers] or [*layers.values()]
     whole = {id(module.weight): FIRST for module in [m for m in ran if isinstance(m, CONVOLUTIONS)][:1]}
     whole |= {id(module.weight): CLASSIFIER for module in ran[-1:]}
-    convolutions, linear = (
-        {id(module.weight) for module in layers.values() if isinstance(module, kind)}
-        for kind in (CONVOLUTIONS, nn.Linear)
-    )
-    chosen: list[str] = []
-    for own in (convolutions, linear):
-        chosen = chosen or [n for n, w in weights.items() if id(w) in own - whole.keys() and w.requires_grad]
+    kinds = {id(module.weight): type(module) for module in layers.values()}
     # The result of a parametrization is no parameter; what it is computed from belongs to the layer.
-    parameters = {id(weight) for weight in model.parameters()}
+    parameters = {id(weight) for weight in weights.values()}
     computed = [name for name, module in layers.items() if id(module.weight) not in parameters]
     left_out = {f"{name}.weight": COMPUTED for name in computed}
+    convolutions: list[str] = []
     for name, weight in weights.items():
-        if name in chosen or any(name.startswith(f"{layer}.") for layer in computed):
+        if any(name.startswith(f"{layer}.") for layer in computed):
             continue
+        kind = kinds.get(id(weight))
         if id(weight) in whole:
             left_out[name] = whole[id(weight)]
         elif not weight.requires_grad:
             left_out[name] = "frozen"
-        elif id(weight) in linear:
-            left_out[name] = "a linear layer beside convolutions"
-        else:
+        elif kind is None:
             left_out[name] = "neither a convolution nor a linear layer"
+        elif issubclass(kind, CONVOLUTIONS):
+            convolutions.append(name)
+        else:
+            left_out[name] = BESIDE
+    chosen = convolutions or [name for name, reason in left_out.items() if reason == BESIDE]
+    left_out = {name: reason for name, reason in left_out.items() if name not in chosen}
     if not chosen:
-        notes = [note.removeprefix("Not pruned: ") for note in notes_on(left_out)]
+        notes = ", ".join(unusual(left_out))
         raise UsageError(
             "nothing to prune: the network has no second convolution and no second linear layer with a weight of "
-            "its own; name the weights to prune with prunable=[...]"
-            + (f"; left out: {', '.join(notes)}" if notes else "")
+            "its own; name the weights to prune with prunable=[...]" + (f"; left out: {notes}" if notes else "")
         )
     return tuple(chosen), left_out
 
 
-def notes_on(left_out: Mapping[str, str]) -> list[str]:
-    """Return sentences about weights that are left out for a reason which the paper's networks do not have."""
-    notes = []
+def unusual(left_out: Mapping[str, str]) -> list[str]:
+    """Return phrases about weights that are left out for a reason which the paper's networks do not have."""
+    phrases = []
     for reason in dict.fromkeys(why for why in left_out.values() if why not in (FIRST, CLASSIFIER)):
         names = [name for name, why in left_out.items() if why == reason]
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-        notes.append(f"Not pruned: {', '.join(names[:SHOWN])}{more} ({reason})")
-    return notes
+        phrases.append(f"{', '.join(names[:SHOWN])}{more} ({reason})")
+    return phrases

@@ -6,7 +6,8 @@ import contextlib
 import dataclasses
 import functools
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,18 +18,18 @@ from repro import files, machine
 from repro.config.fields import FRACTION
 from repro.config.recipe import Recipe
 from repro.engine import device as devices
-from repro.engine.events import EpochReport
 from repro.engine.network import masks_of
-from repro.errors import CheckpointGone, UsageError
+from repro.engine.run_progress import RunProgress
+from repro.errors import CheckpointGone, RunFailed, UsageError
 from repro.experiments import gradual_window, iterative_round, ppr_check, retraining
 from repro.experiments import ticket as ticket_of
-from repro.pruning import sparsity_of
+from repro.pruning import Masks, sparsity_of
 from repro.record import Record
 from repro.run import Data, Run
-from repro.schedule import iterative_sparsity
+from repro.schedule import iterative_sparsity, learning_rate
 from repro.store import Store
 from repro.ticket.datasets import kind_of, restored, samples
-from repro.ticket.network import Setup, choose_prunable, copied, fill, fingerprint, inspect_model, notes_on
+from repro.ticket.network import Setup, choose_prunable, copied, fill, fingerprint, inspect_model, unusual
 from repro.ticket.result import Event, Kind, Observer, Outcome, Result
 from repro.ticket.search_spec import (
     BASELINES,
@@ -41,10 +42,10 @@ from repro.ticket.search_spec import (
     checked,
     find_plateau,
 )  # fmt: skip
-from repro.ticket.trainer import Stop, Trainer, train
+from repro.ticket.trainer import Trainer
 
 NOT_SHOWN = ("data", "parents", "ended")  # of a Record's provenance
-PHASES = {"dense": "dense", "ppr": "PPR check", "gradual": "gradual pruning", "ticket": "ticket"}
+Stop = Callable[[int, Trainer], bool]
 
 
 def find_ticket(
@@ -113,8 +114,8 @@ def find_ticket(
         prunable, left_out = choose_prunable(model, options.prunable, called)
         numbers = options.resolved(recipe, len(testing))
         files.check_writable(folder)
-        notes = [*notes_on(left_out), *sizes]
-        for sentence in [*([moved_cache] if moved_cache else []), *notes]:
+        notes = [*(f"Not pruned: {what}" for what in unusual(left_out)), *sizes]
+        for sentence in filter(None, (moved_cache, *notes)):
             note(sentence)
         for side in (training, testing):  # last, since it may take as long as an epoch
             for sentence in side.check(classes, note):
@@ -173,7 +174,10 @@ class _Search:
         self.store = Store(folder / "runs", folder / "runs.jsonl")
         self._tell = tell
         self._again: set[str] = set()  # keys of Runs whose files are lost: train them although they have Records
-        self._epochs: dict[str, int] = {}  # epochs trained, by the Run's key
+        due = range(spec.check_every, end + 1, spec.check_every)
+        known = {epoch: record for epoch in due if (record := self.store.record(self._ppr(epoch)))}
+        self.checks = {epoch: record.top1 or 0.0 for epoch, record in known.items()}  # PPR by dense epoch
+        self._epochs = {record.key: 1 for record in known.values()}  # epochs trained, by the Run's key
 
     def result(self) -> Result:
         """Train what is missing, and return the Result."""
@@ -183,70 +187,57 @@ class _Search:
             except CheckpointGone as lost:  # train its Run again, to the same bits
                 assert lost.run
                 self._again.add(lost.run.key)
+                self._epochs.pop(lost.run.key, None)
                 for path in self.store.folder(lost.run).glob("*.safetensors"):
                     path.unlink()
 
     def _search(self) -> Result:
         spec, recipe, end = self.spec, self.spec.recipe, self.spec.schedule
         dense = self._train(self.dense, {spec.rewind, end}, self._check)
-        plateau = self._plateau(end)
+        plateau = self.plateau
+        window = None if plateau.safe is None else spec.window_from(plateau.safe)
         one_shot = ticket_of(self.dense, ONE_SHOT, recipe, end, end, spec.sparsity)
         # The ticket comes before the baselines: it is what was asked for.
-        if plateau.safe is None:
+        if window is None:
             self._say("unsettled", "dense", end, end)
             run = one_shot
         else:
-            self._say("safe", "dense", plateau.safe, end)
-            last = spec.window_end(plateau.safe)
-            window = gradual_window(self.dense, recipe, plateau.safe, last, spec.sparsity)
-            self._train(window, {last})
-            run = retraining(self.dense, "ticket", recipe, window)
+            self._say("safe", "dense", window[0], end)
+            pruning = gradual_window(self.dense, recipe, *window, spec.sparsity)
+            self._train(pruning, {window[1]})
+            run = retraining(self.dense, "ticket", recipe, pruning)
         ticket = self._train(run, {end})
-        others: dict[str, Record] = {}
+        model, masks = self._pruned(run)
+        sparsity = sparsity_of(masks)  # of every strategy: all prune exactly to the same one
+
+        def outcome(name: str, record: Record, dense: int, checks: int, window: int, retraining: int) -> Outcome:
+            top1, best = record.top1 or 0.0, record.best_top1 or 0.0
+            return Outcome(name, top1, best, sparsity, dense, checks, window, retraining)
+
+        baselines: dict[str, Outcome] = {}
         if self.baselines:
             dense = self._train(self.dense, {spec.rewind, end}, functools.partial(self._check, to_end=True))
         if ONE_SHOT in self.baselines:
-            others[ONE_SHOT] = self._train(one_shot, {end})
+            baselines[ONE_SHOT] = outcome(ONE_SHOT, self._train(one_shot, {end}), end, 0, 0, end)
         if ITERATIVE in self.baselines:
             pruned = self.dense
-            for number in range(1, spec.rounds + 1):
-                # The last pruning is to the sparsity itself, so that all strategies are compared at the same one.
-                last_one = number == spec.rounds
-                rate = spec.sparsity if last_one else iterative_sparsity(PRUNED_PER_ROUND, number)
+            rates = [iterative_sparsity(PRUNED_PER_ROUND, number) for number in range(1, spec.rounds)]
+            # The last pruning is to the sparsity itself, so that all strategies are compared at the same one.
+            for rate in (*rates, spec.sparsity):
                 pruned = iterative_round(self.dense, recipe, pruned, spec.rewind, rate)
-                others[ITERATIVE] = self._train(pruned, {end})
-        return self._result(plateau, dense, run, ticket, others)
-
-    def _result(
-        self, plateau: Plateau, dense: Record, run: Run, ticket: Record, others: dict[str, Record]
-    ) -> Result:
-        """Make the Result from the Records of the search and the checkpoint of the ticket's ``run``."""
-        spec, end, safe = self.spec, self.spec.schedule, plateau.safe
-        loaded = self.store.load_checkpoint(run, end)
-        if loaded is None:
-            raise CheckpointGone("the ticket is gone or was damaged", run)
-        model, kept = copied(self.setup.model).eval(), masks_of(loaded[0]) or {}
-        fill(model, loaded[0])
-        masks = {name: kept[name] for name in spec.prunable}
-        sparsity = sparsity_of(masks)  # of every strategy: all prune exactly to the same one
-
-        def outcome(name: str, record: Record, *epochs: int) -> Outcome:
-            return Outcome(name, record.top1 or 0.0, record.best_top1 or 0.0, sparsity, *epochs)
-
-        window = None if safe is None else (safe, spec.window_end(safe))
-        checks = self._checks(end)
-        # Alone, the ticket needs the dense training only up to where pruning was known to be safe.
-        epochs = (plateau.known_at or end, len(checks), window[1] - window[0] if window else 0, end)
-        trainings = {ONE_SHOT: end, ITERATIVE: spec.rounds * end}
+                record = self._train(pruned, {end})
+            baselines[ITERATIVE] = outcome(ITERATIVE, record, end, 0, 0, spec.rounds * end)
+        pruning_epochs = window[1] - window[0] if window else 0
         return Result(
             spec=spec,
-            safe_epoch=safe,
+            safe_epoch=plateau.safe,
             known_at=plateau.known_at,
             window=window,
-            checks=checks,
+            checks=self.checks,
             dense=dict(zip(map(int, dense.curve["test_epoch"]), dense.curve["test_top1"], strict=True)),
-            ticket=outcome("ticket", ticket, *epochs),
-            baselines={name: outcome(name, record, end, 0, 0, trainings[name]) for name, record in others.items()},
+            # Alone, the ticket needs the dense training only up to where pruning was known to be safe.
+            ticket=outcome("ticket", ticket, plateau.known_at or end, len(self.checks), pruning_epochs, end),
+            baselines=baselines,
             epochs_trained=self._spent,
             provenance={name: value for name, value in ticket.provenance.items() if name not in NOT_SHOWN},
             folder=self.folder,
@@ -254,27 +245,57 @@ class _Search:
             masks=masks,
         )
 
-    def _train(self, run: Run, keep: set[int], stop: Stop | None = None) -> Record:
+    def _pruned(self, run: Run) -> tuple[nn.Module, Masks]:
+        """Return the network at the end of the schedule of ``run``, in eval mode, and its masks."""
+        loaded = self.store.load_checkpoint(run, self.spec.schedule)
+        if loaded is None:
+            raise CheckpointGone("the ticket is gone or was damaged", run)
+        model, masks = copied(self.setup.model).eval(), masks_of(loaded[0]) or {}
+        fill(model, loaded[0])
+        return model, {name: masks[name] for name in self.spec.prunable}
+
+    def _train(self, run: Run, keep: Iterable[int] = (), stop: Stop | None = None) -> Record:
+        """Train ``run`` from its last saved state, and return its Record, which is stored if the Run ended.
+
+        The network is kept at the epochs ``keep``. If ``stop`` returns True, training ends early: the Record so
+        far is returned, and the state stays. Every epoch is on disk before it is told. Raises `RunFailed` if the
+        loss is not finite, `CheckpointGone` if a parent's checkpoint is missing.
+        """
         known = self.store.record(run)
         if known and run.key not in self._again:
             self._epochs[run.key] = run.epochs
             return known
-        self._epochs[run.key] = self.store.progress(run)
-        phase = PHASES.get(run.experiment, f"{run.experiment} pruning")
+        phase = run.experiment if run.experiment in ("dense", "ticket") else f"{run.experiment} pruning"
         if run.experiment == ITERATIVE:
             phase += f" {run.rounds + 1}/{self.spec.rounds + 1}"
-
-        def epoch_done(report: EpochReport) -> None:
-            self._epochs[run.key] = report.epoch - run.first_epoch
-            speed = report.images / report.seconds
-            self._say("epoch", phase, report.epoch, run.last_epoch, report.test_top1, speed)
-
-        record = train(run, self.setup, self.store, keep, epoch_done, stop)
-        if self._epochs[run.key] == run.epochs:
-            self._again.discard(run.key)
-        if self.store.record(run):
-            self._say("done", phase, run.last_epoch, run.last_epoch, record.top1)
-        return record
+        told = run.experiment != "ppr"  # `_check` tells of a check
+        trainer = Trainer(self.setup)
+        progress = RunProgress(run, trainer, self.store, set(keep), self.setup.device, "own")
+        self._epochs[run.key] = progress.epoch - run.first_epoch
+        while not (stop and stop(progress.epoch, trainer)):
+            if progress.over:
+                record = progress.record()
+                self.store.finish([(run, record)])
+                self._again.discard(run.key)
+                if told:
+                    self._say("done", phase, run.last_epoch, run.last_epoch, record.top1)
+                return record
+            began = time.perf_counter()
+            totals = trainer.epoch(run, progress.epoch)
+            progress.finish_epoch(totals, trainer.evaluate)
+            if "diverged_at" in progress.history:
+                raise RunFailed(
+                    f"{run.experiment}: the loss is not finite in epoch {progress.epoch + 1} at a learning rate "
+                    f"of {learning_rate(run.recipe, progress.epoch):g}; a smaller recipe.lr may help"
+                )
+            seconds = time.perf_counter() - began
+            progress.history["wall_s"] += seconds
+            progress.save()
+            self._epochs[run.key] += 1
+            if told:
+                report = progress.report(totals.seen, seconds)
+                self._say("epoch", phase, report.epoch, run.last_epoch, report.test_top1, totals.seen / seconds)
+        return progress.record()
 
     def _check(self, epoch: int, trainer: Trainer, to_end: bool = False) -> bool:
         """Check PPR when due, until there is a plateau, and keep the network that pruning may start from.
@@ -282,43 +303,39 @@ class _Search:
         Returns whether the dense training may stop there; never if it goes ``to_end``.
         """
         spec = self.spec
-        if epoch and epoch % spec.check_every == 0 and not self._plateau(epoch - 1).known_at:
+        if epoch and epoch % spec.check_every == 0 and epoch <= (self.plateau.known_at or spec.schedule):
             # Kept first, since the check starts from it like any other Run.
             self.store.save_checkpoint(self.dense, epoch, trainer.checkpoint())
-            if self.store.record(self._ppr(epoch)) is None:
-                record = train(self._ppr(epoch), self.setup, self.store, set(), lambda report: None)
-                self._say("check", "PPR check", epoch, spec.schedule, record.top1)
-            needed = {self._plateau(epoch).epoch, spec.rewind, spec.schedule}
+            if epoch not in self.checks:
+                self.checks[epoch] = self._train(self._ppr(epoch)).top1 or 0.0
+                self._say("check", "PPR check", epoch, spec.schedule, self.checks[epoch])
+            needed = {self.plateau.epoch, spec.rewind, spec.schedule}
             for path in self.store.folder(self.dense).glob("epoch-*.safetensors"):
                 if int(path.name.split("-")[1]) not in needed:
                     path.unlink()
-        return not to_end and self._plateau(epoch).known_at is not None
+        return not to_end and self.plateau.known_at is not None and epoch >= self.plateau.known_at
 
-    def _plateau(self, epoch: int) -> Plateau:
-        """Find the plateau in the checks of the first ``epoch`` epochs."""
-        checks = [*self._checks(epoch).items()]
-        return find_plateau(checks, self.spec.patience, self.spec.tolerance, self.spec.chance)
-
-    def _checks(self, epoch: int) -> dict[int, float]:
-        """Return PPR in per cent of those of the first ``epoch`` epochs that were checked."""
-        due = range(self.spec.check_every, epoch + 1, self.spec.check_every)
-        return {e: record.top1 or 0.0 for e in due if (record := self.store.record(self._ppr(e)))}
+    @property
+    def plateau(self) -> Plateau:
+        """The plateau in the checks so far."""
+        spec = self.spec
+        return find_plateau([*self.checks.items()], spec.patience, spec.tolerance, spec.chance)
 
     def _ppr(self, epoch: int) -> Run:
         return ppr_check(self.dense, self.spec.recipe, epoch, self.spec.ppr_rate, self.spec.sparsity)
 
     @property
     def _spent(self) -> int:
-        return sum(self._epochs.values()) + len(self._checks(self.spec.schedule))
+        return sum(self._epochs.values())
 
     def _left(self) -> int:
         """Return the most epochs that may still be needed."""
-        spec, end, plateau = self.spec, self.spec.schedule, self._plateau(self.spec.schedule)
+        spec, end, plateau = self.spec, self.spec.schedule, self.plateau
         dense = plateau.known_at if plateau.known_at and not self.baselines else end
-        checks = len(self._checks(end)) if plateau.known_at else end // spec.check_every
-        window = spec.window_end(plateau.safe or 0) - (plateau.safe or 0)
+        checks = len(self.checks) if plateau.known_at else end // spec.check_every
+        first, last = spec.window_from(plateau.safe or 0)
         retrained = 1 + (ONE_SHOT in self.baselines) + (ITERATIVE in self.baselines) * spec.rounds
-        return max(0, dense + checks + window + retrained * end - self._spent)
+        return max(0, dense + checks + last - first + retrained * end - self._spent)
 
     def _say(
         self, kind: Kind, phase: str, epoch: int, last: int, top1: float | None = None, speed: float | None = None

@@ -166,9 +166,9 @@ class SearchSpec:
         """The number of prunings of iterative pruning that comes closest to the sparsity; 7 for 80 %."""
         return max(1, round(math.log(1 - self.sparsity) / math.log(1 - PRUNED_PER_ROUND)))
 
-    def window_end(self, safe: int) -> int:
-        """Return the last epoch of gradual pruning that starts at ``safe``, at most the schedule's."""
-        return min(safe + max(1, round(self.window * self.schedule)), self.schedule)
+    def window_from(self, safe: int) -> tuple[int, int]:
+        """Return first and last epoch of gradual pruning that starts at ``safe``; the last is in the schedule."""
+        return safe, min(safe + max(1, round(self.window * self.schedule)), self.schedule)
 
     def check_folder(self, folder: Path) -> None:
         """Bind ``folder`` to this search. Raises `UsageError`, naming the differences, if it holds another one."""

@@ -6,23 +6,18 @@ but supports this project's networks only.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from repro.data.batches import draw_epoch
-from repro.engine.events import EpochReport, EpochTotals
+from repro.engine.events import EpochTotals
 from repro.engine.lanes import forward, loss_and_logits
 from repro.engine.network import MOMENTUM, masks_of
-from repro.engine.run_progress import RunProgress
-from repro.errors import RunFailed
 from repro.pruning import MASK, Masks, prune_further
-from repro.record import Record
 from repro.run import Run
 from repro.schedule import learning_rate
-from repro.store import Store
 from repro.ticket.datasets import seed_all
 from repro.ticket.network import Setup, copied, fill, on_cpu, tensors_of
 
@@ -37,7 +32,7 @@ class Trainer:
         self.optimizer = torch.optim.SGD(
             self.trainable.values(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
         )
-        self.masks: Masks | None = None
+        self.masks: Masks = {}
         self._pruned: list[tuple[Tensor, Tensor]] = []  # each weight, and where it is pruned, on the device
 
     def epoch(self, run: Run, epoch: int) -> EpochTotals:
@@ -103,7 +98,7 @@ class Trainer:
 
     def checkpoint(self) -> dict[str, Tensor]:
         """Return parameters, buffers and masks, on the CPU, contiguous."""
-        return on_cpu(tensors_of(self.model) | {MASK + name: mask for name, mask in (self.masks or {}).items()})
+        return on_cpu(tensors_of(self.model) | {MASK + name: mask for name, mask in self.masks.items()})
 
     def snapshot(self) -> Callable[[], dict[str, Tensor]]:
         """Return a function that makes the state of `checkpoint` and momentum, before this network trains on."""
@@ -127,47 +122,6 @@ class Trainer:
         with torch.no_grad():
             for weight, pruned in self._pruned:
                 weight.masked_fill_(pruned, 0)
-                momentum = self.optimizer.state[weight].get("momentum_buffer") if weight.requires_grad else None
+                momentum = self.optimizer.state[weight].get("momentum_buffer")
                 if momentum is not None:
                     momentum.masked_fill_(pruned, 0)
-
-
-Stop = Callable[[int, Trainer], bool]
-"""Called with the number of epochs trained and their network, before every epoch and at the end."""
-
-
-def train(
-    run: Run,
-    setup: Setup,
-    store: Store,
-    keep: set[int],
-    epoch_done: Callable[[EpochReport], object],
-    stop: Stop | None = None,
-) -> Record:
-    """Train ``run`` from its last saved state, and return its Record, which is stored if the Run ended.
-
-    The network is kept at the epochs ``keep``. If ``stop`` returns True, training ends early: the Record so far is
-    returned, and the state stays. Every epoch is on disk before ``epoch_done`` is called. Raises `RunFailed` if
-    the loss is not finite, `CheckpointGone` if a parent's checkpoint is missing.
-    """
-    trainer = Trainer(setup)
-    progress = RunProgress(run, trainer, store, keep, setup.device, "own")
-    while not (stop and stop(progress.epoch, trainer)):
-        if progress.over:
-            record = progress.record()
-            store.finish([(run, record)])
-            return record
-        began = time.perf_counter()
-        totals = trainer.epoch(run, progress.epoch)
-        progress.finish_epoch(totals, trainer.evaluate)
-        if "diverged_at" in progress.history:
-            rate = learning_rate(run.recipe, progress.epoch)
-            raise RunFailed(
-                f"{run.experiment}: the loss is not finite in epoch {progress.epoch + 1} at a learning rate of "
-                f"{rate:g}; a smaller recipe.lr may help"
-            )
-        seconds = time.perf_counter() - began
-        progress.history["wall_s"] += seconds
-        progress.save()
-        epoch_done(progress.report(totals.seen, seconds))
-    return progress.record()
