@@ -37,8 +37,8 @@ from torchvision import models
 from repro import artifacts
 from repro.config import params
 from repro.config.recipe import IMAGENET_ARCHS, MicroBatchRecipe
-from repro.data.imagenet import OFFICIAL
 from repro.data.imagenet.augment import draw_crops, normalize
+from repro.data.imagenet.index import OFFICIAL
 from repro.data.imagenet.loader import Loader, Request
 from repro.engine import calibration
 from repro.engine import device as devices

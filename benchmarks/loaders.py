@@ -37,9 +37,9 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from repro.data.imagenet import ImageFiles
 from repro.data.imagenet.augment import MEAN, STD, Floats, crop_box, draw_crops, normalize
 from repro.data.imagenet.decode import decode, evaluation, training
+from repro.data.imagenet.layout import ImageFiles
 from repro.data.imagenet.loader import Loader, Request
 from repro.data.imagenet.pillow import shrink
 from repro.engine import device as devices

@@ -69,7 +69,7 @@ def shrunk(pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> Prepared
 
 def opened(
     prepared: Prepared, stored: int = 0, train: int = 40
-) -> tuple[imagenet.ImageFiles, imagenet.ImageFiles, str]:
+) -> tuple[layout.ImageFiles, layout.ImageFiles, str]:
     wanted = Photos("imagenet", train, 8, prepared.fingerprint, crop=224, resize=256, stored=stored)
     return imagenet.open_splits(wanted, [prepared.home.parent], Path("/nonexistent"))
 
@@ -314,7 +314,7 @@ def test_a_copy_of_the_official_set_has_its_fingerprint_and_keys_of_its_own(
     for name, count in counts.items():
         monkeypatch.setattr(layout, name, count)
     copy = resize_tree(prepare(prepared.root), 256, tmp_path / "resized")
-    assert copy.fingerprint == data.fingerprint("imagenet", [copy.root]) == imagenet.OFFICIAL
+    assert copy.fingerprint == data.fingerprint("imagenet", [copy.root]) == index.OFFICIAL
     assert copy.stored == 256 and not copy.differences
     (copy.root / layout.NOTE).unlink()
     stripped = prepare(copy.root)
@@ -344,7 +344,7 @@ def test_a_file_cut_or_gone_since_is_an_error_when_read(prepared: Prepared) -> N
 
 def test_what_a_run_lacks_is_said_with_what_to_do(prepared: Prepared, tmp_path: Path) -> None:
     where = [prepared.home.parent]
-    other = Photos("imagenet", 40, 8, imagenet.OFFICIAL, crop=224, resize=256, stored=0)
+    other = Photos("imagenet", 40, 8, index.OFFICIAL, crop=224, resize=256, stored=0)
     with pytest.raises(MissingInput, match=f"fingerprint {prepared.fingerprint}, the Run is on ilsvrc2012"):
         imagenet.open_splits(other, where, tmp_path)
     with pytest.raises(UsageError, match="41 images asked for, the data set has 40"):

@@ -13,21 +13,21 @@ import pytest
 from PIL import Image
 
 from repro.data import imagenet
-from repro.data.imagenet import synthetic
+from repro.data.imagenet import index, synthetic
 from repro.run import Photos
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def smoke(stored: int = 0) -> Photos:
-    return Photos("synthetic-ilsvrc", 192, 64, imagenet.SYNTHETIC, crop=64, resize=73, stored=stored)
+    return Photos("synthetic-ilsvrc", 192, 64, index.SYNTHETIC, crop=64, resize=73, stored=stored)
 
 
 def test_the_synthetic_tree_is_made_once_and_again_if_torn(tmp_path: Path) -> None:
     first = imagenet.open_splits(smoke(), [], tmp_path)[0]
     content = [first.read(i) for i in range(len(first))]
-    assert {path.name for path in tmp_path.glob("[!.]*")} == {imagenet.SYNTHETIC}
-    path = tmp_path / imagenet.SYNTHETIC / first.names[9]
+    assert {path.name for path in tmp_path.glob("[!.]*")} == {index.SYNTHETIC}
+    path = tmp_path / index.SYNTHETIC / first.names[9]
     with pytest.MonkeyPatch.context() as patch:
         patch.delattr(synthetic, "generate")
         assert imagenet.open_splits(smoke(), [], tmp_path)[0].read(9) == content[9]
@@ -52,7 +52,7 @@ def test_many_may_ask_for_the_synthetic_tree_at_once(tmp_path: Path) -> None:
     hashes = {process.communicate()[0] for process in processes}
     assert [process.returncode for process in processes] == [0, 0, 0]
     assert len(hashes) == 1
-    assert {path.name for path in tmp_path.glob("[!.]*")} == {imagenet.SYNTHETIC}
+    assert {path.name for path in tmp_path.glob("[!.]*")} == {index.SYNTHETIC}
 
 
 def test_the_synthetic_tree_is_in_imagenets_layout_with_odd_files(tmp_path: Path) -> None:

@@ -152,13 +152,13 @@ def as_official(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("as_official")
 def test_the_official_counts_make_the_official_fingerprint(root: Path) -> None:
     prepared = prepare(root)
-    assert prepared.fingerprint == imagenet.OFFICIAL
-    assert data.fingerprint("imagenet", [root]) == imagenet.OFFICIAL
-    assert imagenet.prepared([root]).content_hash == prepared.content_hash != imagenet.OFFICIAL
+    assert prepared.fingerprint == index.OFFICIAL
+    assert data.fingerprint("imagenet", [root]) == index.OFFICIAL
+    assert imagenet.prepared([root]).content_hash == prepared.content_hash != index.OFFICIAL
     images(root)[0].unlink()
     fewer = prepare(root)
     assert data.fingerprint("imagenet", [root]) == fewer.fingerprint == fewer.content_hash
-    assert fewer.fingerprint != imagenet.OFFICIAL
+    assert fewer.fingerprint != index.OFFICIAL
 
 
 @pytest.mark.usefixtures("as_official")
@@ -173,16 +173,16 @@ def test_resized_images_are_not_the_official_ones_whatever_their_number(
 
 
 def test_without_a_prepared_tree_the_official_fingerprint_is_assumed(root: Path) -> None:
-    assert data.fingerprint("imagenet", [root.parent / "nothing"]) == imagenet.OFFICIAL
-    assert data.fingerprint("imagenet", [root]) == imagenet.OFFICIAL
+    assert data.fingerprint("imagenet", [root.parent / "nothing"]) == index.OFFICIAL
+    assert data.fingerprint("imagenet", [root]) == index.OFFICIAL
     assert index.find([root]) is None
     prepare(root)
     (root / index.FOLDER / "index.json").write_text("{")
-    assert data.fingerprint("imagenet", [root]) == imagenet.OFFICIAL
+    assert data.fingerprint("imagenet", [root]) == index.OFFICIAL
 
 
 def test_the_synthetic_fingerprint_needs_no_images() -> None:
-    assert data.fingerprint("synthetic-ilsvrc", []) == imagenet.SYNTHETIC
+    assert data.fingerprint("synthetic-ilsvrc", []) == index.SYNTHETIC
 
 
 # Faults

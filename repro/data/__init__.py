@@ -16,8 +16,8 @@ from repro.errors import UsageError
 OFFICIAL = {
     "cifar10": cifar10.OFFICIAL_FINGERPRINT,
     "synthetic": synthetic.FINGERPRINT,
-    "imagenet": imagenet.OFFICIAL,
-    "synthetic-ilsvrc": imagenet.SYNTHETIC,
+    "imagenet": imagenet.index.OFFICIAL,
+    "synthetic-ilsvrc": imagenet.index.SYNTHETIC,
 }
 """The fingerprints of the official data sets, by name."""
 

@@ -10,9 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from repro.data.imagenet import index, layout
-from repro.data.imagenet.index import OFFICIAL as OFFICIAL
-from repro.data.imagenet.index import SYNTHETIC as SYNTHETIC
-from repro.data.imagenet.layout import ImageFiles as ImageFiles
+from repro.data.imagenet.layout import ImageFiles
 from repro.data.images import first_of_each
 from repro.errors import MissingInput
 from repro.run import Photos

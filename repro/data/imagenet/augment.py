@@ -26,7 +26,6 @@ RATIO = (3 / 4, 4 / 3)
 TRIES = 10
 
 Floats = npt.NDArray[np.float64]
-Box = tuple[int, int, int, int]  # top, left, height, width
 
 
 def draw_crops(stream: str, epoch: int, batch: int, count: int) -> Floats:
@@ -44,11 +43,11 @@ def flips(crops: Floats) -> npt.NDArray[np.bool_]:
     return crops[:, -1] < 0.5
 
 
-def crop_box(crop: Floats, width: int, height: int) -> Box:
+def crop_box(crop: Floats, width: int, height: int) -> tuple[int, int, int, int]:
     """Compute the crop of an image of ``width`` x ``height`` pixels by its row of `draw_crops`.
 
-    As torchvision's ``RandomResizedCrop.get_params``: the first try that fits; if none of ten fits, the largest
-    centred crop with an allowed ratio.
+    Returns top, left, height and width, as torchvision's ``RandomResizedCrop.get_params``: the first try that
+    fits; if none of ten fits, the largest centred crop with an allowed ratio.
     """
     *tries, down, right, _ = crop.tolist()
     low, high = math.log(RATIO[0]), math.log(RATIO[1])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -94,11 +95,12 @@ def gone(prepared: Prepared) -> list[str]:
     This lists the class folders and reads no image, so it takes seconds for all of ImageNet.
     """
     index = prepared.load()
-    there: set[str] = set()
-    for folder in {name.rpartition("/")[0] for name in index.names}:
+    found = []
+    for folder, names in itertools.groupby(index.names, lambda name: name.rpartition("/")[0]):
+        there: set[str] = set()
         with contextlib.suppress(OSError):
             there.update(f"{folder}/{file}" for file in os.listdir(index.root / folder))
-    found = [f"{name} (gone)" for name in index.names if name not in there]
+        found += [f"{name} (gone)" for name in names if name not in there]
     for i in range(0, len(index), max(1, len(index) // 1000)):
         with contextlib.suppress(OSError):
             if (index.root / index.names[i]).stat().st_size != index.sizes[i]:

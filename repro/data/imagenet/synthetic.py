@@ -33,12 +33,12 @@ def ensure_generated(scratch: Path, stored: int = 0) -> Prepared:
     Several processes may call this at the same time. Raises `MissingInput` if nothing can be written.
     """
     place = scratch / (f"{SYNTHETIC}-{stored}" if stored else SYNTHETIC)
-    if found := _complete(place):
-        return found
     original = ensure_generated(scratch) if stored else None
     with files.locked(scratch / f".{SYNTHETIC}.lock", f"{place} is being written by another process", seconds=60):
-        if found := _complete(place):  # by another process
-            return found
+        found = index.read(place / index.FOLDER)
+        with contextlib.suppress(MissingInput):  # a damaged index
+            if found and found.fingerprint == SYNTHETIC and not gone(found):
+                return found
         try:
             shutil.rmtree(place, ignore_errors=True)  # damaged, if it is there at all
             if original:
@@ -83,12 +83,3 @@ def _save(image: Image.Image, path: Path, kind: str) -> None:
         exif[0x0112] = 6  # "rotate by 90 degrees", which trainings on ImageNet ignore
     mode = {"cmyk": "CMYK", "gray": "L"}.get(kind, "RGB")
     image.convert(mode).save(path, "PNG" if kind == "png" else "JPEG", quality=90, exif=exif)
-
-
-def _complete(place: Path) -> Prepared | None:
-    """Return the tree at ``place`` if no file is missing or has another size."""
-    found = index.read(place / index.FOLDER)
-    with contextlib.suppress(MissingInput):  # a damaged index
-        if found and found.fingerprint == SYNTHETIC and not gone(found):
-            return found
-    return None
