@@ -10,7 +10,6 @@ import hashlib
 import itertools
 import json
 import os
-import shutil
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -140,7 +139,7 @@ def resize_tree(
     files.check_writable(target)
     with files.locked(target / ".lock", BUSY.format(target)):
         _write_note(target, side, prepared, len(index))
-        needed, free = np.minimum(index.sizes, BYTES[side]).sum() / 1e9, shutil.disk_usage(target).free / 1e9
+        needed, free = np.minimum(index.sizes, BYTES[side]).sum() / 1e9, files.free(target) / 1e9
         observer.said(f"{target}: about {needed:,.1f} GB when complete, {free:,.1f} GB are free")
         try:
             _on_threads(write, range(len(index)), index, f"resizing to {side} pixels", observer)
