@@ -21,6 +21,7 @@ from repro.options import Options
 from repro.plan import cost
 from repro.record import Record
 from repro.report import claims_table
+from repro.report.page import claims_markdown
 from repro.report.templates import markdown
 from repro.run import Run
 from repro.workspace import Workspace
@@ -251,7 +252,7 @@ def test_what_a_claim_waits_for_is_shown(command: Command, tmp_path: Path) -> No
     found = {c["id"]: c for c in told["claims"]}
     waiting = found["baseline-resnet20"]["next"]
     assert re.search(rf"^not run .* {waiting['part']}  .* baseline-resnet20 *$", out, re.MULTILINE)
-    assert f"waits for: {waiting['part']} ({waiting['runs']} Run)" in claims_table.as_markdown(told)
+    assert f"waits for: {waiting['part']} ({waiting['runs']} Run)" in claims_markdown(told)
     assert f"{waiting['part']} ({waiting['runs']} Run up to there, for " in " ".join(out.split())
 
 

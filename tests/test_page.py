@@ -22,7 +22,7 @@ from page_documents import (
 
 from repro import artifacts, published
 from repro import cells as compare
-from repro.report import statistic
+from repro.report import claims_table
 from repro.report.numbers import amount, brief, fixed
 from repro.report.page import short_answer
 from repro.report.templates import typeset
@@ -105,7 +105,7 @@ def test_every_claim_has_its_verdict_and_the_papers_own() -> None:
 def test_every_claim_tells_its_sentence_statistic_bounds_and_the_papers() -> None:
     _, tree = whole()
     for one in everything()[1]["claims"]:
-        told = statistic.told(one)
+        told = claims_table.told(one)
         for words in (one["claim"], one["quote"], one["definition"], told.bounds, told.printed, told.statistic):
             assert typeset(words) in tree.text or words in tree.text
 
@@ -262,13 +262,13 @@ def test_the_shipped_pilot_and_an_empty_folder() -> None:
 
 
 def test_an_interval_lies_where_its_numbers_are() -> None:
-    both = statistic.places(claim("a"))
+    both = claims_table.places(claim("a"))
     assert 12 < both["left"] == both["above"] < both["low"] < both["value"] < both["high"] < both["right"] < 248
-    assert statistic.places(claim("a", below=None))["right"] == 248
-    far = statistic.places(claim("a", value=1e6, high=2e6))
+    assert claims_table.places(claim("a", below=None))["right"] == 248
+    far = claims_table.places(claim("a", value=1e6, high=2e6))
     assert all(0 <= x <= 260 for x in far.values()) and far["value"] == pytest.approx(130, abs=1)
     nothing = claim("a", value=None, low=None, high=None, published=None, above=None, below=None)
-    assert statistic.places(nothing) == {"left": 12, "right": 248}
+    assert claims_table.places(nothing) == {"left": 12, "right": 248}
     tree = Tree(page([document("fig1", [])], claims(claim("a"), nothing | {"id": "b"})))
     assert len(tree.having("interval")) == 2 and "no value of ours" in tree.text
 

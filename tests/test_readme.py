@@ -11,9 +11,8 @@ from typing import Any
 import page_documents
 from figure_documents import from_values
 
-from repro.report import claims_table
 from repro.report.document import Document
-from repro.report.page import readme
+from repro.report.page import claims_markdown, readme
 from repro.report.templates import markdown
 from repro.words import machines
 
@@ -102,6 +101,6 @@ def test_markup_in_a_claim_is_text_in_the_claims_too() -> None:
     evil = "<script>x</script> | *y*"
     one = page_documents.claim("a", claim=evil, quote=evil, definition=evil, missing=evil, next=None)
     found = page_documents.claims(one, untested=[{"section": "1", "quote": evil, "why": evil}])
-    text = claims_table.as_markdown(found)
+    text = claims_markdown(found)
     assert "<script>" not in text and text.count(markdown(evil)) == 6
     assert "**a** (3.1): " in text and "**three-baselines** (0.450): It is 92.5 and 92.05." in text

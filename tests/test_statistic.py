@@ -13,8 +13,8 @@ from page_documents import Tree, claim, claims, page
 from repro import published
 from repro.claims.decide import FAILS, HOLDS, NOT_COMPARABLE, NOT_RUN, UNDECIDED, Judgement
 from repro.claims.report import document
-from repro.report import claims_table, statistic
-from repro.report.page import readme
+from repro.report import claims_table
+from repro.report.page import claims_markdown, readme
 
 CLAIMS = {found.id: found for found in published.claims()}
 NOTHING = page_documents.document("fig1", [], comparable=False)
@@ -47,12 +47,12 @@ def test_a_statistic_says_its_interval_and_unit_alike_on_terminal_page_and_readm
     changes: dict[str, Any], words: str
 ) -> None:
     one = claim("one", **changes)
-    assert statistic.told(one).statistic == words
+    assert claims_table.told(one).statistic == words
     found = claims(one | {"next": None})
     assert f"| {words or '–'} |" in readme([NOTHING], found)
     assert not words or words in Tree(page([NOTHING], found)).text
     (row,) = claims_table.table(found).rows
-    assert row[2] == words and re.search(rf"\| {re.escape(words)} *\|", claims_table.as_markdown(found))
+    assert row[2] == words and re.search(rf"\| {re.escape(words)} *\|", claims_markdown(found))
 
 
 def test_without_a_comparable_profile_there_are_statistics_and_no_verdicts() -> None:
@@ -75,8 +75,8 @@ def test_epochs_of_the_paper_are_given_in_the_profiles_own_too() -> None:
     told = document(found, profile="pilot", comparable=False, source="runs", seeds=[0], schedules=SCHEDULES)
     assert [entry["own_epochs"] for entry in told["claims"]] == [{"value": 15.0, "of": 20}, None, None]
     said = "epoch 100 of its 200 on CIFAR-10 is 10 of this profile's 20."
-    assert statistic.epochs(told).endswith(said)
-    for text in (readme([NOTHING], told), claims_table.as_markdown(told), "".join(claims_table.lines(told))):
+    assert claims_table.epochs(told).endswith(said)
+    for text in (readme([NOTHING], told), claims_markdown(told), "".join(claims_table.lines(told))):
         assert said in text
     assert "epoch 100 of its 200" in Tree(page([NOTHING], told)).text
-    assert statistic.epochs(told | {"schedules": [{"images": "CIFAR-10", "paper": 200, "own": 200}]}) == ""
+    assert claims_table.epochs(told | {"schedules": [{"images": "CIFAR-10", "paper": 200, "own": 200}]}) == ""

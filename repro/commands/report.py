@@ -20,7 +20,7 @@ from repro.options import Options
 from repro.plan import cost
 from repro.report import claims_table, document, metrics, terminal
 from repro.report.document import Document
-from repro.report.page import page, readme
+from repro.report.page import claims_markdown, page, readme
 from repro.workspace import Workspace, reading
 
 Verdicts = dict[str, Any]
@@ -65,7 +65,7 @@ def write_report(work: Workspace, as_json: bool = False) -> list[Document]:
     written = {
         "index.html": page(documents, found, published_claims(work), others),
         "README.md": readme(documents, found, others),
-        "claims.md": claims_table.as_markdown(found),
+        "claims.md": claims_markdown(found),
         **{name: json.dumps(value, indent=1) + "\n" for name, value in values.items() if value},
     }
     for name, text in written.items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
 import json
 import re
@@ -106,7 +105,6 @@ def make(artifact: Artifact, study: Study, cells: Sequence[Cell], records: Seque
     """Make the document of ``cells``. ``records`` are the finished Runs behind them."""
     settings = study.settings
     archs = list(dict.fromkeys(run.arch for run in artifact.runs(study, [0])))
-    photos = any(arch in IMAGENET_ARCHS for arch in archs)
     sets = {"ImageNet" if arch in IMAGENET_ARCHS else "CIFAR-10": settings.profile.data_of(arch) for arch in archs}
     synthetic = [name for name, data in sets.items() if data.name.startswith("synthetic")]
     return Document(
@@ -123,7 +121,7 @@ def make(artifact: Artifact, study: Study, cells: Sequence[Cell], records: Seque
         assumptions={
             name: settings.assumptions[name]
             for name in artifact.assumptions
-            if photos or not name.startswith("imagenet_")
+            if "ImageNet" in sets or not name.startswith("imagenet_")
         },
         provenance=provenance(study, records, archs),
         synthetic=synthetic,
@@ -213,9 +211,8 @@ def as_json(document: Document) -> str:
 
     Measured numbers have the digits that are kept of them. Empty fields of a cell are left out.
     """
-    values = {item.name: getattr(document, item.name) for item in dataclasses.fields(document)}
-    values = {name: value for name, value in values.items() if value or name not in ("synthetic", "paper_epochs")}
-    del values["cells"]
+    left_out = ("cells", *(name for name in ("synthetic", "paper_epochs") if not getattr(document, name)))
+    values = {name: value for name, value in vars(document).items() if name not in left_out}
     head = json.dumps(values | {"verdicts": document.verdicts, "cells": []}, indent=1).removesuffix("[]\n}")
     kept = [
         {name: measured(v) if isinstance(v, float) else v for name, v in flat(cell).items() if v is not None}

@@ -1,28 +1,25 @@
-"""Write a results folder's `page`, one HTML file that needs nothing else, and its `readme` in Markdown.
+"""Write a results folder's `page`, one HTML file that needs nothing else, and in Markdown its `readme` and claims.
 
-Both show the same: first the answer, then the claims, then each artifact with its picture. The page reads on a
-phone, in dark mode and in print (page.css), and without a script; page.js adds tooltips.
+Page and README show the same: first the answer, then the claims, then each artifact with its picture. The page
+reads on a phone, in dark mode and in print (page.css), and without a script; page.js adds tooltips.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from markupsafe import Markup
 
 from repro.claims.decide import FAILS, HOLDS, UNPUBLISHED
 from repro.report import figures, reading
+from repro.report.claims_table import Claim, Claims, epochs, table
 from repro.report.document import Document
 from repro.report.figures.hypotheses import draw as draw_hypotheses
 from repro.report.inline import inline_svg
-from repro.report.statistic import Claim, epochs
 from repro.report.templates import SIGNS, render, slug
 from repro.report.terminal import duration
 from repro.words import counted
-
-Claims = Mapping[str, Any]
-"""The claims' document (repro/claims/report.py)."""
 
 
 def page(documents: Sequence[Document], claims: Claims, published: Claims, others: Claims | None = None) -> str:
@@ -49,6 +46,11 @@ def page(documents: Sequence[Document], claims: Claims, published: Claims, other
 def readme(documents: Sequence[Document], claims: Claims, others: Claims | None = None) -> str:
     """Return the README of a results folder."""
     return render("readme.md.j2", **_values(documents, claims, others), signs=SIGNS)
+
+
+def claims_markdown(claims: Claims) -> str:
+    """Return every claim with what its statistic rests on, in Markdown."""
+    return render("claims.md.j2", shown=table(claims), epochs=epochs(claims), found=claims)
 
 
 def picture(document: Document) -> Markup:

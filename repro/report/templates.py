@@ -11,11 +11,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from repro.report.claims_table import basis, places, told
 from repro.report.document import listed
 from repro.report.hypotheses_table import common, open_assumption, parts
 from repro.report.numbers import amount, brief
 from repro.report.reading import label
-from repro.report.statistic import basis, places, told
 from repro.report.tables import Table, markdown_table, pivots
 from repro.words import counted, machines, tally
 

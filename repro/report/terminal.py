@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from rich import filesize
 from rich.console import Console
 from rich.markup import escape
 
@@ -57,8 +58,4 @@ def speed(value: float) -> str:
 
 def size(count: float) -> str:
     """Format bytes: ``1.1 MB``."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
+    return filesize.decimal(int(count))
