@@ -16,7 +16,7 @@ from repro.data.imagenet import preparation
 from repro.engine.events import EpochReport, Observer, StepReport
 from repro.plan import Plan, cost
 from repro.record import Record
-from repro.report.terminal import duration
+from repro.report.terminal import duration, speed
 from repro.run import Photos, Run
 from repro.store import Store
 from repro.words import counted
@@ -85,9 +85,9 @@ class ImagesProgress(Progress, preparation.Observer):
     def advanced(self, images: int) -> None:
         """Add ``images`` to those done."""
         self._done += images
-        speed = self._done / max(time.monotonic() - self._began, 1e-3)
+        so_far = speed(self._done / max(time.monotonic() - self._began, 1e-3))
         done = f"{self._done:,} of {self._total:,}"
-        self.show(self._what, done, f"{speed:,.0f} images/s", self.left(self._done), done=self._done)
+        self.show(self._what, done, so_far, self.left(self._done), done=self._done)
 
 
 class TrainingProgress(Progress, Observer):
@@ -127,19 +127,19 @@ class TrainingProgress(Progress, Observer):
     def step_done(self, report: StepReport) -> None:
         """Report images within a long epoch, and the share of the time in which none were ready."""
         run, done = report.run, self._done + report.images * work_per_image(report.run)
-        images, speed = f"{report.images:,} of {run.data.train:,} images", f"{report.speed:,.0f} images/s"
+        images = f"{report.images:,} of {run.data.train:,} images"
         waiting = f"{report.waiting:.0%} waiting for images" if report.waiting >= 0.01 else ""
-        self.show(self._where(run, report.epoch), images, speed, waiting, self.left(done), done=done)
+        self.show(self._where(run, report.epoch), images, speed(report.speed), waiting, self.left(done), done=done)
 
     def epoch_done(self, report: EpochReport) -> None:
         run, wave = report.run, report.wave
         images = report.images + (run.data.test // 3 if run.evaluates_after(report.epoch) else 0)
         self._done += images * work_per_image(run)
-        speed = f"{wave * images / report.seconds:,.0f} images/s"  # the lanes of a wave train in step
+        together = speed(wave * images / report.seconds)  # the lanes of a wave train in step
         several = f"{wave} Runs at a time" if wave > 1 else ""
         top1 = "" if report.test_top1 is None else f"top-1 {report.test_top1:.2f} %"
         left = self.left(self._done)
-        self.show(self._where(run, report.epoch), speed, several, top1, left, done=self._done)
+        self.show(self._where(run, report.epoch), together, several, top1, left, done=self._done)
 
     def run_done(self, run: Run, record: Record, left: int) -> None:
         if self._out.pop(run.key, None):  # a worker's epochs were not reported
