@@ -19,7 +19,7 @@ from repro.experiments import Study
 from repro.record import Record, measured
 from repro.report import metrics
 from repro.report.numbers import MOST_PRINTED, fixed
-from repro.report.reading import standing
+from repro.report.reading import IMAGES_OF, standing
 from repro.report.tables import markdown_table, tables
 
 FIELDS = ("series", "row", "col", "published", "reproduced", "difference", "n", "sd", "best_epoch", "band", "z",
@@ -105,7 +105,7 @@ def make(artifact: Artifact, study: Study, cells: Sequence[Cell], records: Seque
     """Make the document of ``cells``. ``records`` are the finished Runs behind them."""
     settings = study.settings
     archs = list(dict.fromkeys(run.arch for run in artifact.runs(study, [0])))
-    sets = {"ImageNet" if arch in IMAGENET_ARCHS else "CIFAR-10": settings.profile.data_of(arch) for arch in archs}
+    sets = {IMAGES_OF[arch]: settings.profile.data_of(arch) for arch in archs}
     synthetic = [name for name, data in sets.items() if data.name.startswith("synthetic")]
     return Document(
         artifact=artifact.name,

@@ -14,6 +14,8 @@ from repro.words import counted, machines, tally
 if TYPE_CHECKING:
     from repro.report.document import Document
 
+IMAGES_OF = dict.fromkeys(CIFAR_ARCHS, "CIFAR-10") | dict.fromkeys(IMAGENET_ARCHS, "ImageNet")
+
 
 def label(artifact: str) -> str:
     """Return an artifact's name as the paper writes it: ``fig1`` is ``Fig. 1``."""
@@ -28,7 +30,7 @@ def pretty(name: str) -> str:
 
 def network(name: str, document: Document) -> str:
     """Return a network with its images: ``ResNet18 on ImageNet``. An unknown name stays as it is."""
-    images = "CIFAR-10" if name in CIFAR_ARCHS else "ImageNet" if name in IMAGENET_ARCHS else ""
+    images = IMAGES_OF.get(name, "")
     images = "synthetic images" if images in document.synthetic else images
     return pretty(name) + (f" on {images}" if images else "")
 
