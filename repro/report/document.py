@@ -138,9 +138,9 @@ def _titled(title: str, archs: Sequence[str], synthetic: Sequence[str]) -> str:
     """
     if pair := re.search(r"(ResNet\d+)( on \S+)? and (ResNet\d+)( on \S+)", title):
         first, where, second, other = pair.groups()
-        has = [name.lower() in archs for name in (first, second)]
-        if sum(has) == 1:
-            title = title.replace(pair[0], f"{first}{where or other}" if has[0] else f"{second}{other}")
+        both = {first: where or other, second: other}
+        kept = [name + images for name, images in both.items() if name.lower() in archs]
+        title = title.replace(pair[0], kept[0]) if len(kept) == 1 else title
     if not synthetic:
         return title
     named = re.sub(f"on ({'|'.join(synthetic)})", "on synthetic images", title)
