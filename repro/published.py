@@ -33,15 +33,8 @@ def _number(text: object) -> float:
     raise ValueError(f"{text!r} is no number")
 
 
-def _printed(text: str) -> str:
-    """Return ``text`` if it is a number."""
-    _number(text)
-    return text
-
-
 Text = Annotated[str, Check(bool, "is empty")]
 Number = Annotated[float, _number]
-Printed = Annotated[str, _printed]
 
 
 @dataclass(frozen=True)
@@ -152,14 +145,16 @@ class _Series:
     name: Text
     columns: tuple[Text, ...] = ()
     rows: tuple[tuple[Text, ...], ...] = ()
-    cells: tuple[tuple[Text, Text, Printed, Text, Text], ...] = ()
+    cells: tuple[tuple[Text, Text, Text, Text, Text], ...] = ()
 
     def __post_init__(self) -> None:
         for i, (_, *values) in enumerate(self.rows):
             if len(values) != len(self.columns):
                 raise ValueError(f"rows[{i}]: {len(values)} values under {len(self.columns)} columns")
             for value in values:
-                build(Printed, "0" if value == EMPTY else value, f"rows[{i}]")
+                build(Number, "0" if value == EMPTY else value, f"rows[{i}]")
+        for i, (_, _, value, *_) in enumerate(self.cells):
+            build(Number, value, f"cells[{i}]")
 
     def printed(self, artifact: str) -> list[Published]:
         """Return the cells that have a value."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,7 @@ class Driver:
         self._unfinished = {run.key: run for run in order}
         self._blocked: set[str] = set()  # given up, or a parent's checkpoint is not there
         self._running: dict[str, Worker] = {}
-        self._deaths: dict[str, tuple[int, tuple[int, int] | None]] = {}  # how many in a row, at which state
+        self._deaths: Counter[tuple[str, tuple[int, int] | None]] = Counter()  # of workers, by key and progress
         self._given_up: dict[str, str] = {}  # by key, why
         self._given_up_in_a_row = 0
         self._out_of_time = False
@@ -139,10 +140,9 @@ class Driver:
             self._out_of_time = True
             return
         state = self.store.newest_state(run)
-        reached = progress_of(state) if state else None
-        deaths, at = self._deaths.get(run.key, (0, reached))
-        deaths = deaths + 1 if reached == at else 1
-        self._deaths[run.key] = deaths, reached
+        reached = run.key, progress_of(state) if state else None
+        self._deaths[reached] += 1
+        deaths = self._deaths[reached]
         self.observer.worker_died(run, _how(status), deaths < TRIES, last)
         if deaths < TRIES:
             return

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shlex
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Collection, Sequence
 from subprocess import DEVNULL, PIPE, Popen
 from typing import NamedTuple
@@ -80,12 +78,7 @@ class SlurmPool(Launcher):
         """Slurm kills what is left of a job after its ``KillWait``."""
         if jobs:
             subprocess.run(["scancel", *(job.number for job in jobs)], capture_output=True, check=False)
-        deadline = time.monotonic() + tasks.GRACE
-        for job in jobs:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                job.process.wait(max(0.0, deadline - time.monotonic()))
-            job.process.kill()
-            job.process.wait()
+        tasks.await_end([job.process for job in jobs])
 
 
 def sbatch_options(words: Sequence[str], gpus: int, device: str) -> list[str]:

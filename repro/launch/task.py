@@ -107,9 +107,14 @@ def exit_with_parent() -> None:
 
 
 def end(processes: Collection[subprocess.Popen[bytes]]) -> None:
-    """Send SIGTERM, wait up to `GRACE` seconds, then kill what is left of the processes and their children."""
+    """Send SIGTERM to the processes, then `await_end`."""
     for process in processes:
         process.terminate()
+    await_end(processes)
+
+
+def await_end(processes: Collection[subprocess.Popen[Any]]) -> None:
+    """Wait up to `GRACE` seconds, then kill what is left of the processes and their children."""
     deadline = time.monotonic() + GRACE
     while any(process.poll() is None for process in processes) and time.monotonic() < deadline:
         time.sleep(TICK)
@@ -118,7 +123,7 @@ def end(processes: Collection[subprocess.Popen[bytes]]) -> None:
         process.wait()
 
 
-def kill_session(process: subprocess.Popen[bytes]) -> None:
+def kill_session(process: subprocess.Popen[Any]) -> None:
     """Kill all processes of a worker's session."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
