@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 PARAMS, TABLES = "params.yaml", "paper_tables"
@@ -24,16 +25,14 @@ def in_checkout() -> bool:
 def params_file(given: Path | None = None) -> Path:
     """Return the params.yaml to use: ``given`` (``--params``), else ``$REPRO_PARAMS``, else the one in the current
     folder or its nearest parent, else the checkout's or the wheel's."""
-    if named := given or _named("REPRO_PARAMS"):
-        return named
-    return next(filter(_ours, _upwards()), CHECKOUT if in_checkout() else DEFAULTS) / PARAMS
+    return given or _found("REPRO_PARAMS", PARAMS, _ours)
 
 
 def find_root(given: Path | None = None) -> Path:
     """Return the folder of results/, runs/ and data/: ``$REPRO_HOME``, else the folder of `params_file`, or the
     current folder if that is the wheel's."""
-    if home := _named("REPRO_HOME"):
-        return home
+    if home := os.environ.get("REPRO_HOME"):
+        return Path(home)
     folder = params_file(given).resolve().parent
     return Path.cwd() if folder == DEFAULTS else folder
 
@@ -41,20 +40,15 @@ def find_root(given: Path | None = None) -> Path:
 def tables_dir() -> Path:
     """Return the folder of the paper's tables: ``$REPRO_PAPER_TABLES``, else paper_tables/ in the current folder
     or a parent, else the checkout's or the wheel's."""
-    if named := _named("REPRO_PAPER_TABLES"):
-        return named
-    above = (folder for folder in _upwards() if (folder / TABLES / "claims.yaml").is_file())
-    return next(above, CHECKOUT if in_checkout() else DEFAULTS) / TABLES
+    return _found("REPRO_PAPER_TABLES", TABLES, lambda folder: (folder / TABLES / "claims.yaml").is_file())
 
 
-def _named(variable: str) -> Path | None:
-    value = os.environ.get(variable)
-    return Path(value) if value else None
-
-
-def _upwards() -> tuple[Path, ...]:
+def _found(variable: str, name: str, ours: Callable[[Path], bool]) -> Path:
+    """Return the place that ``variable`` names, else ``name`` in the nearest folder that is ``ours``."""
+    if named := os.environ.get(variable):
+        return Path(named)
     here = Path.cwd()
-    return (here, *here.parents)
+    return next(filter(ours, (here, *here.parents)), CHECKOUT if in_checkout() else DEFAULTS) / name
 
 
 def _ours(folder: Path) -> bool:
