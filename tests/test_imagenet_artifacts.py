@@ -237,7 +237,7 @@ def halved(paper: Study) -> dict[str, object]:
             "one_shot": sorted({epoch // 2 for epoch in row.one_shot}),
             "windows": [[first // 2, last // 2] for first, last in row.windows],
         }
-        for arch, row in paper.block("table3", pruning_table.OF_IMAGENET).items()
+        for arch, row in paper.block("table3", pruning_table.NETWORKS["table3"]).items()
     }
     return {"imagenet.recipe.epochs": 45, "imagenet.recipe.milestones": [15, 30], **rows}
 

@@ -47,5 +47,5 @@ ARTIFACT = Artifact(
     rows="pruned at epoch",
     columns="number of examples with random labels",
     epochs=("row",),
-    drawing=Curves(panel="series", name="pruned at epoch {}".format),
+    drawing=Curves(panel="series"),
 )

@@ -69,12 +69,10 @@ def _artifact(name: str, place: str, title: str, assumptions: tuple[str, ...]) -
         axes=("network", "epoch"),
         columns="epoch of the dense training",
         epochs=("column",),
-        drawing=Curves(name=_name, order=("ppr 0.1", "ppr 0.01"), levels=True),
+        drawing=Curves(
+            name=lambda series: series.replace("ppr ", "PPR, rate "), order=("ppr 0.1", "ppr 0.01"), levels=True
+        ),
     )
-
-
-def _name(series: str) -> str:
-    return "dense baseline" if series == "baseline" else series.replace("ppr ", "PPR, rate ")
 
 
 FIG4 = _artifact(

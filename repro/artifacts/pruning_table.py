@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -23,20 +23,17 @@ class PruningRow:
     windows: tuple[Window, ...]
 
 
-OF_CIFAR, OF_IMAGENET = dict[CifarArch, PruningRow], dict[ImageNetArch, PruningRow]
-Rows = Mapping[str, PruningRow]
+NETWORKS = {"table2": dict[CifarArch, PruningRow], "table3": dict[ImageNetArch, PruningRow]}
 
 
 def windows_of(study: Study, arch: str) -> Sequence[tuple[int, int]]:
     """Return the gradual windows of a network; none where the profile does not have it."""
-    of_imagenet = arch in IMAGENET_ARCHS
-    rows: Rows = study.block("table3", OF_IMAGENET) if of_imagenet else study.block("table2", OF_CIFAR)
+    name = "table3" if arch in IMAGENET_ARCHS else "table2"
+    rows = study.block(name, NETWORKS[name])
     return rows[arch].windows if arch in rows else ()
 
 
-def _artifact(
-    name: str, place: str, title: str, networks: type[dict[str, PruningRow]], assumptions: tuple[str, ...]
-) -> Artifact:
+def _artifact(name: str, place: str, title: str, assumptions: tuple[str, ...]) -> Artifact:
     """Return the artifact whose networks, epochs and windows are under ``name`` in the profile."""
 
     def table(study: Study, seeds: Sequence[int]) -> Iterator[Entry]:
@@ -44,7 +41,7 @@ def _artifact(
 
         One-shot at s is the ticket (s, s): on ResNet20 Fig. 1's diagonal, trained once for both.
         """
-        rows = study.block(name, networks)
+        rows = study.block(name, NETWORKS[name])
         for arch, row in rows.items():
             for s in row.one_shot:
                 runs = [study.ticket(arch, seed, s, s) for seed in seeds]
@@ -59,7 +56,7 @@ def _artifact(
         title=title,
         place=place,
         table=table,
-        settings=networks,
+        settings=NETWORKS[name],
         assumptions=("ticket", "gradual_steps", "gradual_momentum", *assumptions, "result"),
         axes=("network", "pruned at"),
         columns="pruned at epoch",
@@ -72,13 +69,11 @@ TABLE2 = _artifact(
     "table2",
     "Table 2, Section 4.1",
     "One-shot and gradual pruning for ResNet20 and ResNet56 on CIFAR-10",
-    OF_CIFAR,
     CIFAR10,
 )
 TABLE3 = _artifact(
     "table3",
     "Table 3, Section 4.2",
     "One-shot and gradual pruning for ResNet18 and ResNet50 on ImageNet",
-    OF_IMAGENET,
     IMAGENET,
 )

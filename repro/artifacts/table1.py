@@ -15,7 +15,6 @@ from repro.cells import Cell
 from repro.config.fields import FRACTION, Check, at_least
 from repro.config.recipe import CifarArch, Recipe, Sizes
 from repro.experiments import Study, branch
-from repro.record import DONE
 from repro.run import Checkpoint, Mask, Run
 
 ONE_SHOT, STEPWISE = "1-shot", "4-shot gradual"
@@ -69,10 +68,9 @@ def calibrated(study: Study, results: Results) -> int | None:
     """Return the number of examples at which the first cell comes nearest to the printed one, once all are
     tried."""
     ladder = _calibration(study)
-    records = {size: results.records.get(run.key) for size, run in ladder.items()}
-    if None in records.values():
+    if any(run.key not in results.records for run in ladder.values()):
         return None
-    tops = {size: r.top1 for size, r in records.items() if r and r.status == DONE and r.top1 is not None}
+    tops = {size: top1 for size, run in ladder.items() for top1 in results.top1([run])}
     target = published.lookup("table1")[FIRST_CELL]
     return min(tops, key=lambda size: (abs(tops[size] - target), size), default=max(ladder))
 

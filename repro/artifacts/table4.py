@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -75,28 +75,23 @@ def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
     """Return the series ``GP + EWT`` and ``IP + WT``, row = network: rates in %, deltas to the dense one in
     points."""
     own = study.block("table4", Iterative)
-    gradual: list[Cell] = []
-    by_rounds: list[Cell] = []
+    networks = (own.arch, *IMAGENET_ARCHS)
+    found: list[Cell] = []
+    for arch in networks:
+        window = best_window(study, results, seeds, arch)
+        pruned = [study.gradual(arch, seed, *window) for seed in seeds] if window else []
+        counts = {PRUNING: window[1] if window else 0, RETRAINING: study.schedule_of(arch)}
+        found += _row(study, results, pruned, (GRADUAL, arch), 100 * study.settings.profile.sparsity, counts)
     # To a tenth, as the paper prints it: 79.03 is its 79.0.
-    pruned = round(100 * iterative_sparsity(own.share, own.trainings - 1), 1)
-    for arch in (own.arch, *IMAGENET_ARCHS):
-        schedule, window = study.schedule_of(arch), best_window(study, results, seeds, arch)
-        asked = [study.gradual(arch, seed, *window) for seed in seeds] if window else []
-        counts = {PRUNING: window[1] if window else 0, RETRAINING: schedule}
-        rate = 100 * study.settings.profile.sparsity
-        gradual += _row(study, results, asked, (GRADUAL, arch), rate, counts)
-        counts = {"epochs": own.trainings * schedule}
-        by_rounds += _row(study, results, last_trainings(study, seeds, arch), (ITERATIVE, arch), pruned, counts)
-    return [*gradual, *by_rounds]
+    rate = round(100 * iterative_sparsity(own.share, own.trainings - 1), 1)
+    for arch in networks:
+        counts = {"epochs": own.trainings * study.schedule_of(arch)}
+        found += _row(study, results, last_trainings(study, seeds, arch), (ITERATIVE, arch), rate, counts)
+    return found
 
 
 def _row(
-    study: Study,
-    results: Results,
-    pruned: Sequence[Run],
-    at: tuple[str, str],
-    rate: float,
-    counts: Mapping[str, int],
+    study: Study, results: Results, pruned: Sequence[Run], at: tuple[str, str], rate: float, counts: dict[str, int]
 ) -> list[Cell]:
     """Return the row ``at`` (series, network) of the pruned Runs, one a seed: the ``rate``, their top-1 less that
     of the dense network of their seed, and ``counts``; without any such difference, the row has no values."""

@@ -62,12 +62,14 @@ def told(cell: Cell, document: Document, at: Sequence[str] = (), *, unit: str | 
 def where(cell: Cell, document: Document) -> list[str]:
     """Name a cell's place by its column and row: ``s = 60``, ``v = 100``; ``epoch 60``, ``ResNet20``."""
     rows, columns = document.axes
-    found = []
-    for axis, name in ((columns, cell.col), (rows, cell.row)):
-        numeric = name[:1].isdecimal()
-        prefix = f"{axis} = " if numeric and len(axis) == 1 else f"{axis} " if numeric else ""
-        found.append(prefix + pretty(name))
-    return list(dict.fromkeys(filter(None, found)))
+    return list(dict.fromkeys(filter(None, (placed(columns, cell.col), placed(rows, cell.row)))))
+
+
+def placed(axis: str, name: str) -> str:
+    """Return a row or column, a number with the name of its axis: ``s = 60``, ``epoch 60``, ``ResNet20``."""
+    if not name[:1].isdecimal():
+        return pretty(name)
+    return f"{axis} = {name}" if len(axis) == 1 else f"{axis} {name}".lstrip()
 
 
 def _in_paper(cell: Cell, document: Document) -> str:

@@ -1,6 +1,6 @@
 """Draw an artifact from its document alone, in a shape of `repro.artifacts.drawing`: each has a module here.
 
-`draw` returns a matplotlib figure, `write` a PNG. Here too is what several shapes draw with.
+`draw` returns a matplotlib figure, `write` a PNG. `Sheet` has what several shapes draw with.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import io
 import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 
 import matplotlib
 from matplotlib.artist import Artist
@@ -57,11 +57,11 @@ MANY_COLUMNS = 8  # numeric columns from which on an artifact without a drawing 
 class Sheet(Figure):
     """A figure whose axes take ``width`` x ``height`` inches. Call `finish` once all is drawn."""
 
-    def __init__(self, width: float, height: float) -> None:
+    def __init__(self, width: float = NARROWEST, height: float = 0.1) -> None:
         self.titles: dict[str, str] = {}
         self.keys: dict[str, Any] = {}
         self.notes: list[str] = []
-        super().__init__((max(width, NARROWEST), height), DPI, facecolor="white", layout="constrained")
+        super().__init__((width, height), DPI, facecolor="white", layout="constrained")
 
     def mark(self, artist: Artist, title: str) -> None:
         """Give a mark an identifier, and the words that a reader gets when pointing at it."""
@@ -73,11 +73,24 @@ class Sheet(Figure):
         """Put an artist, or a line that looks so, into the legend, once."""
         self.keys.setdefault(label, artist or Line2D([], [], **{"color": MUTED} | line))
 
+    def hatch(self, axes: Axes, place: Rectangle, why: str, told: str) -> None:
+        """Mark the place of a cell that has no value."""
+        place.set(hatch="xxxxx" if why == DIVERGED else "/////", facecolor="#fafafa", edgecolor=LINE)
+        axes.add_patch(place)
+        self.mark(place, told)
+        self.key(why, place)
+
+    def band(self, axes: Axes, xs: Sequence[float], ys: Sequence[float], width: float) -> None:
+        """Draw, pale behind a printed number, where 95 % of repetitions lie; ``width`` in points."""
+        axes.plot(xs, ys, color=PALE, linewidth=width, solid_capstyle="butt", zorder=1)
+        self.key("95 % band of a repetition", color=PALE, linewidth=8, solid_capstyle="butt")
+
     def finish(self, title: str = "", warning: str = "", provenance: Sequence[str] = ()) -> None:
         """Place the axes; stack title and notes above them, legend and provenance below, outside the figure's box.
 
         Save it with a tight box, which includes them.
         """
+        self.set_figwidth(max(self.get_figwidth(), NARROWEST))
         self._place_axes()
         other: Any = self.transFigure
         for words, style in (("  ·  ".join(dict.fromkeys(self.notes)), NOTE), (warning, WARNING), (title, TITLE)):
@@ -115,26 +128,45 @@ class Sheet(Figure):
             axes.set_in_layout(True)  # of the tight box, which `set_position` ends
 
 
+Shape = TypeVar("Shape", bound=Drawing)
+
+
+class Picture(Sheet, Generic[Shape]):
+    """The sheet of a document, to be drawn in one of the shapes, which sets its size."""
+
+    def __init__(self, document: Document, drawing: Shape) -> None:
+        super().__init__()
+        self.document, self.drawing = document, drawing
+
+
+@contextlib.contextmanager
+def styled() -> Iterator[None]:
+    """Give matplotlib the settings that these figures need, whatever matplotlibrc the user has."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        cast(Any, matplotlib.rcParams).update(STYLE)
+        yield
+
+
+@styled()
 def draw(document: Document, *, titled: bool = True) -> Sheet:
     """Draw the document, with title, warning and provenance, or without them where a page says them beside it.
 
     ``titles`` of the figure says in words what each mark shows, by the mark's ``gid``. Save the figure inside
     `styled`: hatches and fonts depend on matplotlib's settings.
     """
-    with styled():
-        if document.cells:
-            drawing = drawing_of(document)
-            shape = importlib.import_module(f"{__name__}.{type(drawing).__name__.lower()}")
-            figure: Sheet = shape.draw(document, drawing)
-            explained = document.about.note if document.about else ""
-            common = (document.unit, read.summary(document), read.seeds(document.cells), explained)
-            figure.notes = [*filter(None, common), *figure.notes]
-        else:
-            figure = Sheet(NARROWEST, 0.1)
-            figure.notes = [f"not part of the {document.profile} profile: there are no cells to show"]
-        title = f"{read.label(document.artifact)}   {document.title}"
-        figure.finish(*((title, read.warning(document), read.footer(document)) if titled else ()))
-    return figure
+    drawing = drawing_of(document)
+    sheet = Picture(document, drawing)
+    if document.cells:
+        explained = document.about.note if document.about else ""
+        common = (document.unit, read.summary(document), read.seeds(document.cells), explained)
+        sheet.notes += filter(None, common)
+        importlib.import_module(f"{__name__}.{type(drawing).__name__.lower()}").draw(sheet)
+    else:
+        sheet.notes.append(f"not part of the {document.profile} profile: there are no cells to show")
+    title = f"{read.label(document.artifact)}   {document.title}"
+    sheet.finish(*((title, read.warning(document), read.footer(document)) if titled else ()))
+    return sheet
 
 
 def drawing_of(document: Document) -> Drawing:
@@ -155,38 +187,9 @@ def write(document: Document, path: Path) -> None:
     write_bytes(path, as_png(draw(document)))
 
 
+@styled()
 def as_png(figure: Figure) -> bytes:
     """Return the figure as a PNG without dates and versions."""
     buffer = io.BytesIO()
-    with styled():
-        figure.savefig(buffer, dpi=DPI, bbox_inches="tight", pad_inches=MARGIN, metadata={"Software": None})
+    figure.savefig(buffer, dpi=DPI, bbox_inches="tight", pad_inches=MARGIN, metadata={"Software": None})
     return buffer.getvalue()
-
-
-@contextlib.contextmanager
-def styled() -> Iterator[None]:
-    """Give matplotlib the settings that these figures need, whatever matplotlibrc the user has."""
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        cast(Any, matplotlib.rcParams).update(STYLE)
-        yield
-
-
-# ---- what several shapes draw ------------------------------------------------------------------------------
-
-
-def hatched(
-    sheet: Sheet, axes: Axes, box: tuple[float, float, float, float], why: str, told: str, **style: Any
-) -> None:
-    """Mark a cell without a value; ``box`` is left, bottom, width and height."""
-    left, bottom, width, height = box
-    style = {"hatch": "xxxxx" if why == DIVERGED else "/////", "facecolor": "#fafafa", "edgecolor": LINE} | style
-    found = axes.add_patch(Rectangle((left, bottom), width, height, **style))
-    sheet.mark(found, told)
-    sheet.key(why, found)
-
-
-def band(sheet: Sheet, axes: Axes, xs: Sequence[float], ys: Sequence[float], width: float) -> None:
-    """Draw, pale behind a printed number, where 95 % of repetitions lie; ``width`` in points."""
-    axes.plot(xs, ys, color=PALE, linewidth=width, solid_capstyle="butt", zorder=1)
-    sheet.key("95 % band of a repetition", color=PALE, linewidth=8, solid_capstyle="butt")

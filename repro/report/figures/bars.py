@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from repro.artifacts.drawing import Bars
 from repro.cells import DIVERGED, NOT_RUN, OUTSIDE, Cell
 from repro.report import reading as read
-from repro.report.document import Document
-from repro.report.figures import BLUE, FAINT, INK, MUTED, Sheet, hatched
+from repro.report.figures import BLUE, FAINT, INK, MUTED, Picture
 from repro.report.numbers import fixed
 from repro.report.tables import grouped
 
@@ -21,31 +21,32 @@ OUT = "◆"  # outside the band
 GAP = 0.4  # of a row's height, between networks
 
 
-def draw(document: Document, drawing: Bars) -> Sheet:
+def draw(sheet: Picture[Bars]) -> None:
     """Draw reproduced and published side by side, on one scale where they are comparable."""
+    document = sheet.document
     networks = [list(grouped(own, "series").values()) for own in grouped(document.cells, "row").values()]
     rows: list[tuple[float, Sequence[Cell], Sequence[Cell]]] = []
     for number, own in enumerate(networks):
         rows += [(len(rows) + index + GAP * number, cells, own[-1]) for index, cells in enumerate(own)]
-    sheet = Sheet(10.2, 0.6 * len(rows) + 0.9)
+    sheet.set_size_inches(10.2, 0.6 * len(rows) + 0.9)
     every = sheet.subplots(1, 2, sharex=document.comparable, sharey=True)
     titles = ("Reproduced", "Published" if document.comparable else "Published (orientation only)")
     for axes, field, title in zip(every, ("reproduced", "published"), titles, strict=True):
-        axes.set(title=title, xlabel=drawing.unit)
+        axes.set(title=title, xlabel=sheet.drawing.unit)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, steps=[1, 2, 4, 5, 10]))
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.grid(False)
         axes.tick_params(axis="y", length=0)
         for y, cells, last in rows:
-            _row(sheet, axes, y, cells, last, field, document, drawing)
+            _row(sheet, axes, y, cells, last, field)
     names = [f"{read.pretty(cells[0].row)}, {cells[0].series}" for _, cells, _ in rows]
     every[0].set_yticks([y for y, _, _ in rows], names)
     every[0].set_ylim(rows[-1][0] + 0.5, -0.6)
-    return sheet
 
 
-def words_of(cells: Sequence[Cell], last: Sequence[Cell], field: str, document: Document, drawing: Bars) -> str:
+def words_of(sheet: Picture[Bars], cells: Sequence[Cell], last: Sequence[Cell], field: str) -> str:
     """Return a row's numbers, those outside their band marked, and its share of the network's ``last`` row."""
+    drawing = sheet.drawing
     ours, parts, texts = field == "reproduced", [], []
     for cell in cells:
         value, unit = cell.value(field), drawing.texts.get(cell.col, "")
@@ -55,7 +56,7 @@ def words_of(cells: Sequence[Cell], last: Sequence[Cell], field: str, document: 
         elif value is None:
             texts.append(f"{cell.col}: {read.without_value(cell) if ours else 'not printed'}")
         else:
-            digits = 1 if unit.startswith("%") else document.digits_of("published")
+            digits = 1 if unit.startswith("%") else sheet.document.digits_of("published")
             spread = f" ± {fixed(cell.sd, digits)}" if ours and cell.sd else ""
             texts.append(f"{fixed(value, digits, sign=unit == 'points')}{spread} {unit}{mark}")
     own, whole = ([cell.value(field) for cell in row if cell.col in drawing.parts] for row in (cells, last))
@@ -66,14 +67,13 @@ def words_of(cells: Sequence[Cell], last: Sequence[Cell], field: str, document: 
 
 
 def _row(
-    sheet: Sheet, axes: Axes, y: float, cells: Sequence[Cell], last: Sequence[Cell], field: str,
-    document: Document, drawing: Bars,
-) -> None:  # fmt: skip
+    sheet: Picture[Bars], axes: Axes, y: float, cells: Sequence[Cell], last: Sequence[Cell], field: str
+) -> None:
     """Draw a row's bar with its text above, or hatch it where there is neither."""
     name = f"{read.pretty(cells[0].row)}, {cells[0].series}"
     write: dict[str, Any] = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points", "size": 8.0}
     if any(cell.value(field) is not None for cell in cells):
-        words = words_of(cells, last, field, document, drawing)
+        words = words_of(sheet, cells, last, field)
         axes.annotate(words, (0, y - 0.3), (5, 0), va="center", color=INK, **write)
         if OUT in words:
             sheet.key("outside the band", linestyle="", marker="D", color=INK, markersize=4)
@@ -81,12 +81,13 @@ def _row(
         axes.annotate("–  not printed in the paper", (0, y), (5, 0), va="center", color=MUTED, **write)
     else:
         word = DIVERGED if DIVERGED in map(read.without_value, cells) else NOT_RUN
-        hatched(sheet, axes, (0, y - 0.25, 1, 0.5), word, f"{name}: {word}", transform=axes.get_yaxis_transform())
-    end = 0.0
+        place = Rectangle((0, y - 0.25), 1, 0.5, transform=axes.get_yaxis_transform())
+        sheet.hatch(axes, place, word, f"{name}: {word}")
+    end, parts = 0.0, sheet.drawing.parts
     for cell in cells:
-        if cell.col in drawing.parts and (value := cell.value(field)) is not None:
-            colour, alpha = COLOURS[[*drawing.parts].index(cell.col) % len(COLOURS)]
+        if cell.col in parts and (value := cell.value(field)) is not None:
+            colour, alpha = COLOURS[[*parts].index(cell.col) % len(COLOURS)]
             bar = axes.barh(y, value, 0.3, end, color=colour, alpha=alpha, edgecolor="white", linewidth=0.6)
-            sheet.mark(bar[0], read.told(cell, document, [name, drawing.parts[cell.col]], unit=drawing.unit))
-            sheet.key(drawing.parts[cell.col], bar)
+            sheet.mark(bar[0], read.told(cell, sheet.document, [name, parts[cell.col]], unit=sheet.drawing.unit))
+            sheet.key(parts[cell.col], bar)
             end += value

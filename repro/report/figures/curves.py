@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -16,8 +17,7 @@ from numpy.typing import NDArray
 from repro.artifacts.drawing import Curves
 from repro.cells import DIVERGED, NOT_RUN, OUTSIDE, Cell
 from repro.report import reading as read
-from repro.report.document import Document
-from repro.report.figures import BLUE, FAINT, HOLLOW, INK, MUTED, RING, VERMILION, Sheet, band
+from repro.report.figures import BLUE, FAINT, HOLLOW, INK, MUTED, RING, VERMILION, Picture
 from repro.report.figures.heat import scale, without_outliers
 from repro.report.numbers import fixed
 from repro.report.tables import grouped, ordered
@@ -35,6 +35,7 @@ LOOKS: Sequence[Look] = (
     {"color": "#8A3F7B", "marker": "D", "linestyle": (0, (3, 1.5))},
     {"color": "#6B5500", "marker": "v", "linestyle": (0, (1.5, 1.2))},
 )
+BASELINE = re.compile("(dense|baseline|dense baseline)$")  # ends the name of the dense network's curve
 DENSE: Look = {"color": MUTED, "marker": ".", "linestyle": (0, (4, 2))}
 POINT: Look = {"markersize": 4.6, "markerfacecolor": "white", "markeredgewidth": 1.3}
 CROSS: Look = {"linestyle": "", "marker": "x", "markersize": 4.5}
@@ -42,25 +43,26 @@ LEVEL: Look = {"linewidth": 0.9, "linestyle": (0, (1, 2))}
 PREDICTED: Look = {"color": INK, "linewidth": 0.75, "linestyle": (0, (4, 3))}
 
 
-def draw(document: Document, drawing: Curves) -> Sheet:
+def draw(sheet: Picture[Curves]) -> None:
     """Draw a panel for each row or series, curves over the columns."""
+    document, drawing = sheet.document, sheet.drawing
     cells = sorted((cell for cell in document.cells if cell.x is not None), key=lambda cell: cell.x or 0.0)
-    line = "series" if drawing.panel == "row" else "row"
+    label, axis = ("series", "") if drawing.panel == "row" else ("row", document.long_axes[0])
     panels = {
-        panel: grouped([cell for cell in cells if getattr(cell, drawing.panel) == panel], line)
+        panel: grouped([cell for cell in cells if getattr(cell, drawing.panel) == panel], label)
         for panel in drawing.titles or ordered(getattr(cell, drawing.panel) for cell in document.cells)
     }
     names = ordered(name for curves in panels.values() for (name,) in curves)
-    plain = [name for name in dict.fromkeys((*drawing.order, *names)) if not name.endswith(("baseline", "dense"))]
+    plain = [name for name in dict.fromkeys((*drawing.order, *names)) if not BASELINE.search(name)]
     many, order = len(plain) > len(LOOKS), scale("viridis", 0, 0.92, 1, len(names))
     everywhere = [name for name in names if all((name,) in curves for curves in panels.values())]
     across, deep = min(len(panels), 2), -(-len(panels) // 2)
-    sheet = Sheet(8.6 if across == 1 else 12.2, 4.3 if deep == 1 else 3.2 * deep)
+    sheet.set_size_inches(8.6 if across == 1 else 12.2, 4.3 if deep == 1 else 3.2 * deep)
     for index, (panel, curves) in enumerate(panels.items()):
         axes = sheet.add_subplot(deep, across, index + 1)
         letter = f"({chr(ord('a') + index)})  " if len(panels) > 1 else ""
-        title = read.network(panel, document) if letter or drawing.panel == "row" else ""
-        axes.set(title=letter + drawing.titles.get(panel, title), xlabel=document.long_axes[1])
+        title = drawing.titles.get(panel, read.network(panel, document) if letter or not axis else "")
+        axes.set(title=letter + title, xlabel=document.long_axes[1])
         axes.set_ylabel(drawing.units.get(panel, document.unit))
         own = [cell for curve in curves.values() for cell in curve]
         drawn = ("reproduced", "published") if document.comparable else ("reproduced",)
@@ -77,13 +79,11 @@ def draw(document: Document, drawing: Curves) -> Sheet:
                 number = names.index(name) + 1
                 partial = drawing.partial and name not in everywhere
                 colour = FAINT if partial else cast(Any, order).to_rgba(number)
-                _thin_curve(sheet, axes, curve, f"{document.axes[0]} {number}, {name}", colour, document)
+                _thin_curve(sheet, axes, curve, f"{document.axes[0]} {number}, {name}", colour)
             else:
-                told = read.pretty(drawing.name(name))
-                if told == name and line == "row" and name.isdecimal():
-                    told = f"{document.long_axes[0]} {name}"
+                told = BASELINE.sub("dense baseline", drawing.name(name))
                 look = LOOKS[plain.index(name)] if name in plain else DENSE
-                _curve(sheet, axes, curve, told, look, document, drawing)
+                _curve(sheet, axes, curve, read.placed(axis, told), look)
         for curve in grouped(document.of(f"{panel} predicted"), "row").values():
             axes.plot(*_points(curve), zorder=3, **PREDICTED)
             sheet.key(f"{drawing.predicted} (epoch {curve[0].col})", **PREDICTED)
@@ -91,8 +91,7 @@ def draw(document: Document, drawing: Curves) -> Sheet:
             axes.legend(labelcolor="mec", labelspacing=1.0, loc="center left", bbox_to_anchor=(1, 0.5))
             _cut(sheet, axes, values, f"{title}: " if letter else "")
     if many:
-        _explain_colours(sheet, order, len(names), document, drawing)
-    return sheet
+        _explain_colours(sheet, order, len(names))
 
 
 def _set_scales(axes: Axes, cells: Sequence[Cell], log: bool) -> None:
@@ -108,26 +107,26 @@ def _set_scales(axes: Axes, cells: Sequence[Cell], log: bool) -> None:
         axes.yaxis.set_major_formatter("{x:.3g}")
 
 
-def _thin_curve(
-    sheet: Sheet, axes: Axes, cells: Sequence[Cell], name: str, colour: Any, document: Document
-) -> None:
+def _thin_curve(sheet: Picture[Curves], axes: Axes, cells: Sequence[Cell], name: str, colour: Any) -> None:
     """Draw one of many curves, whose title has the values at both ends."""
+    document = sheet.document
     (line,) = axes.plot(*_points(cells), color=colour, linewidth=1.2)
     ends = [read.told(cell, document, read.where(cell, document)[:1]) for cell in (cells[0], cells[-1])]
     sheet.mark(line, "\n".join([name, *ends]))
 
 
-def _explain_colours(sheet: Sheet, order: ScalarMappable, count: int, document: Document, drawing: Curves) -> None:
+def _explain_colours(sheet: Picture[Curves], order: ScalarMappable, count: int) -> None:
     """Draw a colour bar for ``count`` curves in their ``order``, and say what grey ones are."""
-    if drawing.partial:
-        sheet.key(drawing.partial, color=FAINT)
+    rows, _ = sheet.document.axes
+    if sheet.drawing.partial:
+        sheet.key(sheet.drawing.partial, color=FAINT)
     bar = sheet.colorbar(
         order, ax=sheet.axes, fraction=0.02, aspect=28, pad=0.01,
-        ticks=MaxNLocator(integer=True), label=f"{document.axes[0]}, in order",
+        ticks=MaxNLocator(integer=True), label=f"{rows}, in order",
     )  # fmt: skip
     bar.outline.set_visible(False)
     bar.ax.invert_yaxis()
-    sheet.notes.append(f"{count} {document.axes[0]}s")
+    sheet.notes.append(f"{count} {rows}s")
 
 
 def medians(values: Values) -> Values:
@@ -148,10 +147,9 @@ def _points(cells: Sequence[Cell]) -> tuple[Values, Values]:
     return numpy.array([cell.x for cell in cells], float), numpy.array([cell.shown for cell in cells], float)
 
 
-def _curve(
-    sheet: Sheet, axes: Axes, cells: Sequence[Cell], name: str, look: Look, document: Document, drawing: Curves
-) -> None:
+def _curve(sheet: Picture[Curves], axes: Axes, cells: Sequence[Cell], name: str, look: Look) -> None:
     """Draw one of few curves: spread, level, a title for each point, and what was not run or diverged."""
+    document, drawing = sheet.document, sheet.drawing
     colour, label, (xs, values) = look["color"], name, _points(cells)
     line = medians(values) if len(cells) > MANY else values
     if any(cell.sd for cell in cells):
@@ -180,7 +178,7 @@ def _curve(
             sheet.mark(point, read.told(cell, document))
             sheet.key(f"Published, {drawing.source}" if drawing.source else "Published", point)
             if cell.band:
-                band(sheet, axes, [x, x], document.around(cell.published, cell.band), 16)
+                sheet.band(axes, [x, x], document.around(cell.published, cell.band), 16)
         if cell.verdict == DIVERGED:
             (cross,) = axes.plot(x, 0.025, color=colour, transform=axes.get_xaxis_transform(), **CROSS)
             sheet.mark(cross, told)
@@ -194,7 +192,7 @@ def _curve(
             sheet.mark(point, told + smooth)
 
 
-def _cut(sheet: Sheet, axes: Axes, values: Sequence[float], where: str) -> None:
+def _cut(sheet: Picture[Curves], axes: Axes, values: Sequence[float], where: str) -> None:
     """Leave far outliers among many values below the axis, and say so."""
     low, top = without_outliers(values)[0], axes.get_ylim()[1]
     low -= 0.06 * (top - low)

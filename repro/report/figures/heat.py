@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,15 +17,13 @@ from matplotlib.patches import Patch, Rectangle
 from repro.artifacts.drawing import Heat
 from repro.cells import OUTSIDE, Cell
 from repro.report import reading as read
-from repro.report.document import Document
-from repro.report.figures import FAINT, INK, LINE, ON_COLOUR, Sheet, hatched
+from repro.report.figures import FAINT, INK, LINE, ON_COLOUR, Picture
 from repro.report.numbers import MINUS, fixed
 from repro.report.tables import ordered, pivot
 
 SEQUENTIAL, DIVERGING = ("YlGnBu", 0.04, 0.62), ("RdBu", 0.2, 0.8)  # the part on which dark numbers are readable
 GAP = 0.25  # of a row's height, between the row that is set apart and the others
-Place = tuple[str, str]  # row and column
-Values = Mapping[Place, float]
+Values = Mapping[Cell, float]
 
 
 @dataclass(frozen=True)
@@ -40,15 +37,16 @@ class Panel:
     colours: ScalarMappable
 
 
-def draw(document: Document, drawing: Heat) -> Sheet:
+def draw(sheet: Picture[Heat]) -> None:
     """Draw reproduced, published and their difference side by side."""
+    document, apart = sheet.document, sheet.drawing.apart
     every_row, cols, placed = pivot(document.cells)
-    inner = ordered(row for row in every_row if row not in drawing.apart)
-    rows = (*(row for row in every_row if row in drawing.apart), *inner)
+    inner = ordered(row for row in every_row if row not in apart)
+    rows = (*(row for row in every_row if row in apart), *inner)
     tops = {row: index + GAP * (row in inner and rows != inner) for index, row in enumerate(rows)}
-    panels = panels_of(document, placed, (rows[-1], cols[-1]), drawing)
+    panels = panels_of(sheet, [*placed.values()], placed.get((rows[-1], cols[-1])))
     wide = max(3.6, 0.85 + len(cols) * max(0.42, min(0.62, 4.2 / len(cols))))
-    sheet = Sheet(len(panels) * wide, len(rows) * max(0.25, min(0.36, 3.6 / len(rows))) + 1.4)
+    sheet.set_size_inches(len(panels) * wide, len(rows) * max(0.25, min(0.36, 3.6 / len(rows))) + 1.4)
     every = sheet.subplots(1, len(panels), squeeze=False)[0]
     for axes, panel in zip(every, panels, strict=True):
         axes.set(xlim=(0, len(cols)), ylim=(tops[rows[-1]] + 1, 0), title=panel.title)
@@ -59,10 +57,9 @@ def draw(document: Document, drawing: Heat) -> Sheet:
         axes.xaxis.set_label_position("top")
         name = document.in_paper if panel.field == "published" else str
         axes.set_xticks([index + 0.5 for index in range(len(cols))], map(name, cols))
-        axes.set_yticks([top + 0.5 for top in tops.values()], [drawing.apart.get(row, name(row)) for row in rows])
-        for row, (x, col) in itertools.product(rows, enumerate(cols)):
-            if cell := placed.get((row, col)):
-                _tile(sheet, axes, panel, cell, (x, tops[row]), document)
+        axes.set_yticks([top + 0.5 for top in tops.values()], [apart.get(row, name(row)) for row in rows])
+        for cell in placed.values():
+            _tile(sheet, axes, panel, cell, (cols.index(cell.col), tops[cell.row]))
         if panel.values:
             low, high = panel.colours.get_clim()
             below, above = min(panel.values.values()) < low, max(panel.values.values()) > high
@@ -72,20 +69,20 @@ def draw(document: Document, drawing: Heat) -> Sheet:
                 label=panel.unit + ("; arrow: values beyond" if below or above else ""),
             )  # fmt: skip
             bar.outline.set_visible(False)
-    return sheet
 
 
-def panels_of(document: Document, placed: Mapping[Place, Cell], last: Place, drawing: Heat) -> list[Panel]:
+def panels_of(sheet: Picture[Heat], cells: Sequence[Cell], last: Cell | None) -> list[Panel]:
     """Return the panels. Colours do not span the rows that are set apart, unless these are alone."""
+    document, drawing = sheet.document, sheet.drawing
 
     def inner(values: Values) -> list[float]:
-        return [value for (row, _), value in values.items() if row not in drawing.apart] or list(values.values())
+        return [value for cell, value in values.items() if cell.row not in drawing.apart] or [*values.values()]
 
     def spanning(values: Sequence[float]) -> ScalarMappable:
         return scale(*SEQUENTIAL, *(without_outliers(values) if values else (0, 1)))
 
     ours, theirs = (
-        {at: value for at, cell in placed.items() if (value := cell.value(field)) is not None}
+        {cell: value for cell in cells if (value := cell.value(field)) is not None}
         for field in ("reproduced", "published")
     )
 
@@ -98,13 +95,12 @@ def panels_of(document: Document, placed: Mapping[Place, Cell], last: Place, dra
     other: Values = {}
     if against_paper:
         other, title = theirs, f"Reproduced {MINUS} published"
-    elif drawing.relative:
-        (row, col), (rows, columns) = last, document.axes
-        other = dict.fromkeys(ours, ours[last]) if last in ours else {}
-        title = f"Reproduced {MINUS} its own ({columns} = {col}, {rows} = {row})"
-    if difference := {at: value - other[at] for at, value in ours.items() if at in other}:
+    elif drawing.relative and last in ours:
+        other, (rows, columns) = dict.fromkeys(ours, ours[last]), document.axes
+        title = f"Reproduced {MINUS} its own ({columns} = {last.col}, {rows} = {last.row})"
+    if difference := {cell: value - other[cell] for cell, value in ours.items() if cell in other}:
         # Differences within the band stay pale, however small the largest of them is.
-        bands = inner({at: cell.band for at, cell in placed.items() if cell.band is not None})
+        bands = inner({cell: cell.band for cell in cells if cell.band is not None})
         reach = max(2 * statistics.median(bands) if bands else 0.5, *map(abs, inner(difference)))
         words = f"{'points; ' if document.percent else ''}blue: reproduced is higher"
         found.append(Panel("difference", title, difference, words, scale(*DIVERGING, -reach, reach)))
@@ -125,17 +121,17 @@ def scale(name: str, first: float, last: float, low: float, high: float) -> Scal
     return ScalarMappable(Normalize(low, high, clip=True), ListedColormap(colours))
 
 
-def _tile(sheet: Sheet, axes: Axes, panel: Panel, cell: Cell, at: tuple[float, float], document: Document) -> None:
+def _tile(sheet: Picture[Heat], axes: Axes, panel: Panel, cell: Cell, at: tuple[float, float]) -> None:
     """Draw a cell as a coloured tile with its number; ``at`` is the tile's corner."""
-    value, theirs = panel.values.get((cell.row, cell.col)), panel.field == "published"
+    value, theirs = panel.values.get(cell), panel.field == "published"
     if value is None and cell.shown is None and not theirs:
-        hatched(sheet, axes, (*at, 1, 1), read.without_value(cell), read.told(cell, document))
+        sheet.hatch(axes, Rectangle(at, 1, 1), read.without_value(cell), read.told(cell, sheet.document))
         return
     if value is not None:
         colour = cast(Any, panel.colours.to_rgba)(value)
         tile = Rectangle(at, 1, 1, facecolor=colour, edgecolor="white", linewidth=0.8)
         signed = panel.field == "difference"
-        words = fixed(value, document.digits_of(panel.field), sign=signed) if value or signed else "0"
+        words = fixed(value, sheet.document.digits_of(panel.field), sign=signed) if value or signed else "0"
     else:
         tile, words = Rectangle(at, 1, 1, facecolor="#f4f5f6", edgecolor=LINE), "–"
         sheet.key("–  not printed in the paper", tile)
@@ -145,4 +141,4 @@ def _tile(sheet: Sheet, axes: Axes, panel: Panel, cell: Cell, at: tuple[float, f
     axes.add_artist(tile)
     x, y = tile.get_center()
     axes.text(x, y, words, size=8, color=FAINT if value is None else ON_COLOUR, ha="center", va="center_baseline")
-    sheet.mark(tile, read.told(cell, document))
+    sheet.mark(tile, read.told(cell, sheet.document))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from repro.artifacts import IMPLEMENTED
-from repro.report.figures import HOLLOW, Sheet, band
+from repro.report.figures import HOLLOW, Sheet
 from repro.report.figures.curves import LOOKS
 from repro.report.numbers import fixed
 from repro.report.reading import label
@@ -43,7 +43,7 @@ def draw(found: Mapping[str, Any]) -> Sheet | None:
         name = " / ".join([cell["series"], *place] if several and cell["series"] not in place else place)
         names.append(name)
         printed, reach = cell["published"], max(cell["band"].values())  # the widest, where numbers of seeds differ
-        band(sheet, axes, [printed - reach, printed + reach], [y, y], 11)
+        sheet.band(axes, [printed - reach, printed + reach], [y, y], 11)
         (dot,) = axes.plot(printed, y, markersize=7, linestyle="", **HOLLOW)
         sheet.mark(dot, f"{name}\nprinted {fixed(printed, digits)}")
         sheet.key("printed", dot)
