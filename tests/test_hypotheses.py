@@ -363,8 +363,7 @@ def test_a_page_without_it_stays_as_it_was_and_one_with_it_is_whole() -> None:
 
 def test_the_drawing_has_a_line_for_each_telling_cell() -> None:
     def drawn(cells: dict[str, dict[str, list[float]]]) -> tuple[str, list[str]]:
-        with figures.styled():
-            figure = draw(found_of(cells))
+        figure = draw(found_of(cells))
         assert figure is not None
         return " · ".join(figure.notes), list(figure.titles.values())
 

@@ -31,8 +31,7 @@ def page(documents: Sequence[Document], claims: Claims, published: Claims, other
         published: the same claims, decided from the paper's own numbers.
         others: its profile beside others (repro/commands/hypotheses.py).
     """
-    with figures.styled():
-        beside = draw_hypotheses(others) if others else None
+    beside = draw_hypotheses(others) if others else None
     return render(
         "page.html.j2",
         **_values(documents, claims, others),

@@ -9,7 +9,7 @@ import contextlib
 import importlib
 import io
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
@@ -45,10 +45,12 @@ STYLE: dict[str, Any] = {
     "hatch.color": FAINT, "hatch.linewidth": 0.6, "legend.fontsize": 8.5, "legend.frameon": False,
     "svg.fonttype": "none", "svg.hashsalt": "repro",
 }  # fmt: skip
-TITLE: dict[str, Any] = {"size": 13.0, "weight": "bold", "color": INK}
-NOTE: dict[str, Any] = {"size": 9.0, "weight": "normal", "color": MUTED}
-WARNING: dict[str, Any] = {"size": 9.0, "weight": "bold", "color": VERMILION}
-FOOT: dict[str, Any] = {"size": 7.5, "weight": "normal", "color": MUTED}
+ABOVE: dict[str, Any] = {"xy": (0, 1), "xytext": (0, 4), "va": "bottom"}  # at the left edge, in points
+BELOW: dict[str, Any] = {"xy": (0, 0), "xytext": (0, -12), "va": "top"}
+TITLE = {"size": 13.0, "weight": "bold", "color": INK, **ABOVE}
+WARNING = {"size": 9.0, "weight": "bold", "color": VERMILION, **ABOVE}
+NOTE = {"size": 9.0, "weight": "normal", "color": MUTED, **ABOVE}
+FOOT = {"size": 7.5, "weight": "normal", "color": MUTED, **BELOW}
 RING: dict[str, Any] = {"linestyle": "", "markersize": 11, "markerfacecolor": "none", "markeredgecolor": INK}
 HOLLOW: dict[str, Any] = {"marker": "o", "color": MUTED, "markerfacecolor": "white", "markeredgewidth": 1.3}
 MANY_COLUMNS = 8  # numeric columns from which on an artifact without a drawing of its own gets curves
@@ -95,7 +97,7 @@ class Sheet(Figure):
         other: Any = self.transFigure
         for words, style in (("  ·  ".join(dict.fromkeys(self.notes)), NOTE), (warning, WARNING), (title, TITLE)):
             if words:
-                other = self._write(words, (0, 1), other, (0, 4), va="bottom", **style)
+                other = self._write(words, other, style)
         other = self.transFigure
         if self.keys:
             inches = 0.7 + 0.06 * sum(map(len, self.keys)) / len(self.keys)
@@ -104,16 +106,14 @@ class Sheet(Figure):
                 loc="upper left", bbox_to_anchor=(0, 0), borderpad=0, borderaxespad=0.6,
             )  # fmt: skip
         if provenance:
-            self._write("   ·   ".join(provenance), (0, 0), other, (0, -12), va="top", **FOOT)
+            self._write("   ·   ".join(provenance), other, FOOT)
 
-    def _write(
-        self, words: str, at: tuple[float, float], other: Any, offset: tuple[float, float], **style: Any
-    ) -> Artist:
-        """Write at most four lines at the left edge, above or below another artist or the figure."""
+    def _write(self, words: str, other: Any, style: Mapping[str, Any]) -> Artist:
+        """Write at most four lines, above or below another artist or the figure."""
         character = (0.6 if style["weight"] == "bold" else 0.51) * style["size"] / 72
         words = textwrap.fill(words, int(self.get_figwidth() / character), max_lines=4, placeholder=" …")
-        place: dict[str, Any] = {"xycoords": (self.transFigure, other), "textcoords": "offset points"}
-        return self.add_artist(Annotation(words, at, offset, linespacing=1.45, **place, **style))
+        beside: dict[str, Any] = {"xycoords": (self.transFigure, other), "textcoords": "offset points"}
+        return self.add_artist(Annotation(words, linespacing=1.45, **beside, **style))
 
     def _place_axes(self) -> None:
         """Lay out once, for PNG and SVG alike; rounded, since the solver's last digits vary from run to run."""

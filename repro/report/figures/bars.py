@@ -24,10 +24,10 @@ GAP = 0.4  # of a row's height, between networks
 def draw(sheet: Picture[Bars]) -> None:
     """Draw reproduced and published side by side, on one scale where they are comparable."""
     document = sheet.document
-    networks = [list(grouped(own, "series").values()) for own in grouped(document.cells, "row").values()]
-    rows: list[tuple[float, Sequence[Cell], Sequence[Cell]]] = []
-    for number, own in enumerate(networks):
-        rows += [(len(rows) + index + GAP * number, cells, own[-1]) for index, cells in enumerate(own)]
+    rows: list[tuple[float, str, list[Cell]]] = []
+    for number, own in enumerate(grouped(document.cells, "row").values()):
+        for (series,), cells in grouped(own, "series").items():
+            rows.append((len(rows) + GAP * number, f"{read.pretty(own[0].row)}, {series}", cells))
     sheet.set_size_inches(10.2, 0.6 * len(rows) + 0.9)
     every = sheet.subplots(1, 2, sharex=document.comparable, sharey=True)
     titles = ("Reproduced", "Published" if document.comparable else "Published (orientation only)")
@@ -37,15 +37,14 @@ def draw(sheet: Picture[Bars]) -> None:
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.grid(False)
         axes.tick_params(axis="y", length=0)
-        for y, cells, last in rows:
-            _row(sheet, axes, y, cells, last, field)
-    names = [f"{read.pretty(cells[0].row)}, {cells[0].series}" for _, cells, _ in rows]
-    every[0].set_yticks([y for y, _, _ in rows], names)
+        for y, name, cells in rows:
+            _row(sheet, axes, y, name, cells, field)
+    every[0].set_yticks([y for y, _, _ in rows], [name for _, name, _ in rows])
     every[0].set_ylim(rows[-1][0] + 0.5, -0.6)
 
 
-def words_of(sheet: Picture[Bars], cells: Sequence[Cell], last: Sequence[Cell], field: str) -> str:
-    """Return a row's numbers, those outside their band marked, and its share of the network's ``last`` row."""
+def words_of(sheet: Picture[Bars], cells: Sequence[Cell], field: str) -> str:
+    """Return a row's numbers, those outside their band marked, and its share of the network's last row."""
     drawing = sheet.drawing
     ours, parts, texts = field == "reproduced", [], []
     for cell in cells:
@@ -59,21 +58,19 @@ def words_of(sheet: Picture[Bars], cells: Sequence[Cell], last: Sequence[Cell], 
             digits = 1 if unit.startswith("%") else sheet.document.digits_of("published")
             spread = f" ± {fixed(cell.sd, digits)}" if ours and cell.sd else ""
             texts.append(f"{fixed(value, digits, sign=unit == 'points')}{spread} {unit}{mark}")
+    *_, last = grouped((cell for cell in sheet.document.cells if cell.row == cells[0].row), "series").values()
     own, whole = ([cell.value(field) for cell in row if cell.col in drawing.parts] for row in (cells, last))
     share = ""
-    if cells is not last and None not in (*own, *whole) and any(whole):
+    if cells != last and None not in (*own, *whole) and any(whole):
         share = f" ({100 * sum(filter(None, own)) / sum(filter(None, whole)):.0f} % of {last[0].series})"
     return "     ".join([f"{' + '.join(parts)} {drawing.unit}{share}", *texts] if parts else texts)
 
 
-def _row(
-    sheet: Picture[Bars], axes: Axes, y: float, cells: Sequence[Cell], last: Sequence[Cell], field: str
-) -> None:
+def _row(sheet: Picture[Bars], axes: Axes, y: float, name: str, cells: Sequence[Cell], field: str) -> None:
     """Draw a row's bar with its text above, or hatch it where there is neither."""
-    name = f"{read.pretty(cells[0].row)}, {cells[0].series}"
     write: dict[str, Any] = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points", "size": 8.0}
     if any(cell.value(field) is not None for cell in cells):
-        words = words_of(sheet, cells, last, field)
+        words = words_of(sheet, cells, field)
         axes.annotate(words, (0, y - 0.3), (5, 0), va="center", color=INK, **write)
         if OUT in words:
             sheet.key("outside the band", linestyle="", marker="D", color=INK, markersize=4)

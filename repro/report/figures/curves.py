@@ -55,7 +55,6 @@ def draw(sheet: Picture[Curves]) -> None:
     names = ordered(name for curves in panels.values() for (name,) in curves)
     plain = [name for name in dict.fromkeys((*drawing.order, *names)) if not BASELINE.search(name)]
     many, order = len(plain) > len(LOOKS), scale("viridis", 0, 0.92, 1, len(names))
-    everywhere = [name for name in names if all((name,) in curves for curves in panels.values())]
     across, deep = min(len(panels), 2), -(-len(panels) // 2)
     sheet.set_size_inches(8.6 if across == 1 else 12.2, 4.3 if deep == 1 else 3.2 * deep)
     for index, (panel, curves) in enumerate(panels.items()):
@@ -77,7 +76,7 @@ def draw(sheet: Picture[Curves]) -> None:
         for (name,), curve in sorted(curves.items(), key=lambda item: item[1][-1].shown or 0.0, reverse=True):
             if many:
                 number = names.index(name) + 1
-                partial = drawing.partial and name not in everywhere
+                partial = drawing.partial and not all((name,) in every for every in panels.values())
                 colour = FAINT if partial else cast(Any, order).to_rgba(number)
                 _thin_curve(sheet, axes, curve, f"{document.axes[0]} {number}, {name}", colour)
             else:

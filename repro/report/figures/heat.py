@@ -43,13 +43,13 @@ def draw(sheet: Picture[Heat]) -> None:
     every_row, cols, placed = pivot(document.cells)
     inner = ordered(row for row in every_row if row not in apart)
     rows = (*(row for row in every_row if row in apart), *inner)
-    tops = {row: index + GAP * (row in inner and rows != inner) for index, row in enumerate(rows)}
+    tops = {row: index + GAP * (row in inner) for index, row in enumerate(rows)}
     panels = panels_of(sheet, [*placed.values()], placed.get((rows[-1], cols[-1])))
     wide = max(3.6, 0.85 + len(cols) * max(0.42, min(0.62, 4.2 / len(cols))))
     sheet.set_size_inches(len(panels) * wide, len(rows) * max(0.25, min(0.36, 3.6 / len(rows))) + 1.4)
     every = sheet.subplots(1, len(panels), squeeze=False)[0]
     for axes, panel in zip(every, panels, strict=True):
-        axes.set(xlim=(0, len(cols)), ylim=(tops[rows[-1]] + 1, 0), title=panel.title)
+        axes.set(xlim=(0, len(cols)), ylim=(tops[rows[-1]] + 1, tops[rows[0]]), title=panel.title)
         axes.set(xlabel=document.long_axes[1], ylabel=document.long_axes[0] if axes is every[0] else "")
         axes.grid(False)
         axes.spines[:].set_visible(False)

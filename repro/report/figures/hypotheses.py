@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from repro.artifacts import IMPLEMENTED
-from repro.report.figures import HOLLOW, Sheet
+from repro.report.figures import HOLLOW, Sheet, styled
 from repro.report.figures.curves import LOOKS
 from repro.report.numbers import fixed
 from repro.report.reading import label
@@ -16,6 +16,7 @@ from repro.words import counted
 MOST_LINES = 24
 
 
+@styled()
 def draw(found: Mapping[str, Any]) -> Sheet | None:
     """Draw the artifact where verdicts differ on most cells, else that with most common cells.
 
