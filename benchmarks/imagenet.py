@@ -42,7 +42,6 @@ from repro.data.imagenet.index import OFFICIAL
 from repro.data.imagenet.loader import Loader, Request
 from repro.engine import calibration
 from repro.engine import device as devices
-from repro.engine.calibration import synchronize
 from repro.engine.device import Device
 from repro.engine.network import Network
 from repro.engine.photo_trainer import COMPILE_FROM, PhotoModel
@@ -124,7 +123,7 @@ class Ours:
         with contextlib.closing(loader.batches(_requests(len(loader.split), size))) as feed:
             for part in itertools.count():
                 if part == recipe.micro_batches:  # the loader's threads are running
-                    synchronize(device)
+                    device.synchronize()
                     start, waited = time.perf_counter(), 0.0
                 batch = next(feed)
                 waited += batch.waited
@@ -134,7 +133,7 @@ class Ours:
                     self.network.update(recipe, rate)
                     if part > recipe.micro_batches and time.perf_counter() - start > seconds:
                         break
-        synchronize(device)
+        device.synchronize()
         spent = time.perf_counter() - start
         return (part + 1 - recipe.micro_batches) * size / spent, waited / spent
 

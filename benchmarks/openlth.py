@@ -22,7 +22,6 @@ import torch
 from common import pytorch_defaults
 
 from repro.data.images import Images
-from repro.engine.calibration import synchronize
 from repro.engine.device import Device
 
 MODULES = ("platforms.platform", "platforms.local", "datasets.registry", "datasets.cifar10", "models.registry",
@@ -87,11 +86,11 @@ class _Clock:
         if self._left > 0:
             return
         if self._left == 0:
-            synchronize(self._device)
+            self._device.synchronize()
             self._start = time.perf_counter()
             return
         self.steps += 1
         if time.perf_counter() - self._start > self._most:
-            synchronize(self._device)
+            self._device.synchronize()
             self.seconds = time.perf_counter() - self._start
             raise _TimeIsUp

@@ -21,7 +21,6 @@ from torchvision import transforms
 from repro import nets
 from repro.config.recipe import Recipe
 from repro.data.images import Images, Split
-from repro.engine.calibration import synchronize
 from repro.engine.device import Device
 
 WORKERS, PREFETCH = 2, 2
@@ -72,11 +71,11 @@ def images_per_second(arch: str, recipe: Recipe, images: Images, device: Device,
     with pytorch_defaults():
         for step in range(WARM_UP + steps):
             if step == WARM_UP:
-                synchronize(device)
+                device.synchronize()
                 start = time.perf_counter()
             pixels, labels = (tensor.to(device.torch, non_blocking=True) for tensor in next(batches))
             optimizer.zero_grad()
             F.cross_entropy(model(pixels), labels).backward()
             optimizer.step()
-        synchronize(device)
+        device.synchronize()
         return steps * recipe.batch_size / (time.perf_counter() - start)

@@ -37,7 +37,6 @@ from repro.data import cifar10
 from repro.data.images import Images
 from repro.engine import calibration
 from repro.engine import device as devices
-from repro.engine.calibration import synchronize
 from repro.engine.device import Device
 from repro.engine.speeds import Speeds, keep
 from repro.engine.strategies import ONE_BY_ONE, available, first_valid
@@ -206,12 +205,12 @@ def where_time_goes(args: argparse.Namespace) -> str:
         lanes = calibration.random_lanes(arch, int(lanes_text), recipe, devices.use_precision(precision), device)
         strategy = first_valid([name], lanes, lanes.all)
         strategy.train(lanes.all, 2, recipe.batch_size)
-        synchronize(device)
+        device.synchronize()
         activities = [ProfilerActivity.CUDA] if device.cuda else [ProfilerActivity.CPU]
         with profile(activities=activities, acc_events=True) as seen:
             lanes.position.zero_()
             strategy.train(lanes.all, 4, recipe.batch_size)
-            synchronize(device)
+            device.synchronize()
         spent: dict[str, float] = {}
         for event in seen.key_averages():
             own = event.self_device_time_total if device.cuda else event.self_cpu_time_total

@@ -28,7 +28,7 @@ pytestmark = [
 ]
 Making = Callable[[Lanes], Strategy]
 GRAPHS = pytest.mark.parametrize(
-    "strategy", [Streams, functools.partial(Streams, fused=True)], ids=["streams", "streams, compiled"]
+    "strategy", [Streams, functools.partial(Streams, compiled=True)], ids=["streams", "streams, compiled"]
 )
 
 

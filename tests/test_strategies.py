@@ -19,7 +19,7 @@ from repro.engine import strategies
 from repro.engine.lanes import ForwardModel, Lane, Lanes, loss_and_logits
 from repro.engine.network import Network
 from repro.engine.strategies import STRATEGIES, available, compare_with_eager, first_valid
-from repro.engine.strategies.lane_by_lane import Eager, compiled
+from repro.engine.strategies.lane_by_lane import Eager, compiled_loss
 from repro.engine.wave import evaluate
 from repro.options import STRATEGIES as NAMED
 
@@ -68,7 +68,7 @@ def test_a_compiled_lane_goes_where_the_plain_loop_goes(precision: torch.dtype) 
     start = trials.started(1).rows.weights.clone()
     full = trials.recipe().batch_size
     ends = []
-    for strategy in (Eager, functools.partial(Eager, fused=True)):
+    for strategy in (Eager, functools.partial(Eager, compiled=True)):
         lanes = trials.started(1, precision, rate=0.01)
         strategy(lanes).train(lanes.all, 2, full)
         ends.append(lanes.rows.weights.clone())
@@ -83,7 +83,7 @@ def test_compiled_rounding_is_no_larger_than_eager_rounding() -> None:
     for precision in (torch.float32, torch.bfloat16):
         plain, fused = (
             float((gradient(lanes, loss_of, precision) - exact).norm() / exact.norm())
-            for loss_of in (loss_and_logits, compiled(loss_and_logits))
+            for loss_of in (loss_and_logits, compiled_loss())
         )
         # Rounding grows through twenty layers at the start; what is fused rounds less, not more.
         assert fused < 1.5 * plain, precision

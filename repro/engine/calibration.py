@@ -248,7 +248,7 @@ def times(work: Callable[[], object], device: Device, seconds: float) -> list[fl
     while len(taken) < WARM_UP + LEAST or measured < seconds:
         began = time.perf_counter()
         work()
-        synchronize(device)
+        device.synchronize()
         taken.append(time.perf_counter() - began)
         measured += taken[-1] if len(taken) > WARM_UP else 0.0
         if len(taken) > 1 and time.perf_counter() - start > PATIENCE + seconds:
@@ -260,9 +260,3 @@ def typical(work: Callable[[], object], device: Device, seconds: float) -> float
     """Return the median of `times` on a GPU, which is used alone; on a CPU the shortest, since other processes
     only ever delay."""
     return (median if device.cuda else min)(times(work, device, seconds))
-
-
-def synchronize(device: Device) -> None:
-    """Wait until the device has finished its work."""
-    if device.cuda:
-        torch.cuda.synchronize(device.torch)

@@ -35,6 +35,11 @@ class Device:
         """Whether it is a CUDA device."""
         return self.torch.type == "cuda"
 
+    def synchronize(self) -> None:
+        """Wait until the device has finished its work."""
+        if self.cuda:
+            torch.cuda.synchronize(self.torch)
+
 
 def choose(name: str) -> Device:
     """Choose ``auto``, ``cpu`` or ``cuda``, and set PyTorch to deterministic kernels, on which resuming relies.

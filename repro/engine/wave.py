@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
 
 from repro.engine import device as devices
@@ -29,6 +28,7 @@ from repro.engine.lanes import EVAL_BATCH, Lane, Lanes
 from repro.engine.run_progress import RunProgress
 from repro.engine.strategies import Strategy, first_valid
 from repro.machine import cores
+from repro.plan import wave_shape
 from repro.record import Record
 from repro.run import Run
 from repro.schedule import learning_rate
@@ -99,7 +99,7 @@ class Waves:
         while self._waiting:
             precision, queue = self._waiting.popitem()
             dtype = devices.use_precision(precision)
-            shape = (arch, count, precision, recipe.batch_size, recipe.momentum, recipe.weight_decay, *names)
+            shape = (*wave_shape(runs[0]), precision, count, *names)
             if self._lanes is None or shape != self._shape:
                 self._lanes = self._strategy = None  # free their memory first
                 self._lanes, self._shape = Lanes(arch, count, self.data, recipe, dtype), shape
@@ -183,8 +183,7 @@ class Waves:
             steps = min(left, LOOK_EVERY[lanes.device.type])
             strategy.train(group, steps, batch)
             left -= steps
-            if lanes.device.type == "cuda":
-                torch.cuda.synchronize(lanes.device)
+            self.data.device.synchronize()
         ending = [active for active in self._active if not active.batches_left]
         last_batch = {active.lane: active.lane.epoch_size % batch for active in ending}
         for size in set(last_batch.values()) - {0}:
@@ -207,8 +206,7 @@ class Waves:
         def finish_epoch(active: ActiveRun) -> None:
             progress, number, images = active.progress, active.lane.number, active.lane.epoch_size
             progress.history["provenance"] |= {"strategy": strategy.name, "wave": wave}
-            batches = -(-images // lanes.recipe.batch_size)
-            totals = EpochTotals(batches, images, losses[number], correct[number])
+            totals = EpochTotals(seen=images, loss=losses[number], correct=correct[number])
             progress.finish_epoch(totals, lambda: top1[number])
             progress.history["wall_s"] += evaluation
             if progress.over:

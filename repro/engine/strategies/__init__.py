@@ -44,9 +44,9 @@ class Strategy(Protocol):
 
 STRATEGIES: dict[str, Callable[[Lanes], Strategy]] = {
     "eager": Eager,
-    "compiled": functools.partial(Eager, fused=True),
+    "compiled": functools.partial(Eager, compiled=True),
     "streams": Streams,
-    "streams, compiled": functools.partial(Streams, fused=True),
+    "streams, compiled": functools.partial(Streams, compiled=True),
     "fused": Fused,
 }
 """By name."""

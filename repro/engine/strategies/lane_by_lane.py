@@ -16,11 +16,11 @@ WARM_UPS = 3  # calls before a capture, in which cuDNN and cuBLAS initialise
 
 
 class Eager:
-    """The plain loop, with which every other strategy is compared. ``fused`` as in `step_of`."""
+    """The plain loop, with which every other strategy is compared. ``compiled`` as in `step_of`."""
 
-    def __init__(self, lanes: Lanes, fused: bool = False) -> None:
-        self.name = "compiled" if fused else "eager"
-        self._step = step_of(lanes, fused)
+    def __init__(self, lanes: Lanes, compiled: bool = False) -> None:
+        self.name = "compiled" if compiled else "eager"
+        self._step = step_of(lanes, compiled)
 
     def train(self, group: Sequence[Lane], steps: int, size: int) -> None:
         for lane in group:
@@ -32,22 +32,22 @@ class Eager:
             lane.evaluate_batch(size)
 
 
-def step_of(lanes: Lanes, fused: bool) -> Callable[[Lane, int], None]:
-    """Return a function that takes one step of a lane on so many images. With ``fused``, forward and backward are
-    by torch.compile, which fuses BatchNorm, ReLU and addition, in whole batches: a smaller one an epoch is not
+def step_of(lanes: Lanes, compiled: bool) -> Callable[[Lane, int], None]:
+    """Return a function that takes one step of a lane on so many images. With ``compiled``, forward and backward
+    are by torch.compile, which fuses BatchNorm, ReLU and addition, in whole batches: a smaller one an epoch is not
     worth another compilation."""
     full = lanes.recipe.batch_size
 
     def step(lane: Lane, size: int) -> None:
-        lane.update(size, compiled(loss_and_logits) if fused and size == full else loss_and_logits)
+        lane.update(size, compiled_loss() if compiled and size == full else loss_and_logits)
 
     return step
 
 
 @functools.cache
-def compiled(function: LossOf) -> LossOf:
-    """Return ``function``, compiled once for all lanes, since a network's tensors are its arguments."""
-    return torch.compile(function, dynamic=False)
+def compiled_loss() -> LossOf:
+    """Return `loss_and_logits`, compiled once for all lanes, since a network's tensors are its arguments."""
+    return torch.compile(loss_and_logits, dynamic=False)
 
 
 class CapturedStep:
@@ -77,12 +77,12 @@ class CapturedStep:
 
 
 class Streams:
-    """A whole step as a CUDA graph for each lane, replayed side by side on as many streams. ``fused`` as in
-    `step_of`."""
+    """A whole step as a CUDA graph for each lane, replayed side by side on as many streams. ``compiled``
+    as in `step_of`."""
 
-    def __init__(self, lanes: Lanes, fused: bool = False) -> None:
-        self.name = "streams, compiled" if fused else "streams"
-        step = step_of(lanes, fused)
+    def __init__(self, lanes: Lanes, compiled: bool = False) -> None:
+        self.name = "streams, compiled" if compiled else "streams"
+        step = step_of(lanes, compiled)
         self._train, self._evaluations = list[CapturedStep](), list[CapturedStep]()
         for lane in lanes.all:
             stream = torch.cuda.Stream(lanes.device)
