@@ -17,7 +17,7 @@ from lanes import Reports, outcome, train_all
 
 from repro.engine.events import EpochReport, OutOfTime
 from repro.engine.network import Network, masks_of
-from repro.errors import MissingInput
+from repro.errors import BudgetSpent, MissingInput
 from repro.experiments import Study
 from repro.record import DIVERGED, DONE, Record
 from repro.run import Checkpoint, Mask, Run, ancestors, start_epochs
@@ -214,7 +214,11 @@ def test_a_lock_is_held_until_the_state_is_written_also_where_another_could_not_
         if run == runs[0]:
             raise MissingInput("no room left on the disk")
         time.sleep(0.3)
-        held.append((store.folder(run) / ".owner").exists())
+        try:
+            with store.run_lock(run, deadline=0.0):
+                held.append(False)
+        except BudgetSpent:
+            held.append(True)
 
     monkeypatch.setattr(Store, "save_state", save)
     with pytest.raises(MissingInput, match="no room"):
