@@ -70,7 +70,7 @@ def fingerprint(model: nn.Module) -> str:
 
 
 def inspect_model(setup: Setup) -> tuple[int, list[str], list[str]]:
-    """Run two examples of each set through copies of the network.
+    """Run two examples of each set through a copy of the network, as in training and as in evaluation.
 
     Returns the number of classes, the layers in the order in which they ran, and notes on the data. Raises
     `UsageError` if the network does not turn the examples into logits [N, classes].
@@ -82,38 +82,37 @@ def inspect_model(setup: Setup) -> tuple[int, list[str], list[str]]:
         raise UsageError(
             f"recipe.augment crops and flips images [N, C, H, W], these are {train}: set augment=False"
         )
-    trained, _ = _logits(setup, setup.train, (True, False))  # in training mode some return more
-    tested, called = _logits(setup, setup.test, (False,))
-    if tested.shape[1] != trained.shape[1]:
-        shapes = f"{[*trained.shape]} for train_set and {[*tested.shape]} for test_set"
+    called: list[str] = []
+    try:
+        model = copied(setup.model).to(setup.device.torch)
+        for name, module in model.named_modules():
+            module.register_forward_pre_hook(lambda *_, name=name: called.append(name))
+    except Exception as error:
+        raise UsageError(f"the network cannot be copied: {one_line(error)}") from None
+    classes = _classes(model.train(), setup.train, setup.precision)
+    called.clear()  # a network may run other layers when it trains
+    tested = _classes(model.eval(), setup.test, setup.precision)
+    if tested != classes:
+        shapes = f"{[train[0], classes]} for train_set and {[test[0], tested]} for test_set"
         raise UsageError(f"the network gives logits {shapes}: as many classes were expected")
     sizes = (
         f"train_set has inputs {train[1:]}, test_set has {test[1:]}: the network takes both, and every accuracy "
         "is that on the second; transforms that resize make them alike"
     )
-    return trained.shape[1], called, [sizes] if train[1:] != test[1:] else []
+    return classes, called, [sizes] if train[1:] != test[1:] else []
 
 
-def _logits(setup: Setup, side: Samples, modes: tuple[bool, ...]) -> tuple[Tensor, list[str]]:
-    """Return the logits of two examples in the last of ``modes`` (training or not), and the layers that ran."""
-    inputs, called = side.two, list[str]()
-    what = f"the network does not turn inputs {[*inputs.shape]} of {side.name} into logits [N, classes]"
+def _classes(model: nn.Module, side: Samples, precision: torch.dtype) -> int:
+    """Return the number of logits that ``model`` gives for each of two examples."""
+    what = f"the network does not turn inputs {[*side.two.shape]} of {side.name} into logits [N, classes]"
     try:
-        model = copied(setup.model)
-    except Exception as error:
-        raise UsageError(f"the network cannot be copied: {one_line(error)}") from None
-    try:
-        model.to(setup.device.torch)
-        for name, module in model.named_modules():
-            module.register_forward_pre_hook(lambda *_, name=name: called.append(name))
         with torch.no_grad():
-            for training in modes:
-                logits = forward(model.train(training), inputs, setup.precision)
+            logits = forward(model, side.two, precision)
     except Exception as error:  # whatever the user's network does
         raise UsageError(f"{what}: {one_line(error)}") from None
-    if logits.dim() != 2 or len(logits) != len(inputs):
+    if logits.dim() != 2 or len(logits) != len(side.two):
         raise UsageError(f"{what}: it gives {[*logits.shape]}")
-    return logits, called
+    return logits.shape[1]
 
 
 def choose_prunable(

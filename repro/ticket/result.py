@@ -55,12 +55,12 @@ class Event:
         top1 = "" if self.top1 is None else f"top-1 {self.top1:.2f} %"
         lines = {
             "note": self.phase,
-            "epoch": f"{self.phase}: epoch {self.epoch}/{self.last}{top1 and ', '}{top1}",
-            "check": f"PPR check of epoch {self.epoch}{top1 and ': '}{top1}",
+            "epoch": ", ".join(filter(None, (f"{self.phase}: epoch {self.epoch}/{self.last}", top1))),
+            "check": f"PPR check of epoch {self.epoch}: {top1}",
             "safe": f"safe to prune from epoch {self.epoch}: PPR has reached its plateau",
             "unsettled": f"PPR reached no plateau within {self.last} epochs: pruned at the end of the dense "
             "schedule",
-            "done": f"{self.phase} done{top1 and ': '}{top1}",
+            "done": f"{self.phase} done: {top1}",
         }
         return lines[self.kind]
 
@@ -141,15 +141,16 @@ class Result:
             f"The ticket took {self.ticket.epochs:,} epochs, {100 * self.ticket.epochs / whole:.0f} % of "
             f"iterative pruning's {whole:,} ({1 + spec.rounds} trainings{trained})."
         )
-        found = [
-            f"PPR did not settle within {spec.schedule} epochs ({checks}): pruned at the end of the dense "
-            "schedule, all at once."
-        ]
         if self.window:
             found = [
                 f"Pruning is safe from epoch {self.safe_epoch} of {spec.schedule}. That was known at epoch "
                 f"{self.known_at}, after {checks}.",
                 f"Pruned gradually over epochs {self.window[0]}-{self.window[1]}, then retrained.",
+            ]
+        else:
+            found = [
+                f"PPR did not settle within {spec.schedule} epochs ({checks}): pruned at the end of the dense "
+                "schedule, all at once."
             ]
         return [*found, cost, *(f"{note}." for note in self.notes)]
 

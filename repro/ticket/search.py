@@ -45,7 +45,6 @@ from repro.ticket.search_spec import (
 from repro.ticket.trainer import Trainer
 
 NOT_SHOWN = ("data", "parents", "ended")  # of a Record's provenance
-Stop = Callable[[int, Trainer], bool]
 
 
 def find_ticket(
@@ -254,7 +253,9 @@ class _Search:
         fill(model, loaded[0])
         return model, {name: masks[name] for name in self.spec.prunable}
 
-    def _train(self, run: Run, keep: Iterable[int] = (), stop: Stop | None = None) -> Record:
+    def _train(
+        self, run: Run, keep: Iterable[int] = (), stop: Callable[[int, Trainer], bool] | None = None
+    ) -> Record:
         """Train ``run`` from its last saved state, and return its Record, which is stored if the Run ended.
 
         The network is kept at the epochs ``keep``. If ``stop`` returns True, training ends early: the Record so
