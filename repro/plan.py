@@ -43,6 +43,11 @@ class Plan:
         return waves(self.missing)
 
     @property
+    def done(self) -> int:
+        """The number of Runs that are neither to train nor blocked."""
+        return len(self.runs) - len(self.missing) - len(self.blocked)
+
+    @property
     def disk_bytes(self) -> int:
         """The bytes of all checkpoints that the missing Runs will keep."""
         total = 0

@@ -172,6 +172,7 @@ def test_a_diverged_parent_is_not_trained_again_and_again(
     other = study().ticket("resnet20", 1, 2, 1)  # of another seed: it goes on
     plan = make_plan([ticket, other], store)
     assert [run.seed for run in plan.missing] == [1, 1]
+    assert (len(plan.runs), plan.done) == (4, 1)  # that it diverged is known of one; its ticket is not done
 
 
 def test_nothing_is_trained_again_for_what_diverged(study: Study_of, store: Store, record_of: Record_of) -> None:

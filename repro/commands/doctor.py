@@ -121,8 +121,8 @@ def _project(options: Options) -> Iterator[Check]:
     space = f"{terminal.size(needed)} of checkpoints to come, {terminal.size(free)} free"
     yield ("disk", "ok", space) if needed < free else ("disk", "problem", f"{space}: pass another --runs-dir")
     yield from _time(missing, work)
-    done, runs = len(plan.runs) - len(plan.missing), counted(len(plan.runs), "Run")
-    yield "ledger", "ok", f"{done} of {runs} of profile {work.settings.name} finished"
+    runs = counted(len(plan.runs), "Run")
+    yield "ledger", "ok", f"{plan.done} of {runs} of profile {work.settings.name} finished"
 
 
 def _images(name: str, folders: list[Path], wanted: bool) -> tuple[str, str]:

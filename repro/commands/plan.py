@@ -117,7 +117,7 @@ def _counts(plan: Plan, store: Store) -> dict[str, int]:
     return {
         "runs": len(plan.runs),
         "tickets": len(_tickets(plan)),
-        "done": len(plan.runs) - len(plan.missing),
+        "done": plan.done,
         "left": left.runs,
         "epochs_left": left.epochs,
         "images_left": left.images,

@@ -13,7 +13,6 @@ from repro.commands import hypotheses
 from repro.errors import NOTHING_COMPARED, OUTSIDE_BAND, UsageError
 from repro.options import Options
 from repro.plan import cost
-from repro.record import measured
 from repro.report import terminal
 from repro.report.document import Document, flat
 from repro.report.numbers import MOST_PRINTED
@@ -71,12 +70,11 @@ def show_published(options: Options, name: str | None = None, as_json: bool = Fa
 def compared(work: Workspace, documents: Sequence[Document]) -> Differences:
     """Return all cells with a printed number, those outside their band first, then by descending |z|; and for
     every artifact the counts of verdicts and the largest difference."""
-    cells: list[dict[str, Any]] = []
+    cells = [{"artifact": made.artifact, **flat(cell)} for made in documents for cell in made.printed]
     largest: dict[str, float] = {}
-    for made in documents:
-        cells += [{"artifact": made.artifact, **flat(cell)} for cell in made.printed]
-        if held := [abs(cell.difference) for cell in made.printed if cell.judged and cell.difference is not None]:
-            largest[made.artifact] = measured(max(held))
+    for cell in cells:
+        if cell["verdict"] in (WITHIN, OUTSIDE):
+            largest[cell["artifact"]] = max(largest.get(cell["artifact"], 0.0), abs(cell["difference"]))
     return {
         "profile": work.settings.name,
         "comparable": work.study.comparable,
