@@ -258,9 +258,10 @@ class _Search:
     ) -> Record:
         """Train ``run`` from its last saved state, and return its Record, which is stored if the Run ended.
 
-        The network is kept at the epochs ``keep``. If ``stop`` returns True, training ends early: the Record so
-        far is returned, and the state stays. Every epoch is on disk before it is told. Raises `RunFailed` if the
-        loss is not finite, `CheckpointGone` if a parent's checkpoint is missing.
+        The network is kept at the epochs ``keep``. ``stop`` is called before every epoch and at the end, with the
+        number of epochs trained and their network; if it returns True, training ends early: the Record so far is
+        returned, and the state stays. Every epoch is on disk before it is told. Raises `RunFailed` if the loss is
+        not finite, `CheckpointGone` if a parent's checkpoint is missing.
         """
         known = self.store.record(run)
         if known and run.key not in self._again:
