@@ -49,7 +49,8 @@ class Cell:
 
     @property
     def shown(self) -> float | None:
-        """The value to show: none where a seed diverged, since the mean of the others is not the cell's."""
+        """The value to show: none where a seed diverged, since the mean of the others is not the cell's. The
+        verdict of a cell without one says why: not run, or diverged."""
         return None if self.verdict == DIVERGED else self.reproduced
 
     @property

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from repro.cells import DIVERGED, NOT_RUN, Cell
+from repro.cells import Cell
 from repro.config.recipe import CIFAR_ARCHS, IMAGENET_ARCHS
 from repro.words import counted, machines, tally
 
@@ -35,11 +35,6 @@ def network(name: str, document: Document) -> str:
     return pretty(name) + (f" on {images}" if images else "")
 
 
-def without_value(cell: Cell) -> str:
-    """Say why a cell has no value."""
-    return DIVERGED if cell.verdict == DIVERGED else NOT_RUN
-
-
 def told(cell: Cell, document: Document, at: Sequence[str] = (), *, unit: str | None = None) -> str:
     """Return a cell in a sentence: ``s = 60, v = 100: reproduced 91.32 %, published 91.40 %``.
 
@@ -47,7 +42,7 @@ def told(cell: Cell, document: Document, at: Sequence[str] = (), *, unit: str | 
     document is in percent.
     """
     behind = (" %" if document.percent else "") if unit is None else f" {unit}".rstrip()
-    found = [without_value(cell)]
+    found = [cell.verdict]
     if cell.shown is not None:
         around = f" ± {document.number(cell, 'sd')}" if cell.sd else ""
         seeds = f" ({counted(cell.n, 'seed')})" if cell.n > 1 else ""

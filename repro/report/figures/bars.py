@@ -53,7 +53,7 @@ def words_of(sheet: Picture[Bars], cells: Sequence[Cell], field: str) -> str:
         if cell.col in drawing.parts:
             parts.append(("?" if value is None else f"{value:,.0f}") + mark)
         elif value is None:
-            texts.append(f"{cell.col}: {read.without_value(cell) if ours else 'not printed'}")
+            texts.append(f"{cell.col}: {cell.verdict if ours else 'not printed'}")
         else:
             digits = 1 if unit.startswith("%") else sheet.document.digits_of("published")
             spread = f" ± {fixed(cell.sd, digits)}" if ours and cell.sd else ""
@@ -77,7 +77,7 @@ def _row(sheet: Picture[Bars], axes: Axes, y: float, name: str, cells: Sequence[
     elif field == "published":
         axes.annotate("–  not printed in the paper", (0, y), (5, 0), va="center", color=MUTED, **write)
     else:
-        word = DIVERGED if DIVERGED in map(read.without_value, cells) else NOT_RUN
+        word = DIVERGED if DIVERGED in [cell.verdict for cell in cells] else NOT_RUN
         place = Rectangle((0, y - 0.25), 1, 0.5, transform=axes.get_yaxis_transform())
         sheet.hatch(axes, place, word, f"{name}: {word}")
     end, parts = 0.0, sheet.drawing.parts

@@ -68,7 +68,7 @@ def draw(sheet: Picture[Curves]) -> None:
         values = [value for cell in own for field in drawn if (value := cell.value(field)) is not None]
         if not values:
             axes.set(xticks=[], yticks=[])
-            why = ", ".join(sorted({read.without_value(cell) for cell in own})) or NOT_RUN
+            why = ", ".join(sorted({cell.verdict for cell in own})) or NOT_RUN
             axes.text(0.5, 0.5, why, transform=axes.transAxes, size=11, ha="center", va="center", color=MUTED)
             continue
         _set_scales(axes, own, panel == drawing.log)
@@ -165,7 +165,7 @@ def _curve(sheet: Picture[Curves], axes: Axes, cells: Sequence[Cell], name: str,
         axes.axhline(late.mean(), color=colour, zorder=2.5, **LEVEL)
         sheet.key("mean of the later half of the epochs", **LEVEL)
         label += f"\nlater half {fixed(late.mean(), document.digits)}"
-    gaps = Counter(read.without_value(cell) for cell in cells if cell.shown is None)
+    gaps = Counter(cell.verdict for cell in cells if cell.shown is None)
     label += "".join(f"\n{count} of {len(cells)} {why}" for why, count in gaps.items())
     axes.plot(xs, line, label=label, markevery=[], linewidth=1.7, zorder=3, **look, **POINT)
     known = numpy.flatnonzero(~numpy.isnan(values)).tolist()

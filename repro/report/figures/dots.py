@@ -98,7 +98,7 @@ def _panel(sheet: Picture[Dots], axes: Axes, cells: Sequence[Cell], fields: Sequ
             elif field == OURS:
                 across, whole = 0.32 / len(series), axes.get_xaxis_transform()
                 place = Rectangle((x - across / 2, 0), across, 1, transform=whole, linewidth=0, zorder=0.6)
-                sheet.hatch(axes, place, read.without_value(cell), told)
+                sheet.hatch(axes, place, cell.verdict, told)
         if len(known) == len(series) == 2:
             (left, first), (right, second) = known
             colour = BLUE if field == OURS else MUTED

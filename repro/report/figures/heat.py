@@ -125,7 +125,7 @@ def _tile(sheet: Picture[Heat], axes: Axes, panel: Panel, cell: Cell, at: tuple[
     """Draw a cell as a coloured tile with its number; ``at`` is the tile's corner."""
     value, theirs = panel.values.get(cell), panel.field == "published"
     if value is None and cell.shown is None and not theirs:
-        sheet.hatch(axes, Rectangle(at, 1, 1), read.without_value(cell), read.told(cell, sheet.document))
+        sheet.hatch(axes, Rectangle(at, 1, 1), cell.verdict, read.told(cell, sheet.document))
         return
     if value is not None:
         colour = cast(Any, panel.colours.to_rgba)(value)
