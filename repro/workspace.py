@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,6 @@ class Workspace:
         images, photos = data.fingerprint(small, self.folders), data.fingerprint(large, self.folders)
         official = images == data.OFFICIAL[small], photos == data.OFFICIAL[large]
         self.study = Study(self.settings, images, official[0], photos, official[1])
-        self._made: dict[tuple[object, tuple[int, ...]], list[Run]] = {}
         self._check_blocks()
         results = options.out or self.root / "results"
         # The shipped ledger is in the results folder itself, so ignoring it needs another folder.
@@ -83,19 +82,12 @@ class Workspace:
         self, artifact: Artifact, seeds: Sequence[int], guess: bool = True, optional: bool = True
     ) -> list[Run]:
         """Return all Runs that the artifact's cells of ``seeds`` are made from, whatever the options."""
-        runs = self._make(artifact.runs, seeds)
+        runs = artifact.runs(self.study, seeds)
         if artifact.second_stage and (guess or all(self.store.record(run) for run in runs)):
             runs = [*runs, *artifact.second_stage(self.study, self.results(), seeds)]
         if artifact.optional and optional:
-            runs = [*runs, *self._make(artifact.optional, seeds)]
+            runs = [*runs, *artifact.optional(self.study, seeds)]
         return runs
-
-    def _make(self, runs: Callable[[Study, Sequence[int]], list[Run]], seeds: Sequence[int]) -> list[Run]:
-        """Call one of an artifact's functions; what it returns depends on the study and ``seeds`` only."""
-        asked = (runs, tuple(seeds))
-        if asked not in self._made:
-            self._made[asked] = runs(self.study, seeds)
-        return self._made[asked]
 
     def results(self) -> Results:
         """Return all finished Runs."""
@@ -150,8 +142,7 @@ class Workspace:
         known = {record.seed for record in self.store.records()}
 
         def has_results(seed: int) -> bool:
-            runs = (run for artifact in among for run in self._make(artifact.runs, [seed]))
-            return any(self.store.record(run) for run in runs)
+            return any(self.store.record(run) for artifact in among for run in artifact.runs(self.study, [seed]))
 
         return [*self.seeds, *filter(has_results, sorted(known - {*self.seeds}))]
 
@@ -178,11 +169,11 @@ class Workspace:
                 self.study.block(artifact.name, artifact.settings or object)
                 place = f"{where}: profiles.{self.settings.name}.{artifact.name.replace('-', '_')}"
                 for runs in filter(None, (artifact.runs, artifact.optional)):
-                    self._make(runs, self.seeds[:1])
+                    runs(self.study, self.seeds[:1])
             except ValueError as error:
                 raise UsageError(f"{place}: {error}") from None
         for artifact in self.artifacts if self.names else ():
-            has = dict.fromkeys(run.arch for run in self._make(artifact.runs, self.seeds[:1]))
+            has = dict.fromkeys(run.arch for run in artifact.runs(self.study, self.seeds[:1]))
             if self.options.arch not in (None, *has):
                 raise UsageError(
                     f"--arch {self.options.arch}: profile {self.settings.name} has no {self.options.arch} in "

@@ -177,8 +177,8 @@ def test_a_second_report_says_the_same_and_as_json_what_it_wrote(command: Comman
     (folder,) = (tmp_path / "out").iterdir()
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     (folder / "fig2.png").unlink()  # is drawn again, though its numbers are there
-    code, out, _ = command("report", "--profile", "smoke", "--json", *TINY)
-    assert code == 0
+    code, out, err = command("report", "--profile", "smoke", "--json", *TINY)
+    assert code == 0, err
     assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     told = json.loads(out)
     assert {Path(path).name for path in told["written"]} >= {"index.html", "README.md", "claims.json", "diff.json"}
