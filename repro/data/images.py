@@ -82,9 +82,10 @@ def assemble(train: Split, test: Split, source: str) -> Images:
     digest = hashlib.sha256()
     ordered: list[Split] = []
     for name, split in (("train", train), ("test", test)):
-        rows = np.concatenate([split.labels[:, None], split.images.reshape(len(split.images), -1)], axis=1)
-        # Of each label and image, as hex text: numpy's byte strings drop trailing zeros.
-        hashes = np.array([hashlib.blake2b(row, digest_size=16).hexdigest() for row in rows], dtype="S32")
+        pairs = zip(split.labels, split.images, strict=True)
+        contents = (bytes([label]) + image.tobytes() for label, image in pairs)
+        # As hex text: numpy's byte strings drop trailing zeros.
+        hashes = np.array([hashlib.blake2b(c, digest_size=16).hexdigest() for c in contents], dtype="S32")
         order = np.argsort(hashes, kind="stable")
         digest.update(name.encode() + hashes[order].tobytes())
         ordered.append(Split(split.images[order], split.labels[order]))
