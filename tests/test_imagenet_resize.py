@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -169,7 +169,8 @@ def test_another_side_is_refused(prepared: Prepared, tmp_path: Path) -> None:
 class Stopping(Observer):
     """Ends everything after one chunk."""
 
-    def advanced(self, images: int) -> None:
+    def track(self, what: str, total: int, chunks: Iterable[int]) -> Iterable[int]:
+        next(iter(chunks))
         raise KeyboardInterrupt
 
 

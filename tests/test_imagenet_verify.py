@@ -8,7 +8,7 @@ import os
 import re
 import resource
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -32,13 +32,13 @@ class Recorder(Observer):
         self.lines: list[str] = []
         self.done, self.stop = 0, stop
 
-    def began(self, what: str, total: int) -> None:
+    def track(self, what: str, total: int, chunks: Iterable[int]) -> Iterator[int]:
         self.totals[what] = total
-
-    def advanced(self, images: int) -> None:
-        self.done += images
-        if self.stop and self.done >= self.stop:
-            raise KeyboardInterrupt
+        for images in chunks:
+            self.done += images
+            if self.stop and self.done >= self.stop:
+                raise KeyboardInterrupt
+            yield images
 
     def said(self, line: str) -> None:
         self.lines.append(line)

@@ -134,9 +134,7 @@ def last_words(said: io.StringIO, width: int) -> str:
 def test_a_narrow_terminal_is_told_all_of_work_on_images(width: int) -> None:
     said, what = io.StringIO(), "caching images of 292 px in /data/imagenet/cache-292"
     tell = ImagesProgress(Console(file=said, force_terminal=True, width=width))
-    tell.began(what, 1_331_167)
-    tell.advanced(640_000)
-    tell.ended()
+    assert list(tell.track(what, 1_331_167, [640_000])) == [640_000]
     end = last_words(said, width)
     assert f"{what} " in end and " 48% 640,000 of 1,331,167, " in end
     assert end.endswith(" left")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from rich import progress
 from rich.console import Console, RenderableType
@@ -76,18 +76,17 @@ class Progress:
 class ImagesProgress(Progress, preparation.Observer):
     """Report the number of images done, images/s and the time left."""
 
-    def began(self, what: str, total: int) -> None:
-        """Begin a part of the work. The first line is due later: a short part needs none."""
-        self._what, self._done = what, 0
+    def track(self, what: str, total: int, chunks: Iterable[int]) -> Iterator[int]:
         self.open(what, total)
-        self._last = self._began
-
-    def advanced(self, images: int) -> None:
-        """Add ``images`` to those done."""
-        self._done += images
-        so_far = speed(self._done / max(time.monotonic() - self._began, 1e-3))
-        done = f"{self._done:,} of {self._total:,}"
-        self.show(self._what, done, so_far, self.left(self._done), done=self._done)
+        self._last, done = self._began, 0  # the first line is due later: a short part needs none
+        try:
+            for images in chunks:
+                done += images
+                so_far = speed(done / max(time.monotonic() - self._began, 1e-3))
+                self.show(what, f"{done:,} of {total:,}", so_far, self.left(done), done=done)
+                yield images
+        finally:
+            self.ended()
 
 
 class TrainingProgress(Progress, Observer):

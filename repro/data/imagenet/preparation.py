@@ -11,7 +11,7 @@ import itertools
 import json
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -35,14 +35,9 @@ BUSY = "{} is being written by another process: wait for it to end"
 class Observer:
     """Receives the progress of the work on many images. Subclasses override what they report."""
 
-    def began(self, what: str, total: int) -> None:
-        """Before a part of the work, on ``total`` images."""
-
-    def advanced(self, images: int) -> None:
-        """After ``images`` more of them."""
-
-    def ended(self) -> None:
-        """After a part of the work, whatever the reason."""
+    def track(self, what: str, total: int, chunks: Iterable[int]) -> Iterable[int]:
+        """Pass on ``chunks``: how many of the ``total`` images of a part of the work each step has done."""
+        return chunks
 
     def said(self, line: str) -> None:
         """A message."""
@@ -172,16 +167,15 @@ def _on_threads(
                 bad[index.names[i]] = str(error)
         return len(chunk)
 
-    observer.began(what, len(images))
+    chunks = [images[at : at + CHUNK] for at in range(0, len(images), CHUNK)]
     pool = ThreadPoolExecutor(cores())
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about odd metadata, which nothing here reads
-            for done in pool.map(work_on, [images[at : at + CHUNK] for at in range(0, len(images), CHUNK)]):
-                observer.advanced(done)
+            for _ in observer.track(what, len(images), pool.map(work_on, chunks)):
+                pass
     finally:
         pool.shutdown(cancel_futures=True)
-        observer.ended()
     if bad:
         named = "; ".join(f"{name}: {why}" for name, why in sorted(bad.items())[:20])
         more = f"; and {len(bad) - 20:,} more" if len(bad) > 20 else ""
