@@ -126,6 +126,11 @@ def test_a_checkpoint_is_found_by_the_coordinates_of_its_run(home: Path, smoke: 
         repro.checkpoint("fig1", profile="smoke", s=s, v=v, epoch=1)
 
 
+def test_an_artifact_without_runs_in_a_profile_has_no_checkpoint(home: Path) -> None:
+    with pytest.raises(UsageError, match="s=1: no such Run; s is one of none"):
+        repro.checkpoint("batch-probe", profile="pilot", s=1)
+
+
 @pytest.mark.parametrize(
     ("where", "words"),
     [
