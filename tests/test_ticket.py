@@ -285,7 +285,7 @@ def test_zeros_that_stay_rank_above_zeros_that_went() -> None:
     model = nn.Sequential(nn.Linear(10, 10), nn.Linear(10, 2))
     cpu = torch.device("cpu")
     none: Any = None
-    trainer = Trainer(Setup(model, RECIPE, Device(cpu, "cpu"), torch.float32, none, none, ("0.weight",)))
+    trainer = Trainer(Setup(model, RECIPE, Device(cpu, "cpu"), torch.float32, none, none), ["0.weight"])
     trainer.prune(0.2)
     weight = dict(trainer.model.named_parameters())["0.weight"]
     with torch.no_grad():

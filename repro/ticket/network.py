@@ -28,7 +28,7 @@ SHOWN = 3  # names in a note
 
 @dataclass(frozen=True)
 class Setup:
-    """What all trainings of a search share: the network as given, the weights to prune, device and data."""
+    """What all trainings of a search share: the network as given, recipe, device and data."""
 
     model: nn.Module
     recipe: Recipe
@@ -36,7 +36,6 @@ class Setup:
     precision: torch.dtype
     train: Samples
     test: Samples
-    prunable: tuple[str, ...] = ()
 
 
 def tensors_of(model: nn.Module) -> dict[str, Tensor]:

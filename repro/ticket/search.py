@@ -133,7 +133,6 @@ def find_ticket(
         busy = f"{folder} is in use by another process: wait for it, or pass another folder"
         with files.locked(folder / ".lock", busy):
             spec.check_folder(folder)
-            setup = dataclasses.replace(setup, prunable=prunable)
             result = _Search(spec, setup, folder, names, tell).result()
             result = dataclasses.replace(result, notes=tuple(notes), left_out=left_out)
             result.save()
@@ -271,7 +270,7 @@ class _Search:
         if run.experiment == ITERATIVE:
             phase += f" {run.rounds + 1}/{self.spec.rounds + 1}"
         told = run.experiment != "ppr"  # `_check` tells of a check
-        trainer = Trainer(self.setup)
+        trainer = Trainer(self.setup, self.spec.prunable)
         progress = RunProgress(run, trainer, self.store, set(keep), self.setup.device, "own")
         self._epochs[run.key] = progress.epoch - run.first_epoch
         while not (stop and stop(progress.epoch, trainer)):

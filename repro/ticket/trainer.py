@@ -6,7 +6,7 @@ but supports this project's networks only.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -23,10 +23,11 @@ from repro.ticket.network import Setup, copied, fill, on_cpu, tensors_of
 
 
 class Trainer:
-    """One training of a copy of the network. The given network stays unchanged."""
+    """One training of a copy of the network, of which ``prunable`` weights may be pruned. The given network stays
+    unchanged."""
 
-    def __init__(self, setup: Setup) -> None:
-        self.setup, self.prunable, recipe = setup, setup.prunable, setup.recipe
+    def __init__(self, setup: Setup, prunable: Sequence[str]) -> None:
+        self.setup, self.prunable, recipe = setup, prunable, setup.recipe
         self.model = copied(setup.model).to(setup.device.torch)
         self.trainable = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
         self.optimizer = torch.optim.SGD(
