@@ -38,8 +38,10 @@ NETWORKS = dict[CifarArch, Probe]
 def runs(study: Study, seeds: Sequence[int]) -> list[Run]:
     """Return every network that is trained on, and for every cell a Run without epochs, which observes the
     distance."""
-    every = [entry.runs for entry in table(study, seeds)]
-    return [run for runs in every for run in (*(parent.run for r in runs for parent in r.parents[:1]), *runs)]
+    found: list[Run] = []
+    for entry in table(study, seeds):
+        found += [*(run.parents[0].run for run in entry.runs), *entry.runs]
+    return found
 
 
 def table(study: Study, seeds: Sequence[int]) -> Iterator[Entry]:

@@ -4,7 +4,7 @@ that Eq. 5 predicts; (b) each layer's share of a pruning that is not done."""
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from repro.artifacts.base import CIFAR10, Artifact, Results
@@ -47,28 +47,23 @@ def cells(study: Study, results: Results, seeds: Sequence[int]) -> list[Cell]:
             for index, epoch in enumerate(epochs):
                 values = [record.probe[field][layer][index] for record in records]
                 found.append(cell(series, layer, str(epoch), values))
-    for layer in records[0].probe["w_std"]:
-        measured = [
-            statistics.fmean(values) for values in zip(*(r.probe["w_std"][layer] for r in records), strict=True)
-        ]
-        line = predicted(study, epochs, measured)
+    recipe = study.settings.profile.recipe
+    first = min(recipe.milestones, default=recipe.epochs)
+    for layer in records[0].probe["w_std"] if first in epochs else ():
+        measured = statistics.fmean(record.probe["w_std"][layer][epochs.index(first)] for record in records)
+        line = predicted(study, first, measured)
         found += [cell("w_std predicted", layer, str(epoch), [value]) for epoch, value in line]
     return found
 
 
-def predicted(study: Study, epochs: Sequence[int], measured: Sequence[float]) -> list[tuple[int, float]]:
-    """Return (epoch, W_std) along Eq. 5, from the measured value at the first milestone on."""
+def predicted(study: Study, first: int, value: float) -> Iterator[tuple[int, float]]:
+    """Yield (epoch, W_std) along Eq. 5, from the ``value`` at epoch ``first`` on."""
     profile = study.settings.profile
-    recipe, first = profile.recipe, min(profile.recipe.milestones, default=profile.recipe.epochs)
-    if first not in epochs:
-        return []
-    updates = updates_per_epoch(profile.data.train, recipe.batch_size)
-    value = measured[list(epochs).index(first)]
-    line = [(first, value)]
-    for epoch in range(first, recipe.epochs):
-        value *= predicted_shrinkage(recipe, epoch, updates)
-        line.append((epoch + 1, value))
-    return line
+    updates = updates_per_epoch(profile.data.train, profile.recipe.batch_size)
+    yield first, value
+    for epoch in range(first, profile.recipe.epochs):
+        value *= predicted_shrinkage(profile.recipe, epoch, updates)
+        yield epoch + 1, value
 
 
 def _shape(record: Record) -> list[object]:
