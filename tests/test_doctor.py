@@ -66,6 +66,7 @@ def test_what_is_left_out_is_no_problem(
     monkeypatch.setenv("REPRO_WITHOUT", "imagenet")
     code, states = checked("--profile", "paper")
     assert code == 0 and states["imagenet"][0] == "note" and states["data"][0] == "ok"
+    assert " MB of checkpoints to come" in states["disk"][1], "ImageNet's would be GB"
 
 
 def test_an_estimate_of_months_is_a_warning(

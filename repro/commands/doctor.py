@@ -11,6 +11,7 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -107,7 +108,7 @@ def _project(options: Options) -> Iterator[Check]:
         yield "profile", "problem", str(error)
         return
     plan = work.plan()
-    missing = [run for run in plan.missing if run.data.name not in options.without]
+    missing = tuple(run for run in plan.missing if run.data.name not in options.without)
     yield "params", "ok", f"{work.params_file}, profile {work.settings.name}"
     for what, name in (("data", "cifar10"), ("imagenet", "imagenet")):
         yield what, *_images(name, work.folders, any(run.data.name == name for run in missing))
@@ -117,7 +118,7 @@ def _project(options: Options) -> Iterator[Check]:
             yield what, "ok", f"{folder}, writable, with file locks"
         except ReproError as error:
             yield what, "problem", str(error)
-    needed, free = plan.disk_bytes, files.free(work.store.runs_dir)
+    needed, free = replace(plan, missing=missing).disk_bytes, files.free(work.store.runs_dir)
     space = f"{terminal.size(needed)} of checkpoints to come, {terminal.size(free)} free"
     yield ("disk", "ok", space) if needed < free else ("disk", "problem", f"{space}: pass another --runs-dir")
     yield from _time(missing, work)
