@@ -123,6 +123,10 @@ def test_table1_marks_the_chosen_number_of_examples() -> None:
     )
     assert not [line for line in unfinished.get_lines() if line.get_marker() == "s"]
     assert "none is chosen yet" in unfinished.get_xlabel()
+    doc = table1()
+    for one in {one.col for one in doc.cells if one.series == "calibration"}:
+        doc = without(doc, "diverged", series="calibration", col=one)
+    assert "the largest is taken" in titled(figures.draw(doc), "ResNet20, calibration").get_xlabel()
 
 
 def test_the_chosen_number_is_the_engines() -> None:

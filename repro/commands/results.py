@@ -14,8 +14,8 @@ from repro.errors import NOTHING_COMPARED, OUTSIDE_BAND, UsageError
 from repro.options import Options
 from repro.plan import cost
 from repro.report import terminal
-from repro.report.document import Document, flat
-from repro.report.numbers import MOST_PRINTED
+from repro.report.document import DERIVED, Document, flat
+from repro.report.numbers import MOST_PRINTED, fixed
 from repro.report.tables import Table
 from repro.run import ancestors
 from repro.words import counted, tally
@@ -141,8 +141,12 @@ def _print(work: Workspace, found: Differences, cells: Sequence[dict[str, Any]])
 def _row(cell: dict[str, Any]) -> list[str]:
     """Return a cell's row under `HEADER`."""
     digits = artifacts.get(cell["artifact"]).digits_of(cell["col"])
-    form, printed = f".{digits}f", f".{min(digits, MOST_PRINTED)}f"
-    forms = {"reproduced": form, "published": printed, "difference": f"+{form}", "band": form, "z": "+.1f"}
-    numbers = ["" if cell[name] is None else f"{cell[name]:{form}}" for name, form in forms.items()]
+    decimals = {
+        "reproduced": digits, "published": min(digits, MOST_PRINTED), "difference": digits, "band": digits, "z": 1,
+    }  # fmt: skip
+    numbers = [
+        "" if cell[name] is None else fixed(cell[name], digits, sign=name in DERIVED)
+        for name, digits in decimals.items()
+    ]
     name = f"{cell['artifact']} {cell['series']}, {cell['row']}, {cell['col']}"
     return [name, *numbers, str(cell["n"] or ""), cell["verdict"]]

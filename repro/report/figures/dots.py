@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from repro.artifacts.drawing import Dots
-from repro.cells import NOT_RUN, OUTSIDE, Cell
+from repro.cells import DIVERGED, NOT_RUN, OUTSIDE, Cell
 from repro.report import reading as read
 from repro.report.figures import BLUE, INK, MUTED, RING, VERMILION, Picture
 from repro.report.numbers import fixed
@@ -63,7 +63,9 @@ def _calibrated(axes: Axes, ladder: Sequence[Cell], target: float, digits: int) 
     """Say with which number of a ladder the other series are made."""
     axes.axhline(target, color=INK, linewidth=0.9, linestyle=(0, (4, 3)), zorder=2)
     words = "some were not run: none is chosen yet"
-    if (best := chosen(ladder, target)) is not None:
+    if all(cell.verdict == DIVERGED for cell in ladder):
+        words = "all diverged: the largest is taken"
+    elif (best := chosen(ladder, target)) is not None:
         axes.plot(ordered(cell.col for cell in ladder).index(best.col), best.shown or 0.0, marker="s", **RING)
         words = f"{best.x:,.0f} is nearest to the first column's published {target:.{digits}f}"
     axes.set_xlabel(f"{axes.get_xlabel()}\n{words}")
