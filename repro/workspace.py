@@ -53,7 +53,8 @@ class Workspace:
         self.seeds = range(options.seeds or self.settings.profile.seeds)
         self.folders = data_folders(options.data_dir, self.root)
         small, large = self.settings.profile.data.name, self.settings.profile.imagenet.data.name
-        images, photos = data.fingerprint(small, self.folders), data.fingerprint(large, self.folders)
+        runs_dir = options.runs_dir or self.root / "runs"
+        images, photos = (data.fingerprint(name, self.folders, runs_dir) for name in (small, large))
         official = images == data.OFFICIAL[small], photos == data.OFFICIAL[large]
         self.study = Study(self.settings, images, official[0], photos, official[1])
         self._check_blocks()
@@ -66,7 +67,6 @@ class Workspace:
         self.out = results / (self.settings.name + suffix + separate)
         shipped = [results / self.settings.name, shipped_results(self.root) / self.settings.name]
         shipped_ledgers = [] if options.ignore_shipped else [folder / "runs.jsonl" for folder in shipped]
-        runs_dir = options.runs_dir or self.root / "runs"
         self.store = Store(runs_dir, self.out / "runs.jsonl", shipped_ledgers)
 
     def runs(self, artifact: Artifact, seeds: Sequence[int] | None = None, guess: bool = True) -> list[Run]:

@@ -121,6 +121,29 @@ def test_the_fingerprint_of_a_study_is_that_of_the_images_found(binary: Path, im
     assert data.load("cifar10", [binary.parent]).fingerprint == images.fingerprint
 
 
+def test_the_fingerprint_of_unchanged_files_is_not_computed_again(
+    binary: Path, images: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, cache = variant(binary, tmp_path / "cifar-10-batches-bin", {}), tmp_path / "runs" / ".cifar10.json"
+    assert cifar10.fingerprint(place, cache) == images.fingerprint
+    assert not cache.parent.exists()  # reading results makes no folder of Runs
+    cache.parent.mkdir()
+    assert cifar10.fingerprint(place, cache) == images.fingerprint
+    loaded: list[Path] = []
+    monkeypatch.setattr(cifar10, "load", lambda place: loaded.append(place) or images)
+    assert cifar10.fingerprint(place, cache) == images.fingerprint
+    assert loaded == []
+    (place / BINARY[0]).unlink()
+    shutil.copyfile(binary / BINARY[0], place / BINARY[0])  # the same bytes, at another time
+    cifar10.fingerprint(place, cache)
+    for text in ("[]", "{", '{"files": 1}'):
+        cache.write_text(text)
+        cifar10.fingerprint(place, cache)
+    assert loaded == [place] * 4
+    assert cifar10.fingerprint(place, cache) == images.fingerprint
+    assert loaded == [place] * 4
+
+
 def test_an_archive_is_the_folder(tar: Path, images: Images) -> None:
     assert same(cifar10.load(tar), images)
 

@@ -22,15 +22,16 @@ OFFICIAL = {
 """The fingerprints of the official data sets, by name."""
 
 
-def fingerprint(name: str, folders: Sequence[Path]) -> str:
+def fingerprint(name: str, folders: Sequence[Path], runs_dir: Path | None = None) -> str:
     """Return the fingerprint that goes into Run keys.
 
     For CIFAR-10 and ImageNet: that of the images found in ``folders``, or of the official set if there are none,
     so that finished Runs are found without data. A resized copy of ImageNet has the fingerprint of the original:
-    its Runs differ in `Photos.stored`. Raises `MissingInput` if there are files that are not CIFAR-10.
+    its Runs differ in `Photos.stored`. In ``runs_dir`` it is noted for unchanged files. Raises `MissingInput` if
+    there are files that are not CIFAR-10.
     """
     if name == "cifar10" and (place := cifar10.find(folders)):
-        return cifar10.load(place).fingerprint
+        return cifar10.fingerprint(place, runs_dir and runs_dir / ".cifar10.json")
     if name == "imagenet" and (prepared := imagenet.index.find(folders)):
         return prepared.fingerprint
     return OFFICIAL[name]
