@@ -17,6 +17,7 @@ DIVERGED = "diverged"
 INF = math.inf
 DIGITS = 7  # significant digits of a measured number
 CURVE = (("epoch", "train_loss", "train_top1"), ("test_epoch", "test_top1"))
+NEEDED = ("key", "label", "status", "spec", "top1", "best_top1", "best_epoch", "train_top1", "curve")
 PROBED = ("w_std", "w_mean", "layer_rates")
 PROVENANCE: dict[str, type | tuple[type, ...]] = {
     "seed": int, "wall_s": (int, float), "ended": str, "packages": dict, "parents": dict,
@@ -88,11 +89,14 @@ class Record:
 
     @classmethod
     def parse(cls, line: str) -> Record:
-        """Parse a `line`. Raises ValueError or TypeError for anything that is not a valid Record."""
+        """Parse a `line`. Raises ValueError for anything that is not a valid Record."""
         values = files.parse_json(line, _no_number)
         if not isinstance(values, dict):
             raise ValueError("not a JSON object")
-        record = cls(**values)  # TypeError for an unknown field
+        for name in (*NEEDED, *values):
+            if name not in values or name not in cls.__dataclass_fields__:
+                raise ValueError(f"{'unknown' if name in values else 'no'} field '{name}'")
+        record = cls(**values)
         for name, kind in (("key", str), ("label", str), ("spec", dict)):
             _expect(name, values[name], kind)
         if record.status not in (DONE, DIVERGED):

@@ -148,6 +148,7 @@ def whole(some_run: Run, record_of: RecordOf) -> Record:
         ("curve.test_top1", [], "curve.test_epoch, curve.test_top1: of different lengths"),
         ("curve.epoch", None, "curve.epoch: numbers expected, not None"),
         ("curve.epoch", 3, "curve.epoch: numbers expected, not 3"),
+        ("top5", 99.0, "unknown field 'top5'"),
         ("start.mask_distance", "0.1", "start.mask_distance: a number expected, not '0.1'"),
         ("probe.w_std.conv1", [0.1], "of different lengths"),
         ("probe.layer_rates", [], "probe.layer_rates: dict expected"),
@@ -166,6 +167,14 @@ def test_an_odd_value_is_named_with_file_and_line(
         Store(tmp_path / "runs", path).records()
     assert str(caught.value).startswith(f"{path}, line 2: not a Record (") and told in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_field_that_is_lacking_is_named(tmp_path: Path, whole: Record) -> None:
+    values = dataclasses.asdict(whole)
+    del values["best_top1"]
+    (tmp_path / "runs.jsonl").write_text(json.dumps(values) + "\n")
+    with pytest.raises(UsageError, match=r"line 1: not a Record \(no field 'best_top1'\)"):
+        Store(tmp_path / "runs", tmp_path / "runs.jsonl").records()
 
 
 @pytest.mark.parametrize("name", ["fig1", "fig2", "fig3"])

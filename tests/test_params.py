@@ -208,6 +208,7 @@ def test_a_misspelled_key_of_a_profile_is_named(
         ("profiles.smoke.tabel1", {}, ["profiles.smoke.tabel1", "did you mean 'table1'"]),
         ("profiles.smoke.table2", [1], ["profiles.smoke.table2", "mapping"]),
         ("profiles.smoke.fig1.s", [1, -2], ["profiles.smoke.fig1.s", "-2"]),
+        ("profiles.smoke.fig1.s", [], ["profiles.smoke.fig1.s", "names none"]),
         ("profiles.smoke.fig1.s", [1, 5], ["profiles.smoke.fig1: ", "no epoch 5, only 0 to 4"]),
         ("profiles.smoke.fig1.v", [5], ["profiles.smoke.fig1: ", "no epoch 5"]),
         ("profiles.smoke.fig3.s", [4, 5], ["profiles.smoke.fig3: ", "no epoch 5"]),

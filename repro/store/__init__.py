@@ -109,7 +109,7 @@ class Store:
             return None
         except OSError as error:
             raise MissingInput(f"{path} cannot be read: {error.strerror or error}") from None
-        except (ValueError, TypeError):
+        except ValueError:
             set_aside(path)
             return None
 

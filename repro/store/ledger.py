@@ -66,7 +66,7 @@ def _parsed(path: Path, content: bytes) -> dict[str, Record]:
     for number, line in enumerate(content.splitlines(), 1):
         try:
             record = Record.parse(line.decode())
-        except (ValueError, TypeError) as error:
+        except ValueError as error:
             raise UsageError(f"{path}, line {number}: not a Record ({error}); restore the file from git") from None
         records.setdefault(record.key, record)
     return records
