@@ -171,6 +171,12 @@ def test_the_pilots_claims_have_statistics_units_and_its_own_epochs_but_no_verdi
     assert "holds" not in json.loads(told)["counts"]  # nor under a profile that was changed
 
 
+def test_a_profile_without_tickets_has_claims_and_a_sprint(command: Command) -> None:
+    for words in (["claims"], ["sprint", "--dry-run"]):
+        code, out, err = command(*words, "--profile", "smoke", *TINY, "--set", "fig1.s=[]")
+        assert code == 0 and "baseline-resnet20" in out, err
+
+
 def test_a_second_report_says_the_same_and_as_json_what_it_wrote(command: Command, tmp_path: Path) -> None:
     assert command("fig2", "--profile", "smoke", *TINY)[0] == 0
     assert command("report", "--profile", "smoke", *TINY)[0] == 0

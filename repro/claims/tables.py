@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from repro import published
 from repro.artifacts import IMPLEMENTED, PAPER
 from repro.artifacts.base import Results
+from repro.artifacts.fig1 import Grid
 from repro.cells import DIVERGED
 from repro.config.recipe import CIFAR_ARCHS, IMAGENET_ARCHS, Recipe
 from repro.experiments import Study, paper_epochs
@@ -98,5 +99,5 @@ def _table(study: Study, results: Results, seed: int, names: Collection[str]) ->
         cells[cell] = done[0].top1 if done else None
         diverged |= {cell} if results.diverged([run]) else set()
     profile = study.settings.profile
-    setting = Setting(profile.recipe, profile.data.train, IMPLEMENTED["fig1"].runs(study, [seed])[0].arch)
+    setting = Setting(profile.recipe, profile.data.train, study.block("fig1", Grid).arch)
     return SeedTable(cells, setting, seed, frozenset(diverged))

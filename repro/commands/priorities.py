@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from repro.artifacts import IMPLEMENTED, PAPER, Results
+from repro.artifacts.fig1 import Grid
 from repro.claims.decide import wanted
 from repro.claims.tables import SeedTable, made_anew, tables_of
 from repro.experiments import Study
@@ -44,7 +45,7 @@ def parts(work: Workspace, *, anywhere: bool = False) -> dict[str, list[Run]]:
     """
     store, study = work.store, work.study
     found: dict[str, list[Run]] = {}
-    kinds = _kinds(study, IMPLEMENTED["fig1"].runs(study, [0])[0].arch)
+    kinds = _kinds(study, study.block("fig1", Grid).arch)
     for run in ancestors(work.asked()):
         if store.record(run) or run.data.name in work.options.without:
             continue
