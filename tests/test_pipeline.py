@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from tiny import FEW, TINY
 
 from repro import artifacts
@@ -86,6 +87,12 @@ def test_what_is_shipped_is_read_under_the_params_that_were_named(
     monkeypatch.setattr("repro.commands.report.write_report", lambda work: read.append(work.params_file) or [])
     code, _, err = command("reproduce", "--profile", "smoke", "--params", str(own))
     assert (code, read) == (0, [own, own]), err
+    every = yaml.safe_load(own.read_text())
+    own.write_text(yaml.safe_dump(every | {"profiles": {"smoke": every["profiles"]["smoke"]}}))
+    code, out, err = command(
+        "reproduce", "--profile", "smoke", "--params", str(own)
+    )  # the shipped one is not in it
+    assert (code, read, "measured so far" in out) == (0, [own] * 3, False), err
 
 
 @pytest.mark.usefixtures("quickly_drawn")

@@ -13,6 +13,7 @@ from repro import files, workspace
 from repro.artifacts import Artifact
 from repro.commands import report as conclude
 from repro.commands import train
+from repro.config import params
 from repro.data import cifar10
 from repro.data.imagenet import index
 from repro.errors import MissingInput, RunFailed
@@ -108,7 +109,8 @@ def _train(work: Workspace, log: Console) -> RunFailed | None:
 
 def _show_shipped(work: Workspace, log: Console) -> None:
     """Write and summarise the page and artifacts of the ledger in git, unless the command updates them anyway."""
-    name = next((n for n in SHIPPED if (workspace.shipped_results(work.root) / n / "runs.jsonl").exists()), None)
+    known, folder = params.load(work.params_file).profiles, workspace.shipped_results(work.root)
+    name = next((n for n in SHIPPED if n in known and (folder / n / "runs.jsonl").exists()), None)
     if name is None or name == work.settings.name or work.options.ignore_shipped:
         return
     out, runs_dir = work.options.out, work.store.runs_dir
