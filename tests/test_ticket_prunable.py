@@ -121,6 +121,16 @@ def test_what_leaves_nothing_says_why() -> None:
         choose_prunable(frozen, None)
 
 
+def test_layers_within_one_under_weight_norm_are_pruned() -> None:
+    adapted = nn.Linear(8, 8)
+    adapted.down, adapted.up = nn.Linear(8, 2, bias=False), nn.Linear(2, 8, bias=False)
+    names, left_out = choose_prunable(
+        nn.Sequential(nn.utils.parametrizations.weight_norm(adapted), nn.Linear(8, 4)), None
+    )
+    assert names == ("0.down.weight", "0.up.weight")
+    assert list(left_out) == ["0.weight", "1.weight"]
+
+
 def test_attention_is_said_to_be_left_out() -> None:
     layer = nn.TransformerEncoderLayer(8, 2, 16)
     names, left_out = choose_prunable(nn.Sequential(layer, nn.Linear(8, 4)), None)

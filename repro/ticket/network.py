@@ -149,9 +149,9 @@ def choose_prunable(
     left_out = {f"{name}.weight": COMPUTED for name in computed}
     convolutions: list[str] = []
     for name, weight in weights.items():
-        if any(name.startswith(f"{layer}.") for layer in computed):
-            continue
         kind = kinds.get(id(weight))
+        if kind is None and any(name.startswith(f"{layer}.") for layer in computed):
+            continue
         if id(weight) in whole:
             left_out[name] = whole[id(weight)]
         elif not weight.requires_grad:
