@@ -370,7 +370,7 @@ def test_params_with_an_unknown_key(command: Command, tmp_path: Path) -> None:
     file.write_text((ROOT / "params.yaml").read_text().replace("sparsity: 0.8", "sparcity: 0.8", 1))
     code, _, err = command("fig1", "--params", str(file))
     assert code == 2
-    assert "params.yaml: key 'profiles.smoke.sparsity' is missing" in err
+    assert "params.yaml: profiles.smoke: unknown key 'sparcity'; did you mean 'sparsity'?" in err
 
 
 def test_a_store_in_use_is_refused(command: Command, tmp_path: Path) -> None:

@@ -184,20 +184,24 @@ def test_a_wrong_file_is_refused_with_its_place(
 
 
 @pytest.mark.parametrize(
-    ("right", "wrong", "told"),
-    [
-        ("comparable", "comparabel", "key 'profiles.smoke.comparable' is missing"),
-        ("seeds", "seed", "key 'profiles.smoke.seeds' is missing"),
-        ("replicate_sd", "replicate_s", "unknown key 'profiles.smoke.replicate_s'.*; did you mean 'replicate_sd'"),
-    ],
+    ("right", "wrong"),
+    [("comparable", "comparabel"), ("recipe", "recipee"), ("seeds", "seed"), ("replicate_sd", "replicate_s")],
 )
-def test_a_misspelled_key_of_a_profile_is_named(
-    shipped: Path, tmp_path: Path, right: str, wrong: str, told: str
-) -> None:
-    path = tmp_path / "params.yaml"
-    path.write_text(shipped.read_text().replace(f"\n    {right}:", f"\n    {wrong}:", 1))
-    with pytest.raises(UsageError, match=told):
-        Workspace(Options(profile="smoke", params_file=path))
+def test_a_misspelled_key_of_a_profile_is_named(shipped: Path, tmp_path: Path, right: str, wrong: str) -> None:
+    (tmp_path / "params.yaml").write_text(shipped.read_text().replace(f"\n    {right}:", f"\n    {wrong}:", 1))
+    with pytest.raises(UsageError, match=f"profiles.smoke: unknown key '{wrong}'; did you mean '{right}'"):
+        params.load(tmp_path / "params.yaml")
+
+
+def test_profiles_that_contain_themselves_are_refused(shipped: Path, tmp_path: Path) -> None:
+    """As an alias can make them, and `extends` would merge them for ever."""
+    path, loops = (
+        tmp_path / "params.yaml",
+        ("a: {extends: smoke, fig1: &a {b: *a}}", "b: {extends: a, fig1: &b {b: *b}}"),
+    )
+    path.write_text(shipped.read_text().replace("\nprofiles:\n", "\n  ".join(["\nprofiles:", *loops]) + "\n", 1))
+    with pytest.raises(UsageError, match=f"^{path}: nested too deeply$"):
+        params.load(path)
 
 
 @pytest.mark.parametrize(

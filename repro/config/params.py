@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -63,10 +64,14 @@ PROFILE_KEYS = [item.name for item in dataclasses.fields(Profile) if item.name !
 
 
 def _with_blocks(raw: Any) -> Any:
-    """Move the keys of artifacts into ``blocks``."""
+    """Move the keys of artifacts into ``blocks``. Raises ValueError for one that looks like a missing key."""
     if not isinstance(raw, dict):
         return raw
     blocks = {key: value for key, value in raw.items() if key not in PROFILE_KEYS}
+    missing = [key for key in PROFILE_KEYS if key not in raw]
+    for key in blocks:
+        if close := difflib.get_close_matches(str(key), missing, n=1):
+            raise ValueError(f"unknown key '{key}'; did you mean '{close[0]}'?")
     return {key: value for key, value in raw.items() if key not in blocks} | {"blocks": blocks}
 
 
@@ -157,6 +162,8 @@ def _parsed(path: Path, content: bytes) -> tuple[Params, dict[str, Any]]:
         return params, raw
     except ValueError as error:
         raise UsageError(f"{path}: {error}") from None
+    except RecursionError:  # an alias within what it names
+        raise UsageError(f"{path}: nested too deeply") from None
 
 
 def parse_override(text: str) -> tuple[str, Any]:
