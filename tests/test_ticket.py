@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -222,6 +223,21 @@ def test_damaged_files_are_trained_again(tmp_path: Path, capsys: pytest.CaptureF
     safe = max(index for index, event in enumerate(events) if event.kind == "safe")
     for earlier, later in itertools.pairwise(events[safe:]):  # what was lost does not count as trained
         assert later.spent - earlier.spent == (later.kind == "epoch")
+
+
+def test_a_check_that_was_lost_is_made_again_in_its_place(tmp_path: Path) -> None:
+    before = search(tmp_path, **SETTLES)
+    assert len(before.checks) == 3
+    ledger = tmp_path / "runs.jsonl"
+    records = {line: Record.parse(line) for line in ledger.read_text().splitlines()}
+    lost = [line for line, record in records.items() if record.label.startswith("ppr") and " s=2 " in record.label]
+    ledger.write_text("".join(f"{line}\n" for line in records if line not in lost))
+    (gone,) = [records[line].key for line in lost]
+    shutil.rmtree(tmp_path / "runs" / "ppr" / gone)
+    shutil.rmtree(tmp_path / "runs" / "dense")
+    again = search(tmp_path, **SETTLES)
+    assert [*again.checks.items()] == [*before.checks.items()]
+    assert (again.safe_epoch, again.known_at) == (before.safe_epoch, before.known_at)
 
 
 def test_an_event_looks_up_no_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

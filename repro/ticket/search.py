@@ -309,6 +309,7 @@ class _Search:
             self.store.save_checkpoint(self.dense, epoch, trainer.checkpoint())
             if epoch not in self.checks:
                 self.checks[epoch] = self._train(self._ppr(epoch)).top1 or 0.0
+                self.checks = dict(sorted(self.checks.items()))  # one that was lost may come behind later ones
                 self._say("check", "PPR check", epoch, spec.schedule, self.checks[epoch])
             needed = {self.plateau.epoch, spec.rewind, spec.schedule}
             for path in self.store.folder(self.dense).glob("epoch-*.safetensors"):
