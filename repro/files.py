@@ -118,7 +118,7 @@ WITHOUT = "REPRO_NO_LOCKS"
 @contextlib.contextmanager
 def locked(path: Path, busy: str | Callable[[str, float], None], seconds: float = 0.0) -> Iterator[None]:
     """Hold a lock on the file ``path``, which is created and stays; its existence does not mean that it is locked.
-    It contains the process id and host of its last holder.
+    Meanwhile it contains the process id and host of its holder, if that may write to it.
 
     If another process holds the lock for longer than ``seconds``, raise `UsageError` with the message ``busy``, in
     which "another process" is replaced by the holder. A function ``busy`` is called instead before each further
@@ -144,7 +144,11 @@ def locked(path: Path, busy: str | Callable[[str, float], None], seconds: float 
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
             os.fsync(descriptor)  # for other machines
-        yield
+        try:
+            yield
+        finally:  # the next holder may be one that cannot write its name
+            with contextlib.suppress(OSError):
+                os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
 
