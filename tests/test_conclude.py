@@ -257,7 +257,7 @@ def test_what_a_claim_waits_for_is_shown(command: Command, tmp_path: Path) -> No
     told = json.loads(command("claims", "--profile", "smoke", *TINY, "--json")[1])
     found = {c["id"]: c for c in told["claims"]}
     waiting = found["baseline-resnet20"]["next"]
-    assert re.search(rf"^not run .* {waiting['part']}  .* baseline-resnet20 *$", out, re.MULTILINE)
+    assert re.search(rf"^not run .* {waiting['part']}  .* baseline-resnet20$", out, re.MULTILINE)
     assert f"waits for: {waiting['part']} ({waiting['runs']} Run)" in claims_markdown(told)
     assert f"{waiting['part']} ({waiting['runs']} Run up to there, for " in " ".join(out.split())
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterable, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
-from rich.table import Table as Grid
 from rich.text import Text
 
 from repro.cells import OUTSIDE, Cell
@@ -28,6 +29,8 @@ STYLES = {
     "not run": "dim", "not comparable": "dim", "unpublished": "dim",
 }  # fmt: skip
 """Of the cells that are a verdict."""
+Block = dict[int, int]
+"""The widths of columns that stand beside one another, by index."""
 
 
 @dataclass(frozen=True)
@@ -49,60 +52,74 @@ class Table:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         if self.title:
             yield Text(self.title, style="italic")
-        width, columns, spare = options.max_width, [*range(len(self.header))], [*self.spare]
-        while spare and self._least(columns, COMFORT) > width:
-            columns.remove(self.header.index(spare.pop(0)))
-        for number, part in enumerate(self._parts(columns, width)):
+        for number, block in enumerate(self._blocks(options.max_width)):
             if number:
                 yield Text()
-            yield self._grid(part, width)
+            for row in (self.header, *self.rows):
+                yield from self._lines(row, block)
 
-    def _parts(self, columns: list[int], width: int) -> list[list[int]]:
-        """Divide columns that are too wide. Each part has the left ones, as far as these take half the width."""
-        if self._least(columns) <= width:
-            return [columns]
-        heads = [index for index in columns if index < self.left]
-        while len(heads) > 1 and self._least(heads) > width // 2:
-            heads.pop()
-        parts: list[list[int]] = []
-        for index in (index for index in columns if index not in heads):
-            if not parts or self._least([*parts[-1], index]) > width:
-                parts.append([*heads])
-            parts[-1].append(index)
-        return parts or [heads]
+    def _blocks(self, width: int) -> list[Block]:
+        """Return the columns for a terminal of ``width``: one block, if all that are not spared fit."""
+        spare = [self.header.index(name) for name in self.spare if name in self.header]
+        kept = [*range(len(self.header))]
+        while True:
+            block = {index: self._least(index, COMFORT if spare else 0) for index in kept}
+            room = width - _across(block)
+            if room >= 0 or not spare:
+                break
+            kept.remove(spare.pop(0))
+        if room < 0:
+            return self._stacked(block, width)
+        more = {index: max(map(cell_len, self._column(index))) - own for index, own in block.items()}
+        for served, index in enumerate(sorted(more, key=lambda index: more[index])):
+            share = min(more[index], room // (len(more) - served))  # who needs less leaves room to others
+            block[index] += share
+            room -= share
+        return [block]
 
-    def _least(self, columns: Sequence[int], comfort: int = 0) -> int:
-        """Return how many characters columns take at least, with the gaps between them."""
-        return sum(self._narrowest(index, comfort) for index in columns) + GAP * (len(columns) - 1)
-
-    def _narrowest(self, index: int, comfort: int = 0) -> int:
+    def _least(self, index: int, comfort: int) -> int:
         """Return how narrow a column may be: sentences wrap, and so do headings of columns to the right."""
         heading, *cells = column = self._column(index)
         if heading in self.folds:
-            words = WORD.split(" ".join(column))
+            words = [word for text in column for word in WORD.split(text)]
             return max(*map(cell_len, words), min(comfort, max(map(cell_len, column))))
         return max(map(cell_len, [*cells, *([heading] if index < self.left else heading.split())]), default=0)
+
+    def _stacked(self, block: Block, width: int) -> list[Block]:
+        """Divide a block that is too wide. Each part has the left columns, as far as these take half the width."""
+        heads = {index: own for index, own in block.items() if index < self.left}
+        while len(heads) > 1 and _across(heads) > width // 2:
+            heads.popitem()
+        blocks: list[Block] = []
+        for index in [index for index in block if index not in heads]:
+            own = min(block[index], max(width - _across(heads) - GAP, 1))
+            if not blocks or _across(blocks[-1]) + GAP + own > width:
+                blocks.append({**heads})
+            blocks[-1][index] = own
+        return blocks or [heads]
 
     def _column(self, index: int) -> list[str]:
         return [self.header[index], *(row[index] for row in self.rows)]
 
-    def _grid(self, columns: Sequence[int], width: int) -> Grid:
-        """Return columns side by side. Where they are too wide, those of sentences share what the others leave;
-        a part that is too wide still consists of left columns and one other, which wraps."""
-        grid = Grid(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="bold")
-        fits = sum(max(map(cell_len, self._column(index))) + GAP for index in columns) - GAP <= width
-        last = columns[-1] if self._least(columns) > width else None
-        for index in columns:
-            folds = self.header[index] in self.folds
-            grid.add_column(
-                Text(self.header[index]),
-                justify="left" if index < self.left or folds else "right",
-                overflow="fold",
-                width=None if fits or folds or index == last else self._narrowest(index),
-            )
-        for row in self.rows:
-            grid.add_row(*(Text(row[index], STYLES.get(row[index], "")) for index in columns))
-        return grid
+    def _lines(self, cells: Sequence[str], block: Block) -> Iterator[Text]:
+        """Yield the lines of one row, as many as its highest cell has."""
+        wrapped = [
+            [cells[index]] if cell_len(cells[index]) <= width else textwrap.wrap(cells[index], width) or [""]
+            for index, width in block.items()
+        ]
+        for parts in itertools.zip_longest(*wrapped, fillvalue=""):
+            line = Text()
+            for (index, width), text in zip(block.items(), parts, strict=True):
+                left, room = index < self.left or self.header[index] in self.folds, " " * (width - cell_len(text))
+                before, behind = ("", room) if left else (room, "")
+                style = "bold" if cells is self.header else STYLES.get(cells[index])
+                line.append(before).append(text, style).append(behind + " " * GAP)
+            line.rstrip()
+            yield line
+
+
+def _across(block: Block) -> int:
+    return sum(block.values()) + GAP * (len(block) - 1)
 
 
 def ordered(labels: Iterable[str]) -> tuple[str, ...]:
