@@ -212,7 +212,6 @@ def test_profiles_that_contain_themselves_are_refused(shipped: Path, tmp_path: P
         ("profiles.smoke.tabel1", {}, ["profiles.smoke.tabel1", "did you mean 'table1'"]),
         ("profiles.smoke.table2", [1], ["profiles.smoke.table2", "mapping"]),
         ("profiles.smoke.fig1.s", [1, -2], ["profiles.smoke.fig1.s", "-2"]),
-        ("profiles.smoke.fig1.s", [], ["profiles.smoke.fig1.s", "names none"]),
         ("profiles.smoke.fig1.s", [1, 5], ["profiles.smoke.fig1: ", "no epoch 5, only 0 to 4"]),
         ("profiles.smoke.fig1.v", [5], ["profiles.smoke.fig1: ", "no epoch 5"]),
         ("profiles.smoke.fig3.s", [4, 5], ["profiles.smoke.fig3: ", "no epoch 5"]),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from repro.artifacts.base import CIFAR10, Artifact, Entry
 from repro.artifacts.drawing import Heat
-from repro.config.recipe import CifarArch, SomeEpochs
+from repro.config.recipe import CifarArch, Epochs
 from repro.experiments import Study
 from repro.record import Record
 
@@ -18,8 +18,8 @@ class Grid:
     """Structures from epochs ``s`` (columns), rewound to epochs ``v`` (rows)."""
 
     arch: CifarArch
-    s: SomeEpochs
-    v: SomeEpochs
+    s: Epochs
+    v: Epochs
 
 
 def table(study: Study, seeds: Sequence[int]) -> Iterator[Entry]:

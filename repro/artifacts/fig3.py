@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from repro.artifacts.base import Artifact, Entry
 from repro.artifacts.drawing import Heat
-from repro.config.recipe import CifarArch, SomeEpochs
+from repro.config.recipe import CifarArch, Epochs
 from repro.experiments import Study
 from repro.record import Record
 
@@ -18,7 +18,7 @@ class Distances:
     """Structures from epochs ``s``, compared pairwise."""
 
     arch: CifarArch
-    s: SomeEpochs
+    s: Epochs
 
 
 def table(study: Study, seeds: Sequence[int]) -> Iterator[Entry]:

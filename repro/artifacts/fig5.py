@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from repro.artifacts.base import Artifact, Entry
 from repro.artifacts.drawing import Curves
-from repro.config.recipe import CifarArch, Sizes, SomeEpochs
+from repro.config.recipe import CifarArch, Epochs, Sizes
 from repro.experiments import Study
 from repro.run import Checkpoint, Mask
 
@@ -17,7 +17,7 @@ class Capacity:
     """Structures from epochs ``s``, trained on ``sizes`` randomly labelled examples."""
 
     arch: CifarArch
-    s: SomeEpochs
+    s: Epochs
     sizes: Sizes
 
 

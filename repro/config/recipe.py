@@ -20,7 +20,6 @@ ImageNetArch = Annotated[str, one_of(IMAGENET_ARCHS)]
 Precision = Annotated[str, one_of(PRECISIONS)]
 NO_REPETITION = Check(lambda values: len(set(values)) == len(values), "names one twice")
 Epochs = Annotated[tuple[Annotated[int, at_least(0)], ...], NO_REPETITION]
-SomeEpochs = Annotated[Epochs, Check(bool, "names none")]
 Sizes = Annotated[tuple[Annotated[int, at_least(2)], ...], INCREASING, Check(bool, "names none")]
 Images = Annotated[int, at_least(10)]
 Milestones = Annotated[
