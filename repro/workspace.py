@@ -95,16 +95,21 @@ class Workspace:
 
     def asked(self) -> list[Run]:
         """Return the Runs of this command's artifacts, as far as results determine them, except those left out."""
-        return [run for run in self._needed(guess=False) if not self._leaves_out(run)]
+        return self.without_left_out(self._needed(guess=False))
+
+    def without_left_out(self, runs: Sequence[Run]) -> list[Run]:
+        """Return ``runs`` without those that `left_out` has, or would have."""
+        return [run for run in runs if not self._leaves_out(run)]
 
     def left_out(self) -> list[Run]:
         """Return the Runs that are not trained because of ``$REPRO_WITHOUT``."""
         return [run for run in ancestors(self._needed(guess=False)) if self._leaves_out(run)]
 
     def plan(self, asked: Sequence[Run] | None = None) -> Plan:
-        """Plan the missing ones of ``asked`` (default: the Runs of this command's artifacts, guesses included).
-        Checkpoints are kept for all artifacts, and with ``--keep-final`` after the last epoch."""
-        asked = self._needed(guess=True) if asked is None else asked
+        """Plan the missing ones of ``asked`` (default: the Runs of this command's artifacts, guesses included,
+        except those left out). Checkpoints are kept for all artifacts, and with ``--keep-final`` after the last
+        epoch."""
+        asked = self.without_left_out(self._needed(guess=True)) if asked is None else asked
         return make_plan(asked, self.store, self.every_run(), self.options.keep_final)
 
     def every_run(self) -> list[Run]:

@@ -176,6 +176,14 @@ def test_the_rest_is_trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     assert len(ancestors(part.asked())) + len(part.left_out()) == len(ancestors(whole.asked()))
 
 
+@pytest.mark.parametrize("arguments", [["plan", "--no-calibrate"], ["table4", "--dry-run"]])
+def test_it_is_not_planned_either(command: Command, monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> None:
+    monkeypatch.setenv("REPRO_WITHOUT", "imagenet")
+    code, out, err = command(*arguments, "--profile", "paper")
+    assert code == 0, err
+    assert "resnet18" not in out and "resnet50" not in out
+
+
 def test_an_unknown_name_is_refused(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REPRO_WITHOUT", "imagnet")
     code, _, err = command("table3", "--profile", "smoke")

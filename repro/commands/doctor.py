@@ -11,7 +11,6 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -108,20 +107,19 @@ def _project(options: Options) -> Iterator[Check]:
         yield "profile", "problem", str(error)
         return
     plan = work.plan()
-    missing = tuple(run for run in plan.missing if run.data.name not in options.without)
     yield "params", "ok", f"{work.params_file}, profile {work.settings.name}"
     for what, name in (("data", "cifar10"), ("imagenet", "imagenet")):
-        yield what, *_images(name, work.folders, any(run.data.name == name for run in missing))
+        yield what, *_images(name, work.folders, any(run.data.name == name for run in plan.missing))
     for what, folder in (("runs", work.store.runs_dir), ("results", work.out)):
         try:
             files.check_lockable(folder)
             yield what, "ok", f"{folder}, writable, with file locks"
         except ReproError as error:
             yield what, "problem", str(error)
-    needed, free = replace(plan, missing=missing).disk_bytes, files.free(work.store.runs_dir)
+    needed, free = plan.disk_bytes, files.free(work.store.runs_dir)
     space = f"{terminal.size(needed)} of checkpoints to come, {terminal.size(free)} free"
     yield ("disk", "ok", space) if needed < free else ("disk", "problem", f"{space}: pass another --runs-dir")
-    yield from _time(missing, work)
+    yield from _time(plan.missing, work)
     runs = counted(len(plan.runs), "Run")
     yield "ledger", "ok", f"{plan.done} of {runs} of profile {work.settings.name} finished"
 

@@ -40,7 +40,7 @@ def show_plan(
     if calibrate is not False:
         log = terminal.console(stderr=True)
         paces = estimate.paces(plan.missing, options.device, work.store, log, again=bool(calibrate))
-    plans = {artifact.name: work.plan(work.runs(artifact)) for artifact in work.artifacts}
+    plans = {artifact.name: work.plan(work.without_left_out(work.runs(artifact))) for artifact in work.artifacts}
     seconds = estimate.seconds(plan.missing, paces, work.store) if paces else None
     cuda = any(pace.cuda for pace in paces.values())
     summary = _counts(plan, work.store) | {
@@ -142,7 +142,7 @@ def _further_seed(work: Workspace, plan: Plan, paces: Mapping[str, Pace]) -> dic
     """Return the cost of one more seed of these artifacts; `repro claims` says how many each claim needs."""
     present = {run.key for run in plan.runs}  # Table 1 is calibrated on seed 0
     runs = ancestors([run for artifact in work.artifacts for run in work.runs(artifact, [len(work.seeds)])])
-    return _price([run for run in runs if run.key not in present], paces)
+    return _price([run for run in work.without_left_out(runs) if run.key not in present], paces)
 
 
 def alternatives(work: Workspace, plan: Plan, paces: Mapping[str, Pace]) -> list[dict[str, Any]]:
