@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from repro import artifacts
+from repro import artifacts, files
 from repro.engine.events import EpochReport
 from repro.experiments import Study
 from repro.plan import Plan, cost, make_plan
@@ -104,6 +104,15 @@ def test_lines_come_seldom(asked: Asked, store: Store) -> None:
         tell.epoch_done(epoch(run, 16))
     _, line = said.getvalue().splitlines()
     assert line == f"[1/144] {tickets[0].label}: epoch {tickets[0].first_epoch + 1}/200 begins"
+
+
+def test_a_run_that_goes_on_begins_where_it_was(asked: Asked, store: Store) -> None:
+    plan, (run, *_) = asked
+    files.write_bytes(store.folder(run) / f"state-e{run.first_epoch + 40:04d}-{'0' * 16}.safetensors", b"")
+    tell, said = reporter(store, terminal=False)
+    tell.started(plan, "a device")
+    tell.run_started(run)
+    assert f"epoch {run.first_epoch + 41}/200 begins" in said.getvalue()
 
 
 def test_a_terminal_has_a_bar_that_moves(asked: Asked, store: Store) -> None:

@@ -121,7 +121,8 @@ class TrainingProgress(Progress, Observer):
 
     def run_started(self, run: Run) -> None:
         if run.epochs:
-            self.show(f"{self._where(run, run.first_epoch + 1)} begins", self.left(self._done))
+            next_epoch = run.first_epoch + self._store.progress(run) + 1
+            self.show(f"{self._where(run, min(next_epoch, run.last_epoch))} begins", self.left(self._done))
 
     def step_done(self, report: StepReport) -> None:
         """Report images within a long epoch, and the share of the time in which none were ready."""
