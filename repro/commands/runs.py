@@ -102,10 +102,11 @@ def _others(store: Store, runs: Mapping[str, Run]) -> list[Record]:
 def _summary(store: Store, one: Run | Record) -> dict[str, Any]:
     if isinstance(one, Run):
         record, first, last = store.record(one), one.first_epoch, one.last_epoch
-        done, begun = one.epochs if record else store.progress(one), bool(store.newest_state(one))
+        begun = not record and store.newest_state(one) is not None  # a finished Run has no state: no need to look
+        done = one.epochs if record else store.progress(one)
     else:
         record, first, last = one, one.spec["first_epoch"], one.spec["last_epoch"]
-        done, begun = last - first, True
+        done, begun = last - first, False
     return {
         "key": one.key,
         "label": one.label,

@@ -67,10 +67,12 @@ def to_train(work: Workspace, log: Console) -> Plan | None:
     if runs := work.left_out():
         names = ", ".join(sorted({run.data.name for run in runs}))
         log.print(f"{are(len(runs), 'Run')} left out ($REPRO_WITHOUT), on {names}: their cells stay 'not run'")
-    finished = [run for run in plan.runs if run not in plan.missing]
-    if work.options.keep_final and (gone := forgotten(finished, work.store)):  # no command trains them by itself
-        one = f"`repro runs train {gone[0].key} --keep-final` trains one again ({gone[0].label})"
-        log.print(f"--keep-final comes too late for {counted(len(gone), 'finished Run')}: {one}", markup=False)
+    if work.options.keep_final:
+        unfinished = {run.key for run in plan.missing}
+        # No command trains these by itself.
+        if gone := forgotten([run for run in plan.runs if run.key not in unfinished], work.store):
+            one = f"`repro runs train {gone[0].key} --keep-final` trains one again ({gone[0].label})"
+            log.print(f"--keep-final comes too late for {counted(len(gone), 'finished Run')}: {one}", markup=False)
     return _unless_done(plan)
 
 

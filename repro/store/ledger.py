@@ -53,12 +53,13 @@ def add(path: Path, records: Sequence[Record]) -> Mapping[str, Record]:
         for record in records:
             if record.key not in known:
                 new.setdefault(record.key, record)
+        together = {**known, **new}
         if new:
             files.write_bytes(
                 path, b"".join([content, *(record.line().encode() + b"\n" for record in new.values())])
             )
-            _known[path] = _stamp(os.stat(path)), {**known, **new}
-    return {**known, **new}
+            _known[path] = _stamp(os.stat(path)), together
+    return together
 
 
 def _parsed(path: Path, content: bytes) -> dict[str, Record]:
